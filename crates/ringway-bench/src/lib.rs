@@ -1,0 +1,1 @@
+//! The load generator behind ringway bench: real sockets, tables and JSON.

@@ -1,0 +1,1 @@
+//! The client connection layer: accept, handshake, one small task per socket, shared outgoing frames.

@@ -1,0 +1,1 @@
+//! Links: the multiplexed, authenticated, ordered connections between members.

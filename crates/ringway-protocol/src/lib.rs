@@ -1,0 +1,1 @@
+//! Bytes to meaning and back, without I/O: WebSocket frames, the client protocols, link frames.

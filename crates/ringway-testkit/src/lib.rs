@@ -1,0 +1,1 @@
+//! What the tests share: a WebSocket client, real processes, the message checker.

@@ -1,0 +1,3 @@
+//! The `ringway` binary.
+
+fn main() {}
