@@ -1,1 +1,8 @@
-//! The rules of Ringway: placement, views, slots, channels. No I/O, no clock, no randomness of its own.
+//! The rules of Ringway: placement, views, slots, channels. Plain state machines without I/O, clocks or
+//! randomness of their own: events in, actions out. What runs here runs unchanged in the simulation.
+
+pub mod id;
+pub mod limits;
+pub mod ring;
+
+pub use id::{ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch, UserName};
