@@ -3,6 +3,8 @@
 
 pub mod id;
 pub mod limits;
+pub mod message;
 pub mod ring;
+pub mod view;
 
 pub use id::{ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch, UserName};

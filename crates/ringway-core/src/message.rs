@@ -1,0 +1,568 @@
+//! What members say to one another over links: one type per message, with who sends it, when, and what answers it.
+//!
+//! A [`Frame`] is a message with the sender's epoch; the sender's incarnation is known from the link's handshake.
+//! Spelling them in bytes is the protocol crate's work. Payloads are shared [`Bytes`], never looked into.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch, UserName};
+use crate::view::View;
+
+/// A message as it travels: every one carries the epoch of the sender's view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Epoch of the sender's view when it sent this.
+    pub epoch: Epoch,
+    /// What is said.
+    pub message: Message,
+}
+
+/// Everything that members say to one another.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// Any → any, every `T_PING` and at once after a new view. No answer: any frame counts as heard.
+    Ping(Load),
+    /// Any → any whose frame was of an older epoch or met a closed door. Carries the newer view.
+    Moved(Arc<View>),
+    /// Member → registry host. Answered by [`Message::RegistryAnswer`] with the same id.
+    RegistryRequest(RegistryRequest),
+    /// Registry host → member.
+    RegistryAnswer(RegistryAnswer),
+
+    /// Gateway → owner. Answered by `PubOk` or `PubNo`.
+    Publish(Box<Publish>),
+    /// Owner → gateway, once committed.
+    PubOk(PubOk),
+    /// Owner, or a node that is not (or not yet) → gateway. `Retry`: send again, here or to the new owner.
+    PubNo(PubNo),
+    /// Gateway → owner, in batches. Each is answered by `Attached`, then `Deliver`s.
+    Attach(Vec<Attach>),
+    /// Owner → gateway: the channel is attached; what follows `from` will be delivered.
+    Attached(Attached),
+    /// Owner → gateway: one committed publication, once for each gateway, whatever the number of its sessions.
+    Deliver(Deliver),
+    /// Gateway → every node of the view it has a link to: all attaches of this epoch for you were sent before this.
+    AttachesDone(Epoch),
+    /// Gateway → owner: nobody here listens any more. Answered by `Detached` where the channel is an inbox.
+    Detach(Detach),
+    /// Owner → gateway: the delivered position of this detach is kept.
+    Detached(AttachId),
+    /// Gateway → owner: how far inboxes were handed to their users. No answer.
+    Delivered(Vec<(AttachId, ChannelName, u64)>),
+    /// Gateway → owner: sessions that came and went on channels with presence, and how many there are. No answer.
+    Sessions(Box<SessionChange>),
+    /// Gateway → node. Answered by `Answer` with the same id.
+    Query(u64, Query),
+    /// Node → gateway.
+    Answer(u64, Answer),
+    /// Gateway → owner of the user's inbox → every gateway: close these sessions. No answer.
+    Disconnect(Box<Disconnect>),
+
+    /// New owner → every node of its view. Answered by `Claimed`, only at the same epoch.
+    Claim(Vec<Slot>),
+    /// Node → new owner: what I hold of these slots.
+    Claimed(Vec<ClaimedSlot>),
+    /// New owner → a marked node. Answered by `State` with `why: Fetched`, only at the same epoch.
+    Fetch(Vec<Slot>),
+    /// Live owner → replica (answered by `Have`), or marked node → new owner: a slot's content, whole or part of it.
+    State(Box<SlotState>),
+    /// Live owner → replica: the next operations of a slot's log. Answered by `Have`.
+    Rep(Box<Rep>),
+    /// Replica → live owner: how far I am. Cumulative.
+    Have(Vec<Have>),
+    /// Live owner → replica: you hold everything. Answered by `Have` with the mark.
+    Mark(Epoch, Vec<(Slot, Epoch)>),
+    /// Live owner → replica: give the slots up. Answered by `Released`, only at the same epoch.
+    Release(Vec<(Slot, Epoch)>),
+    /// Replica → live owner: given up.
+    Released(Vec<(Slot, Epoch)>),
+    /// Node → all nodes: every slot that I own at this epoch is settled. Again after a reconnect.
+    Settled(Epoch),
+}
+
+/// What a member says of itself with every ping.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Users that have a session somewhere and whose inbox this node owns.
+    pub users: u64,
+    /// Channels this node holds, as owner or standby.
+    pub channels: u64,
+    /// Client sockets, where it is a gateway.
+    pub sockets: u64,
+    /// Bytes of history held.
+    pub history_bytes: u64,
+    /// Owned slots that do not yet have their copies; 0 when settled.
+    pub unsettled: u64,
+}
+
+/// A request to the registry. Ids are the requester's and grow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegistryRequest {
+    /// Names the request in its answer.
+    pub id: u64,
+    /// What is asked.
+    pub op: RegistryOp,
+}
+
+/// What can be asked of the registry.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RegistryOp {
+    /// Renew my lease. Fails if its key is gone.
+    Renew(Incarnation),
+    /// Create my lease key.
+    Put(Incarnation),
+    /// Write this view if the newest epoch is the one before it.
+    Cas(Arc<View>),
+    /// Which leases of the newest view have lapsed?
+    Leases,
+    /// Just the newest view.
+    Read,
+}
+
+/// The registry's answer. Every one carries the view as it is at that moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegistryAnswer {
+    /// Id of the request.
+    pub id: u64,
+    /// The request was carried out.
+    pub done: bool,
+    /// The newest view.
+    pub view: Arc<View>,
+    /// With `Leases`: members of the view without a lease.
+    pub lapsed: Vec<Incarnation>,
+}
+
+/// What a publication carries. The owner adds the offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Any JSON value, as compact text.
+    pub data: Bytes,
+    /// The publishing client as a JSON object of the Centrifuge protocol (`user`, `client`, …); absent for API publications.
+    pub info: Option<Bytes>,
+    /// A JSON object of strings.
+    pub tags: Option<Bytes>,
+}
+
+impl Entry {
+    /// Bytes of payload, for limits.
+    pub fn size(&self) -> usize {
+        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        self.data.len() + length(&self.info) + length(&self.tags)
+    }
+}
+
+/// How a channel is kept. Gateways read it from their config and send it along; a node keeps what it was told last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelOptions {
+    /// Most publications kept; 0: no history, at most once.
+    pub history_size: u32,
+    /// How long a publication is kept.
+    pub history_ttl: Duration,
+    /// The owner keeps who is subscribed.
+    pub presence: bool,
+}
+
+impl ChannelOptions {
+    /// Publications are kept, replicated and numbered.
+    pub fn has_history(&self) -> bool {
+        self.history_size > 0 && !self.history_ttl.is_zero()
+    }
+}
+
+/// A publication on its way to the owner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publish {
+    /// Slot of the channel.
+    pub slot: Slot,
+    /// Number of this publish among those of the sending gateway's incarnation for this slot, from 1.
+    pub seq: u64,
+    /// Oldest number that is not answered yet; nothing below it will be sent again.
+    pub floor: u64,
+    /// Where to.
+    pub channel: ChannelName,
+    /// What.
+    pub entry: Entry,
+    /// How the channel is kept.
+    pub options: ChannelOptions,
+    /// A second publish with the same key within its time gets the first one's offset and is not delivered.
+    pub idempotency_key: Option<Box<str>>,
+}
+
+/// A publish was taken and committed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PubOk {
+    /// Slot of the channel.
+    pub slot: Slot,
+    /// Number of the publish.
+    pub seq: u64,
+    /// Where it stands in its stream; `None` without history.
+    pub position: Option<Position>,
+    /// Copies that hold it, the owner's included.
+    pub copies: u8,
+}
+
+/// A publish was not taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PubNo {
+    /// Slot of the channel.
+    pub slot: Slot,
+    /// Number of the publish.
+    pub seq: u64,
+    /// Why not.
+    pub why: Refusal,
+}
+
+/// Why an owner did not do what a gateway asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not live here, or numbers are missing before it: send again, to whoever owns the slot then.
+    Retry,
+    /// The node's limit for history bytes or channels is reached. Counts as an answer.
+    Full,
+    /// The position asked for is of another stream epoch.
+    Unrecoverable,
+    /// The channel keeps no such thing (history, presence).
+    NotAvailable,
+}
+
+/// Names one attaching of one channel by one gateway; new with each. Deliveries name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttachId(pub u64);
+
+/// A gateway asks an owner for a channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attach {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// New for each attach.
+    pub attach: AttachId,
+    /// From where deliveries are wanted.
+    pub from: AttachFrom,
+    /// How the channel is kept.
+    pub options: ChannelOptions,
+    /// Sessions subscribed here.
+    pub sessions: u32,
+    /// Who they are, on a channel with presence.
+    pub presence: Vec<Presence>,
+}
+
+/// Where deliveries to a gateway begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttachFrom {
+    /// With the next publication.
+    Top,
+    /// With what the inbox's user has not been handed yet; with the next publication if the user has a session elsewhere.
+    Inbox,
+    /// After this position, which the gateway has handed on.
+    At(Position),
+}
+
+/// The owner's answer to an attach.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attached {
+    /// Which attach.
+    pub attach: AttachId,
+    /// The stream as it is; `None` for a channel without history.
+    pub stream: Option<Position>,
+    /// Deliveries begin after this offset. It is not the one asked for when the stream is another or the gap is gone.
+    pub from: u64,
+    /// Users on this node, for the plain protocol's greeting.
+    pub users: u64,
+}
+
+/// One publication for one gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deliver {
+    /// Which attach.
+    pub attach: AttachId,
+    /// Offset; 0 without history.
+    pub offset: u64,
+    /// What.
+    pub entry: Entry,
+}
+
+/// A gateway lets a channel go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detach {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// The attach that ends.
+    pub attach: AttachId,
+    /// How far the inbox was handed to its user.
+    pub delivered: Option<Position>,
+}
+
+/// A client on a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// The client id, a UUID.
+    pub client: u128,
+    /// The user; empty if anonymous.
+    pub user: Arc<str>,
+    /// JSON given at connect.
+    pub conn_info: Option<Bytes>,
+    /// JSON given at subscribe.
+    pub chan_info: Option<Bytes>,
+}
+
+/// Sessions that came and went on a channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionChange {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// The attach it belongs to.
+    pub attach: AttachId,
+    /// Sessions subscribed through this gateway now.
+    pub sessions: u32,
+    /// Who came, on a channel with presence.
+    pub joined: Vec<Presence>,
+    /// Client ids that went.
+    pub left: Vec<u128>,
+}
+
+/// A read, answered by the owner of the channel or by any node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Query {
+    /// Publications of a channel.
+    History(Box<HistoryQuery>),
+    /// Who is on a channel.
+    Presence(ChannelName),
+    /// Channels that this node owns and somebody is subscribed to, with their sessions.
+    Channels,
+    /// Counts of this node.
+    Info,
+}
+
+/// Which publications are wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryQuery {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// How the channel is kept: reading an unknown channel gives birth to its stream.
+    pub options: ChannelOptions,
+    /// From where, not included. The epoch is absent if the reader knows none.
+    pub since: Option<(u64, Option<StreamEpoch>)>,
+    /// At most this many.
+    pub limit: u32,
+    /// From the newest down.
+    pub reverse: bool,
+}
+
+/// The answer to a [`Query`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// To `History`.
+    History(HistoryPage),
+    /// To `Presence`.
+    Presence(Vec<Presence>),
+    /// To `Channels`.
+    Channels(Vec<(ChannelName, u32)>),
+    /// To `Info`.
+    Info(NodeInfo),
+    /// To any. `Retry` is asked again by the gateway, at whoever owns the slot then.
+    Refused(Refusal),
+}
+
+/// Publications of a stream, as asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryPage {
+    /// Epoch and top of the stream.
+    pub top: Position,
+    /// Offsets with what they hold.
+    pub publications: Vec<(u64, Entry)>,
+}
+
+/// Counts of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Sessions on owned channels' gateways, as told by the gateways.
+    pub subscriptions: u64,
+    /// Users with a session whose inbox is here.
+    pub users: u64,
+    /// Channels owned.
+    pub channels: u64,
+    /// Time since the process started.
+    pub uptime: Duration,
+}
+
+/// An order to close sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disconnect {
+    /// Whose.
+    pub user: UserName,
+    /// Only this client id.
+    pub client: Option<u128>,
+    /// All but these client ids.
+    pub whitelist: Vec<u128>,
+    /// Close code.
+    pub code: u16,
+    /// Close reason, under 124 bytes.
+    pub reason: Box<str>,
+}
+
+/// What a node says of a slot when it is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimedSlot {
+    /// Which slot.
+    pub slot: Slot,
+    /// "I hold everything that was ever acknowledged here."
+    pub mark: bool,
+    /// Epoch at which the owner that last wrote here went live.
+    pub term: Epoch,
+    /// Operations of the slot's log that are in it.
+    pub index: u64,
+}
+
+/// A slot's content, or a part of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlotState {
+    /// Which slot.
+    pub slot: Slot,
+    /// A `Sync` of a live owner, or the answer to a `Fetch`.
+    pub kind: StateKind,
+    /// Epoch at which the owner that wrote it went live.
+    pub term: Epoch,
+    /// Operations of the log that are in it.
+    pub index: u64,
+    /// What follows.
+    pub content: StateContent,
+}
+
+/// Why a state is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateKind {
+    /// By a live owner to a replica, with the number that its `Have`s must name.
+    Sync(u64),
+    /// By a marked node to a claiming owner.
+    Fetched,
+}
+
+/// The content of a slot, in one of three forms.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StateContent {
+    /// You hold this very log already: the one of this term, up to this index.
+    Same {
+        /// Term of the log that both hold.
+        term: Epoch,
+    },
+    /// Streams of the slot; the state is complete with the part that says so.
+    Part {
+        /// Number of this part, from 0.
+        part: u32,
+        /// Nothing follows.
+        last: bool,
+        /// Streams, each whole.
+        streams: Vec<StreamState>,
+        /// What gateways' publishes were answered, with the last part.
+        publishers: Vec<PublisherState>,
+    },
+}
+
+/// A stream as it travels between nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamState {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// How it is kept.
+    pub options: ChannelOptions,
+    /// Epoch and top.
+    pub top: Position,
+    /// How far the user of an inbox was handed it.
+    pub delivered: u64,
+    /// Entries, oldest first, ending at the top, with their ages.
+    pub entries: Vec<(Duration, Entry)>,
+    /// Idempotency keys with the age and offset of the publish that brought them.
+    pub keys: Vec<(Box<str>, Duration, u64)>,
+}
+
+/// What is remembered of one gateway's publishes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublisherState {
+    /// Which gateway.
+    pub gateway: Incarnation,
+    /// Last number taken.
+    pub last: u64,
+    /// The last ones taken, with where they stand.
+    pub taken: Vec<(u64, Option<Position>)>,
+}
+
+/// Operations of a slot's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rep {
+    /// Which slot.
+    pub slot: Slot,
+    /// Epoch at which the sending owner went live.
+    pub term: Epoch,
+    /// Number of the first operation.
+    pub index: u64,
+    /// The operations, in order.
+    pub ops: Vec<Op>,
+}
+
+/// One operation of a slot's log. The same log gives the same content everywhere.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// A stream is born.
+    Create {
+        /// Which channel.
+        channel: ChannelName,
+        /// Name of its life.
+        epoch: StreamEpoch,
+        /// How it is kept.
+        options: ChannelOptions,
+    },
+    /// A publication.
+    Append {
+        /// Which channel.
+        channel: ChannelName,
+        /// How it is kept.
+        options: ChannelOptions,
+        /// Its offset: the top before it, plus one.
+        offset: u64,
+        /// Oldest offset that stays; what is below is trimmed.
+        first: u64,
+        /// What.
+        entry: Entry,
+        /// Who sent it under which number, and the oldest number that may come again.
+        publisher: (Incarnation, u64, u64),
+        /// Idempotency key.
+        key: Option<Box<str>>,
+    },
+    /// Entries below this offset are trimmed.
+    Trim {
+        /// Which channel.
+        channel: ChannelName,
+        /// Oldest offset that stays.
+        first: u64,
+    },
+    /// The user of an inbox was handed everything up to this offset.
+    Delivered {
+        /// Which channel.
+        channel: ChannelName,
+        /// Last offset handed on.
+        offset: u64,
+    },
+    /// A stream that nobody uses is forgotten.
+    Forget {
+        /// Which channel.
+        channel: ChannelName,
+    },
+}
+
+/// How far a replica is with a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Have {
+    /// Which slot.
+    pub slot: Slot,
+    /// Term it obeys.
+    pub term: Epoch,
+    /// Number of the last `Sync` obeyed.
+    pub sync: u64,
+    /// Operations it holds.
+    pub index: u64,
+    /// It holds the mark.
+    pub mark: bool,
+}

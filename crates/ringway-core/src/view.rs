@@ -1,0 +1,352 @@
+//! The view: who is in the cluster, with what weight, at which epoch; and what follows from it for every slot.
+//!
+//! A view is a value. Each change is a pure function from one view to the next; the registry's compare-and-set on
+//! the epoch decides which change happens. Nothing here is per slot: who owns what is computed ([`Placement`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::id::{Epoch, Incarnation, MemberId, Slot};
+use crate::ring::{HashKey, SlotCount, Table, Weight};
+
+/// A node as the view lists it.
+///
+/// Its two weights say what it does: joining is 0 → w, draining is w → 0, a changed weight is w1 → w2, and active
+/// is a node whose two weights are the same. `cur` is placed by `now`, `next` by `next`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEntry {
+    /// Stable name; what is hashed.
+    pub id: MemberId,
+    /// This life of the process.
+    pub incarnation: Incarnation,
+    /// Where members reach it, `host:port`.
+    pub address: Arc<str>,
+    /// Weight by which slots are owned at this epoch.
+    pub now: Weight,
+    /// Weight by which slots will be owned once everybody is settled.
+    pub next: Weight,
+}
+
+/// What a node is doing, read from its weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// Being filled; owns nothing yet.
+    Joining,
+    /// Owns what its weight gives it.
+    Active,
+    /// Still owns, and others are being filled in its place.
+    Draining,
+    /// Active with another weight to come.
+    Reweighting,
+}
+
+impl NodeEntry {
+    /// What the weights say.
+    pub fn state(&self) -> NodeState {
+        match (self.now == Weight::ZERO, self.next == Weight::ZERO) {
+            (true, _) => NodeState::Joining,
+            (false, true) => NodeState::Draining,
+            (false, false) if self.now == self.next => NodeState::Active,
+            (false, false) => NodeState::Reweighting,
+        }
+    }
+
+    /// Owns slots now: active, draining or changing its weight.
+    pub fn serves(&self) -> bool {
+        self.now != Weight::ZERO
+    }
+
+    /// Stays: active or changing its weight (the "active" of the rule of room).
+    pub fn stays(&self) -> bool {
+        self.serves() && self.next != Weight::ZERO
+    }
+}
+
+/// A gateway as the view lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayEntry {
+    /// Stable name.
+    pub id: MemberId,
+    /// This life of the process.
+    pub incarnation: Incarnation,
+    /// Where clients reach it, `host:port`.
+    pub address: Arc<str>,
+    /// It sheds its clients and will leave.
+    pub draining: bool,
+}
+
+/// Why a member leaves the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It asked for it, drained.
+    Planned,
+    /// Its process is known to have ended: it acknowledges nothing more.
+    Proven,
+    /// It was silent, or its host refused a connection: it may still act for a while.
+    Suspected,
+}
+
+/// Who is in the cluster. Only the registry's compare-and-set makes one the newest.
+#[derive(Clone, PartialEq, Eq)]
+pub struct View {
+    /// Grows by one with each write.
+    pub epoch: Epoch,
+    /// Key of all placement hashing, drawn when the cluster was born.
+    pub key: HashKey,
+    /// Number of slots, fixed when the cluster was born.
+    pub slots: SlotCount,
+    /// Nodes, ordered by id.
+    pub nodes: Vec<NodeEntry>,
+    /// Gateways, ordered by id.
+    pub gateways: Vec<GatewayEntry>,
+    /// Removals of nodes that were neither planned nor proven. A raise of it makes new streams wait.
+    pub removals: u64,
+    /// Removals of nodes that were not planned.
+    pub crashes: u64,
+    /// Checksum of the two slot tables, so that members that place differently notice.
+    pub checksum: u64,
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "View {{ {}:", self.epoch)?;
+        for node in &self.nodes {
+            write!(f, " {}/{} {:?}", node.id, node.incarnation, node.state())?;
+        }
+        for gateway in &self.gateways {
+            write!(f, " {}/{}", gateway.id, gateway.incarnation)?;
+        }
+        write!(f, ", {} removals }}", self.removals)
+    }
+}
+
+impl View {
+    /// The view of a cluster that was just born: nobody in it, epoch 1.
+    pub fn born(key: HashKey, slots: SlotCount) -> Self {
+        let (nodes, gateways) = (Vec::new(), Vec::new());
+        Self { epoch: Epoch(1), key, slots, nodes, gateways, removals: 0, crashes: 0, checksum: 0 }
+    }
+
+    /// The node of this incarnation, if it is in the view.
+    pub fn node(&self, incarnation: Incarnation) -> Option<&NodeEntry> {
+        self.nodes.iter().find(|node| node.incarnation == incarnation)
+    }
+
+    /// The gateway of this incarnation, if it is in the view.
+    pub fn gateway(&self, incarnation: Incarnation) -> Option<&GatewayEntry> {
+        self.gateways.iter().find(|gateway| gateway.incarnation == incarnation)
+    }
+
+    /// The view has a member of this incarnation, in whichever role.
+    pub fn has(&self, incarnation: Incarnation) -> bool {
+        self.node(incarnation).is_some() || self.gateway(incarnation).is_some()
+    }
+
+    /// Incarnations that carry this id, in whichever role.
+    pub fn incarnation_of(&self, id: &MemberId) -> Option<Incarnation> {
+        let node = self.nodes.iter().find(|node| node.id == *id).map(|node| node.incarnation);
+        node.or_else(|| self.gateways.iter().find(|gateway| gateway.id == *id).map(|gateway| gateway.incarnation))
+    }
+
+    /// A node may leave without leaving slots in too few hands: without it at least two nodes that stay are left,
+    /// or one and nobody else.
+    pub fn has_room_without(&self, incarnation: Incarnation) -> bool {
+        let others = || self.nodes.iter().filter(|node| node.incarnation != incarnation);
+        match others().filter(|node| node.stays()).count() {
+            0 => false,
+            1 => others().count() == 1,
+            _ => true,
+        }
+    }
+
+    /// With this node added: joining, or active if it is the first.
+    #[must_use]
+    pub fn with_node(&self, mut entry: NodeEntry) -> Self {
+        entry.now = if self.nodes.iter().any(NodeEntry::serves) { Weight::ZERO } else { entry.next };
+        let mut view = self.clone();
+        view.nodes.push(entry);
+        view.nodes.sort_by(|a, b| a.id.cmp(&b.id));
+        view.written()
+    }
+
+    /// With this gateway added.
+    #[must_use]
+    pub fn with_gateway(&self, entry: GatewayEntry) -> Self {
+        let mut view = self.clone();
+        view.gateways.push(entry);
+        view.gateways.sort_by(|a, b| a.id.cmp(&b.id));
+        view.written()
+    }
+
+    /// Without the members of this incarnation.
+    #[must_use]
+    pub fn without(&self, incarnation: Incarnation, why: Removal) -> Self {
+        let mut view = self.clone();
+        let nodes = view.nodes.len();
+        view.nodes.retain(|node| node.incarnation != incarnation);
+        view.gateways.retain(|gateway| gateway.incarnation != incarnation);
+        if view.nodes.len() < nodes {
+            view.removals += u64::from(why == Removal::Suspected);
+            view.crashes += u64::from(why != Removal::Planned);
+        }
+        view.written()
+    }
+
+    /// With another weight to come for one node; zero drains it.
+    #[must_use]
+    pub fn with_next_weight(&self, incarnation: Incarnation, next: Weight) -> Self {
+        let mut view = self.clone();
+        for node in &mut view.nodes {
+            if node.incarnation == incarnation {
+                node.next = next;
+            }
+        }
+        view.written()
+    }
+
+    /// With every node that is not draining at the weight it was promised: joining nodes become active.
+    #[must_use]
+    pub fn activated(&self) -> Self {
+        let mut view = self.clone();
+        for node in &mut view.nodes {
+            if node.next != Weight::ZERO {
+                node.now = node.next;
+            }
+        }
+        view.written()
+    }
+
+    /// With a gateway marked as draining.
+    #[must_use]
+    pub fn with_draining_gateway(&self, incarnation: Incarnation) -> Self {
+        let mut view = self.clone();
+        for gateway in &mut view.gateways {
+            gateway.draining |= gateway.incarnation == incarnation;
+        }
+        view.written()
+    }
+
+    /// The same members at the next epoch: what a member writes to get a lapsed lease back.
+    #[must_use]
+    pub fn affirmed(&self) -> Self {
+        self.clone().written()
+    }
+
+    /// Closes a change: the next epoch, a working set of nodes, and the checksum that goes with them.
+    fn written(mut self) -> Self {
+        self.epoch = self.epoch.next();
+        if !self.nodes.iter().any(NodeEntry::stays) {
+            for node in &mut self.nodes {
+                let weight = if node.next == Weight::ZERO { node.now } else { node.next };
+                (node.now, node.next) = (weight, weight);
+            }
+        }
+        self.checksum = 0;
+        self
+    }
+}
+
+/// What a view means for every slot. Computed by each member for itself, always with the same result.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    cur: Side,
+    next: Side,
+}
+
+/// One of the two tables with the incarnations its indices stand for.
+#[derive(Debug, Clone)]
+struct Side {
+    table: Arc<Table>,
+    incarnations: Arc<[Incarnation]>,
+}
+
+/// Up to four nodes that should hold a slot.
+pub type Wanted = SmallVec<[Incarnation; 4]>;
+
+impl Placement {
+    /// Computes the tables of a view, from those of an earlier one where there is one.
+    pub fn of(view: &View, before: Option<&Placement>) -> Self {
+        let nodes = |weight: fn(&NodeEntry) -> Weight| -> Vec<(MemberId, Weight)> {
+            view.nodes.iter().map(|node| (node.id.clone(), weight(node))).filter(|(_, w)| *w != Weight::ZERO).collect()
+        };
+        let cur = Side::of(view, &nodes(|node| node.now), before.map(|before| &*before.cur.table));
+        let next_nodes = nodes(|node| node.next);
+        let next = if view.nodes.iter().all(|node| node.now == node.next) {
+            cur.clone()
+        } else {
+            let near = before.map_or(&*cur.table, |before| &*before.next.table);
+            Side::of(view, &next_nodes, Some(near))
+        };
+        Self { cur, next }
+    }
+
+    /// The table of owners and standbys at this epoch.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.cur.table
+    }
+
+    /// The table that will be in force once everybody is settled.
+    pub fn next_table(&self) -> &Arc<Table> {
+        &self.next.table
+    }
+
+    /// Who owns the slot. `None` only where no node serves.
+    pub fn owner(&self, slot: Slot) -> Option<Incarnation> {
+        self.cur.owner(slot)
+    }
+
+    /// Who holds the second copy. `None` where only one node serves.
+    pub fn standby(&self, slot: Slot) -> Option<Incarnation> {
+        self.cur.standby(slot)
+    }
+
+    /// Who should hold the slot: owner and standby of now and of next, without doubles.
+    pub fn wanted(&self, slot: Slot) -> Wanted {
+        let mut wanted = Wanted::new();
+        for who in [self.cur.owner(slot), self.cur.standby(slot), self.next.owner(slot), self.next.standby(slot)] {
+            wanted.extend(who.filter(|who| !wanted.contains(who)));
+        }
+        wanted
+    }
+}
+
+impl Side {
+    /// The table of these nodes, made from a near one where that is less work.
+    fn of(view: &View, nodes: &[(MemberId, Weight)], near: Option<&Table>) -> Self {
+        let table = match near {
+            Some(near) if !near.nodes().is_empty() && !nodes.is_empty() => Self::changed(near, nodes),
+            _ => Table::new(view.key, view.slots, nodes),
+        };
+        let incarnation = |id: &MemberId| view.nodes.iter().find(|node| node.id == *id).map(|node| node.incarnation);
+        let incarnations = table.nodes().iter().filter_map(|(id, _)| incarnation(id)).collect();
+        Self { table: Arc::new(table), incarnations }
+    }
+
+    /// The near table with what differs added, changed and taken out.
+    fn changed(near: &Table, nodes: &[(MemberId, Weight)]) -> Table {
+        let mut table = near.clone();
+        for (id, weight) in nodes {
+            if !table.nodes().iter().any(|(had, w)| had == id && w == weight) {
+                table = table.with(id, *weight);
+            }
+        }
+        let gone: Vec<MemberId> = table.nodes().iter().map(|(id, _)| id.clone()).collect();
+        for id in gone.into_iter().filter(|id| !nodes.iter().any(|(kept, _)| kept == id)) {
+            table = table.without(&id);
+        }
+        table
+    }
+
+    fn owner(&self, slot: Slot) -> Option<Incarnation> {
+        self.incarnations.get(self.table.owner(slot)?.index()).copied()
+    }
+
+    fn standby(&self, slot: Slot) -> Option<Incarnation> {
+        self.incarnations.get(self.table.standby(slot)?.index()).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;
