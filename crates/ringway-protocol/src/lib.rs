@@ -1,1 +1,3 @@
 //! Bytes to meaning and back, without I/O: WebSocket frames, the client protocols, link frames.
+
+pub mod ws;
