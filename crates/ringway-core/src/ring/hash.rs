@@ -1,0 +1,52 @@
+//! The keyed hash: from names to slots, and from member ids to the seeds of their scores.
+
+use std::fmt;
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::slots::SlotCount;
+use crate::id::{MemberId, Slot};
+
+/// The key of a cluster's placement: 128 bits, drawn when the cluster is born and kept with its view. Without it
+/// nobody can choose names that fall into one slot. It depends on no other secret, and its text form hides it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HashKey([u8; 16]);
+
+impl HashKey {
+    /// Takes 16 bytes from a source of good randomness.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes, for the view's own frames. They belong in no log and in no answer to a client.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// SipHash-1-3 of a name: 64 bits, the same on every machine. The short variant is enough because the hash itself
+    /// is never shown; it has to be unpredictable, not a signature.
+    pub(super) fn hash_name(&self, name: &str) -> u64 {
+        SipHasher13::new_with_key(&self.0).hash(name.as_bytes())
+    }
+
+    /// The number that a node's scores grow from. The leading zero byte, which no channel name can hold, keeps the
+    /// hashes of members apart from those of channels.
+    pub(super) fn hash_member(&self, id: &MemberId) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write(&[0]);
+        hasher.write(id.as_str().as_bytes());
+        hasher.finish()
+    }
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey(..)")
+    }
+}
+
+/// The slot of a name: the top bits of its hash, so that slots are equal arcs of the ring of all hashes.
+pub fn slot_of(key: &HashKey, count: SlotCount, name: &str) -> Slot {
+    Slot((key.hash_name(name) >> (u64::BITS - count.bits())) as u32)
+}
