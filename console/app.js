@@ -59,7 +59,7 @@ function showFreshness({ state, ageMs, reason }) {
 function freshnessWords(state, ageMs) {
   if (state === "live") return "live";
   if (state === "stale" && lastAt) return `no answer for ${Math.round(ageMs / 1_000)} s, showing ${clock(lastAt)}`;
-  return { stale: "the server does not answer", refused: "token refused", absent: "no admin API", waiting: "waiting" }[state];
+  return { stale: "the server does not answer", refused: api.token() ? "token refused" : "token needed", absent: "no admin API", waiting: "waiting" }[state];
 }
 
 /** 401: the token is missing or wrong. */
@@ -97,11 +97,13 @@ function wireActions() {
 }
 
 function wireLookup() {
+  const place = byId("lookup-answer");
+  const show = (answer) => place.replaceChildren(ring.describe(answer));
+  ring.whenNeedleMoves(show);
   byId("lookup").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const place = byId("lookup-answer");
     try {
-      place.replaceChildren(ring.describe(await ring.lookUp(byId("lookup-kind").value, byId("lookup-name").value)));
+      show(await ring.lookUp(byId("lookup-kind").value, byId("lookup-name").value));
     } catch (error) {
       place.replaceChildren(error.message);
     }

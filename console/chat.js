@@ -137,7 +137,7 @@ export class Chat {
   #received(message) {
     this.#showOwner(message);
     const { type, content, from } = message;
-    if (type === TYPE.connected) this.#line("note", `connected at ${message.dateTime}, owner ${message.ip}`);
+    if (type === TYPE.connected) this.#line("note", `connected at ${message.dateTime}, owner ${bare(message.ip)}`);
     else if (type === TYPE.reconnect) this.#line("bad", `the server asks to reconnect: ${content ?? ""}`);
     else if (type === TYPE.refused) this.#refused(content);
     else if (type === TYPE.message) this.#heard(content, from);
@@ -194,10 +194,10 @@ export class Chat {
 
   /** `ip` is the user's owner, `『node-2:7002』`. */
   #showOwner({ ip, userCount }) {
-    const id = /^『?(.+?):\d+』?$/.exec(ip ?? "")?.[1];
+    const id = /^(.+):\d+$/.exec(bare(ip))?.[1];
     if (!id) return;
     this.part("dot").className = `dot ${colour(id)}`;
-    say(this.part("owner-text"), `owner ${ip}, ${number(userCount)} ${userCount === 1 ? "user" : "users"} there`);
+    say(this.part("owner-text"), `owner ${bare(ip)}, ${number(userCount)} ${userCount === 1 ? "user" : "users"} there`);
     this.node.dataset.owner = id;
     if (this.#owner && this.#owner !== id) {
       this.#line("note", `owner ${this.#owner} → ${id}, same socket`);
@@ -240,5 +240,8 @@ function nameFault(name) {
   if (bytes < 1 || bytes > 128) return "A user name has 1 to 128 bytes.";
   return /[\s\p{Cc}:#,/]/u.test(name) ? "A user name has no space, control character, : # , or /." : "";
 }
+
+/** The brackets are the wire's; many fonts lack them. */
+const bare = (ip) => (ip ?? "unknown").replace(/[『』]/g, "");
 
 const duration = (ms) => (ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`);

@@ -45,9 +45,10 @@ export function showProblem(text) {
 export async function perform(words, member, request) {
   showProblem("");
   onAction();
+  const from = performance.now();
   try {
     const answer = await request();
-    tell(`${words}: done`, { member, kind: "act" });
+    tell(`${words}: done, answered in ${Math.round(performance.now() - from)} ms`, { member, kind: "act" });
     return answer;
   } catch (error) {
     showProblem(error.message);
@@ -61,15 +62,17 @@ export async function perform(words, member, request) {
 function newRow(member) {
   const cell = (name) => el("td", { class: name });
   const row = {
-    dot: el("span", { class: "dot" }), roles: el("span", { class: "quiet" }), state: el("span", { class: "state" }),
+    dot: el("span", { class: "dot" }), state: el("span", { class: "state" }), process: el("span", { class: "quiet under" }),
     bar: el("span", { class: "bar-fill" }), slots: el("span", { class: "bar-text" }),
-    users: cell("num"), sockets: cell("num"), address: el("code"), pid: el("span", { class: "quiet" }), buttons: el("td", { class: "do" }),
+    users: cell("num"), sockets: cell("num"), address: el("code", { class: "under" }), buttons: cell("do"),
   };
   row.line = el("tr", { "data-member": member.id },
-    el("th", { scope: "row" }, row.dot, el("span", {}, el("span", { class: "id" }, member.id), row.roles)),
-    el("td", {}, row.state),
+    el("th", { scope: "row" }, row.dot, el("span", {}, el("span", { class: "id" }, member.id), row.address)),
+    el("td", { class: "how" }, row.state, row.process),
     el("td", { class: "wide" }, el("span", { class: "bar" }, row.bar), row.slots),
-    row.users, row.sockets, el("td", { class: "where" }, row.address, row.pid), row.buttons);
+    row.users, row.sockets, row.buttons);
+  row.users.dataset.label = "users";
+  row.sockets.dataset.label = "sockets";
   row.actions = member.orchestrator ? explain(row) : buttons(row, member.id);
   rows.set(member.id, row);
   return row;
@@ -107,7 +110,6 @@ function update(row, member, total) {
   row.member = member;
   row.line.className = member.state;
   row.dot.className = `dot ${colour(member.id)}`;
-  say(row.roles, member.roles.join(" + "));
   row.state.dataset.state = member.state;
   row.bar.className = `bar-fill ${colour(member.id)}`;
   row.bar.style.width = `${total ? (100 * member.slots) / total : 0}%`;
@@ -116,7 +118,7 @@ function update(row, member, total) {
   say(row.users, member.roles.includes("node") ? number(member.users) : "–");
   say(row.sockets, member.roles.includes("gateway") ? number(member.sockets) : "–");
   say(row.address, member.address);
-  say(row.pid, member.pid ? `pid ${member.pid}` : "no process");
+  say(row.process, `${member.roles.join(" + ")}, ${member.pid ? `pid ${member.pid}` : "no process"}`);
   refreshButtons(member.id);
 }
 

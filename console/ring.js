@@ -10,9 +10,11 @@ import { tell } from "./events.js";
 import { colour } from "./palette.js";
 
 /** Placements asked for at each epoch: enough to see the scatter, few enough to be no load. */
-const SAMPLES = 144;
-/** Requests under way at once while sampling. Browsers open at most six connections to an origin; two stay free for the poll and for actions. */
-const SAMPLING_WIDTH = 4;
+const SAMPLES = 120;
+/** Requests under way at once while sampling, so that the poll and actions never wait behind them: browsers open six connections to an origin. */
+const SAMPLING_WIDTH = 2;
+/** After a change the cluster has better things to do than to answer samples; and a second change soon after makes the first's samples useless. */
+const SAMPLING_DELAY_MS = 500;
 /** Shares too small for a label inside the arc keep their tooltip and their row in the table. */
 const LABEL_FROM_SHARE = 0.055;
 /** Looked-up names drawn beside the two chat users; the oldest falls off. */
@@ -27,6 +29,11 @@ let total = 0;
 let sampled = { epoch: null, answers: [] };
 let sampling = null;
 let talkers = [];
+let needle = null; // the key in `pins` of the name looked up last
+let onNeedle = () => {};
+/** `listener` gets the answer for the name looked up last, each time it was asked again. */
+export const whenNeedleMoves = (listener) => { onNeedle = listener; };
+
 const pins = new Map(); // "user bob" -> { kind, name, answer, talker }
 
 /** A new answer about the members. Placements are asked for again only when the epoch changed. */
@@ -51,10 +58,11 @@ export async function lookUp(kind, name) {
   const key = `${kind} ${name}`;
   const talker = kind === "user" && talkers.includes(name);
   pins.delete(key);
-  pins.set(key, { kind, name, answer, talker, asked: true });
+  pins.set(key, { kind, name, answer, talker });
+  needle = key;
   const extra = [...pins].filter(([, pin]) => !pin.talker);
   for (const [old] of extra.slice(0, Math.max(0, extra.length - LOOKUPS_LIMIT))) pins.delete(old);
-  drawPins(key);
+  drawPins();
   return answer;
 }
 
@@ -63,6 +71,8 @@ async function placeAgain(epoch) {
   caption();
   try {
     await placePins();
+    await new Promise((resume) => setTimeout(resume, SAMPLING_DELAY_MS));
+    if (sampling !== epoch) return;
     const names = Array.from({ length: SAMPLES }, (_, index) => `ring-sample-${index + 1}`);
     const answers = await inTurns(names, (name) => ring("key", name));
     if (sampling !== epoch) return;
@@ -83,6 +93,7 @@ async function placePins() {
     if (before && before !== pin.answer.owner) tell(`${label(pin)} moved from ${before} to ${pin.answer.owner}`, { member: pin.answer.owner });
   })).catch(() => {}); // as above
   drawPins();
+  if (pins.get(needle)?.answer) onNeedle(pins.get(needle).answer);
 }
 
 async function inTurns(names, ask) {
@@ -154,7 +165,7 @@ function tick(name, inner, outer, slot, title) {
   return svg("line", { class: name, x1, y1, x2, y2 }, svg("title", {}, title));
 }
 
-function drawPins(needle = null) {
+function drawPins() {
   const shown = [...pins].filter(([, pin]) => pin.answer).sort(([, a], [, b]) => a.answer.slot - b.answer.slot);
   let last = -Infinity;
   let lift = 0;
