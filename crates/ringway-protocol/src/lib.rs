@@ -1,3 +1,7 @@
 //! Bytes to meaning and back, without I/O: WebSocket frames, the client protocols, link frames.
 
+pub mod api;
+pub mod centrifuge;
+pub mod json;
+pub mod plain;
 pub mod ws;

@@ -1,0 +1,115 @@
+//! What backends are answered.
+
+use super::ApiError;
+use crate::centrifuge::json::{history, presence, presence_stats};
+use crate::centrifuge::{ClientInfo, HistoryResult};
+use crate::json::{Object, list, whole};
+
+/// The result of a call that went well.
+#[derive(Debug, Clone)]
+pub enum Answer<'a> {
+    /// Where the publication stands.
+    Publish(PublishedAt<'a>),
+    /// The same for each channel, in the order of the request.
+    Broadcast(&'a [Result<PublishedAt<'a>, ApiError>]),
+    /// Who is subscribed, each under the id of its connection.
+    Presence(&'a [ClientInfo<'a>]),
+    /// How many are subscribed: connections, and different users with the anonymous one counted as one.
+    PresenceStats {
+        /// Connections.
+        clients: u32,
+        /// Users.
+        users: u32,
+    },
+    /// A part of a stream.
+    History(&'a HistoryResult<'a>),
+    /// It is done and there is nothing to tell.
+    Done,
+    /// The members that hold client connections.
+    Info(&'a [NodeInfo<'a>]),
+    /// Channels with the number of their subscribers.
+    Channels(&'a [(&'a str, u64)]),
+}
+
+/// Where a publication stands in its stream. The default says "nowhere", for channels without history.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PublishedAt<'a> {
+    /// Its offset.
+    pub offset: u64,
+    /// The stream's epoch.
+    pub epoch: &'a str,
+}
+
+/// One member, as the API describes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeInfo<'a> {
+    /// Names this life of the member's process.
+    pub uid: &'a str,
+    /// The member's id.
+    pub name: &'a str,
+    /// The version of its software.
+    pub version: &'a str,
+    /// Connections.
+    pub clients: u64,
+    /// Different users, the anonymous one counted as one.
+    pub users: u64,
+    /// Channels with a subscriber.
+    pub channels: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Seconds since the process started.
+    pub uptime: u64,
+}
+
+/// Appends the body of an answer.
+pub fn answer(out: &mut Vec<u8>, outcome: &Result<Answer<'_>, ApiError>) {
+    whole(out, |o| match outcome {
+        Ok(answer) => o.object("result", |o| result(o, answer)),
+        Err(fault) => error(o, *fault),
+    });
+}
+
+fn error(o: &mut Object<'_>, error: ApiError) {
+    o.object("error", |o| {
+        o.always_number("code", error.code().into());
+        o.always_text("message", error.message());
+    });
+}
+
+fn result(o: &mut Object<'_>, answer: &Answer<'_>) {
+    match answer {
+        Answer::Publish(at) => published(o, *at),
+        Answer::Broadcast(responses) => list(o.key("responses"), responses, |out, response| {
+            whole(out, |o| match response {
+                Ok(at) => o.object("result", |o| published(o, *at)),
+                Err(fault) => error(o, *fault),
+            });
+        }),
+        Answer::Presence(subscribers) => presence(o, subscribers),
+        Answer::PresenceStats { clients, users } => presence_stats(o, *clients, *users),
+        Answer::History(result) => history(o, result),
+        Answer::Done => {}
+        Answer::Info(nodes) => list(o.key("nodes"), nodes, |out, node| whole(out, |o| info(o, node))),
+        Answer::Channels(channels) => o.object("channels", |o| {
+            for (channel, clients) in *channels {
+                whole(o.foreign_key(channel), |o| o.always_number("num_clients", *clients));
+            }
+        }),
+    }
+}
+
+fn published(o: &mut Object<'_>, at: PublishedAt<'_>) {
+    o.number("offset", at.offset);
+    o.text("epoch", at.epoch);
+}
+
+fn info(o: &mut Object<'_>, node: &NodeInfo<'_>) {
+    o.always_text("uid", node.uid);
+    o.always_text("name", node.name);
+    o.always_text("version", node.version);
+    o.always_number("num_clients", node.clients);
+    o.always_number("num_users", node.users);
+    o.always_number("num_channels", node.channels);
+    o.always_number("uptime", node.uptime);
+    o.always_number("num_subs", node.subscriptions);
+}

@@ -1,0 +1,20 @@
+//! The Centrifuge client protocol, version 2: what clients ask, what they are answered, what is pushed to them.
+//!
+//! The types here belong to no wire format; [`json`] is the first that reads and writes them. A request borrows from
+//! the frame it came in, a reply or push borrows from whoever sends it, so that neither costs more than the bytes.
+
+mod code;
+pub mod json;
+mod publication;
+mod push;
+mod reply;
+mod request;
+
+pub use code::{Disconnect, ErrorCode, Unsubscribed};
+pub use publication::{BadEntry, ClientInfo, Publication};
+pub use push::{Push, SubscribePush};
+pub use reply::{ConnectResult, ErrorReply, Expiry, HistoryResult, Reply, SubscribeResult};
+pub use request::{
+    Command, ConnectRequest, HistoryRequest, PublishRequest, Request, RpcRequest, Since, SubRefreshRequest,
+    SubscribeRequest,
+};

@@ -1,0 +1,14 @@
+//! The protocol as JSON: one text frame carries one or more objects with a newline between them.
+
+mod decode;
+mod encode;
+
+pub use decode::{BadFrame, COMMANDS_PER_FRAME, Commands, decode_frame};
+pub(crate) use encode::{history, presence, presence_stats};
+pub use encode::{ping, push, reply};
+
+/// Stands between the messages of a frame. Payloads are compact, so it never stands inside of one.
+pub const SEPARATOR: u8 = b'\n';
+
+#[cfg(test)]
+mod tests;

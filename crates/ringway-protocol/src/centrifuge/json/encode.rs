@@ -1,0 +1,176 @@
+//! From replies and pushes to bytes, appended to the caller's buffer. What is empty is left out, except where the
+//! protocol says otherwise; fields stand in the order of its schema.
+
+use crate::centrifuge::{
+    ClientInfo, ConnectResult, ErrorReply, Expiry, HistoryResult, Publication, Push, Reply, SubscribePush,
+    SubscribeResult,
+};
+use crate::json::{Object, list, whole};
+
+/// Appends the server's ping.
+pub fn ping(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{}");
+}
+
+/// Appends the reply to command `id`. Between the messages of a frame the caller puts a [`super::SEPARATOR`].
+pub fn reply(out: &mut Vec<u8>, id: u32, reply: &Reply<'_>) {
+    whole(out, |o| {
+        o.number("id", id.into());
+        match reply {
+            Reply::Error(fault) => o.object("error", |o| error(o, fault)),
+            Reply::Connect(result) => o.object("connect", |o| connect(o, result)),
+            Reply::Subscribe(result) => o.object("subscribe", |o| subscribe(o, result)),
+            Reply::Unsubscribe => o.object("unsubscribe", |_| {}),
+            Reply::Publish => o.object("publish", |_| {}),
+            Reply::Presence(subscribers) => o.object("presence", |o| presence(o, subscribers)),
+            Reply::PresenceStats { clients, users } => {
+                o.object("presence_stats", |o| presence_stats(o, *clients, *users));
+            }
+            Reply::History(result) => o.object("history", |o| history(o, result)),
+            Reply::Rpc(data) => o.object("rpc", |o| o.raw("data", data)),
+            Reply::Refresh(end) => o.object("refresh", |o| expiry(o, *end)),
+            Reply::SubRefresh(end) => o.object("sub_refresh", |o| expiry(o, *end)),
+        }
+    });
+}
+
+/// Appends a push. One encoding of a publication serves all subscribers of its channel.
+pub fn push(out: &mut Vec<u8>, push: &Push<'_>) {
+    whole(out, |o| o.object("push", |o| push_body(o, push)));
+}
+
+fn push_body(o: &mut Object<'_>, push: &Push<'_>) {
+    match push {
+        Push::Publication { channel, publication: published } => {
+            o.text("channel", channel);
+            publication(o.key("pub"), published);
+        }
+        Push::Join { channel, info } => {
+            o.text("channel", channel);
+            o.object("join", |o| client_info(o.key("info"), info));
+        }
+        Push::Leave { channel, info } => {
+            o.text("channel", channel);
+            o.object("leave", |o| client_info(o.key("info"), info));
+        }
+        Push::Unsubscribe { channel, code, reason } => {
+            o.text("channel", channel);
+            o.object("unsubscribe", |o| code_and_reason(o, *code, reason));
+        }
+        Push::Subscribe { channel, subscription } => {
+            o.text("channel", channel);
+            o.object("subscribe", |o| subscribe_push(o, subscription));
+        }
+        Push::Message(data) => o.object("message", |o| o.raw("data", data)),
+        Push::Refresh(end) => o.object("refresh", |o| expiry(o, *end)),
+        Push::Disconnect { code, reason } => o.object("disconnect", |o| code_and_reason(o, *code, reason)),
+    }
+}
+
+/// Appends a publication as an object.
+fn publication(out: &mut Vec<u8>, publication: &Publication<'_>) {
+    whole(out, |o| {
+        o.raw("data", publication.data);
+        if let Some(info) = &publication.info {
+            client_info(o.key("info"), info);
+        }
+        o.number("offset", publication.offset);
+        if !publication.tags.is_empty() {
+            o.object("tags", |o| {
+                for (key, value) in &publication.tags {
+                    crate::json::string(o.foreign_key(key), value);
+                }
+            });
+        }
+    });
+}
+
+/// Appends a client's description as an object; user and client are there even if empty.
+fn client_info(out: &mut Vec<u8>, info: &ClientInfo<'_>) {
+    whole(out, |o| {
+        o.always_text("user", info.user);
+        o.always_text("client", info.client);
+        o.raw("conn_info", info.conn_info);
+        o.raw("chan_info", info.chan_info);
+    });
+}
+
+/// The body of a presence result, here and in the server API.
+pub(crate) fn presence(o: &mut Object<'_>, subscribers: &[ClientInfo<'_>]) {
+    o.object("presence", |o| {
+        for info in subscribers {
+            client_info(o.foreign_key(info.client), info);
+        }
+    });
+}
+
+/// The body of a presence_stats result, here and in the server API.
+pub(crate) fn presence_stats(o: &mut Object<'_>, clients: u32, users: u32) {
+    o.always_number("num_clients", clients.into());
+    o.always_number("num_users", users.into());
+}
+
+/// The body of a history result, here and in the server API.
+pub(crate) fn history(o: &mut Object<'_>, result: &HistoryResult<'_>) {
+    list(o.key("publications"), result.publications, publication);
+    o.always_text("epoch", result.epoch);
+    o.always_number("offset", result.offset);
+}
+
+fn error(o: &mut Object<'_>, error: &ErrorReply<'_>) {
+    o.always_number("code", error.code.into());
+    o.text("message", error.message);
+    o.flag("temporary", error.temporary);
+}
+
+fn expiry(o: &mut Object<'_>, expiry: Expiry) {
+    if let Expiry::InSeconds(ttl) = expiry {
+        o.flag("expires", true);
+        o.number("ttl", ttl.into());
+    }
+}
+
+fn connect(o: &mut Object<'_>, result: &ConnectResult<'_>) {
+    o.text("client", result.client);
+    o.text("version", result.version);
+    expiry(o, result.expiry);
+    o.raw("data", result.data);
+    if !result.subs.is_empty() {
+        o.object("subs", |o| {
+            for (channel, subscription) in &result.subs {
+                whole(o.foreign_key(channel), |o| subscribe(o, subscription));
+            }
+        });
+    }
+    o.number("ping", result.ping.into());
+    o.flag("pong", result.pong);
+    o.text("session", result.session);
+    o.text("node", result.node);
+}
+
+fn subscribe(o: &mut Object<'_>, result: &SubscribeResult<'_>) {
+    expiry(o, result.expiry);
+    o.flag("recoverable", result.recoverable);
+    o.text("epoch", result.epoch);
+    if !result.publications.is_empty() {
+        list(o.key("publications"), result.publications, publication);
+    }
+    o.flag("recovered", result.recovered);
+    o.number("offset", result.offset);
+    o.flag("positioned", result.positioned);
+    o.raw("data", result.data);
+    o.flag("was_recovering", result.was_recovering);
+}
+
+fn subscribe_push(o: &mut Object<'_>, subscription: &SubscribePush<'_>) {
+    o.flag("recoverable", subscription.recoverable);
+    o.text("epoch", subscription.epoch);
+    o.number("offset", subscription.offset);
+    o.flag("positioned", subscription.positioned);
+    o.raw("data", subscription.data);
+}
+
+fn code_and_reason(o: &mut Object<'_>, code: u16, reason: &str) {
+    o.number("code", code.into());
+    o.text("reason", reason);
+}
