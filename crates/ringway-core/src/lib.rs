@@ -3,8 +3,11 @@
 
 pub mod id;
 pub mod limits;
+pub mod gateway;
 pub mod message;
+pub mod peers;
 pub mod ring;
+pub mod timing;
 pub mod view;
 
 pub use id::{ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch, UserName};

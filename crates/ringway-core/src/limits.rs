@@ -8,3 +8,48 @@ pub const CHANNEL_NAME_BYTES: usize = 255;
 
 /// Longest member id in bytes: ids stand in every view, log line and metric. A longer id is a config error.
 pub const MEMBER_ID_BYTES: usize = 64;
+
+/// Unanswered publishes of one gateway to one slot span at most this many numbers, and an owner remembers this many.
+/// More wait at the gateway.
+pub const WINDOW: u64 = 64;
+
+/// Bounds of one gateway's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatewayLimits {
+    /// Publishes taken and not answered. At the limit a publish is refused as busy.
+    pub publishes: usize,
+    /// Bytes of their payloads. At the limit a publish is refused as busy.
+    pub publish_bytes: usize,
+    /// Open queries. At the limit a query is refused as busy.
+    pub queries: usize,
+    /// Positions of inboxes whose user went and whose owner has not confirmed. Above it they are not kept: a plain
+    /// user may then get a message again.
+    pub lingering: usize,
+}
+
+impl Default for GatewayLimits {
+    fn default() -> Self {
+        Self { publishes: 65_536, publish_bytes: 64 << 20, queries: 65_536, lingering: 65_536 }
+    }
+}
+
+/// Bounds of one node's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeLimits {
+    /// Bytes of history. At the limit a publish is refused for now; nothing acknowledged is dropped before its time.
+    pub history_bytes: usize,
+    /// Channels held, as owner or standby. At the limit a new channel is refused for now.
+    pub channels: usize,
+    /// Idempotency keys remembered. At the limit a publish with a new key is refused for now.
+    pub keys: usize,
+    /// Bytes of copying under way to one peer. More waits until it has answered.
+    pub copy_bytes: usize,
+    /// Publications in one history page. The rest is asked for page by page.
+    pub page: u32,
+}
+
+impl Default for NodeLimits {
+    fn default() -> Self {
+        Self { history_bytes: 1 << 30, channels: 1_000_000, keys: 1_000_000, copy_bytes: 4 << 20, page: 1000 }
+    }
+}

@@ -1,0 +1,283 @@
+//! A gateway's rules: publishes that are numbered and sent until answered, channels that keep their position through
+//! every change of owner, queries that find the owner. Sessions are not known here; whoever embeds this hands on what
+//! [`Event`]s say.
+//!
+//! Life of a channel at a gateway:
+//!
+//! ```text
+//!            attach()                 Attached                    owner changed, link lost, gap
+//!   (none) ───────────▶ asking ─────────────────▶ attached ─────────────────────────────────────▶ asking
+//!                         │ 60 ms without answer: again                │ detach()
+//!                         ▼                                            ▼
+//!                       asking                             (none); an inbox lingers until Detached
+//! ```
+
+mod channels;
+mod publishes;
+mod queries;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
+use crate::limits::GatewayLimits;
+use crate::message::{Answer, Disconnect, Entry, Load, Message};
+use crate::peers::{Outgoing, Peers};
+use crate::timing::{Now, Timing};
+use crate::view::{Placement, View};
+
+pub use channels::ChannelKey;
+pub use publishes::{NewPublish, PublishError};
+pub use queries::QueryError;
+
+/// What the sessions of a gateway need to know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// First answer to `attach`: deliveries follow from here on.
+    Attached {
+        /// The channel.
+        channel: ChannelKey,
+        /// Epoch and top of its stream; `None` without history.
+        stream: Option<Position>,
+        /// Offset after which deliveries begin.
+        from: u64,
+        /// Users on the owner.
+        users: u64,
+    },
+    /// The next publication of a channel, each exactly once and in order.
+    Deliver {
+        /// The channel.
+        channel: ChannelKey,
+        /// Offset; 0 without history.
+        offset: u64,
+        /// What.
+        entry: Entry,
+    },
+    /// The channel goes on at another place: what was between is gone, or the stream is another one.
+    Lost {
+        /// The channel.
+        channel: ChannelKey,
+        /// Where deliveries go on from.
+        at: Position,
+    },
+    /// The end of a publish.
+    Published {
+        /// The token given with it.
+        token: u64,
+        /// Where it stands (`None` without history) and how many copies there are, or why it failed.
+        result: Result<(Option<Position>, u8), PublishError>,
+    },
+    /// The end of a query.
+    Answered {
+        /// The token given with it.
+        token: u64,
+        /// What was found, or why nothing was.
+        result: Result<Answer, QueryError>,
+    },
+    /// Close these sessions.
+    Disconnect(Box<Disconnect>),
+}
+
+/// The rules of one gateway incarnation.
+#[derive(Debug)]
+pub struct Gateway {
+    me: Incarnation,
+    timing: Timing,
+    limits: GatewayLimits,
+    placement: Option<Placement>,
+    peers: Peers,
+    loads: HashMap<Incarnation, Load>,
+    publishes: publishes::Publishes,
+    channels: channels::Channels,
+    queries: queries::Queries,
+    /// Epoch for which `AttachesDone` is still owed to these nodes.
+    owed: Vec<Incarnation>,
+    /// Nodes whose frames of older epochs may still be under way.
+    awaited: Vec<Incarnation>,
+    events: VecDeque<Event>,
+}
+
+impl Gateway {
+    /// A gateway that knows a view but no node yet. `attach_seed` makes attach ids differ between incarnations.
+    pub fn new(me: Incarnation, view: Arc<View>, timing: Timing, limits: GatewayLimits) -> Self {
+        Self {
+            me,
+            timing,
+            limits,
+            placement: None,
+            peers: Peers::new(view),
+            loads: HashMap::new(),
+            publishes: publishes::Publishes::default(),
+            channels: channels::Channels::default(),
+            queries: queries::Queries::default(),
+            owed: Vec::new(),
+            awaited: Vec::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The incarnation that publishes are numbered under.
+    pub fn incarnation(&self) -> Incarnation {
+        self.me
+    }
+
+    /// The newest view applied.
+    pub fn view(&self) -> &Arc<View> {
+        self.peers.view()
+    }
+
+    /// What the view means for every slot; `None` before the first view with nodes.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
+    }
+
+    /// Slot of a channel or key.
+    pub fn slot_of(&self, name: &str) -> Slot {
+        crate::ring::slot_of(&self.view().key, self.view().slots, name)
+    }
+
+    /// The owner of a slot, if it is known and linked.
+    fn reachable_owner(&self, slot: Slot) -> Option<Incarnation> {
+        let owner = self.placement.as_ref()?.owner(slot)?;
+        self.peers.is_up(owner).then_some(owner)
+    }
+
+    /// There is a link to this member.
+    pub fn is_linked(&self, peer: Incarnation) -> bool {
+        self.peers.is_up(peer)
+    }
+
+    /// What a node last said of itself.
+    pub fn load(&self, node: Incarnation) -> Load {
+        self.loads.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Applies a newer view. Older ones are ignored.
+    pub fn on_view(&mut self, now: Now, view: Arc<View>) {
+        if view.epoch <= self.view().epoch && self.placement.is_some() {
+            return;
+        }
+        let placement = Placement::of(&view, self.placement.as_ref());
+        self.awaited = self.peers.linked().filter(|peer| self.view().node(*peer).is_some()).collect();
+        self.peers.set_view(view.clone());
+        self.placement = Some(placement);
+        self.loads.retain(|node, _| view.has(*node));
+        self.owed = view.nodes.iter().map(|node| node.incarnation).collect();
+        self.follow_owners(now);
+        self.resend_moved(now);
+        self.retry_queries(now);
+        self.pay_attaches_done();
+    }
+
+    /// A link to a member came up, anew or instead of an older one.
+    pub fn on_link_up(&mut self, now: Now, peer: Incarnation) {
+        self.peers.link_up(peer);
+        self.forget_attaches_at(peer);
+        self.follow_owners(now);
+        self.resend_to(now, peer);
+        self.retry_queries(now);
+        if self.view().node(peer).is_some() && !self.owed.contains(&peer) {
+            self.owed.push(peer);
+        }
+        self.pay_attaches_done();
+    }
+
+    /// A link ended.
+    pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
+        self.peers.link_down(peer);
+        self.forget_attaches_at(peer);
+        self.lose_queries_at(peer);
+        self.lose_unkept_at(now, peer);
+        self.pay_attaches_done();
+    }
+
+    /// A frame came in. `from` is known from the link; its view, if newer, came before it.
+    pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
+        self.peers.heard(from, epoch);
+        if let Message::Moved(view) = message {
+            self.on_view(now, view);
+            return;
+        }
+        let in_view = self.view().has(from);
+        match message {
+            Message::Deliver(deliver) => self.on_deliver(now, from, in_view, deliver),
+            // A node that left on purpose may still owe these.
+            Message::PubOk(ok) => self.on_pub_ok(now, &ok),
+            Message::PubNo(no) => self.on_pub_no(now, from, &no),
+            _ if !in_view => {}
+            Message::Ping(load) => {
+                self.loads.insert(from, load);
+            }
+            Message::Attached(attached) => self.on_attached(now, from, &attached),
+            Message::Detached(attach) => self.on_detached(attach),
+            Message::Answer(id, answer) => self.on_answer(now, from, id, answer),
+            Message::Disconnect(order) => self.events.push_back(Event::Disconnect(order)),
+            _ => {}
+        }
+        self.pay_attaches_done();
+    }
+
+    /// Lets time pass: retries, deadlines, reports. Call every few milliseconds while [`Gateway::is_busy`], else now and then.
+    pub fn tick(&mut self, now: Now) {
+        self.retry_attaches(now);
+        self.report_delivered(now);
+        self.retry_publishes(now);
+        self.expire_publishes(now);
+        self.expire_queries(now);
+    }
+
+    /// Something waits for an answer.
+    pub fn is_busy(&self) -> bool {
+        self.publishes.is_busy() || self.channels.is_busy() || self.queries.is_busy()
+    }
+
+    /// Says to every linked member that this gateway is alive.
+    pub fn ping(&mut self, load: Load) {
+        let linked: Vec<Incarnation> = self.peers.linked().collect();
+        for peer in linked {
+            self.peers.send(peer, Message::Ping(load));
+        }
+    }
+
+    /// Sends an order to the owner of the user's inbox, which hands it to every gateway.
+    ///
+    /// # Errors
+    /// [`QueryError::Unreachable`] if the owner is not linked now. Nothing was sent.
+    pub fn order(&mut self, order: Disconnect) -> Result<(), QueryError> {
+        let slot = self.slot_of(ChannelName::personal(&order.user).as_str());
+        let owner = self.reachable_owner(slot).ok_or(QueryError::Unreachable)?;
+        self.peers.send(owner, Message::Disconnect(Box::new(order)));
+        Ok(())
+    }
+
+    /// Takes the frames to be sent, in order.
+    pub fn drain_frames(&mut self) -> std::vec::Drain<'_, Outgoing> {
+        self.peers.drain()
+    }
+
+    /// Takes the next event.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Tells nodes that all attaches of this epoch were sent, once no older delivery can be under way any more.
+    ///
+    /// A node holds publishes on channels without history until it has this: so none of them passes a gateway that
+    /// is still changing over, and none overtakes a delivery of the former owner.
+    fn pay_attaches_done(&mut self) {
+        let epoch = self.view().epoch;
+        let peers = &self.peers;
+        self.awaited.retain(|peer| peers.heard_epoch(*peer).is_some_and(|heard| heard < epoch));
+        if !self.awaited.is_empty() || self.owed.is_empty() {
+            return;
+        }
+        let (up, later): (Vec<_>, Vec<_>) = self.owed.drain(..).partition(|node| peers.is_up(*node));
+        self.owed = later;
+        for node in up {
+            self.peers.send(node, Message::AttachesDone(epoch));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

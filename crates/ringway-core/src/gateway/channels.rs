@@ -1,0 +1,308 @@
+//! Channels of a gateway: attached at their owner, with the position up to which they were handed on.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Event, Gateway};
+use crate::id::{ChannelName, Incarnation, Position, Slot};
+use crate::message::{Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Message, SessionChange};
+use crate::timing::Now;
+
+/// Names a channel at this gateway while it is attached. Small and dense: good as an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelKey(pub u32);
+
+impl AttachId {
+    /// The key of the channel this attach is for: its lower half. The upper half is a counter.
+    pub fn channel_key(self) -> ChannelKey {
+        ChannelKey(self.0 as u32)
+    }
+}
+
+/// Most attaches in one frame: a frame stays well under the link's limit.
+const ATTACH_BATCH: usize = 512;
+
+#[derive(Debug)]
+struct Channel {
+    name: ChannelName,
+    slot: Slot,
+    options: ChannelOptions,
+    inbox: bool,
+    /// The current attach; deliveries of others are ignored.
+    attach: AttachId,
+    /// The first attach of this life of the key.
+    born: AttachId,
+    /// Whom it was asked of; `None`: nobody yet.
+    asked: Option<Incarnation>,
+    answered: bool,
+    /// Handed on up to here; `None` before the first answer.
+    position: Option<Position>,
+    /// Without history there is no position, but there was a first answer.
+    known: bool,
+    dirty: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    slab: slab::Slab<Channel>,
+    counter: u32,
+    /// Unanswered attaches, oldest first.
+    asking: VecDeque<(Now, ChannelKey, AttachId)>,
+    /// Inboxes whose progress is to be reported.
+    dirty: Vec<ChannelKey>,
+    reported: Now,
+    /// Detached inboxes whose position is not yet confirmed, oldest first, with the owner that was told.
+    lingering: BTreeMap<AttachId, (Detach, Slot, Option<Incarnation>, Now)>,
+    /// Attaches collected for one frame per owner.
+    batch: Vec<(Incarnation, Vec<Attach>)>,
+}
+
+impl Channels {
+    pub(super) fn is_busy(&self) -> bool {
+        !self.asking.is_empty() || !self.dirty.is_empty() || !self.lingering.is_empty()
+    }
+
+    fn next_attach(&mut self, key: ChannelKey) -> AttachId {
+        self.counter = self.counter.wrapping_add(1);
+        AttachId(u64::from(self.counter) << 32 | u64::from(key.0))
+    }
+
+    fn current(&mut self, attach: AttachId) -> Option<(ChannelKey, &mut Channel)> {
+        let key = attach.channel_key();
+        let channel = self.slab.get_mut(key.0 as usize)?;
+        (channel.attach == attach).then_some((key, channel))
+    }
+}
+
+impl Gateway {
+    /// Attaches a channel for its first local session. [`Event::Attached`] follows, then deliveries.
+    ///
+    /// The frame that goes out says nothing of sessions yet: whoever puts [`Message::Attach`] on the link fills them in.
+    pub fn attach(&mut self, now: Now, name: ChannelName, options: ChannelOptions) -> ChannelKey {
+        let slot = self.slot_of(name.as_str());
+        let inbox = name.personal_user().is_some();
+        let entry = self.channels.slab.vacant_entry();
+        let key = ChannelKey(entry.key() as u32);
+        let (attach, born) = (AttachId(u64::MAX), AttachId(u64::MAX));
+        let (asked, position) = (None, None);
+        let (answered, known, dirty) = (false, false, false);
+        entry.insert(Channel { name, slot, options, inbox, attach, born, asked, answered, position, known, dirty });
+        self.ask(now, key);
+        self.send_attaches();
+        key
+    }
+
+    /// Lets a channel go after its last local session.
+    pub fn detach(&mut self, now: Now, key: ChannelKey) {
+        let Some(channel) = self.channels.slab.try_remove(key.0 as usize) else { return };
+        let delivered = channel.position.filter(|_| channel.inbox);
+        let Some(asked) = channel.asked else { return };
+        let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
+        if delivered.is_some() && self.channels.lingering.len() < self.limits.lingering {
+            let kept = (detach.clone(), channel.slot, Some(asked), now);
+            self.channels.lingering.insert(detach.attach, kept);
+        }
+        self.peers.send(asked, Message::Detach(detach));
+    }
+
+    /// Tells the owner which sessions came and went. Nothing is sent while the channel is being attached: that says all.
+    pub fn sessions_changed(&mut self, key: ChannelKey, change: impl FnOnce(ChannelName, AttachId) -> SessionChange) {
+        let Some(channel) = self.channels.slab.get(key.0 as usize) else { return };
+        let Some(owner) = channel.asked else { return };
+        let change = change(channel.name.clone(), channel.attach);
+        self.peers.send(owner, Message::Sessions(Box::new(change)));
+    }
+
+    /// Handed on up to here; `None` before the first answer and without history.
+    pub fn position(&self, key: ChannelKey) -> Option<Position> {
+        self.channels.slab.get(key.0 as usize)?.position
+    }
+
+    /// The owner answered at least once.
+    pub fn is_attached(&self, key: ChannelKey) -> bool {
+        self.channels.slab.get(key.0 as usize).is_some_and(|channel| channel.known)
+    }
+
+    /// Name of an attached channel.
+    pub fn channel_name(&self, key: ChannelKey) -> Option<&ChannelName> {
+        Some(&self.channels.slab.get(key.0 as usize)?.name)
+    }
+
+    /// How an attached channel is kept.
+    pub fn channel_options(&self, key: ChannelKey) -> Option<ChannelOptions> {
+        Some(self.channels.slab.get(key.0 as usize)?.options)
+    }
+
+    /// Channels attached or being attached.
+    pub fn channel_count(&self) -> usize {
+        self.channels.slab.len()
+    }
+
+    /// Starts a new attach at whoever owns the channel, if it can be reached.
+    fn ask(&mut self, now: Now, key: ChannelKey) {
+        let attach = self.channels.next_attach(key);
+        self.ask_as(now, key, attach);
+    }
+
+    /// Asks under this id. The same id may be sent twice: an owner that knows it stays silent, one that does not answers.
+    fn ask_as(&mut self, now: Now, key: ChannelKey, attach: AttachId) {
+        let Some(channel) = self.channels.slab.get(key.0 as usize) else { return };
+        let owner = self.reachable_owner(channel.slot);
+        let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
+        (channel.attach, channel.asked, channel.answered) = (attach, owner, false);
+        channel.born = channel.born.min(attach);
+        let Some(owner) = owner else { return };
+        let from = match channel.position {
+            Some(position) => AttachFrom::At(position),
+            None if channel.inbox => AttachFrom::Inbox,
+            None => AttachFrom::Top,
+        };
+        let name = channel.name.clone();
+        let ask = Attach { channel: name, attach, from, options: channel.options, sessions: 0, presence: Vec::new() };
+        self.channels.asking.push_back((now, key, attach));
+        match self.channels.batch.iter_mut().find(|(to, batch)| *to == owner && batch.len() < ATTACH_BATCH) {
+            Some((_, batch)) => batch.push(ask),
+            None => self.channels.batch.push((owner, vec![ask])),
+        }
+    }
+
+    fn send_attaches(&mut self) {
+        for (owner, batch) in std::mem::take(&mut self.channels.batch) {
+            self.peers.send(owner, Message::Attach(batch));
+        }
+    }
+
+    /// Attaches again every channel that is not attached at its owner of today, and tells lingering positions to theirs.
+    pub(super) fn follow_owners(&mut self, now: Now) {
+        self.tell_lingering(now, false);
+        let keys: Vec<ChannelKey> = self.channels.slab.iter().map(|(key, _)| ChannelKey(key as u32)).collect();
+        for key in keys {
+            let Some(channel) = self.channels.slab.get(key.0 as usize) else { continue };
+            let owner = self.reachable_owner(channel.slot);
+            if owner.is_some() && owner != channel.asked {
+                self.ask(now, key);
+            }
+        }
+        self.send_attaches();
+    }
+
+    /// What was asked of this member on an older link is void.
+    pub(super) fn forget_attaches_at(&mut self, peer: Incarnation) {
+        for (_, channel) in &mut self.channels.slab {
+            if channel.asked == Some(peer) {
+                (channel.asked, channel.answered) = (None, false);
+            }
+        }
+        for (_, _, told, _) in self.channels.lingering.values_mut() {
+            if *told == Some(peer) {
+                *told = None;
+            }
+        }
+    }
+
+    /// Asks again where no answer came in time.
+    pub(super) fn retry_attaches(&mut self, now: Now) {
+        while let Some((asked_at, key, attach)) = self.channels.asking.front().copied() {
+            if now < asked_at + self.timing.attach_retry {
+                break;
+            }
+            self.channels.asking.pop_front();
+            if self.channels.current(attach).is_some_and(|(_, channel)| !channel.answered && channel.asked.is_some()) {
+                self.ask_as(now, key, attach);
+            }
+        }
+        self.send_attaches();
+        self.tell_lingering(now, true);
+    }
+
+    pub(super) fn on_attached(&mut self, _now: Now, from: Incarnation, attached: &Attached) {
+        let Some((key, channel)) = self.channels.current(attached.attach) else { return };
+        if channel.answered || channel.asked != Some(from) {
+            return;
+        }
+        channel.answered = true;
+        let before = channel.position;
+        let at = attached.stream.map(|stream| Position { epoch: stream.epoch, offset: attached.from });
+        channel.position = at;
+        let first = !std::mem::replace(&mut channel.known, true);
+        if first {
+            let (stream, from, users) = (attached.stream, attached.from, attached.users);
+            self.events.push_back(Event::Attached { channel: key, stream, from, users });
+        } else if let Some(at) = at.filter(|_| at != before) {
+            self.events.push_back(Event::Lost { channel: key, at });
+        }
+    }
+
+    pub(super) fn on_deliver(&mut self, now: Now, from: Incarnation, in_view: bool, deliver: Deliver) {
+        let Deliver { attach, offset, entry } = deliver;
+        let key = attach.channel_key();
+        let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
+        if offset == 0 {
+            // Nothing is ever sent twice on a channel without history, so a former owner's last deliveries count too.
+            if channel.known && !channel.options.has_history() && (channel.born..=channel.attach).contains(&attach) {
+                self.events.push_back(Event::Deliver { channel: key, offset, entry });
+            }
+            return;
+        }
+        if !in_view || channel.attach != attach || channel.asked != Some(from) || !channel.answered {
+            return;
+        }
+        let Some(position) = &mut channel.position else { return };
+        if offset <= position.offset {
+            return;
+        }
+        if offset > position.offset + 1 {
+            self.ask(now, key);
+            self.send_attaches();
+            return;
+        }
+        position.offset = offset;
+        if channel.inbox && !std::mem::replace(&mut channel.dirty, true) {
+            self.channels.dirty.push(key);
+        }
+        self.events.push_back(Event::Deliver { channel: key, offset, entry });
+    }
+
+    pub(super) fn on_detached(&mut self, attach: AttachId) {
+        self.channels.lingering.remove(&attach);
+    }
+
+    /// Tells owners, now and then, how far inboxes were handed on.
+    pub(super) fn report_delivered(&mut self, now: Now) {
+        if self.channels.dirty.is_empty() || now < self.channels.reported + self.timing.attach_retry {
+            return;
+        }
+        self.channels.reported = now;
+        let mut reports: Vec<(Incarnation, Vec<(AttachId, ChannelName, u64)>)> = Vec::new();
+        for key in std::mem::take(&mut self.channels.dirty) {
+            let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { continue };
+            channel.dirty = false;
+            let (Some(owner), Some(position)) = (channel.asked, channel.position) else { continue };
+            let report = (channel.attach, channel.name.clone(), position.offset);
+            match reports.iter_mut().find(|(to, _)| *to == owner) {
+                Some((_, reports)) => reports.push(report),
+                None => reports.push((owner, vec![report])),
+            }
+        }
+        for (owner, report) in reports {
+            self.peers.send(owner, Message::Delivered(report));
+        }
+    }
+
+    /// Tells positions of detached inboxes to owners that have not been told, or, on `again`, have not answered in time.
+    fn tell_lingering(&mut self, now: Now, again: bool) {
+        let mut tell = Vec::new();
+        for (attach, (_, slot, told, at)) in &self.channels.lingering {
+            let owner = self.reachable_owner(*slot);
+            let late = again && now >= *at + self.timing.attach_retry;
+            if let Some(owner) = owner.filter(|owner| late || *told != Some(*owner)) {
+                tell.push((*attach, owner));
+            }
+        }
+        for (attach, owner) in tell {
+            let Some((detach, _, told, at)) = self.channels.lingering.get_mut(&attach) else { continue };
+            (*told, *at) = (Some(owner), now);
+            let detach = detach.clone();
+            self.peers.send(owner, Message::Detach(detach));
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Publishes of a gateway: numbered per slot, sent in order, kept until answered, sent again after every change.
+//!
+//! Per slot the unanswered ones form a list, oldest first. At most [`WINDOW`] numbers are under way; what is above
+//! waits its turn here, and whoever asked waits with it. That is the only place in a cluster where waiting shows.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{Event, Gateway};
+use crate::id::{ChannelName, Incarnation, Slot};
+use crate::limits::WINDOW;
+use crate::message::{ChannelOptions, Entry, Message, PubNo, PubOk, Publish, Refusal};
+use crate::timing::Now;
+
+/// A publication to be sent.
+#[derive(Debug, Clone)]
+pub struct NewPublish {
+    /// Where to.
+    pub channel: ChannelName,
+    /// What.
+    pub entry: Entry,
+    /// How the channel is kept.
+    pub options: ChannelOptions,
+    /// A second publish with the same key is answered with the first one's place.
+    pub idempotency_key: Option<Box<str>>,
+}
+
+/// Why a publish has no place in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Nothing was sent; try again.
+    #[error("too many publishes wait for their owners; try again")]
+    Busy,
+    /// It may or may not have been taken.
+    #[error("the owner did not acknowledge in time; the message may or may not have been taken; try again")]
+    Unknown,
+    /// It was not taken and will not be; try again later.
+    #[error("the owner's memory for history or channels is full; try again later")]
+    Full,
+}
+
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Pending {
+    token: u64,
+    publish: Publish,
+    deadline: Now,
+    /// Whom it was last sent to and has not answered.
+    sent: Option<Incarnation>,
+    next: u32,
+}
+
+/// Unanswered publishes of a slot, a list through the slab.
+#[derive(Debug)]
+struct Line {
+    last_seq: u64,
+    head: u32,
+    tail: u32,
+    /// First of the list that was not sent to the owner of now.
+    unsent: u32,
+    /// Go back to the head at this time.
+    again: Option<Now>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Publishes {
+    lines: HashMap<Slot, Line>,
+    slab: slab::Slab<Pending>,
+    bytes: usize,
+    deadlines: VecDeque<(Now, Slot, u64)>,
+    again: VecDeque<(Now, Slot)>,
+}
+
+impl Publishes {
+    pub(super) fn is_busy(&self) -> bool {
+        !self.slab.is_empty()
+    }
+
+    fn seq_of(&self, key: u32) -> Option<u64> {
+        Some(self.slab.get(key as usize)?.publish.seq)
+    }
+
+    /// The publish of this number, if it is unanswered.
+    fn find(&self, slot: Slot, seq: u64) -> Option<u32> {
+        let mut key = self.lines.get(&slot)?.head;
+        while self.seq_of(key)? != seq {
+            key = self.slab[key as usize].next;
+        }
+        Some(key)
+    }
+
+    /// Takes the publish of this number out of its list.
+    fn take(&mut self, slot: Slot, seq: u64) -> Option<Pending> {
+        let line = self.lines.get_mut(&slot)?;
+        let (mut before, mut key) = (NONE, line.head);
+        while key != NONE && self.slab[key as usize].publish.seq != seq {
+            (before, key) = (key, self.slab[key as usize].next);
+        }
+        if key == NONE {
+            return None;
+        }
+        let pending = self.slab.remove(key as usize);
+        for end in [&mut line.head, &mut line.unsent] {
+            if *end == key {
+                *end = pending.next;
+            }
+        }
+        if before != NONE {
+            self.slab[before as usize].next = pending.next;
+        }
+        if line.tail == key {
+            line.tail = before;
+        }
+        self.bytes -= pending.publish.entry.size();
+        Some(pending)
+    }
+}
+
+impl Gateway {
+    /// Takes a publish; [`Event::Published`] with this token ends it.
+    ///
+    /// # Errors
+    /// [`PublishError::Busy`] at the limit of waiting publishes or their bytes. Nothing was taken.
+    pub fn publish(&mut self, now: Now, token: u64, new: NewPublish) -> Result<(), PublishError> {
+        let size = new.entry.size();
+        let waiting = &self.publishes;
+        if waiting.slab.len() >= self.limits.publishes || waiting.bytes + size > self.limits.publish_bytes {
+            return Err(PublishError::Busy);
+        }
+        let slot = self.slot_of(new.channel.as_str());
+        let empty = Line { last_seq: 0, head: NONE, tail: NONE, unsent: NONE, again: None };
+        let publishes = &mut self.publishes;
+        let line = publishes.lines.entry(slot).or_insert(empty);
+        line.last_seq += 1;
+        let seq = line.last_seq;
+        let NewPublish { channel, entry, options, idempotency_key } = new;
+        let publish = Publish { slot, seq, floor: seq, channel, entry, options, idempotency_key };
+        let deadline = now + self.timing.deadline;
+        let key = publishes.slab.insert(Pending { token, publish, deadline, sent: None, next: NONE }) as u32;
+        publishes.bytes += size;
+        publishes.deadlines.push_back((deadline, slot, seq));
+        match line.tail {
+            NONE => line.head = key,
+            tail => publishes.slab[tail as usize].next = key,
+        }
+        line.tail = key;
+        if line.unsent == NONE {
+            line.unsent = key;
+        }
+        self.send_line(slot);
+        Ok(())
+    }
+
+    /// Publishes taken and not answered yet.
+    pub fn publishes_waiting(&self) -> usize {
+        self.publishes.slab.len()
+    }
+
+    /// Sends what the window of a slot allows.
+    fn send_line(&mut self, slot: Slot) {
+        let Some(owner) = self.reachable_owner(slot) else { return };
+        let Some(line) = self.publishes.lines.get_mut(&slot) else { return };
+        if line.again.is_some() {
+            return;
+        }
+        let Some(floor) = self.publishes.slab.get(line.head as usize).map(|head| head.publish.seq) else { return };
+        while let Some(pending) = self.publishes.slab.get_mut(line.unsent as usize) {
+            let elsewhere = pending.sent.is_some_and(|sent| sent != owner);
+            let may_be_taken = elsewhere && !pending.publish.options.has_history();
+            // Without history there is no telling a repeat at a new owner: the former one says yes, no, or is gone.
+            if pending.publish.seq >= floor + WINDOW || may_be_taken {
+                break;
+            }
+            (pending.publish.floor, pending.sent) = (floor, Some(owner));
+            let publish = pending.publish.clone();
+            line.unsent = pending.next;
+            self.peers.send(owner, Message::Publish(Box::new(publish)));
+        }
+    }
+
+    /// Starts a slot's list over.
+    fn send_again(&mut self, slot: Slot) {
+        if let Some(line) = self.publishes.lines.get_mut(&slot) {
+            line.again = None;
+            line.unsent = line.head;
+            self.send_line(slot);
+        }
+    }
+
+    /// Starts over every list whose head was sent to somebody else, or to nobody yet.
+    pub(super) fn resend_moved(&mut self, _now: Now) {
+        for slot in self.waiting_slots() {
+            let owner = self.reachable_owner(slot);
+            let head = self.publishes.lines.get(&slot).and_then(|line| self.publishes.slab.get(line.head as usize));
+            if owner.is_some() && head.is_some_and(|head| head.sent != owner) {
+                self.send_again(slot);
+            }
+        }
+    }
+
+    /// Starts over every list that belongs to this peer: its link is new.
+    pub(super) fn resend_to(&mut self, _now: Now, peer: Incarnation) {
+        for slot in self.waiting_slots() {
+            if self.reachable_owner(slot) == Some(peer) {
+                self.send_again(slot);
+            }
+        }
+    }
+
+    /// Gives up publishes without history that a lost link may or may not have carried to somebody who no longer owns them.
+    pub(super) fn lose_unkept_at(&mut self, _now: Now, peer: Incarnation) {
+        let lost: Vec<(Slot, u64)> = self
+            .publishes
+            .slab
+            .iter()
+            .filter(|(_, pending)| pending.sent == Some(peer) && !pending.publish.options.has_history())
+            .map(|(_, pending)| (pending.publish.slot, pending.publish.seq))
+            .collect();
+        for (slot, seq) in lost {
+            self.finish(slot, seq, Err(PublishError::Unknown));
+        }
+    }
+
+    fn waiting_slots(&self) -> Vec<Slot> {
+        let mut slots: Vec<Slot> = self.publishes.slab.iter().map(|(_, pending)| pending.publish.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    }
+
+    pub(super) fn on_pub_ok(&mut self, _now: Now, ok: &PubOk) {
+        self.finish(ok.slot, ok.seq, Ok((ok.position, ok.copies)));
+    }
+
+    pub(super) fn on_pub_no(&mut self, now: Now, from: Incarnation, no: &PubNo) {
+        if no.why != Refusal::Retry {
+            self.finish(no.slot, no.seq, Err(PublishError::Full));
+            return;
+        }
+        let owner = self.reachable_owner(no.slot);
+        let publishes = &mut self.publishes;
+        let Some(key) = publishes.find(no.slot, no.seq) else { return };
+        let refused = &mut publishes.slab[key as usize];
+        if refused.sent != Some(from) {
+            return;
+        }
+        refused.sent = None;
+        let Some(line) = publishes.lines.get_mut(&no.slot) else { return };
+        if owner != Some(from) {
+            line.unsent = line.head;
+            self.send_line(no.slot);
+        } else if line.again.is_none() {
+            let at = now + self.timing.publish_retry;
+            line.again = Some(at);
+            self.publishes.again.push_back((at, no.slot));
+        }
+    }
+
+    /// Ends a publish and lets the next ones of its slot go.
+    fn finish(&mut self, slot: Slot, seq: u64, result: Result<(Option<crate::Position>, u8), PublishError>) {
+        let Some(pending) = self.publishes.take(slot, seq) else { return };
+        self.events.push_back(Event::Published { token: pending.token, result });
+        self.send_line(slot);
+    }
+
+    pub(super) fn retry_publishes(&mut self, now: Now) {
+        while let Some((at, slot)) = self.publishes.again.front().copied().filter(|(at, _)| *at <= now) {
+            self.publishes.again.pop_front();
+            if self.publishes.lines.get(&slot).is_some_and(|line| line.again == Some(at)) {
+                self.send_again(slot);
+            }
+        }
+    }
+
+    pub(super) fn expire_publishes(&mut self, now: Now) {
+        while let Some((deadline, slot, seq)) = self.publishes.deadlines.front().copied() {
+            let open = |publishes: &super::publishes::Publishes| {
+                let line = publishes.lines.get(&slot)?;
+                publishes.seq_of(line.head).filter(|head| *head <= seq)
+            };
+            if now < deadline && open(&self.publishes).is_some() {
+                break;
+            }
+            self.publishes.deadlines.pop_front();
+            if now >= deadline {
+                self.finish(slot, seq, Err(PublishError::Unknown));
+            }
+        }
+    }
+}
