@@ -1,1 +1,126 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::centrifuge::{ClientInfo, HistoryResult, Publication, Since};
+
+fn answered(outcome: &Result<Answer<'_>, ApiError>) -> String {
+    let mut out = Vec::new();
+    answer(&mut out, outcome);
+    String::from_utf8(out).unwrap()
+}
+
+fn publish(body: &str) -> PublishRequest<'_> {
+    decode(body.as_bytes()).unwrap()
+}
+
+#[test]
+fn publish_and_broadcast_are_read() {
+    let one = publish(
+        r#"{"channel":"chat","data":{"a": 1},"skip_history":true,"tags":{"k":"v"},"idempotency_key":"i","delta":true,"version":3,"version_epoch":"x","other":[]}"#,
+    );
+    assert_eq!((&*one.channel, &*one.idempotency_key, &*one.version_epoch), ("chat", "i", "x"));
+    assert_eq!((one.skip_history, one.delta, one.version, &*one.tags["k"]), (true, true, 3, "v"));
+    assert_eq!(&*one.payload().unwrap(), br#"{"a":1}"#);
+    assert_eq!(publish(r#"{"channels":["a","b"],"data":1}"#).channels, ["a", "b"]);
+}
+
+#[test]
+fn a_payload_is_json_in_either_field() {
+    assert_eq!(&*publish(r#"{"b64data":"eyJhIjogMX0="}"#).payload().unwrap(), br#"{"a":1}"#);
+    assert_eq!(&*publish(r#"{"b64data":"MQ==","data":2}"#).payload().unwrap(), b"1");
+    for body in ["{}", r#"{"data":null}"#, r#"{"b64data":"%"}"#, r#"{"b64data":"/w=="}"#, r#"{"b64data":"eA=="}"#] {
+        assert_eq!(publish(body).payload(), Err(ApiError::BadRequest), "{body}");
+    }
+}
+
+#[test]
+fn questions_are_read() {
+    assert_eq!(decode::<ChannelRequest<'_>>(br#"{"channel":"c"}"#).unwrap().channel, "c");
+    assert_eq!(decode::<ChannelsRequest<'_>>(br#"{"pattern":"a*"}"#).unwrap().pattern, "a*");
+    let history: HistoryRequest<'_> =
+        decode(br#"{"channel":"c","limit":-1,"since":{"offset":2,"epoch":"e"}}"#).unwrap();
+    assert_eq!((history.limit, history.since), (-1, Some(Since { offset: 2, epoch: "e".into() })));
+    assert_eq!(decode_optional::<InfoRequest>(b"").unwrap(), InfoRequest {});
+    assert_eq!(decode_optional::<InfoRequest>(b"{\n\"x\": 1}").unwrap(), InfoRequest {});
+}
+
+#[test]
+fn bodies_that_are_no_objects_are_refused() {
+    for body in ["", "x", "[]", "null", "{", r#"{"channel":1}"#, r#"{"tags":[]}"#, r#"{"data":}"#, "{}{}"] {
+        assert!(decode::<PublishRequest<'_>>(body.as_bytes()).is_err(), "{body}");
+    }
+    assert!(decode_optional::<InfoRequest>(b"[]").is_err());
+    assert!(decode::<PublishRequest<'_>>(b"{\"channel\":\"\xff\"}").is_err());
+}
+
+#[test]
+fn a_backend_may_choose_how_clients_are_closed() {
+    let close = |body: &str| {
+        let request: DisconnectRequest<'_> = decode(body.as_bytes()).unwrap();
+        request.close().map(|(code, reason)| (code, reason.to_owned()))
+    };
+    assert_eq!(close(r#"{"user":"u","whitelist":["a"]}"#), Ok((3503, "force disconnect".into())));
+    assert_eq!(close(r#"{"disconnect":{"code":4001,"reason":"bye"}}"#), Ok((4001, "bye".into())));
+    assert_eq!(close(r#"{"disconnect":{"code":3000}}"#), Ok((3000, "force disconnect".into())));
+    let long = format!(r#"{{"disconnect":{{"code":4000,"reason":"{}"}}}}"#, "x".repeat(124));
+    for body in [
+        r#"{"disconnect":{"code":2999,"reason":"x"}}"#,
+        r#"{"disconnect":{"code":5000,"reason":"x"}}"#,
+        r#"{"disconnect":{"code":70000,"reason":"x"}}"#,
+        r#"{"disconnect":{"code":4000,"reason":"{}"}}"#,
+        &long,
+    ] {
+        assert_eq!(close(body), Err(ApiError::BadRequest), "{body}");
+    }
+}
+
+#[test]
+fn answers() {
+    let ann = ClientInfo { user: "42", client: "7a", conn_info: b"", chan_info: b"" };
+    let at = PublishedAt { offset: 1, epoch: "aBcD" };
+    let publications = [Publication { data: b"{}", offset: 1, tags: vec![("k", "v")], ..Publication::default() }];
+    let history = HistoryResult { publications: &publications, epoch: "e", offset: 5 };
+    let node =
+        NodeInfo { uid: "u", name: "n", version: "v", clients: 1, users: 2, channels: 3, subscriptions: 4, uptime: 5 };
+    for (outcome, expected) in [
+        (Ok(Answer::Publish(at)), r#"{"result":{"offset":1,"epoch":"aBcD"}}"#),
+        (Ok(Answer::Publish(PublishedAt::default())), r#"{"result":{}}"#),
+        (
+            Ok(Answer::Broadcast(&[Ok(at), Err(ApiError::UnknownChannel), Ok(PublishedAt::default())])),
+            r#"{"result":{"responses":[{"result":{"offset":1,"epoch":"aBcD"}},{"error":{"code":102,"message":"unknown channel"}},{"result":{}}]}}"#,
+        ),
+        (Ok(Answer::Presence(&[ann])), r#"{"result":{"presence":{"7a":{"user":"42","client":"7a"}}}}"#),
+        (Ok(Answer::PresenceStats { clients: 0, users: 0 }), r#"{"result":{"num_clients":0,"num_users":0}}"#),
+        (
+            Ok(Answer::History(&history)),
+            r#"{"result":{"publications":[{"data":{},"offset":1,"tags":{"k":"v"}}],"epoch":"e","offset":5}}"#,
+        ),
+        (Ok(Answer::Done), r#"{"result":{}}"#),
+        (
+            Ok(Answer::Info(&[node])),
+            r#"{"result":{"nodes":[{"uid":"u","name":"n","version":"v","num_clients":1,"num_users":2,"num_channels":3,"uptime":5,"num_subs":4}]}}"#,
+        ),
+        (Ok(Answer::Channels(&[])), r#"{"result":{"channels":{}}}"#),
+        (
+            Ok(Answer::Channels(&[("a", 1), ("b\"", 2)])),
+            r#"{"result":{"channels":{"a":{"num_clients":1},"b\"":{"num_clients":2}}}}"#,
+        ),
+        (Err(ApiError::UnknownChannel), r#"{"error":{"code":102,"message":"unknown channel"}}"#),
+        (Err(ApiError::NotAvailable), r#"{"error":{"code":108,"message":"not available"}}"#),
+    ] {
+        assert_eq!(answered(&outcome), expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bodies_never_panic(body: Vec<u8>) {
+        let _ = decode::<PublishRequest<'_>>(&body);
+        let _ = decode::<DisconnectRequest<'_>>(&body);
+    }
+
+    #[test]
+    fn random_base64_never_panics(b64data in "[a-zA-Z0-9+/=]*") {
+        let _ = PublishRequest { b64data: b64data.into(), ..PublishRequest::default() }.payload();
+    }
+}

@@ -1,1 +1,4 @@
-use super::*;
+//! Byte for byte what the SDKs and the reference server exchange.
+
+mod decoding;
+mod encoding;
