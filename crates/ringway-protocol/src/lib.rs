@@ -3,5 +3,6 @@
 pub mod api;
 pub mod centrifuge;
 pub mod json;
+pub mod link;
 pub mod plain;
 pub mod ws;

@@ -1,0 +1,153 @@
+//! What members say to one another, in bytes: the frames of a link and the handshake that opens it.
+//!
+//! ```text
+//! preamble   "ringway\0" | version u16            once, each way, before anything else
+//! frame      length u32 | epoch | kind u8 | fields …   length counts what follows it
+//! ```
+//!
+//! Numbers are little-endian where their width is fixed, LEB128 varints elsewhere. Texts, payloads and lists are
+//! preceded by their length. Nothing is self-describing: which fields follow is settled by the version, and both
+//! directions of every type are made from one list of its fields (`messages`), so they cannot drift apart.
+//!
+//! What arrives is not trusted. A length is checked before it is waited for, a count before it is allocated for, and
+//! whatever is kept is copied out, so that a short payload never holds on to a long read buffer.
+
+mod handshake;
+mod input;
+mod messages;
+mod names;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{Buf, BytesMut};
+use ringway_core::id::NameError;
+use ringway_core::message::Frame;
+
+pub use handshake::{
+    Handshake, Hello, Identity, MAX_HANDSHAKE_BYTES, NotALink, PREAMBLE_BYTES, Purpose, Rejection, Roles, VERSION,
+    decode_handshake, encode_handshake, preamble, read_preamble,
+};
+use input::Input;
+use wire::Wire;
+
+/// Longest frame in bytes, its length field not counted. The only long frames are parts of a slot's state; a part that
+/// did not fit would have to be cut finer by its sender. A longer one is not sent, and one that is announced closes
+/// the link before any of it is buffered.
+pub const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of the length that precedes every frame.
+pub const LENGTH_BYTES: usize = 4;
+
+/// Why bytes are not a frame. The link they came from is of no further use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The announced length is over the limit. Nothing of the frame was buffered.
+    #[error("a frame of {length} bytes was announced, the limit is {limit}")]
+    TooLong {
+        /// Bytes announced.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The frame ends inside a field.
+    #[error("the frame ends inside a field")]
+    Truncated,
+    /// Bytes follow the last field.
+    #[error("{0} bytes follow the last field of the frame")]
+    Trailing(usize),
+    /// No variant of this type has that number.
+    #[error("{what} has no kind {kind}")]
+    UnknownKind {
+        /// The type.
+        what: &'static str,
+        /// The number.
+        kind: u8,
+    },
+    /// A list or text is longer than what is left of the frame.
+    #[error("{count} elements were announced where {left} bytes are left")]
+    TooMany {
+        /// Elements announced.
+        count: u64,
+        /// Bytes left.
+        left: usize,
+    },
+    /// A number is out of the range of its field.
+    #[error("a number is out of the range of its field")]
+    OutOfRange,
+    /// A text is not UTF-8.
+    #[error("a text is not UTF-8")]
+    NotText,
+    /// A name is not one.
+    #[error("a name in the frame is not valid: {0}")]
+    Name(#[from] NameError),
+}
+
+/// A frame that is over the limit. Nothing was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the frame has {length} bytes, the limit is {limit}: send it in smaller parts")]
+pub struct FrameTooLong {
+    /// Its length in bytes.
+    pub length: usize,
+    /// Bytes allowed.
+    pub limit: usize,
+}
+
+/// Appends a frame to `out`. Returns the bytes appended.
+///
+/// # Errors
+/// [`FrameTooLong`]; `out` is then as it was.
+pub fn encode(frame: &Frame, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
+    append(frame, MAX_FRAME_BYTES, out)
+}
+
+/// Takes the first frame from the front of `buffer`. `None`: it is not all there yet.
+///
+/// # Errors
+/// [`FrameError`]; the rest of the buffer means nothing then.
+pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+    let Some(length) = frame_length(buffer, MAX_FRAME_BYTES)? else { return Ok(None) };
+    let Some(body) = buffer.get(LENGTH_BYTES..LENGTH_BYTES + length) else { return Ok(None) };
+    let frame = parse(body)?;
+    buffer.advance(LENGTH_BYTES + length);
+    Ok(Some(frame))
+}
+
+/// The length that the frame at the front of `buffer` announces. `None`: fewer than four bytes are there.
+///
+/// # Errors
+/// [`FrameError::TooLong`].
+fn frame_length(buffer: &[u8], limit: usize) -> Result<Option<usize>, FrameError> {
+    let Some(length) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > limit { Err(FrameError::TooLong { length, limit }) } else { Ok(Some(length)) }
+}
+
+/// Writes the value after its length, or nothing if it is over the limit.
+fn append<T: Wire>(value: &T, limit: usize, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
+    let start = out.len();
+    out.extend_from_slice(&[0; LENGTH_BYTES]);
+    value.put(out);
+    let length = out.len() - start - LENGTH_BYTES;
+    match u32::try_from(length) {
+        Ok(announced) if length <= limit => {
+            out[start..start + LENGTH_BYTES].copy_from_slice(&announced.to_le_bytes());
+            Ok(LENGTH_BYTES + length)
+        }
+        _ => {
+            out.truncate(start);
+            Err(FrameTooLong { length, limit })
+        }
+    }
+}
+
+/// Reads a value that fills `body` from end to end.
+fn parse<T: Wire>(body: &[u8]) -> Result<T, FrameError> {
+    let mut input = Input::new(body);
+    let value = T::take(&mut input)?;
+    match input.left() {
+        0 => Ok(value),
+        left => Err(FrameError::Trailing(left)),
+    }
+}

@@ -1,0 +1,175 @@
+//! How a link begins, in bytes.
+//!
+//! ```text
+//! dialer                                            acceptor
+//!   preamble, Hello(nonce, identity, purpose)  ──▶
+//!                                              ◀──  preamble, Hello(nonce, identity)      or Refused
+//!   Proof(over both hellos)                    ──▶
+//!                                              ◀──  Proof(over both hellos)               or Refused
+//!   the judge of the pair, either end: Go(number), and the link carries frames
+//! ```
+//!
+//! The preamble is the same in every version, so that ends of different versions can tell each other.
+//! Computing and checking proofs is the link's work; here they are 32 bytes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::{BufMut, BytesMut};
+use ringway_core::id::{Incarnation, MemberId};
+
+use super::input::Input;
+use super::wire::{Wire, wire_enum, wire_struct};
+use super::{FrameError, FrameTooLong, append, parse};
+
+/// Version of everything that is said on a link. Both ends must speak the same: raised by every change of a message.
+pub const VERSION: u16 = 1;
+
+/// First bytes of each direction: they tell a link from anything else that may knock on the port.
+const MAGIC: &[u8; 8] = b"ringway\0";
+
+/// Bytes of the preamble: the magic word and the version.
+pub const PREAMBLE_BYTES: usize = MAGIC.len() + 2;
+
+/// Longest message of the handshake in bytes: two addresses of a host name's length (253), an id and a cluster name
+/// fit many times. A longer one ends the handshake; this is all that a stranger can make us buffer.
+pub const MAX_HANDSHAKE_BYTES: usize = 4 * 1024;
+
+/// The first bytes were not a preamble: whatever is at the other end, it is no Ringway member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the other end does not speak the link protocol")]
+pub struct NotALink;
+
+/// The preamble of this version.
+pub fn preamble() -> [u8; PREAMBLE_BYTES] {
+    preamble_of(VERSION)
+}
+
+/// The preamble of any version.
+fn preamble_of(version: u16) -> [u8; PREAMBLE_BYTES] {
+    let mut preamble = [0; PREAMBLE_BYTES];
+    let (magic, number) = preamble.split_at_mut(MAGIC.len());
+    magic.copy_from_slice(MAGIC);
+    number.copy_from_slice(&version.to_le_bytes());
+    preamble
+}
+
+/// The version that the other end's preamble names.
+///
+/// # Errors
+/// [`NotALink`] if it does not begin with the magic word.
+pub fn read_preamble(bytes: &[u8; PREAMBLE_BYTES]) -> Result<u16, NotALink> {
+    match bytes.strip_prefix(MAGIC) {
+        Some(&[low, high]) => Ok(u16::from_le_bytes([low, high])),
+        _ => Err(NotALink),
+    }
+}
+
+/// What a member does in the cluster. It may do both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// Holds client sockets.
+    pub gateway: bool,
+    /// Owns slots.
+    pub node: bool,
+}
+
+/// Who a member is. Each end tells it in its hello, and the proofs cover it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Stable name.
+    pub id: MemberId,
+    /// This life of the process.
+    pub incarnation: Incarnation,
+    /// What it does.
+    pub roles: Roles,
+    /// Where members reach it, `host:port`.
+    pub address: Arc<str>,
+    /// Where clients reach it, `host:port`, if it is a gateway.
+    pub client_address: Option<Arc<str>>,
+}
+
+/// What the dialer wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A link with whoever answers.
+    Link,
+    /// A link with this incarnation. Another one proves who it is and closes.
+    LinkWith(Incarnation),
+    /// To know who is there. The acceptor proves who it is and closes.
+    Probe,
+}
+
+/// First message of each end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// Drawn for this handshake alone, so that no proof can be used again.
+    pub nonce: [u8; 32],
+    /// Name of the cluster; both ends must have the same.
+    pub cluster: Box<str>,
+    /// Who says hello.
+    pub identity: Identity,
+    /// What the dialer wants; the acceptor repeats it.
+    pub purpose: Purpose,
+}
+
+impl fmt::Debug for Hello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hello {{ {}/{}, {:?} }}", self.identity.id, self.identity.incarnation, self.purpose)
+    }
+}
+
+/// Messages of the handshake, after the preambles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handshake {
+    /// Each end, first.
+    Hello(Box<Hello>),
+    /// Each end, the dialer first: HMAC-SHA-256 over both hellos with the join secret.
+    Proof([u8; 32]),
+    /// The judge of the pair → the other end: this connection is the link now. Numbers grow; a link with a greater
+    /// one takes the place of one with a smaller one.
+    Go(u64),
+    /// Either end, last.
+    Refused(Rejection),
+}
+
+/// Why an end refuses the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// The proof is not one that the join secret makes.
+    WrongSecret,
+    /// The hello names another cluster.
+    OtherCluster,
+    /// The dialer has dialed itself.
+    Myself,
+    /// The pair has a link already.
+    Linked,
+}
+
+wire_struct!(Roles { gateway, node });
+wire_struct!(Identity { id, incarnation, roles, address, client_address });
+wire_enum!(Purpose { 0 => Link, 1 => LinkWith(incarnation), 2 => Probe });
+wire_struct!(Hello { nonce, cluster, identity, purpose });
+wire_enum!(Rejection { 0 => WrongSecret, 1 => OtherCluster, 2 => Myself, 3 => Linked });
+wire_enum!(Handshake {
+    0 => Hello(hello),
+    1 => Proof(proof),
+    2 => Go(number),
+    3 => Refused(why),
+});
+
+/// Appends a message of the handshake to `out`, after its length.
+///
+/// # Errors
+/// [`FrameTooLong`] if an address or the cluster's name is longer than any real one; `out` is then as it was.
+pub fn encode_handshake(message: &Handshake, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
+    append(message, MAX_HANDSHAKE_BYTES, out)
+}
+
+/// Reads a message of the handshake from its bytes, the length not included.
+///
+/// # Errors
+/// [`FrameError`]; the connection is of no further use.
+pub fn decode_handshake(body: &[u8]) -> Result<Handshake, FrameError> {
+    parse(body)
+}
