@@ -1,14 +1,14 @@
 //! From a text frame to commands.
 
+use std::fmt;
 use std::str::Split;
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::centrifuge::request::{OfChannel, OfData, OfToken};
-use crate::centrifuge::{
-    Command, ConnectRequest, HistoryRequest, PublishRequest, Request, RpcRequest, SubRefreshRequest, SubscribeRequest,
-};
-use crate::json::fields::{Strict, nullable, object};
+use crate::centrifuge::{Command, Request};
+use crate::json::fields::Strict;
 
 /// Most commands in one frame. The JavaScript SDK puts its connect and every subscribe into its first frame, and a
 /// connection has at most a few hundred channels. A frame with more is a [`BadFrame`] once the limit is reached.
@@ -66,63 +66,101 @@ impl<'a> Iterator for Commands<'a> {
     }
 }
 
-/// A command on the wire: an id and, so it should be, one request.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Envelope<'a> {
-    #[serde(deserialize_with = "nullable")]
-    id: u32,
-    #[serde(borrow, deserialize_with = "object")]
-    connect: Option<ConnectRequest<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    subscribe: Option<SubscribeRequest<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    unsubscribe: Option<OfChannel<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    publish: Option<PublishRequest<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    presence: Option<OfChannel<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    presence_stats: Option<OfChannel<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    history: Option<HistoryRequest<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    rpc: Option<RpcRequest<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    send: Option<OfData<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    refresh: Option<OfToken<'a>>,
-    #[serde(borrow, deserialize_with = "object")]
-    sub_refresh: Option<SubRefreshRequest<'a>>,
-}
-
-impl<'a> Envelope<'a> {
-    /// The first request present, in the protocol's order.
-    fn into_request(self) -> Result<Request<'a>, BadFrame> {
-        let channel = |request: OfChannel<'a>| request.channel;
-        let connect = self.connect.map(|request| Request::Connect(Box::new(request)));
-        connect
-            .or_else(|| self.subscribe.map(|request| Request::Subscribe(Box::new(request))))
-            .or_else(|| self.unsubscribe.map(channel).map(Request::Unsubscribe))
-            .or_else(|| self.publish.map(Request::Publish))
-            .or_else(|| self.presence.map(channel).map(Request::Presence))
-            .or_else(|| self.presence_stats.map(channel).map(Request::PresenceStats))
-            .or_else(|| self.history.map(Request::History))
-            .or_else(|| self.rpc.map(Request::Rpc))
-            .or_else(|| self.send.map(|request| Request::Send(request.data)))
-            .or_else(|| self.refresh.map(|request| Request::Refresh(request.token)))
-            .or_else(|| self.sub_refresh.map(Request::SubRefresh))
-            .ok_or(BadFrame::NoRequest)
-    }
-}
-
 fn decode_command(line: &str) -> Result<Command<'_>, BadFrame> {
     if line.is_empty() {
         return Err(BadFrame::Empty);
     }
-    let Strict(envelope) = serde_json::from_str::<Strict<Envelope<'_>>>(line)?;
-    let id = envelope.id;
-    let is_pong = id == 0 && envelope.send.is_none();
-    let request = if is_pong { Request::Pong } else { envelope.into_request()? };
+    let Line { id, sends, first } = serde_json::from_str(line)?;
+    let request = match first {
+        _ if id == 0 && !sends => Request::Pong,
+        Some((_, request)) => request,
+        None => return Err(BadFrame::NoRequest),
+    };
     Ok(Command { id, request })
+}
+
+/// The keys of a command. Of several requests the one that stands first here counts.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Key {
+    Connect,
+    Subscribe,
+    Unsubscribe,
+    Publish,
+    Presence,
+    PresenceStats,
+    History,
+    Rpc,
+    Send,
+    Refresh,
+    SubRefresh,
+    Id,
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a line says, as far as it counts. Read by hand: a derived type would hold every request at once, a kilobyte to
+/// move about for each pong.
+#[derive(Default)]
+struct Line<'a> {
+    id: u32,
+    /// Whether `send` is among the requests.
+    sends: bool,
+    first: Option<(Key, Request<'a>)>,
+}
+
+impl<'de> Deserialize<'de> for Line<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Lines;
+        impl<'de> Visitor<'de> for Lines {
+            type Value = Line<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a command object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line<'de>, A::Error> {
+                let mut line = Line::default();
+                while let Some(key) = map.next_key()? {
+                    line.read_value(key, &mut map)?;
+                }
+                Ok(line)
+            }
+        }
+        deserializer.deserialize_map(Lines)
+    }
+}
+
+impl<'de> Line<'de> {
+    fn read_value<A: MapAccess<'de>>(&mut self, key: Key, map: &mut A) -> Result<(), A::Error> {
+        let request = match key {
+            Key::Connect => value(map)?.map(|request| Request::Connect(Box::new(request))),
+            Key::Subscribe => value(map)?.map(|request| Request::Subscribe(Box::new(request))),
+            Key::Unsubscribe => value(map)?.map(|OfChannel { channel }| Request::Unsubscribe(channel)),
+            Key::Publish => value(map)?.map(Request::Publish),
+            Key::Presence => value(map)?.map(|OfChannel { channel }| Request::Presence(channel)),
+            Key::PresenceStats => value(map)?.map(|OfChannel { channel }| Request::PresenceStats(channel)),
+            Key::History => value(map)?.map(Request::History),
+            Key::Rpc => value(map)?.map(Request::Rpc),
+            Key::Send => value(map)?.map(|OfData { data }| Request::Send(data)),
+            Key::Refresh => value(map)?.map(|OfToken { token }| Request::Refresh(token)),
+            Key::SubRefresh => value(map)?.map(Request::SubRefresh),
+            Key::Id => {
+                self.id = map.next_value::<Option<u32>>()?.unwrap_or(0);
+                None
+            }
+            Key::Unknown => map.next_value::<IgnoredAny>().map(|_| None)?,
+        };
+        let Some(request) = request else { return Ok(()) };
+        self.sends |= key == Key::Send;
+        if self.first.as_ref().is_none_or(|(had, _)| key <= *had) {
+            self.first = Some((key, request));
+        }
+        Ok(())
+    }
+}
+
+/// A request, or nothing for `null`.
+fn value<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<Option<T>, A::Error> {
+    Ok(map.next_value::<Option<Strict<T>>>()?.map(|Strict(request)| request))
 }
