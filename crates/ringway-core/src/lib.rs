@@ -5,8 +5,10 @@ pub mod id;
 pub mod limits;
 pub mod gateway;
 pub mod message;
+pub mod node;
 pub mod peers;
 pub mod ring;
+mod stream;
 pub mod timing;
 pub mod view;
 

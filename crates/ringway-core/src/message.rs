@@ -74,7 +74,7 @@ pub enum Message {
     /// Replica → live owner: how far I am. Cumulative.
     Have(Vec<Have>),
     /// Live owner → replica: you hold everything. Answered by `Have` with the mark.
-    Mark(Epoch, Vec<(Slot, Epoch)>),
+    Mark(Vec<(Slot, Epoch)>),
     /// Live owner → replica: give the slots up. Answered by `Released`, only at the same epoch.
     Release(Vec<(Slot, Epoch)>),
     /// Replica → live owner: given up.

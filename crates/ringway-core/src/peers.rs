@@ -3,7 +3,7 @@
 //! On every link the view of an epoch goes before the first frame of that epoch. So a receiver is never behind the
 //! frame that it reads, and "catch up first" needs no waiting.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{Epoch, Incarnation};
@@ -23,15 +23,15 @@ pub struct Outgoing {
 #[derive(Debug)]
 pub struct Peers {
     view: Arc<View>,
-    told: HashMap<Incarnation, Epoch>,
-    heard: HashMap<Incarnation, Epoch>,
+    told: BTreeMap<Incarnation, Epoch>,
+    heard: BTreeMap<Incarnation, Epoch>,
     out: Vec<Outgoing>,
 }
 
 impl Peers {
     /// Nobody linked yet.
     pub fn new(view: Arc<View>) -> Self {
-        Self { view, told: HashMap::new(), heard: HashMap::new(), out: Vec::new() }
+        Self { view, told: BTreeMap::new(), heard: BTreeMap::new(), out: Vec::new() }
     }
 
     /// The view that frames are sent with.

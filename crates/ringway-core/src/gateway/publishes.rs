@@ -44,7 +44,6 @@ const NONE: u32 = u32::MAX;
 struct Pending {
     token: u64,
     publish: Publish,
-    deadline: Now,
     /// Whom it was last sent to and has not answered.
     sent: Option<Incarnation>,
     next: u32,
@@ -136,7 +135,7 @@ impl Gateway {
         let NewPublish { channel, entry, options, idempotency_key } = new;
         let publish = Publish { slot, seq, floor: seq, channel, entry, options, idempotency_key };
         let deadline = now + self.timing.deadline;
-        let key = publishes.slab.insert(Pending { token, publish, deadline, sent: None, next: NONE }) as u32;
+        let key = publishes.slab.insert(Pending { token, publish, sent: None, next: NONE }) as u32;
         publishes.bytes += size;
         publishes.deadlines.push_back((deadline, slot, seq));
         match line.tail {

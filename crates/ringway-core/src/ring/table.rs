@@ -87,16 +87,19 @@ impl Table {
     }
 
     /// The slot of a name, under this table's key.
+    #[inline]
     pub fn slot_of(&self, name: &str) -> Slot {
         slot_of(&self.key, self.count, name)
     }
 
     /// The node that owns the slot. `None` if no node takes slots, or there is no such slot.
+    #[inline]
     pub fn owner(&self, slot: Slot) -> Option<NodeIndex> {
         self.pairs.get(slot.index()).and_then(|pair| NodeIndex::from_raw(pair.owner))
     }
 
     /// The node that stands by for the slot. `None` if fewer than two nodes take slots, or there is no such slot.
+    #[inline]
     pub fn standby(&self, slot: Slot) -> Option<NodeIndex> {
         self.pairs.get(slot.index()).and_then(|pair| NodeIndex::from_raw(pair.standby))
     }
@@ -105,6 +108,7 @@ impl Table {
     ///
     /// # Panics
     /// If the index is from another, larger table.
+    #[inline]
     pub fn node(&self, index: NodeIndex) -> &MemberId {
         &self.nodes()[index.index()].0
     }

@@ -1,0 +1,445 @@
+//! A node's rules: the slots it owns, the copies it keeps for others, and how one becomes the other.
+//!
+//! The safety of the cluster is here (and in nothing else): an owner acknowledges only what every copy that it has
+//! marked has confirmed; it never drops one on its own; a new owner goes live only after every node of its view has
+//! said what it holds. The rules are named R1 to R25 in ARCHITECTURE.md.
+
+mod attach;
+mod claims;
+mod copies;
+mod log;
+mod publish;
+mod replica;
+mod slot;
+mod sweep;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::id::{ChannelName, Epoch, Incarnation, Slot};
+use crate::limits::NodeLimits;
+use crate::message::{Answer, Have, Load, Message, NodeInfo, Query, Refusal};
+use crate::peers::{Outgoing, Peers};
+use crate::stream::Stream;
+use crate::timing::{Now, Timing};
+use crate::view::{Placement, View};
+
+use slot::{Phase, SlotEntry};
+
+/// A node's lease as its holder counts it, from *sending* a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// No renewal was ever good.
+    Never,
+    /// It ran out, or a renewal found no key; the last good renewal was sent then.
+    Lapsed(Now),
+    /// Good since then.
+    Since(Now),
+    /// The registry is in this process: the lease cannot lapse.
+    Forever,
+}
+
+impl Lease {
+    /// An owner that is alone may acknowledge (R12).
+    fn holds_solo(self, now: Now, own: Now) -> bool {
+        match self {
+            Self::Never | Self::Lapsed(_) => false,
+            Self::Since(renewed) => now < renewed + own,
+            Self::Forever => true,
+        }
+    }
+
+    /// An owner with a confirmed second copy may acknowledge (R13).
+    fn holds_pair(self, now: Now, pair: Now) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Lapsed(renewed) | Self::Since(renewed) => now < renewed + pair,
+            Self::Forever => true,
+        }
+    }
+}
+
+/// A gateway as a node sees it.
+#[derive(Debug, Default)]
+struct GatewaySide {
+    /// It has sent all attaches of this epoch.
+    done: Epoch,
+}
+
+/// The rules of one node incarnation.
+#[derive(Debug)]
+pub struct Node {
+    me: Incarnation,
+    timing: Timing,
+    limits: NodeLimits,
+    random: u64,
+    born: Now,
+    peers: Peers,
+    placement: Option<Placement>,
+    lease: Lease,
+    slots: Vec<SlotEntry>,
+    streams: slab::Slab<Stream>,
+    names: HashMap<ChannelName, u32>,
+    gateways: BTreeMap<Incarnation, GatewaySide>,
+    claims: claims::ClaimRound,
+    copies: copies::Copies,
+    next_sync: u64,
+    /// When a view with more removals was applied last; `None`: never with any.
+    removal_seen: Option<Now>,
+    /// `Have`s to be sent at the end of the turn.
+    haves: Vec<(Incarnation, Have)>,
+    /// Slots whose commit point the lease holds up.
+    stalled: BTreeSet<Slot>,
+    /// Slots that hold publishes until gateways have changed over.
+    holding: BTreeSet<Slot>,
+    /// Owned slots that are not settled.
+    unsettled: u64,
+    settled_at: Epoch,
+    settled_by: BTreeMap<Incarnation, Epoch>,
+    users: u64,
+    history_bytes: usize,
+    keys: usize,
+    swept: usize,
+    copies_acknowledged: [u64; 4],
+    expelled: bool,
+}
+
+impl Node {
+    /// A node that holds nothing yet. `random` seeds the names of its streams.
+    pub fn new(now: Now, me: Incarnation, view: Arc<View>, timing: Timing, limits: NodeLimits, random: u64) -> Self {
+        let mut slots = Vec::new();
+        slots.resize_with(view.slots.get() as usize, SlotEntry::default);
+        Self {
+            me,
+            timing,
+            limits,
+            random: random | 1,
+            born: now,
+            peers: Peers::new(view),
+            placement: None,
+            lease: Lease::Never,
+            slots,
+            streams: slab::Slab::new(),
+            names: HashMap::new(),
+            gateways: BTreeMap::new(),
+            claims: claims::ClaimRound::default(),
+            copies: copies::Copies::default(),
+            next_sync: 0,
+            removal_seen: None,
+            haves: Vec::new(),
+            stalled: BTreeSet::new(),
+            holding: BTreeSet::new(),
+            unsettled: 0,
+            settled_at: Epoch(0),
+            settled_by: BTreeMap::new(),
+            users: 0,
+            history_bytes: 0,
+            keys: 0,
+            swept: 0,
+            copies_acknowledged: [0; 4],
+            expelled: false,
+        }
+    }
+
+    /// This life of the node.
+    pub fn incarnation(&self) -> Incarnation {
+        self.me
+    }
+
+    /// The newest view applied.
+    pub fn view(&self) -> &Arc<View> {
+        self.peers.view()
+    }
+
+    /// A view without this incarnation was seen. Everything was dropped: only a new incarnation can join again (R11).
+    pub fn is_expelled(&self) -> bool {
+        self.expelled
+    }
+
+    /// Owned slots that lack a copy or are not live.
+    pub fn unsettled(&self) -> u64 {
+        self.unsettled
+    }
+
+    /// Every slot that this node owns at this epoch is settled (R21).
+    pub fn is_settled(&self) -> bool {
+        self.unsettled == 0 && self.placement.is_some() && !self.expelled
+    }
+
+    /// Newest epoch at which this node said that it was settled.
+    pub fn settled_by(&self, node: Incarnation) -> Epoch {
+        if node == self.me && self.is_settled() {
+            return self.view().epoch;
+        }
+        self.settled_by.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Acknowledged publications by the copies that held them: 0 (without history), 1, 2, and more.
+    pub fn copies_acknowledged(&self) -> [u64; 4] {
+        self.copies_acknowledged
+    }
+
+    /// What a ping says.
+    pub fn load(&self) -> Load {
+        let (channels, history_bytes) = (self.names.len() as u64, self.history_bytes as u64);
+        Load { users: self.users, channels, sockets: 0, history_bytes, unsettled: self.unsettled }
+    }
+
+    /// The lease changed: commit points that waited for it may move.
+    pub fn set_lease(&mut self, now: Now, lease: Lease) {
+        self.lease = lease;
+        for slot in std::mem::take(&mut self.stalled) {
+            self.advance(now, slot);
+        }
+    }
+
+    /// Applies a newer view. Older ones are ignored.
+    pub fn on_view(&mut self, now: Now, view: &Arc<View>) {
+        if self.expelled || (view.epoch <= self.view().epoch && self.placement.is_some()) {
+            return;
+        }
+        let before = self.peers.view().clone();
+        let first = self.placement.is_none();
+        if view.removals > if first { 0 } else { before.removals } {
+            self.removal_seen = Some(now);
+        }
+        let crashed = !first && view.crashes > before.crashes;
+        self.placement = Some(Placement::of(view, self.placement.as_ref()));
+        self.peers.set_view(view.clone());
+        if view.node(self.me).is_none() {
+            // Before the first join the view knows nothing of me, and I hold nothing to drop.
+            self.placement = None;
+            if !first {
+                self.expel();
+            }
+            return;
+        }
+        self.forget_gone(now, view);
+        self.claims.start_over();
+        self.settled_at = Epoch(0);
+        for slot in view.slots.slots() {
+            self.apply_placement(now, slot, crashed);
+        }
+        self.send_claims(now);
+        self.pump_copies(now);
+        self.count_unsettled();
+    }
+
+    /// Drops everything: nothing that this incarnation holds may ever count again (R11).
+    fn expel(&mut self) {
+        self.expelled = true;
+        for slot in 0..self.slots.len() {
+            self.refuse_waiting(Slot(slot as u32));
+        }
+        self.slots.iter_mut().for_each(|entry| *entry = SlotEntry::default());
+        self.streams.clear();
+        self.names.clear();
+        self.gateways.clear();
+        (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
+    }
+
+    /// Lets go of members that left the view.
+    fn forget_gone(&mut self, now: Now, view: &View) {
+        let gone: Vec<Incarnation> =
+            self.gateways.keys().copied().filter(|gateway| view.gateway(*gateway).is_none()).collect();
+        for gateway in gone {
+            self.gateways.remove(&gateway);
+            self.drop_listeners(now, gateway);
+        }
+        self.settled_by.retain(|node, _| view.node(*node).is_some());
+        self.copies.start_over(|node| view.node(node).is_some());
+    }
+
+    /// What the new view means for one slot.
+    fn apply_placement(&mut self, now: Now, slot: Slot, crashed: bool) {
+        let mine = self.placement.as_ref().and_then(|placement| placement.owner(slot)) == Some(self.me);
+        let entry = &mut self.slots[slot.index()];
+        match (&entry.phase, mine) {
+            (Phase::Idle, false) => {}
+            (Phase::Live(_), true) => self.keep_reigning(now, slot),
+            (_, true) => {
+                entry.phase = Phase::Claiming;
+                entry.staging = None;
+                self.claims.add(slot, crashed);
+            }
+            (_, false) => self.stop(slot),
+        }
+    }
+
+    /// No longer the owner: waiting answers and attaches are dropped, data and mark are kept.
+    fn stop(&mut self, slot: Slot) {
+        self.refuse_waiting(slot);
+        let entry = &mut self.slots[slot.index()];
+        entry.phase = Phase::Idle;
+        entry.staging = None;
+        for key in entry.streams.clone() {
+            self.drop_all_listeners(key);
+            let stream = &mut self.streams[key as usize];
+            stream.commit_all();
+            if stream.epoch.is_none() {
+                self.remove_stream(key);
+            }
+        }
+    }
+
+    /// A link to a member came up, anew or instead of an older one.
+    pub fn on_link_up(&mut self, now: Now, peer: Incarnation) {
+        self.peers.link_up(peer);
+        if self.expelled {
+            return;
+        }
+        self.drop_listeners(now, peer);
+        self.claims_link_up(now, peer);
+        self.copies_link_up(now, peer);
+        if self.settled_at != Epoch(0) {
+            self.peers.send(peer, Message::Settled(self.settled_at));
+        }
+        self.peers.send(peer, Message::Ping(self.load()));
+    }
+
+    /// A link ended. What it carried may be lost; `need` and marks stay as they are.
+    pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
+        self.peers.link_down(peer);
+        self.copies_link_down(now, peer);
+    }
+
+    /// A frame came in. `from` is known from the link; its view, if newer, came before it.
+    pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
+        self.peers.heard(from, epoch);
+        if let Message::Moved(view) = message {
+            self.on_view(now, &view);
+            return;
+        }
+        if self.expelled || self.placement.is_none() {
+            self.refuse_outside(from, &message);
+            return;
+        }
+        if !self.view().has(from) {
+            if epoch < self.view().epoch {
+                let view = self.view().clone();
+                self.peers.send(from, Message::Moved(view));
+            }
+            return;
+        }
+        self.dispatch(now, from, epoch, message);
+    }
+
+    fn dispatch(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
+        match message {
+            Message::Publish(publish) => self.on_publish(now, from, *publish),
+            Message::Attach(attaches) => attaches.into_iter().for_each(|attach| self.on_attach(now, from, attach)),
+            Message::AttachesDone(epoch) => self.on_attaches_done(now, from, epoch),
+            Message::Detach(detach) => self.on_detach(now, from, detach),
+            Message::Delivered(reports) => self.on_delivered(from, &reports),
+            Message::Sessions(change) => self.on_sessions(from, *change),
+            Message::Query(id, query) => self.on_query(now, from, id, query),
+            Message::Disconnect(order) => {
+                let gateways: Vec<Incarnation> = self.view().gateways.iter().map(|gateway| gateway.incarnation).collect();
+                for gateway in gateways {
+                    self.peers.send(gateway, Message::Disconnect(order.clone()));
+                }
+            }
+            Message::Claim(slots) => self.on_claim(from, epoch, &slots),
+            Message::Claimed(slots) => self.on_claimed(now, from, epoch, &slots),
+            Message::Fetch(slots) => self.on_fetch(now, from, epoch, &slots),
+            Message::State(state) => self.on_state(now, from, epoch, *state),
+            Message::Rep(rep) => self.on_rep(now, from, *rep),
+            Message::Have(haves) => haves.iter().for_each(|have| self.on_have(now, from, have)),
+            Message::Mark(slots) => slots.iter().for_each(|(slot, term)| self.on_mark(from, *slot, *term)),
+            Message::Release(slots) => self.on_release(from, epoch, &slots),
+            Message::Released(slots) => self.on_released(now, from, epoch, &slots),
+            Message::Settled(epoch) => self.on_settled(from, epoch),
+            _ => {}
+        }
+        self.pump_copies(now);
+    }
+
+    /// Who is not in the view takes nothing, and says so to those who wait for an answer.
+    fn refuse_outside(&mut self, from: Incarnation, message: &Message) {
+        match message {
+            Message::Publish(publish) => {
+                let (slot, seq, why) = (publish.slot, publish.seq, Refusal::Retry);
+                self.peers.send(from, Message::PubNo(crate::message::PubNo { slot, seq, why }));
+            }
+            Message::Query(id, _) => self.peers.send(from, Message::Answer(*id, Answer::Refused(Refusal::Retry))),
+            _ => {}
+        }
+    }
+
+    /// Lets time pass: new streams that wait, commit points that the lease held up, old entries.
+    pub fn tick(&mut self, now: Now) {
+        if self.expelled || self.placement.is_none() {
+            return;
+        }
+        for slot in std::mem::take(&mut self.stalled) {
+            self.advance(now, slot);
+        }
+        self.start_fresh(now);
+        self.release_held(now);
+        self.sweep(now);
+        self.pump_copies(now);
+    }
+
+    /// Says to every linked member that this node is alive, and how it is.
+    pub fn ping(&mut self) {
+        let load = self.load();
+        let linked: Vec<Incarnation> = self.peers.linked().collect();
+        for peer in linked {
+            self.peers.send(peer, Message::Ping(load));
+        }
+    }
+
+    /// Newest epoch that a linked peer is known to have applied.
+    pub fn heard_epoch(&self, peer: Incarnation) -> Option<Epoch> {
+        self.peers.heard_epoch(peer)
+    }
+
+    /// Ends a turn: what was collected for batches goes out. Take the frames afterwards.
+    pub fn finish_turn(&mut self) {
+        let mut haves = std::mem::take(&mut self.haves);
+        haves.sort_by_key(|(owner, have)| (*owner, have.slot));
+        // Cumulative: of several for one slot the last says it all.
+        haves.reverse();
+        haves.dedup_by_key(|(owner, have)| (*owner, have.slot));
+        haves.reverse();
+        for batch in haves.chunk_by(|(a, _), (b, _)| a == b) {
+            let owner = batch[0].0;
+            self.peers.send(owner, Message::Have(batch.iter().map(|(_, have)| *have).collect()));
+        }
+        self.flush_marks();
+        self.report_settled();
+    }
+
+    /// Takes the frames to be sent, in order.
+    pub fn drain_frames(&mut self) -> std::vec::Drain<'_, Outgoing> {
+        self.peers.drain()
+    }
+
+    fn on_query(&mut self, now: Now, from: Incarnation, id: u64, query: Query) {
+        let answer = match query {
+            Query::History(history) => return self.on_history(now, from, id, history),
+            Query::Presence(channel) => self.presence(&channel),
+            Query::Channels => Answer::Channels(self.attended_channels()),
+            Query::Info => Answer::Info(self.info(now)),
+        };
+        self.peers.send(from, Message::Answer(id, answer));
+    }
+
+    fn info(&self, now: Now) -> NodeInfo {
+        let owned = self.streams.iter().filter(|(_, stream)| stream.is_attended());
+        let subscriptions = owned.map(|(_, stream)| stream.listeners.iter().map(|l| u64::from(l.sessions)).sum::<u64>()).sum();
+        let channels = self.attended_channels().len() as u64;
+        NodeInfo { subscriptions, users: self.users, channels, uptime: now.saturating_sub(self.born) }
+    }
+
+    /// The next random number (xorshift): names of streams need to differ, not to be secret.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+}
+
+#[cfg(test)]
+mod tests;

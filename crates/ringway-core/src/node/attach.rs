@@ -1,0 +1,221 @@
+//! Gateways that listen: attached with their position, told what follows it, asked nothing. Presence lives here too.
+
+use super::slot::Wait;
+use super::Node;
+use crate::id::{ChannelName, Incarnation, Slot};
+use crate::message::{
+    Answer, Attach, AttachFrom, AttachId, Attached, Deliver, Detach, HistoryQuery, Message, Op, Refusal, SessionChange,
+};
+use crate::stream::{Listener, Stream};
+use crate::timing::Now;
+
+impl Node {
+    fn slot_of(&self, name: &ChannelName) -> Slot {
+        crate::ring::slot_of(&self.view().key, self.view().slots, name.as_str())
+    }
+
+    fn stream_of(&self, name: &ChannelName) -> Option<(u32, &Stream)> {
+        let key = *self.names.get(name)?;
+        Some((key, self.streams.get(key as usize)?))
+    }
+
+    /// Attaches once all of the slot is committed. Where I am not live I stay silent: the gateway asks again.
+    pub(super) fn on_attach(&mut self, now: Now, from: Incarnation, attach: Attach) {
+        let slot = self.slot_of(&attach.channel);
+        let live = self.slots[slot.index()].reign().is_some();
+        if !live || self.view().gateway(from).is_none() {
+            return;
+        }
+        let known = |stream: &Stream| stream.listeners.iter().any(|l| l.gateway == from && l.attach == attach.attach);
+        let attached = self.stream_of(&attach.channel).is_some_and(|(_, stream)| known(stream));
+        let waits = |reign: &super::slot::Reign| {
+            reign.waiting.iter().any(|(_, wait)| matches!(wait, Wait::Attach(_, waiting) if waiting.attach == attach.attach))
+        };
+        if attached || self.slots[slot.index()].reign().is_some_and(waits) {
+            return;
+        }
+        if self.stream_or_new(now, slot, &attach.channel, attach.options).is_some() {
+            self.when_committed(now, slot, Wait::Attach(from, attach));
+        }
+    }
+
+    /// The place from which a gateway is told: where it says it is, if what follows is still there.
+    fn start_of(stream: &Stream, from: Incarnation, wanted: AttachFrom) -> u64 {
+        let top = stream.committed();
+        match wanted {
+            AttachFrom::Top => top,
+            AttachFrom::Inbox if stream.listeners.iter().any(|listener| listener.gateway != from) => top,
+            AttachFrom::Inbox => stream.delivered.max(stream.first() - 1).min(top),
+            AttachFrom::At(position) => {
+                let same = stream.epoch == Some(position.epoch);
+                let unbroken = position.offset + 1 >= stream.first() && position.offset <= top;
+                if same && unbroken { position.offset } else { top }
+            }
+        }
+    }
+
+    /// The log is committed up to the attach: the gateway listens from here on.
+    pub(super) fn attach_now(&mut self, now: Now, slot: Slot, from: Incarnation, attach: Attach) {
+        let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else { return };
+        self.drop_listener(key, from);
+        let stream = &mut self.streams[key as usize];
+        let start = Self::start_of(stream, from, attach.from);
+        let attended = stream.is_attended();
+        let (sessions, presence, id) = (attach.sessions, attach.presence, attach.attach);
+        stream.listeners.push(Listener { gateway: from, attach: id, sessions, delivered: start, presence });
+        stream.used = now;
+        self.users += u64::from(!attended && attach.channel.personal_user().is_some());
+        let stream = &self.streams[key as usize];
+        let (top, users) = (stream.committed(), self.users);
+        let attached = Attached { attach: id, stream: stream.at(top), from: start, users };
+        self.peers.send(from, Message::Attached(attached));
+        for offset in start + 1..=top {
+            if let Some(entry) = stream.entry(offset) {
+                self.peers.send(from, Message::Deliver(Deliver { attach: id, offset, entry: entry.clone() }));
+            }
+        }
+    }
+
+    /// Nobody listens there any more. How far an inbox was handed on is kept in the log.
+    pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: Detach) {
+        let slot = self.slot_of(&detach.channel);
+        if self.slots[slot.index()].reign().is_none() {
+            return;
+        }
+        if let Some((key, stream)) = self.stream_of(&detach.channel) {
+            let mine = |listener: &Listener| listener.gateway == from && listener.attach == detach.attach;
+            let listens = stream.listeners.iter().any(mine);
+            let same = detach.delivered.filter(|position| stream.epoch == Some(position.epoch));
+            let further = same.filter(|position| position.offset > stream.delivered);
+            if let Some(position) = further {
+                let op = Op::Delivered { channel: detach.channel.clone(), offset: position.offset.min(stream.top()) };
+                self.record(now, slot, op);
+            }
+            if listens {
+                self.drop_listener(key, from);
+                self.drop_unused(now, key);
+            }
+        }
+        self.forget_waiting_attach(slot, detach.attach);
+        if detach.delivered.is_some() {
+            self.when_committed(now, slot, Wait::Detached(from, detach.attach));
+        }
+    }
+
+    /// A detach overtook its attach, which still waits for a commit.
+    fn forget_waiting_attach(&mut self, slot: Slot, attach: AttachId) {
+        if let Some(reign) = self.slots[slot.index()].reign_mut() {
+            let same = |wait: &Wait| matches!(wait, Wait::Attach(_, waiting) if waiting.attach == attach);
+            reign.waiting.retain(|(_, wait)| !same(wait));
+        }
+    }
+
+    pub(super) fn on_delivered(&mut self, from: Incarnation, reports: &[(AttachId, ChannelName, u64)]) {
+        for (attach, channel, offset) in reports {
+            let Some(key) = self.names.get(channel).copied() else { continue };
+            let listeners = self.streams[key as usize].listeners.iter_mut();
+            for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == *attach) {
+                listener.delivered = listener.delivered.max(*offset);
+            }
+        }
+    }
+
+    pub(super) fn on_sessions(&mut self, from: Incarnation, change: SessionChange) {
+        let Some(key) = self.names.get(&change.channel).copied() else { return };
+        let listeners = self.streams[key as usize].listeners.iter_mut();
+        for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == change.attach) {
+            listener.sessions = change.sessions;
+            listener.presence.retain(|presence| !change.left.contains(&presence.client));
+            listener.presence.extend(change.joined.iter().cloned());
+        }
+    }
+
+    /// Takes a gateway off a stream. Returns how far it had handed the inbox on.
+    fn drop_listener(&mut self, key: u32, gateway: Incarnation) -> Option<u64> {
+        let stream = self.streams.get_mut(key as usize)?;
+        let at = stream.listeners.iter().position(|listener| listener.gateway == gateway)?;
+        let listener = stream.listeners.swap_remove(at);
+        if stream.listeners.is_empty() {
+            stream.listeners = Vec::new();
+            self.users -= u64::from(stream.name.personal_user().is_some());
+        }
+        Some(listener.delivered)
+    }
+
+    /// Takes every gateway off a stream.
+    pub(super) fn drop_all_listeners(&mut self, key: u32) {
+        let Some(stream) = self.streams.get_mut(key as usize) else { return };
+        if stream.is_attended() {
+            self.users -= u64::from(stream.name.personal_user().is_some());
+        }
+        stream.listeners = Vec::new();
+    }
+
+    /// A gateway is gone, or its link is new: it listens nowhere. What it reported of inboxes is kept.
+    pub(super) fn drop_listeners(&mut self, now: Now, gateway: Incarnation) {
+        let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);
+        let keys: Vec<u32> = self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
+        for key in keys {
+            let Some(delivered) = self.drop_listener(key, gateway) else { continue };
+            let stream = &self.streams[key as usize];
+            let inbox = stream.name.personal_user().is_some() && stream.epoch.is_some();
+            if inbox && delivered > stream.delivered {
+                let (slot, channel) = (stream.slot, stream.name.clone());
+                self.record(now, slot, Op::Delivered { channel, offset: delivered });
+            }
+            self.drop_unused(now, key);
+        }
+    }
+
+    /// A channel without history and without listeners holds nothing.
+    fn drop_unused(&mut self, now: Now, key: u32) {
+        let Some(stream) = self.streams.get_mut(key as usize) else { return };
+        stream.used = now;
+        if stream.epoch.is_none() && !stream.is_attended() {
+            self.remove_stream(key);
+        }
+    }
+
+    pub(super) fn on_history(&mut self, now: Now, from: Incarnation, id: u64, query: Box<HistoryQuery>) {
+        let slot = self.slot_of(&query.channel);
+        let refusal = if self.slots[slot.index()].reign().is_none() {
+            Some(Refusal::Retry)
+        } else if !query.options.has_history() {
+            Some(Refusal::NotAvailable)
+        } else {
+            let stream = self.stream_or_new(now, slot, &query.channel, query.options);
+            stream.is_none().then_some(Refusal::Full)
+        };
+        match refusal {
+            Some(refusal) => self.peers.send(from, Message::Answer(id, Answer::Refused(refusal))),
+            None => self.when_committed(now, slot, Wait::History(from, id, query)),
+        }
+    }
+
+    pub(super) fn answer_history(&mut self, from: Incarnation, id: u64, query: &HistoryQuery) {
+        let stream = self.stream_of(&query.channel).and_then(|(_, stream)| Some((stream, stream.epoch?)));
+        let answer = match stream {
+            None => Answer::Refused(Refusal::Retry),
+            Some((_, epoch)) if query.since.is_some_and(|(_, asked)| asked.is_some_and(|asked| asked != epoch)) => {
+                Answer::Refused(Refusal::Unrecoverable)
+            }
+            Some((stream, epoch)) => Answer::History(stream.page(query, self.limits.page, epoch)),
+        };
+        self.peers.send(from, Message::Answer(id, answer));
+    }
+
+    pub(super) fn presence(&self, channel: &ChannelName) -> Answer {
+        if !self.is_ready(self.slot_of(channel)) {
+            return Answer::Refused(Refusal::Retry);
+        }
+        let listeners = self.stream_of(channel).map(|(_, stream)| &stream.listeners[..]).unwrap_or_default();
+        Answer::Presence(listeners.iter().flat_map(|listener| listener.presence.iter().cloned()).collect())
+    }
+
+    /// Channels owned here that somebody is subscribed to, with their sessions.
+    pub(super) fn attended_channels(&self) -> Vec<(ChannelName, u32)> {
+        let sessions = |stream: &Stream| stream.listeners.iter().map(|listener| listener.sessions).sum();
+        let attended = self.streams.iter().filter(|(_, stream)| stream.is_attended());
+        attended.map(|(_, stream)| (stream.name.clone(), sessions(stream))).collect()
+    }
+}

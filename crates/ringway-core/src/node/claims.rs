@@ -1,0 +1,214 @@
+//! Taking over: a node that became owner asks every node of its view what it holds, adopts or fetches a marked copy,
+//! or, where none is left, begins anew after a wait (R7 to R10).
+
+use std::collections::BTreeMap;
+
+use super::slot::{Phase, Reign, Replica};
+use super::Node;
+use crate::id::{Epoch, Incarnation, Slot};
+use crate::message::{ClaimedSlot, Message, StateKind};
+use crate::timing::Now;
+
+/// Slots asked for in one `Fetch`: the answers of one round stay well under a link's limit.
+const FETCH_BATCH: usize = 64;
+
+/// The claims of one epoch, all of them together. A newer view starts it over.
+#[derive(Debug, Default)]
+pub(super) struct ClaimRound {
+    slots: Vec<Slot>,
+    crashed: bool,
+    /// Nodes that have not answered.
+    waiting: Vec<Incarnation>,
+    answers: BTreeMap<Slot, Vec<(Incarnation, ClaimedSlot)>>,
+    /// Slots to be fetched, by the node that holds them, and those asked for.
+    fetches: Vec<(Incarnation, Vec<Slot>, Vec<Slot>)>,
+    /// Slots of which no marked copy is left.
+    fresh: Vec<Slot>,
+}
+
+impl ClaimRound {
+    pub(super) fn start_over(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn add(&mut self, slot: Slot, crashed: bool) {
+        self.slots.push(slot);
+        self.crashed = crashed;
+    }
+}
+
+impl Node {
+    /// Sends the claims of this epoch, and answers them for myself.
+    pub(super) fn send_claims(&mut self, now: Now) {
+        if self.claims.slots.is_empty() {
+            return;
+        }
+        for slot in self.claims.slots.clone() {
+            let mine = self.claimed(slot);
+            self.claims.answers.insert(slot, vec![(self.me, mine)]);
+        }
+        let others = self.view().nodes.iter().map(|node| node.incarnation).filter(|node| *node != self.me);
+        self.claims.waiting = others.collect();
+        for node in self.claims.waiting.clone() {
+            self.peers.send(node, Message::Claim(self.claims.slots.clone()));
+        }
+        self.finish_claims(now);
+    }
+
+    fn claimed(&self, slot: Slot) -> ClaimedSlot {
+        let entry = &self.slots[slot.index()];
+        ClaimedSlot { slot, mark: entry.mark, term: entry.term, index: entry.index }
+    }
+
+    /// A newcomer claims: it learns what I hold, if we speak of the same epoch.
+    pub(super) fn on_claim(&mut self, from: Incarnation, epoch: Epoch, slots: &[Slot]) {
+        if epoch != self.view().epoch {
+            let view = self.view().clone();
+            self.peers.send(from, Message::Moved(view));
+            return;
+        }
+        let known = slots.iter().filter(|slot| slot.index() < self.slots.len());
+        let claimed = known.map(|slot| self.claimed(*slot)).collect();
+        self.peers.send(from, Message::Claimed(claimed));
+    }
+
+    pub(super) fn on_claimed(&mut self, now: Now, from: Incarnation, epoch: Epoch, slots: &[ClaimedSlot]) {
+        if epoch != self.view().epoch || !self.claims.waiting.contains(&from) {
+            return;
+        }
+        self.claims.waiting.retain(|node| *node != from);
+        for claimed in slots {
+            if let Some(answers) = self.claims.answers.get_mut(&claimed.slot) {
+                answers.push((from, *claimed));
+            }
+        }
+        self.finish_claims(now);
+    }
+
+    /// On a new link the claim, or the fetch, is sent again.
+    pub(super) fn claims_link_up(&mut self, now: Now, peer: Incarnation) {
+        if self.claims.waiting.contains(&peer) {
+            self.peers.send(peer, Message::Claim(self.claims.slots.clone()));
+        }
+        for (_, open, asked) in self.claims.fetches.iter_mut().filter(|(node, _, _)| *node == peer) {
+            open.append(asked);
+        }
+        self.send_fetches(peer);
+        self.start_fresh(now);
+    }
+
+    /// All have answered: every claimed slot is adopted, fetched, or begun anew.
+    fn finish_claims(&mut self, now: Now) {
+        if !self.claims.waiting.is_empty() {
+            return;
+        }
+        self.claims.slots.clear();
+        for (slot, answers) in std::mem::take(&mut self.claims.answers) {
+            let mine = self.slots[slot.index()].mark;
+            let best = answers.iter().filter(|(_, held)| held.mark).max_by_key(|(_, held)| (held.term, held.index));
+            match best {
+                _ if mine => self.go_live(now, slot, &answers),
+                Some((node, _)) => self.plan_fetch(slot, *node, answers.clone()),
+                None => self.claims.fresh.push(slot),
+            }
+        }
+        let holders: Vec<Incarnation> = self.claims.fetches.iter().map(|(node, _, _)| *node).collect();
+        for node in holders {
+            self.send_fetches(node);
+        }
+        self.start_fresh(now);
+    }
+
+    fn plan_fetch(&mut self, slot: Slot, node: Incarnation, answers: Vec<(Incarnation, ClaimedSlot)>) {
+        self.slots[slot.index()].phase = Phase::Fetching(node);
+        self.claims.answers.insert(slot, answers);
+        match self.claims.fetches.iter_mut().find(|(holder, _, _)| *holder == node) {
+            Some((_, open, _)) => open.push(slot),
+            None => self.claims.fetches.push((node, vec![slot], Vec::new())),
+        }
+    }
+
+    /// Asks a holder for its next slots, once it has sent those asked for before.
+    fn send_fetches(&mut self, node: Incarnation) {
+        let Some((_, open, asked)) = self.claims.fetches.iter_mut().find(|(holder, _, _)| *holder == node) else { return };
+        if asked.is_empty() && !open.is_empty() && self.peers.is_up(node) {
+            let rest = open.split_off(open.len().min(FETCH_BATCH));
+            *asked = std::mem::replace(open, rest);
+            let slots = asked.clone();
+            self.peers.send(node, Message::Fetch(slots));
+        }
+    }
+
+    /// A claiming owner wants my copies: whole, if I hold the mark and we speak of the same epoch.
+    pub(super) fn on_fetch(&mut self, now: Now, from: Incarnation, epoch: Epoch, slots: &[Slot]) {
+        if epoch != self.view().epoch {
+            let view = self.view().clone();
+            self.peers.send(from, Message::Moved(view));
+            return;
+        }
+        for slot in slots.iter().copied() {
+            let held = self.slots.get(slot.index()).filter(|entry| entry.mark).map(|entry| entry.term);
+            if let Some(term) = held {
+                self.send_state(now, from, slot, StateKind::Fetched, term);
+            }
+        }
+    }
+
+    /// A fetched copy is complete and in place: its slot goes live with it.
+    pub(super) fn fetched(&mut self, now: Now, from: Incarnation, slot: Slot) {
+        let Some(answers) = self.claims.answers.remove(&slot) else { return };
+        for (_, _, asked) in self.claims.fetches.iter_mut().filter(|(node, _, _)| *node == from) {
+            asked.retain(|open| *open != slot);
+        }
+        self.go_live(now, slot, &answers);
+        self.send_fetches(from);
+    }
+
+    /// Slots without any marked copy begin anew: only with a good lease, and not while a removed owner may still act (R10).
+    pub(super) fn start_fresh(&mut self, now: Now) {
+        let waited = self.removal_seen.is_none_or(|seen| now >= seen + self.timing.fresh());
+        let allowed = waited && self.lease.holds_solo(now, self.timing.own());
+        if self.claims.fresh.is_empty() || !allowed {
+            return;
+        }
+        for slot in std::mem::take(&mut self.claims.fresh) {
+            self.clear_content(slot);
+            self.go_live(now, slot, &[]);
+        }
+    }
+
+    /// My own copy is complete: I am the owner, and the other marked copies are the ones I wait for (R8).
+    fn go_live(&mut self, now: Now, slot: Slot, answers: &[(Incarnation, ClaimedSlot)]) {
+        let epoch = self.view().epoch;
+        let entry = &mut self.slots[slot.index()];
+        let (term, index) = (entry.term, entry.index);
+        let mut reign = Reign {
+            term: epoch,
+            since: now,
+            after_crash: self.claims.crashed,
+            start: index,
+            commit: 0,
+            replicas: smallvec::SmallVec::new(),
+            waiting: std::collections::VecDeque::new(),
+            held: Vec::new(),
+            settled: false,
+        };
+        for (node, held) in answers.iter().filter(|(node, _)| *node != self.me) {
+            let mut replica = Replica::new(*node);
+            replica.need = held.mark;
+            replica.same = (held.term == term && held.index == index).then_some(term);
+            reign.replicas.push(replica);
+        }
+        entry.mark = true;
+        entry.term = epoch;
+        entry.phase = Phase::Live(Box::new(reign));
+        self.keep_reigning(now, slot);
+    }
+
+    /// The lease allows an acknowledgement of this slot (R12, R13).
+    pub(super) fn may_commit(&self, now: Now, slot: Slot) -> bool {
+        let Some(reign) = self.slots[slot.index()].reign() else { return false };
+        let paired = reign.replicas.iter().any(|replica| replica.need && replica.marked);
+        if paired { self.lease.holds_pair(now, self.timing.pair) } else { self.lease.holds_solo(now, self.timing.own()) }
+    }
+}

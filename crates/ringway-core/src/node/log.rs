@@ -1,0 +1,222 @@
+//! A slot's log: operations are applied in the same way everywhere, sent to the replicas, and committed when every
+//! replica that is waited for has them (R3, R4).
+
+use super::slot::Wait;
+use super::Node;
+use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
+use crate::message::{ChannelOptions, Deliver, Message, Op, PubOk, Rep};
+use crate::stream::Stream;
+use crate::timing::Now;
+
+impl Node {
+    /// Appends an operation to a live slot's log: applied here, sent to every replica that has its `Sync`.
+    pub(super) fn record(&mut self, now: Now, slot: Slot, op: Op) -> u64 {
+        let entry = &mut self.slots[slot.index()];
+        entry.index += 1;
+        let index = entry.index;
+        if let Some(reign) = entry.reign() {
+            for replica in reign.replicas.iter().filter(|replica| replica.stream) {
+                let rep = Rep { slot, term: reign.term, index, ops: vec![op.clone()] };
+                self.peers.send(replica.node, Message::Rep(Box::new(rep)));
+            }
+        }
+        self.apply(now, slot, op);
+        index
+    }
+
+    /// Puts off what is to happen until the log is committed up to here; at once if it is.
+    pub(super) fn when_committed(&mut self, now: Now, slot: Slot, wait: Wait) {
+        let entry = &mut self.slots[slot.index()];
+        let index = entry.index;
+        if let Some(reign) = entry.reign_mut() {
+            reign.waiting.push_back((index, wait));
+            self.advance(now, slot);
+        }
+    }
+
+    /// Changes the content as the operation says: the same at the owner and at every replica.
+    pub(super) fn apply(&mut self, now: Now, slot: Slot, op: Op) {
+        match op {
+            Op::Create { channel, epoch, options } => {
+                self.create_stream(now, channel, slot, options, Some(epoch));
+            }
+            Op::Append { channel, options, offset, first, entry, publisher, key } => {
+                let (gateway, seq, floor) = publisher;
+                let Some(stream_key) = self.names.get(&channel).copied() else { return };
+                let stream = &mut self.streams[stream_key as usize];
+                stream.options = options;
+                let (added, freed) = stream.append(now, first, entry);
+                let position = stream.at(offset);
+                self.keys += usize::from(key.is_some_and(|key| stream.remember(key, now, offset)));
+                self.history_bytes = self.history_bytes + added - freed;
+                self.slots[slot.index()].publisher(gateway).take(seq, floor, position);
+            }
+            Op::Trim { channel, first } => {
+                if let Some(stream) = self.stream_mut(&channel) {
+                    let freed = stream.trim(first);
+                    self.history_bytes -= freed;
+                }
+            }
+            Op::Delivered { channel, offset } => {
+                if let Some(stream) = self.stream_mut(&channel) {
+                    stream.delivered = stream.delivered.max(offset);
+                }
+            }
+            Op::Forget { channel } => {
+                if let Some(key) = self.names.get(&channel).copied() {
+                    self.remove_stream(key);
+                }
+            }
+        }
+    }
+
+    /// The commit point: the lowest operation that every replica that is waited for has; all, where there is none.
+    fn commit_point(&self, slot: Slot) -> u64 {
+        let entry = &self.slots[slot.index()];
+        let Some(reign) = entry.reign() else { return 0 };
+        let needed = reign.replicas.iter().filter(|replica| replica.need);
+        let held = needed.map(|replica| if replica.answered { replica.have } else { 0 }).min();
+        held.unwrap_or(entry.index).min(entry.index)
+    }
+
+    /// Moves the commit point of a slot as far as copies and lease allow, and lets happen what waited for it.
+    pub(super) fn advance(&mut self, now: Now, slot: Slot) {
+        let point = self.commit_point(slot);
+        let Some(reign) = self.slots[slot.index()].reign() else { return };
+        let waits = reign.waiting.front().is_some_and(|(index, _)| *index <= point);
+        if point < reign.commit || (point == reign.commit && !waits) {
+            return;
+        }
+        // Checked here, after the batch was taken and just before anything is said.
+        if !self.may_commit(now, slot) {
+            self.stalled.insert(slot);
+            return;
+        }
+        if let Some(reign) = self.slots[slot.index()].reign_mut() {
+            reign.commit = point;
+        }
+        while let Some(wait) = self.next_committed(slot) {
+            self.carry_out(now, slot, wait);
+        }
+    }
+
+    fn next_committed(&mut self, slot: Slot) -> Option<Wait> {
+        let reign = self.slots[slot.index()].reign_mut()?;
+        let (index, _) = reign.waiting.front()?;
+        if *index > reign.commit {
+            return None;
+        }
+        let (_, wait) = reign.waiting.pop_front()?;
+        if reign.waiting.is_empty() {
+            reign.waiting = std::collections::VecDeque::new();
+        }
+        Some(wait)
+    }
+
+    fn carry_out(&mut self, now: Now, slot: Slot, wait: Wait) {
+        match wait {
+            Wait::Publish { stream, offset, gateway, seq } => self.publish_committed(slot, stream, offset, gateway, seq),
+            Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, Some(position)),
+            Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
+            Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
+            Wait::History(gateway, id, query) => self.answer_history(gateway, id, &query),
+        }
+    }
+
+    fn publish_committed(&mut self, slot: Slot, key: u32, offset: u64, gateway: Incarnation, seq: u64) {
+        if let Some(stream) = self.streams.get_mut(key as usize) {
+            stream.commit_one();
+            if let Some(entry) = stream.entry(offset) {
+                for listener in &stream.listeners {
+                    let deliver = Deliver { attach: listener.attach, offset, entry: entry.clone() };
+                    self.peers.send(listener.gateway, Message::Deliver(deliver));
+                }
+            }
+            let position = self.streams[key as usize].at(offset);
+            self.acknowledge(slot, gateway, seq, position);
+        }
+    }
+
+    /// Tells a gateway that its publish is committed, and in how many copies.
+    pub(super) fn acknowledge(&mut self, slot: Slot, gateway: Incarnation, seq: u64, position: Option<Position>) {
+        let needed = |reign: &super::slot::Reign| reign.replicas.iter().filter(|replica| replica.need).count();
+        let others = self.slots[slot.index()].reign().map_or(0, needed);
+        let copies = if position.is_some() { 1 + others.min(250) as u8 } else { 0 };
+        self.copies_acknowledged[usize::from(copies).min(3)] += 1;
+        self.peers.send(gateway, Message::PubOk(PubOk { slot, seq, position, copies }));
+    }
+
+    /// Publishes, attaches and reads can be served: live, and all that was there at the start is committed (R3).
+    pub(super) fn is_ready(&self, slot: Slot) -> bool {
+        self.slots.get(slot.index()).and_then(super::slot::SlotEntry::reign).is_some_and(|reign| reign.commit >= reign.start)
+    }
+
+    /// A stream of this name with history, recorded if it is new. `None` at the limit of channels.
+    pub(super) fn stream_or_new(&mut self, now: Now, slot: Slot, name: &ChannelName, options: ChannelOptions) -> Option<u32> {
+        if let Some(key) = self.names.get(name).copied() {
+            if self.streams[key as usize].epoch.is_some() || !options.has_history() {
+                return Some(key);
+            }
+            // It had no history until now: listeners attach again to the numbered stream.
+            self.remove_stream(key);
+        }
+        if self.names.len() >= self.limits.channels {
+            return None;
+        }
+        if options.has_history() {
+            let epoch = StreamEpoch::from_random(self.next_random());
+            self.record(now, slot, Op::Create { channel: name.clone(), epoch, options });
+            self.names.get(name).copied()
+        } else {
+            Some(self.create_stream(now, name.clone(), slot, options, None))
+        }
+    }
+
+    fn create_stream(
+        &mut self,
+        now: Now,
+        name: ChannelName,
+        slot: Slot,
+        options: ChannelOptions,
+        epoch: Option<StreamEpoch>,
+    ) -> u32 {
+        if let Some(key) = self.names.get(&name).copied() {
+            self.remove_stream(key);
+        }
+        let key = self.streams.insert(Stream::new(now, name.clone(), slot, options, epoch)) as u32;
+        self.names.insert(name, key);
+        self.slots[slot.index()].streams.push(key);
+        key
+    }
+
+    /// Takes a stream out of all tables.
+    pub(super) fn remove_stream(&mut self, key: u32) {
+        self.drop_all_listeners(key);
+        let stream = self.streams.remove(key as usize);
+        self.history_bytes -= stream.bytes();
+        self.keys -= stream.key_count();
+        if self.names.get(&stream.name) == Some(&key) {
+            self.names.remove(&stream.name);
+        }
+        let keys = &mut self.slots[stream.slot.index()].streams;
+        keys.retain(|held| *held != key);
+        if keys.is_empty() {
+            *keys = Vec::new();
+        }
+    }
+
+    fn stream_mut(&mut self, name: &ChannelName) -> Option<&mut Stream> {
+        self.streams.get_mut(*self.names.get(name)? as usize)
+    }
+
+    /// Drops all content of a slot: no stream, no memory of publishes, no term.
+    pub(super) fn clear_content(&mut self, slot: Slot) {
+        for key in self.slots[slot.index()].streams.clone() {
+            self.remove_stream(key);
+        }
+        let entry = &mut self.slots[slot.index()];
+        (entry.term, entry.index, entry.sync, entry.mark) = (Default::default(), 0, 0, false);
+        entry.publishers = Vec::new();
+        entry.staging = None;
+    }
+}

@@ -1,0 +1,153 @@
+//! Publishes at their owner: taken in the order of their numbers, once each, and answered when committed (R22).
+
+use super::slot::Wait;
+use super::Node;
+use crate::id::{Epoch, Incarnation, Slot};
+use crate::message::{Deliver, Message, Op, PubNo, Publish, Refusal};
+use crate::timing::Now;
+
+impl Node {
+    pub(super) fn on_publish(&mut self, now: Now, from: Incarnation, publish: Publish) {
+        let (slot, seq) = (publish.slot, publish.seq);
+        let live = self.slots.get(slot.index()).and_then(super::slot::SlotEntry::reign).is_some();
+        if !live || self.view().gateway(from).is_none() {
+            self.refuse(from, slot, seq, Refusal::Retry);
+            return;
+        }
+        let publisher = self.slots[slot.index()].publisher(from);
+        if seq <= publisher.last {
+            self.repeat(now, from, &publish);
+        } else if seq == publisher.last + 1 || seq == publish.floor {
+            self.take(now, from, publish);
+        } else {
+            self.refuse(from, slot, seq, Refusal::Retry);
+        }
+    }
+
+    fn refuse(&mut self, gateway: Incarnation, slot: Slot, seq: u64, why: Refusal) {
+        self.peers.send(gateway, Message::PubNo(PubNo { slot, seq, why }));
+    }
+
+    /// It was taken before: answered with its old place once that is committed; not at all if it was given up long ago.
+    fn repeat(&mut self, now: Now, from: Incarnation, publish: &Publish) {
+        let (slot, seq) = (publish.slot, publish.seq);
+        let entry = &self.slots[slot.index()];
+        if entry.reign().is_some_and(|reign| reign.held.iter().any(|(gateway, held)| *gateway == from && held.seq == seq)) {
+            return;
+        }
+        let publisher = entry.publishers.iter().find(|publisher| publisher.gateway == from);
+        let taken = publisher.and_then(|publisher| publisher.taken.iter().find(|(taken, _)| *taken == seq));
+        match taken.map(|(_, position)| *position) {
+            Some(Some(position)) => {
+                self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
+            }
+            Some(None) => self.acknowledge(slot, from, seq, None),
+            None => {}
+        }
+    }
+
+    /// The next one: without history it goes out at once, with history into the log.
+    fn take(&mut self, now: Now, from: Incarnation, publish: Publish) {
+        let (slot, seq, floor) = (publish.slot, publish.seq, publish.floor);
+        if !publish.options.has_history() {
+            self.take_unkept(now, from, publish);
+            return;
+        }
+        let Some(key) = self.place_for(now, &publish) else {
+            // Counts as an answer: the next number may follow.
+            self.slots[slot.index()].publisher(from).last = seq;
+            self.refuse(from, slot, seq, Refusal::Full);
+            return;
+        };
+        let stream = &self.streams[key as usize];
+        let first_one = publish.idempotency_key.as_ref().and_then(|key| stream.keyed(key, now, self.timing.idempotency));
+        if let Some(position) = first_one.and_then(|offset| stream.at(offset)) {
+            self.slots[slot.index()].publisher(from).take(seq, floor, Some(position));
+            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
+            return;
+        }
+        let (offset, first) = (stream.top() + 1, stream.first_after_append(now));
+        let Publish { channel, entry, options, idempotency_key, .. } = publish;
+        let publisher = (from, seq, floor);
+        self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher, key: idempotency_key });
+        self.streams[key as usize].hold_back();
+        self.when_committed(now, slot, Wait::Publish { stream: key, offset, gateway: from, seq });
+    }
+
+    /// The stream of a publish, if there is room for it: nothing acknowledged is dropped to make some.
+    fn place_for(&mut self, now: Now, publish: &Publish) -> Option<u32> {
+        let keyed = publish.idempotency_key.is_some() && self.keys >= self.limits.keys;
+        if keyed || self.history_bytes + publish.entry.size() > self.limits.history_bytes {
+            return None;
+        }
+        self.stream_or_new(now, publish.slot, &publish.channel, publish.options)
+    }
+
+    /// A publish that nobody keeps: delivered and answered now, or held while gateways are still changing over.
+    fn take_unkept(&mut self, now: Now, from: Incarnation, publish: Publish) {
+        let slot = publish.slot;
+        if !self.may_commit(now, slot) {
+            self.refuse(from, slot, publish.seq, Refusal::Retry);
+            return;
+        }
+        let (seq, floor) = (publish.seq, publish.floor);
+        self.slots[slot.index()].publisher(from).take(seq, floor, None);
+        if self.must_hold(now, slot) {
+            if let Some(reign) = self.slots[slot.index()].reign_mut() {
+                reign.held.push((from, publish));
+            }
+            self.holding.insert(slot);
+            return;
+        }
+        self.deliver_unkept(from, publish);
+    }
+
+    fn deliver_unkept(&mut self, from: Incarnation, publish: Publish) {
+        if let Some(stream) = self.names.get(&publish.channel).and_then(|key| self.streams.get(*key as usize)) {
+            for listener in &stream.listeners {
+                let deliver = Deliver { attach: listener.attach, offset: 0, entry: publish.entry.clone() };
+                self.peers.send(listener.gateway, Message::Deliver(deliver));
+            }
+        }
+        self.acknowledge(publish.slot, from, publish.seq, None);
+    }
+
+    /// Some gateway of the view has not attached its channels here yet. After a planned change that is waited for: it
+    /// attaches or is removed. After a crash the wait is short, for a crash may lose here anyway.
+    fn must_hold(&self, now: Now, slot: Slot) -> bool {
+        let Some(reign) = self.slots[slot.index()].reign() else { return false };
+        let over = reign.after_crash && now >= reign.since + self.timing.crash_hold;
+        let done = |gateway: Incarnation| self.gateways.get(&gateway).map_or(Epoch(0), |side| side.done);
+        !over && self.view().gateways.iter().any(|gateway| done(gateway.incarnation) < reign.term)
+    }
+
+    pub(super) fn on_attaches_done(&mut self, now: Now, from: Incarnation, epoch: Epoch) {
+        if self.view().gateway(from).is_some() {
+            let side = self.gateways.entry(from).or_default();
+            side.done = side.done.max(epoch);
+            self.release_held(now);
+        }
+    }
+
+    /// Lets go what was held, where all gateways have changed over by now.
+    pub(super) fn release_held(&mut self, now: Now) {
+        for slot in std::mem::take(&mut self.holding) {
+            if self.must_hold(now, slot) {
+                self.holding.insert(slot);
+                continue;
+            }
+            let held = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.held));
+            for (from, publish) in held.unwrap_or_default() {
+                self.deliver_unkept(from, publish);
+            }
+        }
+    }
+
+    /// The reign ends: what was held goes back to its gateway, what waits for a commit is dropped without an answer.
+    pub(super) fn refuse_waiting(&mut self, slot: Slot) {
+        let held = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.held));
+        for (gateway, publish) in held.unwrap_or_default() {
+            self.refuse(gateway, slot, publish.seq, Refusal::Retry);
+        }
+    }
+}

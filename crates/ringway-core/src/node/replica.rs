@@ -1,0 +1,175 @@
+//! A copy that is kept for another: it obeys the owner of its own view, and nobody else (R1).
+
+use super::slot::{Publisher, Staging};
+use super::Node;
+use crate::id::{Epoch, Incarnation, Slot};
+use crate::message::{Have, Message, PublisherState, Rep, SlotState, StateContent, StateKind, StreamState};
+use crate::stream::Stream;
+use crate::timing::Now;
+
+impl Node {
+    /// The sender is the slot's owner in my own view. If not, it learns of the view that says so.
+    fn obeys(&mut self, from: Incarnation, slot: Slot) -> bool {
+        let owner = self.placement.as_ref().and_then(|placement| placement.owner(slot));
+        if slot.index() < self.slots.len() && owner == Some(from) {
+            return true;
+        }
+        let view = self.view().clone();
+        self.peers.send(from, Message::Moved(view));
+        false
+    }
+
+    /// Queues an answer for the end of the turn: cumulative, the last one for a slot says it all.
+    fn answer(&mut self, owner: Incarnation, slot: Slot) {
+        let entry = &self.slots[slot.index()];
+        let have = Have { slot, term: entry.term, sync: entry.sync, index: entry.index, mark: entry.mark };
+        self.haves.push((owner, have));
+    }
+
+    /// A state comes in: a `Sync` of my owner, or what I asked for as a claiming owner.
+    pub(super) fn on_state(&mut self, now: Now, from: Incarnation, epoch: Epoch, state: SlotState) {
+        match state.kind {
+            StateKind::Sync(_) => {
+                if self.obeys(from, state.slot) && state.term >= self.slots[state.slot.index()].term {
+                    self.take_state(now, from, state);
+                }
+            }
+            StateKind::Fetched => {
+                let entry = self.slots.get(state.slot.index());
+                let asked = entry.is_some_and(|entry| matches!(entry.phase, super::Phase::Fetching(node) if node == from));
+                if asked && epoch == self.view().epoch {
+                    self.take_state(now, from, state);
+                }
+            }
+        }
+    }
+
+    fn take_state(&mut self, now: Now, from: Incarnation, state: SlotState) {
+        let SlotState { slot, kind, term, index, content } = state;
+        match content {
+            StateContent::Same { term: held } => self.take_same(from, slot, kind, (term, index), held),
+            StateContent::Part { part, last, streams, publishers } => {
+                let entry = &mut self.slots[slot.index()];
+                if part == 0 {
+                    let streams = Vec::new();
+                    entry.staging = Some(Box::new(Staging { from, kind, term, index, parts: 0, streams }));
+                }
+                let Some(staging) = &mut entry.staging else { return };
+                if staging.from != from || staging.kind != kind || staging.term != term || staging.parts != part {
+                    entry.staging = None;
+                    return;
+                }
+                staging.parts += 1;
+                staging.streams.extend(streams);
+                if last {
+                    self.install(now, from, slot, publishers);
+                }
+            }
+        }
+    }
+
+    /// I am said to hold this log already. If I do not, my answer says so and the state comes whole.
+    fn take_same(&mut self, from: Incarnation, slot: Slot, kind: StateKind, new: (Epoch, u64), held: Epoch) {
+        let StateKind::Sync(number) = kind else { return };
+        let entry = &mut self.slots[slot.index()];
+        if entry.term == held && entry.index == new.1 {
+            (entry.term, entry.sync) = (new.0, number);
+            self.answer(from, slot);
+        } else {
+            self.haves.push((from, Have { slot, term: new.0, sync: number, index: 0, mark: false }));
+        }
+    }
+
+    /// The state is complete: it takes the place of what was here. The mark stays as it was.
+    fn install(&mut self, now: Now, from: Incarnation, slot: Slot, publishers: Vec<PublisherState>) {
+        let Some(staging) = self.slots[slot.index()].staging.take() else { return };
+        let mark = self.slots[slot.index()].mark;
+        self.clear_content(slot);
+        for state in staging.streams {
+            self.install_stream(now, slot, state);
+        }
+        let entry = &mut self.slots[slot.index()];
+        entry.publishers = publishers.into_iter().map(Publisher::from_state).collect();
+        (entry.term, entry.index) = (staging.term, staging.index);
+        match staging.kind {
+            StateKind::Sync(number) => {
+                (entry.sync, entry.mark) = (number, mark);
+                self.answer(from, slot);
+            }
+            StateKind::Fetched => self.fetched(now, from, slot),
+        }
+    }
+
+    /// Takes a stream, or a further run of one that came before.
+    fn install_stream(&mut self, now: Now, slot: Slot, state: StreamState) {
+        let name = state.channel.clone();
+        let key = match self.names.get(&name).copied().filter(|key| self.streams[*key as usize].slot == slot) {
+            Some(key) => key,
+            None => {
+                let stream = Stream::new(now, name.clone(), slot, state.options, Some(state.top.epoch));
+                let key = self.streams.insert(stream) as u32;
+                self.names.insert(name, key);
+                self.slots[slot.index()].streams.push(key);
+                key
+            }
+        };
+        let stream = &mut self.streams[key as usize];
+        let before = (stream.bytes(), stream.key_count());
+        stream.absorb(now, state);
+        self.history_bytes += stream.bytes() - before.0;
+        self.keys += stream.key_count() - before.1;
+    }
+
+    /// The next operations of my owner's log. Others than the next change nothing, and are answered all the same.
+    pub(super) fn on_rep(&mut self, now: Now, from: Incarnation, rep: Rep) {
+        if !self.obeys(from, rep.slot) || self.slots[rep.slot.index()].term != rep.term {
+            return;
+        }
+        for (index, op) in (rep.index..).zip(rep.ops) {
+            if index == self.slots[rep.slot.index()].index + 1 {
+                self.slots[rep.slot.index()].index = index;
+                self.apply(now, rep.slot, op);
+            }
+        }
+        self.answer(from, rep.slot);
+    }
+
+    pub(super) fn on_mark(&mut self, from: Incarnation, slot: Slot, term: Epoch) {
+        if self.obeys(from, slot) && self.slots[slot.index()].term == term {
+            self.slots[slot.index()].mark = true;
+            self.answer(from, slot);
+        }
+    }
+
+    /// My owner lets me go. Obeyed only at the very same epoch: neither of us may know of a removal that the other does not (R5).
+    pub(super) fn on_release(&mut self, from: Incarnation, epoch: Epoch, slots: &[(Slot, Epoch)]) {
+        let mine = self.view().epoch;
+        let mut released = Vec::new();
+        for (slot, term) in slots {
+            if epoch == mine && self.obeys(from, *slot) && self.slots[slot.index()].term == *term {
+                self.clear_content(*slot);
+                self.haves.retain(|(_, have)| have.slot != *slot);
+                released.push((*slot, epoch));
+            }
+        }
+        if !released.is_empty() {
+            self.peers.send(from, Message::Released(released));
+        }
+    }
+
+    /// An owner is settled: unmarked copies that it does not want of me are leftovers (R25).
+    pub(super) fn on_settled(&mut self, from: Incarnation, epoch: Epoch) {
+        self.settled_by.insert(from, epoch);
+        if epoch != self.view().epoch {
+            return;
+        }
+        let Some(placement) = self.placement.clone() else { return };
+        for at in 0..self.slots.len() {
+            let (slot, entry) = (Slot(at as u32), &self.slots[at]);
+            let leftover = !entry.mark && entry.term != Epoch(0) && placement.owner(slot) == Some(from);
+            if leftover && !placement.wanted(slot).contains(&self.me) {
+                self.clear_content(slot);
+            }
+        }
+    }
+}

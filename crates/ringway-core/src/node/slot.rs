@@ -1,0 +1,209 @@
+//! What a node keeps for each slot.
+//!
+//! ```text
+//!                      view: I am not owner (from any phase: stop, drop waiting answers and attaches; keep data and mark)
+//!        ┌────────────────────────────────────────────────────────────────────────────────────────┐
+//!        ▼        view: I am owner                 all nodes answered                              │
+//!     ┌──────┐ ─────────────────▶ ┌──────────┐ ── I am marked ───────────────────────────▶ ┌──────┴─┐
+//!     │ idle │                    │ claiming │ ── another is marked ─▶ ┌──────────┐ state ▶│  live  │
+//!     └──────┘                    └──────────┘                         │ fetching │        └────────┘
+//!   unmarked ⇄ marked              ▲  │  nobody is marked: wait        └────┬─────┘          ▲
+//!   (Mark/Release of my owner)     │  └─ T_FRESH and a valid lease ────────│─ new stream ────┘
+//!                                  └───── newer view, still owner ─────────┘
+//!     any phase, view without my incarnation: drop everything, new incarnation, join
+//! ```
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use crate::id::{Epoch, Incarnation, Position};
+use crate::message::{Attach, AttachId, HistoryQuery, Publish, PublisherState, StateKind, StreamState};
+use crate::timing::Now;
+
+/// Where a slot stands at this node.
+#[derive(Debug, Default)]
+pub(super) enum Phase {
+    /// Somebody else's, or nobody's.
+    #[default]
+    Idle,
+    /// Mine by the view; every node is being asked what it holds.
+    Claiming,
+    /// Mine; a marked node was asked for its copy.
+    Fetching(Incarnation),
+    /// Mine; publishes and attaches are taken.
+    Live(Box<Reign>),
+}
+
+/// One slot at this node.
+#[derive(Debug, Default)]
+pub(super) struct SlotEntry {
+    pub(super) phase: Phase,
+    /// "I hold everything that was ever acknowledged here."
+    pub(super) mark: bool,
+    /// Epoch at which the owner that last wrote here went live.
+    pub(super) term: Epoch,
+    /// Operations of the log that are in the content.
+    pub(super) index: u64,
+    /// Number of the last `Sync` obeyed.
+    pub(super) sync: u64,
+    /// Keys of its streams, those without history included.
+    pub(super) streams: Vec<u32>,
+    pub(super) publishers: Vec<Publisher>,
+    /// A state that is coming in, part by part.
+    pub(super) staging: Option<Box<Staging>>,
+}
+
+impl SlotEntry {
+    pub(super) fn reign(&self) -> Option<&Reign> {
+        match &self.phase {
+            Phase::Live(reign) => Some(reign),
+            _ => None,
+        }
+    }
+
+    pub(super) fn reign_mut(&mut self) -> Option<&mut Reign> {
+        match &mut self.phase {
+            Phase::Live(reign) => Some(reign),
+            _ => None,
+        }
+    }
+
+    /// What is remembered of this gateway's publishes.
+    pub(super) fn publisher(&mut self, gateway: Incarnation) -> &mut Publisher {
+        let at = self.publishers.iter().position(|publisher| publisher.gateway == gateway);
+        let at = at.unwrap_or_else(|| {
+            self.publishers.push(Publisher { gateway, last: 0, taken: VecDeque::new() });
+            self.publishers.len() - 1
+        });
+        &mut self.publishers[at]
+    }
+}
+
+/// A gateway's publishes to a slot: the last number taken, and where those that may come again stand.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    pub(super) gateway: Incarnation,
+    pub(super) last: u64,
+    pub(super) taken: VecDeque<(u64, Option<Position>)>,
+}
+
+impl Publisher {
+    /// A number was taken; nothing below `floor` will come again.
+    pub(super) fn take(&mut self, seq: u64, floor: u64, position: Option<Position>) {
+        self.last = self.last.max(seq);
+        while self.taken.front().is_some_and(|(old, _)| *old < floor) {
+            self.taken.pop_front();
+        }
+        while self.taken.len() as u64 >= crate::limits::WINDOW {
+            self.taken.pop_front();
+        }
+        self.taken.push_back((seq, position));
+    }
+
+    pub(super) fn state(&self) -> PublisherState {
+        PublisherState { gateway: self.gateway, last: self.last, taken: self.taken.iter().copied().collect() }
+    }
+
+    pub(super) fn from_state(state: PublisherState) -> Self {
+        Self { gateway: state.gateway, last: state.last, taken: state.taken.into() }
+    }
+}
+
+/// A live owner's side of a slot.
+#[derive(Debug)]
+pub(super) struct Reign {
+    /// Epoch at which I went live: the term of all that I write.
+    pub(super) term: Epoch,
+    /// When, for the hold after a crash.
+    pub(super) since: Now,
+    /// A node had just crashed.
+    pub(super) after_crash: bool,
+    /// Operations of the log when I went live; attaches wait until these are committed.
+    pub(super) start: u64,
+    /// Operations committed.
+    pub(super) commit: u64,
+    pub(super) replicas: SmallVec<[Replica; 2]>,
+    /// What is to happen when an operation is committed, in order.
+    pub(super) waiting: VecDeque<(u64, Wait)>,
+    /// Publishes on channels without history, until the gateways have changed over.
+    pub(super) held: Vec<(Incarnation, Publish)>,
+    /// Every wanted replica is marked, and nobody else has `need`.
+    pub(super) settled: bool,
+}
+
+/// What waits for an operation to be committed.
+#[derive(Debug)]
+pub(super) enum Wait {
+    /// Deliver the next entry of this stream, and answer its publisher.
+    Publish { stream: u32, offset: u64, gateway: Incarnation, seq: u64 },
+    /// Answer a publish that an earlier one has made already.
+    Repeat { gateway: Incarnation, seq: u64, position: Position },
+    /// Attach.
+    Attach(Incarnation, Attach),
+    /// Confirm a detach.
+    Detached(Incarnation, AttachId),
+    /// Answer a read.
+    History(Incarnation, u64, Box<HistoryQuery>),
+}
+
+/// A replica as its owner sees it.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub(super) node: Incarnation,
+    /// In the set that an acknowledgement waits for.
+    pub(super) need: bool,
+    /// A `Sync` was sent on this link; `Rep`s follow it.
+    pub(super) stream: bool,
+    /// Its number.
+    pub(super) sync: u64,
+    /// Operations in it.
+    pub(super) synced: u64,
+    /// A `Have` with that number came.
+    pub(super) answered: bool,
+    pub(super) have: u64,
+    pub(super) mark_sent: bool,
+    /// It confirmed that it has the mark.
+    pub(super) marked: bool,
+    /// A `Release` of this epoch is under way.
+    pub(super) releasing: Option<Epoch>,
+    /// Bytes of a `Sync` under way.
+    pub(super) copying: usize,
+    /// It is known to hold the log of this term as it was when I went live.
+    pub(super) same: Option<Epoch>,
+}
+
+impl Replica {
+    pub(super) fn new(node: Incarnation) -> Self {
+        Self {
+            node,
+            need: false,
+            stream: false,
+            sync: 0,
+            synced: 0,
+            answered: false,
+            have: 0,
+            mark_sent: false,
+            marked: false,
+            releasing: None,
+            copying: 0,
+            same: None,
+        }
+    }
+
+    /// Nothing that came before counts; `need` stays.
+    pub(super) fn start_over(&mut self) {
+        *self = Self { need: self.need, ..Self::new(self.node) };
+    }
+}
+
+/// A state on its way in.
+#[derive(Debug)]
+pub(super) struct Staging {
+    pub(super) from: Incarnation,
+    pub(super) kind: StateKind,
+    pub(super) term: Epoch,
+    pub(super) index: u64,
+    pub(super) parts: u32,
+    pub(super) streams: Vec<StreamState>,
+}
