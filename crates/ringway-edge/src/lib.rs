@@ -1,1 +1,31 @@
 //! The client connection layer: accept, handshake, one small task per socket, shared outgoing frames.
+//!
+//! It knows neither the cluster nor the client protocols. The process gives it a [`Router`], which answers HTTP
+//! requests or names a [`Handler`] for an upgrade; the handler gets the socket's messages, and anyone who holds its
+//! [`Conn`] can queue frames.
+//!
+//! What an idle socket costs is the point of this crate: one allocation for the [`Conn`], one for its task, one for
+//! the handler, and the runtime's own registration. No buffer, no timer and no channel belong to a connection; reading
+//! goes through one buffer per thread, and frames to send are shared by all who get them.
+
+mod clock;
+mod config;
+mod conn;
+mod echo;
+mod handler;
+mod http;
+mod limits;
+mod server;
+mod stats;
+
+pub use config::{ConnOptions, EdgeConfig};
+pub use conn::Conn;
+pub use echo::{ECHO_MAX_MESSAGE, Echo};
+pub use handler::{Closed, Flow, Handler};
+pub use http::{Body, BoxError, Route, Router, Upgrade, full_body, plain_response};
+pub use limits::{default_max_connections, raise_file_limit};
+pub use server::Edge;
+pub use stats::EdgeStats;
+
+pub use hyper;
+pub use ringway_protocol::ws::{Kind, Message};

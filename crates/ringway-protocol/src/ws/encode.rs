@@ -53,6 +53,12 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
     server_frame(Opcode::Close, &close_payload(code, reason))
 }
 
+/// A server's close frame without a code, the answer to one without.
+#[must_use]
+pub fn empty_close_frame() -> Bytes {
+    server_frame(Opcode::Close, &[])
+}
+
 /// A server's ping. The payload is cut to 125 bytes.
 #[must_use]
 pub fn ping_frame(payload: &[u8]) -> Bytes {

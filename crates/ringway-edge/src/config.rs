@@ -1,0 +1,50 @@
+//! Limits and deadlines of the edge, each with its reason.
+
+use std::time::Duration;
+
+/// What one edge allows. Every field has a default to start from.
+#[derive(Debug, Clone)]
+pub struct EdgeConfig {
+    /// Most upgraded sockets at a time; one more is answered 503 with `Retry-After`.
+    pub max_connections: usize,
+    /// Most connections in the HTTP stage (handshakes, API calls, idle keep-alive) at a time; while it is reached,
+    /// new ones wait in the kernel's backlog. Each costs some 15 KiB, so the default bounds a storm at 30 MiB.
+    pub max_http: usize,
+    /// How long a client may take to send a request's head, and how long an idle keep-alive connection lives.
+    pub header_timeout: Duration,
+    /// How long the peer may take to answer a close frame and to close its side, before the socket is cut.
+    pub close_timeout: Duration,
+    /// The same for one that was closed because it did not read: its close code can only arrive once it reads again.
+    pub slow_close_timeout: Duration,
+    /// What `Retry-After` says above the limit.
+    pub retry_after: Duration,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            max_http: 2048,
+            header_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            slow_close_timeout: Duration::from_secs(15),
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Limits of one upgraded connection, chosen by the router.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnOptions {
+    /// Largest message taken, in bytes; a larger one closes the connection with 1009.
+    pub max_message: usize,
+    /// Most bytes queued for a peer that reads too slowly; beyond, it is closed with 3008. A single frame is always
+    /// taken when nothing is queued, however large.
+    pub max_outbox: usize,
+}
+
+impl Default for ConnOptions {
+    fn default() -> Self {
+        Self { max_message: 64 * 1024, max_outbox: 1024 * 1024 }
+    }
+}

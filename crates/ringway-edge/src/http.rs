@@ -1,0 +1,207 @@
+//! The HTTP stage of a connection: plain requests, and the handshake that ends it.
+
+mod upgrade;
+
+use crate::conn::Driver;
+use crate::server::{OpenSlot, Shared};
+use crate::{ConnOptions, Handler};
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// Most bytes of a request's head, and of what is read ahead of its body: as much as common servers allow.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Most header fields; browsers behind several proxies send about 30.
+const MAX_HEADERS: usize = 64;
+
+/// How long, and how much, a request that is still arriving is read after its answer: closing at once would reset the
+/// connection, and the client would never see the answer.
+const LINGER: Duration = Duration::from_millis(500);
+const MAX_LINGER_BYTES: usize = 1024 * 1024;
+
+/// Any error of a body's stream.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of an answer.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// Decides what a request gets. Limits on bodies and on the time an answer takes are the router's own.
+pub trait Router: Send + Sync + 'static {
+    /// Answers `request`, which came from `peer`.
+    fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Route> + Send;
+}
+
+/// A router's decision.
+#[derive(Debug)]
+pub enum Route {
+    /// A plain HTTP answer.
+    Http(Response<Body>),
+    /// A WebSocket, if the request turns out to ask for one properly and the connection limit has room.
+    Upgrade(Upgrade),
+}
+
+impl Route {
+    /// A plain HTTP answer with any kind of body.
+    pub fn http<B>(response: Response<B>) -> Self
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self::Http(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+    }
+}
+
+/// How to serve an upgraded connection.
+pub struct Upgrade {
+    handler: Box<dyn Handler>,
+    options: ConnOptions,
+    subprotocol: Option<HeaderValue>,
+}
+
+impl Upgrade {
+    /// Serves the socket with `handler` within `options`.
+    pub fn new(handler: impl Handler, options: ConnOptions) -> Self {
+        Self { handler: Box::new(handler), options, subprotocol: None }
+    }
+
+    /// Names the chosen one of the client's subprotocols in the answer.
+    #[must_use]
+    pub fn with_subprotocol(mut self, name: &'static str) -> Self {
+        self.subprotocol = Some(HeaderValue::from_static(name));
+        self
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A body of known bytes.
+pub fn full_body(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+fn empty_body() -> Body {
+    Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// An answer of plain text.
+pub fn plain_response(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(full_body(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// An upgrade that has been promised; carried out once the 101 is written.
+struct Promise {
+    upgrade: Upgrade,
+    slot: OpenSlot,
+}
+
+/// Serves one accepted connection until it is closed or upgraded. An upgraded one goes on in a task of its own, so
+/// that nothing of this one's memory stays with it.
+pub(crate) async fn serve<R: Router>(
+    edge: Arc<Shared>,
+    router: Arc<R>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let promise = Arc::new(Mutex::new(None));
+    let service = service_fn(|request| Box::pin(answer(&edge, &router, &promise, request, peer)));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(edge.config.header_timeout)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    let served = tokio::select! {
+        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(served),
+        () = until_stopped(&mut stop) => None,
+    };
+    let served = match served {
+        Some(served) => served,
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+        }
+    };
+    let parts = connection.into_parts();
+    let promise = promise.lock().take();
+    match (served, promise) {
+        (Ok(()), Some(Promise { upgrade, slot })) => {
+            let stream = parts.io.into_inner();
+            let driver = Driver::new(stream, &parts.read_buf, edge.clone(), slot, &upgrade.options, upgrade.handler);
+            tokio::spawn(driver);
+        }
+        (Ok(()), None) => linger(parts.io.into_inner()).await,
+        (Err(error), _) => tracing::debug!(%peer, %error, "http connection ended"),
+    }
+}
+
+async fn answer<R: Router>(
+    edge: &Arc<Shared>,
+    router: &Arc<R>,
+    promise: &Mutex<Option<Promise>>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<Body>, Infallible> {
+    let asked = upgrade::Asked::of(&request);
+    let upgrade = match router.route(request, peer).await {
+        Route::Http(response) => return Ok(response),
+        Route::Upgrade(upgrade) => upgrade,
+    };
+    let key = match asked.check() {
+        Ok(key) => key,
+        Err(refusal) => return Ok(refusal.response()),
+    };
+    let Some(slot) = edge.open_slot() else { return Ok(upgrade::over_limit(edge.config.retry_after)) };
+    let response = upgrade::switching_protocols(&key, upgrade.subprotocol.as_ref());
+    *promise.lock() = Some(Promise { upgrade, slot });
+    Ok(response)
+}
+
+/// Ends when the edge stops accepting; dropping its last handle is no reason to.
+pub(crate) async fn until_stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn linger(mut stream: TcpStream) {
+    let drained = tokio::time::timeout(LINGER, async {
+        stream.shutdown().await?;
+        let mut buffer = [0; 1024];
+        let mut total = 0;
+        while total < MAX_LINGER_BYTES {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                count => total += count,
+            }
+        }
+        std::io::Result::Ok(())
+    });
+    // Best effort: the answer is out, and the client may be gone.
+    let _ = drained.await;
+}

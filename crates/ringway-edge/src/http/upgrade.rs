@@ -1,0 +1,125 @@
+//! The server's half of the opening handshake (RFC 6455, 4.2).
+
+use super::{Body, empty_body, plain_response};
+use hyper::header::{
+    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use ringway_protocol::ws;
+use std::time::Duration;
+
+/// What a request says about an upgrade, kept while the router has the request.
+#[derive(Debug)]
+pub(super) struct Asked {
+    method: Method,
+    version: Version,
+    websocket: bool,
+    upgrade: bool,
+    protocol_version: Option<HeaderValue>,
+    key: Option<HeaderValue>,
+}
+
+/// Why a request can't be upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Method,
+    Http10,
+    NoUpgrade,
+    NoConnection,
+    Version,
+    Key,
+}
+
+impl Asked {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let headers = request.headers();
+        Self {
+            method: request.method().clone(),
+            version: request.version(),
+            websocket: has_token(headers, &UPGRADE, "websocket"),
+            upgrade: has_token(headers, &CONNECTION, "upgrade"),
+            protocol_version: headers.get(SEC_WEBSOCKET_VERSION).cloned(),
+            key: headers.get(SEC_WEBSOCKET_KEY).cloned(),
+        }
+    }
+
+    /// The client's key, if everything is in order.
+    pub(super) fn check(self) -> Result<String, Refusal> {
+        if self.method != Method::GET {
+            return Err(Refusal::Method);
+        }
+        if self.version != Version::HTTP_11 {
+            return Err(Refusal::Http10);
+        }
+        if !self.websocket {
+            return Err(Refusal::NoUpgrade);
+        }
+        if !self.upgrade {
+            return Err(Refusal::NoConnection);
+        }
+        if self.protocol_version.is_none_or(|version| version != "13") {
+            return Err(Refusal::Version);
+        }
+        let key = self.key.as_ref().and_then(|key| key.to_str().ok()).unwrap_or_default();
+        if ws::is_valid_key(key) { Ok(key.to_owned()) } else { Err(Refusal::Key) }
+    }
+}
+
+impl Refusal {
+    pub(super) fn response(self) -> Response<Body> {
+        let (status, text) = match self {
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened with GET\n"),
+            Self::Http10 => (StatusCode::BAD_REQUEST, "a WebSocket needs HTTP/1.1\n"),
+            Self::NoUpgrade => (
+                StatusCode::BAD_REQUEST,
+                "this address speaks WebSocket: the header \"Upgrade: websocket\" is missing\n",
+            ),
+            Self::NoConnection => {
+                (StatusCode::BAD_REQUEST, "the header \"Connection: Upgrade\" is missing; does a proxy remove it?\n")
+            }
+            Self::Version => (StatusCode::UPGRADE_REQUIRED, "only Sec-WebSocket-Version 13 is spoken here\n"),
+            Self::Key => (StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in Base64\n"),
+        };
+        let mut response = plain_response(status, text);
+        let headers = response.headers_mut();
+        match self {
+            Self::Method => headers.insert(ALLOW, HeaderValue::from_static("GET")),
+            Self::Version => headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            _ => None,
+        };
+        response
+    }
+}
+
+pub(super) fn over_limit(retry_after: Duration) -> Response<Body> {
+    let text = "this gateway has as many connections as it may hold; try again later or another one\n";
+    let mut response = plain_response(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+    response
+}
+
+pub(super) fn switching_protocols(key: &str, subprotocol: Option<&HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(empty_body());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Ok(accept) = HeaderValue::try_from(ws::accept_key(key)) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(name) = subprotocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, name.clone());
+    }
+    response
+}
+
+/// Whether a comma-separated header has `token`, in any case.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}

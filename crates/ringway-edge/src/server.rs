@@ -1,0 +1,204 @@
+//! The accept loop, and what all connections of an edge share.
+
+use crate::clock::{Clock, TICK};
+use crate::http::{self, Router};
+use crate::stats::{add, sub};
+use crate::{EdgeConfig, EdgeStats};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Pause after an accept that failed for want of descriptors or memory: some may be free by then.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// How often such a failure is logged.
+const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The client side of a gateway: listeners, connections, counters. A cheap handle; clones are the same edge.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+}
+
+/// What every connection reaches.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: EdgeConfig,
+    pub(crate) stats: EdgeStats,
+    pub(crate) clock: Clock,
+    http: Arc<Semaphore>,
+    next_id: AtomicU64,
+    ticking: AtomicBool,
+}
+
+/// A place below the connection limit, until dropped.
+#[derive(Debug)]
+pub(crate) struct OpenSlot(Arc<Shared>);
+
+impl Edge {
+    /// An edge that does not listen yet.
+    #[must_use]
+    pub fn new(config: EdgeConfig) -> Self {
+        let shared = Shared {
+            http: Arc::new(Semaphore::new(config.max_http.clamp(1, Semaphore::MAX_PERMITS))),
+            config,
+            stats: EdgeStats::default(),
+            clock: Clock::default(),
+            next_id: AtomicU64::new(1),
+            ticking: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), stop: watch::Sender::new(false) }
+    }
+
+    /// Serves `listener` in the background until [`Edge::stop_accepting`]. Needs a running Tokio runtime.
+    pub fn serve<R: Router>(&self, listener: TcpListener, router: R) {
+        if !self.shared.ticking.swap(true, Ordering::Relaxed) {
+            tokio::spawn(tick(Arc::downgrade(&self.shared)));
+        }
+        let (shared, stop) = (self.shared.clone(), self.stop.subscribe());
+        tokio::spawn(async move {
+            let mut stopped = stop.clone();
+            tokio::select! {
+                () = accept_loop(shared, listener, Arc::new(router), stop) => {}
+                () = http::until_stopped(&mut stopped) => {}
+            }
+        });
+    }
+
+    /// Closes the listeners and lets HTTP connections finish their current answer. Upgraded sockets stay.
+    pub fn stop_accepting(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> &EdgeStats {
+        &self.shared.stats
+    }
+
+    /// Upgraded sockets now, those in their closing handshake included.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.shared.stats.open.load(Ordering::Relaxed)
+    }
+
+    /// Whole seconds since the edge began to serve, the time of [`crate::Conn::last_read`].
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.shared.clock.seconds()
+    }
+
+    /// The limits it was made with.
+    #[must_use]
+    pub fn config(&self) -> &EdgeConfig {
+        &self.shared.config
+    }
+}
+
+impl Shared {
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes a place below the limit, or counts a refusal.
+    pub(crate) fn open_slot(self: &Arc<Self>) -> Option<OpenSlot> {
+        let limit = self.config.max_connections as u64;
+        let below = |open: u64| (open < limit).then_some(open + 1);
+        if self.stats.open.try_update(Ordering::Relaxed, Ordering::Relaxed, below).is_err() {
+            add(&self.stats.refused, 1);
+            return None;
+        }
+        add(&self.stats.upgraded, 1);
+        Some(OpenSlot(self.clone()))
+    }
+}
+
+impl Drop for OpenSlot {
+    fn drop(&mut self) {
+        sub(&self.0.stats.open, 1);
+    }
+}
+
+/// Counts a connection in the HTTP stage and holds its permit.
+struct HttpSlot {
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl HttpSlot {
+    fn new(shared: Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
+        add(&shared.stats.http, 1);
+        Self { shared, _permit: permit }
+    }
+}
+
+impl Drop for HttpSlot {
+    fn drop(&mut self) {
+        sub(&self.shared.stats.http, 1);
+    }
+}
+
+async fn accept_loop<R: Router>(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    router: Arc<R>,
+    stop: watch::Receiver<bool>,
+) {
+    let mut last_log: Option<Instant> = None;
+    loop {
+        let Ok(permit) = shared.http.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                add(&shared.stats.accepted, 1);
+                set_nodelay(&stream);
+                let slot = HttpSlot::new(shared.clone(), permit);
+                let serve = http::serve(shared.clone(), router.clone(), stream, peer, stop.clone());
+                tokio::spawn(async move {
+                    serve.await;
+                    drop(slot);
+                });
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                if last_log.is_none_or(|at| at.elapsed() >= ACCEPT_LOG_INTERVAL) {
+                    tracing::error!(%error, "can't accept connections; is the limit of open files too low?");
+                    last_log = Some(Instant::now());
+                }
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}
+
+/// Without it, small frames wait for the acknowledgement of earlier ones.
+fn set_nodelay(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY not set");
+    }
+}
+
+/// The next accept may well succeed.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+async fn tick(shared: std::sync::Weak<Shared>) {
+    let start = Instant::now();
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.clock.advance(start.elapsed());
+    }
+}

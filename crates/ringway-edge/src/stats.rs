@@ -1,0 +1,38 @@
+//! What the edge counts. The process turns these into metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Plain counters since the start; `open` and `http` are gauges.
+#[derive(Debug, Default)]
+pub struct EdgeStats {
+    /// TCP connections accepted.
+    pub accepted: AtomicU64,
+    /// Connections in the HTTP stage now.
+    pub http: AtomicU64,
+    /// Upgraded sockets now.
+    pub open: AtomicU64,
+    /// Upgrades done.
+    pub upgraded: AtomicU64,
+    /// Upgrades refused because `max_connections` was reached.
+    pub refused: AtomicU64,
+    /// Data messages received whole.
+    pub messages_in: AtomicU64,
+    /// Frames written whole, control frames included.
+    pub frames_out: AtomicU64,
+    /// Bytes read after the upgrade.
+    pub bytes_in: AtomicU64,
+    /// Bytes written after the upgrade.
+    pub bytes_out: AtomicU64,
+    /// System calls that wrote; `frames_out` over this tells how well writes are merged.
+    pub writes: AtomicU64,
+    /// Connections closed because their peer read too slowly.
+    pub slow: AtomicU64,
+}
+
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+pub(crate) fn sub(counter: &AtomicU64, count: u64) {
+    counter.fetch_sub(count, Ordering::Relaxed);
+}
