@@ -1,0 +1,270 @@
+//! The message checker: per sender, destination and receiver no gap, no double, no reorder.
+//!
+//! A *destination* is a user or a channel, a *stream* is what one sender sends to one destination, numbered from 1. Every receiver of a
+//! destination must get every stream of it, whole, once, in order. Senders and receivers each hold their own log, so that thousands of them
+//! work without meeting on a lock; the report puts the logs together.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+/// How many violations a report spells out; the counts go on. Enough to see a pattern, little enough to print.
+const EXAMPLES: usize = 20;
+
+/// When a sent message counts as promised, so that its absence is a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// From the moment of sending: protocols without an acknowledgement, where only a refusal takes it back.
+    OnSend,
+    /// Once it is acknowledged; until then it may arrive or not.
+    OnAcknowledge,
+}
+
+/// What one delivery meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The next number of its stream.
+    InOrder,
+    /// A later number than the next: what lies between is missing so far.
+    AfterGap,
+    /// A missing number that came after a later one.
+    Late,
+    /// A number that had already come.
+    Double,
+}
+
+/// The sum over all streams and receivers. Counts are deliveries: a message lost for three receivers is three losses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages whose outcome is promised (see [`Promise`]).
+    pub promised: u64,
+    /// Messages refused by the server.
+    pub refused: u64,
+    /// Deliveries of a message that had not come before.
+    pub delivered: u64,
+    /// Promised deliveries that have not happened (yet).
+    pub lost: u64,
+    /// Deliveries of what had already come.
+    pub doubled: u64,
+    /// Deliveries that came after a later one of the same stream.
+    pub reordered: u64,
+    /// The first violations, in words.
+    pub examples: Vec<String>,
+}
+
+impl CheckReport {
+    /// Whether nothing was lost, doubled or reordered.
+    pub fn is_clean(&self) -> bool {
+        self.lost == 0 && self.doubled == 0 && self.reordered == 0
+    }
+}
+
+impl std::fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let CheckReport { sent, promised, refused, delivered, lost, doubled, reordered, examples } = self;
+        write!(f, "sent {sent}, promised {promised}, refused {refused}, delivered {delivered}, ")?;
+        write!(f, "lost {lost}, doubled {doubled}, reordered {reordered}")?;
+        examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
+    }
+}
+
+/// Hands out the logs of senders and receivers and compares them.
+#[derive(Debug, Default)]
+pub struct Checker {
+    senders: Mutex<Vec<(u32, Arc<SenderLog>)>>,
+    receivers: Mutex<Vec<(String, Vec<u32>, Arc<ReceiverLog>)>>,
+    counts: Arc<Counts>,
+}
+
+/// What delivery alone can tell, counted as it happens.
+#[derive(Debug, Default)]
+struct Counts {
+    delivered: AtomicU64,
+    doubled: AtomicU64,
+    reordered: AtomicU64,
+    examples: Mutex<Vec<String>>,
+}
+
+/// One sender's side: what it sent to each destination.
+#[derive(Debug)]
+pub struct SenderLog {
+    promise: Promise,
+    streams: Mutex<HashMap<u32, Sent>>,
+}
+
+/// One stream at its source.
+#[derive(Debug, Default)]
+struct Sent {
+    /// How many were sent; the last one's number.
+    count: u64,
+    /// Those that are not promised: not yet acknowledged, or refused.
+    unpromised: BTreeSet<u64>,
+    refused: u64,
+}
+
+/// One receiver's side: what came to it from each sender to each destination.
+#[derive(Debug)]
+pub struct ReceiverLog {
+    name: String,
+    streams: Mutex<HashMap<(u32, u32), Seen>>,
+    counts: Arc<Counts>,
+}
+
+/// One stream at one receiver.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The highest number that came.
+    top: u64,
+    /// Numbers below `top` that have not come.
+    holes: BTreeSet<u64>,
+}
+
+impl Checker {
+    /// A checker that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The log of sender number `sender`. Ask once per sender.
+    pub fn sender(&self, sender: u32, promise: Promise) -> Arc<SenderLog> {
+        let log = Arc::new(SenderLog { promise, streams: Mutex::default() });
+        lock(&self.senders).push((sender, log.clone()));
+        log
+    }
+
+    /// The log of a receiver that must get everything sent to `dests` from now on. Ask once per receiver, before anything is sent to them.
+    pub fn receiver(&self, name: impl Into<String>, dests: &[u32]) -> Arc<ReceiverLog> {
+        let name = name.into();
+        let log = Arc::new(ReceiverLog { name: name.clone(), streams: Mutex::default(), counts: self.counts.clone() });
+        lock(&self.receivers).push((name, dests.to_vec(), log.clone()));
+        log
+    }
+
+    /// Deliveries so far, without doubles; cheap enough to poll.
+    pub fn delivered(&self) -> u64 {
+        self.counts.delivered.load(Relaxed)
+    }
+
+    /// Compares all logs as they are now. What is still on its way counts as lost: ask again, or wait until nothing is.
+    pub fn report(&self) -> CheckReport {
+        let mut report = CheckReport {
+            delivered: self.counts.delivered.load(Relaxed),
+            doubled: self.counts.doubled.load(Relaxed),
+            reordered: self.counts.reordered.load(Relaxed),
+            examples: lock(&self.counts.examples).clone(),
+            ..CheckReport::default()
+        };
+        let receivers = lock(&self.receivers);
+        let mut by_dest: HashMap<u32, Vec<&ReceiverLog>> = HashMap::new();
+        for (_, dests, log) in receivers.iter() {
+            dests.iter().for_each(|&dest| by_dest.entry(dest).or_default().push(log));
+        }
+        for (sender, log) in lock(&self.senders).iter() {
+            for (&dest, sent) in lock(&log.streams).iter() {
+                report.sent += sent.count;
+                report.refused += sent.refused;
+                report.promised += sent.count - sent.unpromised.len() as u64;
+                let listeners = by_dest.get(&dest).map_or(&[][..], Vec::as_slice);
+                listeners.iter().for_each(|receiver| receiver.compare(*sender, dest, sent, &mut report));
+            }
+        }
+        report
+    }
+}
+
+impl SenderLog {
+    /// Notes one more message to `dest` and gives its number.
+    pub fn send(&self, dest: u32) -> u64 {
+        let mut streams = lock(&self.streams);
+        let sent = streams.entry(dest).or_default();
+        sent.count += 1;
+        if self.promise == Promise::OnAcknowledge {
+            sent.unpromised.insert(sent.count);
+        }
+        sent.count
+    }
+
+    /// The server said that it has message `seq`: its absence is a loss from now on.
+    pub fn acknowledge(&self, dest: u32, seq: u64) {
+        if let Some(sent) = lock(&self.streams).get_mut(&dest) {
+            sent.unpromised.remove(&seq);
+        }
+    }
+
+    /// The server (or the socket) refused message `seq`: whether it arrives or not is no violation.
+    pub fn refuse(&self, dest: u32, seq: u64) {
+        if let Some(sent) = lock(&self.streams).get_mut(&dest) {
+            sent.unpromised.insert(seq);
+            sent.refused += 1;
+        }
+    }
+}
+
+impl ReceiverLog {
+    /// Notes that message `seq` of (`sender`, `dest`) arrived here.
+    pub fn deliver(&self, sender: u32, dest: u32, seq: u64) -> Delivery {
+        let delivery = lock(&self.streams).entry((sender, dest)).or_default().note(seq);
+        let Counts { delivered, doubled, reordered, .. } = &*self.counts;
+        match delivery {
+            Delivery::Double => doubled.fetch_add(1, Relaxed),
+            Delivery::Late => {
+                delivered.fetch_add(1, Relaxed);
+                reordered.fetch_add(1, Relaxed)
+            }
+            Delivery::InOrder | Delivery::AfterGap => delivered.fetch_add(1, Relaxed),
+        };
+        if matches!(delivery, Delivery::Double | Delivery::Late) {
+            let verb = if delivery == Delivery::Double { "came twice" } else { "came late" };
+            let example = format!("{}: number {seq} of sender {sender} to {dest} {verb}", self.name);
+            push_example(&mut lock(&self.counts.examples), example);
+        }
+        delivery
+    }
+
+    /// Adds to the report what of one stream did not come here.
+    fn compare(&self, sender: u32, dest: u32, sent: &Sent, report: &mut CheckReport) {
+        let streams = lock(&self.streams);
+        let none = Seen::default();
+        let seen = streams.get(&(sender, dest)).unwrap_or(&none);
+        let missing = seen.holes.iter().copied().chain(seen.top + 1..=sent.count);
+        for seq in missing.filter(|seq| !sent.unpromised.contains(seq)) {
+            report.lost += 1;
+            if report.examples.len() < EXAMPLES {
+                report.examples.push(format!("{}: number {seq} of sender {sender} to {dest} is missing", self.name));
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn note(&mut self, seq: u64) -> Delivery {
+        if seq == self.top + 1 {
+            self.top = seq;
+            return Delivery::InOrder;
+        }
+        if seq > self.top {
+            self.holes.extend(self.top + 1..seq);
+            self.top = seq;
+            return Delivery::AfterGap;
+        }
+        if self.holes.remove(&seq) { Delivery::Late } else { Delivery::Double }
+    }
+}
+
+fn push_example(examples: &mut Vec<String>, example: String) {
+    if examples.len() < EXAMPLES {
+        examples.push(example);
+    }
+}
+
+/// A log is plain counters: what a panicking holder left behind is still good to read.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

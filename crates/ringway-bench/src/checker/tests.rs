@@ -1,0 +1,97 @@
+//! The checker has to bite: each kind of fault is planted once and must be found, and nothing else.
+
+use super::*;
+
+/// One sender (1), one destination (9), one receiver; `count` messages sent.
+fn sent(promise: Promise, count: u64) -> (Checker, Arc<SenderLog>, Arc<ReceiverLog>) {
+    let checker = Checker::new();
+    let receiver = checker.receiver("bob", &[9]);
+    let sender = checker.sender(1, promise);
+    assert_eq!((1..=count).map(|_| sender.send(9)).collect::<Vec<_>>(), (1..=count).collect::<Vec<_>>());
+    (checker, sender, receiver)
+}
+
+#[test]
+fn all_in_order_is_clean() {
+    let (checker, _, receiver) = sent(Promise::OnSend, 3);
+    for seq in 1..=3 {
+        assert_eq!(receiver.deliver(1, 9, seq), Delivery::InOrder);
+    }
+    let report = checker.report();
+    assert!(report.is_clean());
+    assert_eq!((report.sent, report.promised, report.delivered), (3, 3, 3));
+}
+
+#[test]
+fn a_hole_and_a_missing_tail_are_losses() {
+    let (checker, _, receiver) = sent(Promise::OnSend, 4);
+    receiver.deliver(1, 9, 1);
+    assert_eq!(receiver.deliver(1, 9, 3), Delivery::AfterGap);
+    let report = checker.report();
+    assert_eq!((report.lost, report.doubled, report.reordered), (2, 0, 0));
+    assert_eq!(report.examples.len(), 2);
+}
+
+#[test]
+fn a_receiver_that_never_got_anything_lost_it_all() {
+    let (checker, _, _) = sent(Promise::OnSend, 5);
+    assert_eq!(checker.report().lost, 5);
+}
+
+#[test]
+fn every_receiver_of_a_channel_counts() {
+    let (checker, sender, first) = sent(Promise::OnSend, 0);
+    let second = checker.receiver("eve", &[8, 9]);
+    sender.send(9);
+    first.deliver(1, 9, 1);
+    assert_eq!(checker.report().lost, 1);
+    second.deliver(1, 9, 1);
+    assert!(checker.report().is_clean());
+}
+
+#[test]
+fn a_double_is_found_at_once() {
+    let (checker, _, receiver) = sent(Promise::OnSend, 1);
+    receiver.deliver(1, 9, 1);
+    assert_eq!(receiver.deliver(1, 9, 1), Delivery::Double);
+    let report = checker.report();
+    assert_eq!((report.lost, report.doubled, report.delivered), (0, 1, 1));
+}
+
+#[test]
+fn late_is_a_reorder_and_no_loss() {
+    let (checker, _, receiver) = sent(Promise::OnSend, 2);
+    receiver.deliver(1, 9, 2);
+    assert_eq!(receiver.deliver(1, 9, 1), Delivery::Late);
+    let report = checker.report();
+    assert_eq!((report.lost, report.reordered, report.delivered), (0, 1, 2));
+}
+
+#[test]
+fn what_was_not_acknowledged_may_be_missing() {
+    let (checker, sender, receiver) = sent(Promise::OnAcknowledge, 3);
+    receiver.deliver(1, 9, 3);
+    assert!(checker.report().is_clean());
+    sender.acknowledge(9, 2);
+    let report = checker.report();
+    assert_eq!((report.lost, report.promised), (1, 1));
+}
+
+#[test]
+fn a_refusal_takes_the_promise_back() {
+    let (checker, sender, _) = sent(Promise::OnSend, 1);
+    sender.refuse(9, 1);
+    let report = checker.report();
+    assert!(report.is_clean());
+    assert_eq!((report.promised, report.refused), (0, 1));
+}
+
+#[test]
+fn examples_are_bounded_and_counts_are_not() {
+    let (checker, _, receiver) = sent(Promise::OnSend, 1);
+    for _ in 0..1000 {
+        receiver.deliver(1, 9, 1);
+    }
+    let report = checker.report();
+    assert_eq!((report.doubled, report.examples.len()), (999, EXAMPLES));
+}

@@ -1,0 +1,215 @@
+//! A client of the Centrifuge protocol in JSON with one channel: connects, subscribes, publishes, answers pings, and takes its subscription anew
+//! from its position when the server says that it must.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use memchr::memmem;
+use serde::Deserialize;
+
+use super::{Entry, Observer, online};
+use crate::socket::{Closed, Handler, Socket};
+use crate::stamp::{Stamp, stamps};
+use crate::target::Target;
+
+/// Command ids: the connect command, ...
+const CONNECT: u32 = 1;
+/// ... the first subscribe, ...
+const SUBSCRIBE: u32 = 2;
+/// ... publishes, which begin here, ...
+const PUBLISH: u32 = 16;
+/// ... and later subscribes, counted in the upper half so that they never meet a publish.
+const RESUBSCRIBE: u32 = 1 << 31;
+/// An unsubscribe push with this code or a higher one asks to subscribe again; a lower one is final.
+const UNSUBSCRIBED_FOR_NOW: u32 = 2500;
+
+/// Connects and subscribes to `channel`; online once the server said yes to both.
+///
+/// # Errors
+/// The connection, the upgrade, the connect or the subscribe command failed.
+pub async fn connect<O: Observer>(
+    target: &Target,
+    channel: &str,
+    client: u32,
+    observer: Arc<O>,
+) -> anyhow::Result<Socket> {
+    let (entry, ready) = Entry::new();
+    let handler = CentrifugeHandler {
+        client,
+        observer,
+        entry,
+        channel: channel.into(),
+        offset: 0,
+        epoch: "".into(),
+        resubscribes: 0,
+    };
+    let socket = Socket::connect(target, "/connection/websocket", handler).await?;
+    let quoted = serde_json::to_string(channel)?;
+    let subscribe = format!(r#"{{"id":{SUBSCRIBE},"subscribe":{{"channel":{quoted},"flag":1}}}}"#);
+    socket.send_text(&format!("{{\"id\":{CONNECT},\"connect\":{{}}}}\n{subscribe}"))?;
+    online(ready, &socket).await?;
+    Ok(socket)
+}
+
+/// The command id of a client's publish number `seq`. It comes round after 2^31 publishes, far more than are ever unanswered.
+pub fn publish_id(seq: u64) -> u32 {
+    let span = u64::from(RESUBSCRIBE - PUBLISH);
+    PUBLISH + u32::try_from(seq % span).expect("a remainder of a 31-bit number")
+}
+
+/// The number of the publish that a command id belongs to, as long as a client sends fewer than 2^31.
+pub fn publish_seq(id: u32) -> u64 {
+    u64::from(id - PUBLISH)
+}
+
+/// Writes the command that publishes `stamp`, padded to `payload` bytes, as a JSON string.
+pub fn write_publish(text: &mut String, channel: &str, stamp: &Stamp, payload: usize) {
+    let id = publish_id(stamp.seq);
+    // Writing to a String cannot fail. Channel names that need escaping are not for load tests.
+    let _ = write!(text, r#"{{"id":{id},"publish":{{"channel":"{channel}","data":""#);
+    stamp.write(text, payload.saturating_sub(2));
+    text.push_str("\"}}");
+}
+
+struct CentrifugeHandler<O> {
+    client: u32,
+    observer: Arc<O>,
+    entry: Entry,
+    channel: Box<str>,
+    /// The position up to which everything came.
+    offset: u64,
+    epoch: Box<str>,
+    resubscribes: u32,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    #[serde(default)]
+    id: u32,
+    error: Option<Failure>,
+    subscribe: Option<Subscribed>,
+    push: Option<Push>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    code: u32,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Subscribed {
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    epoch: Box<str>,
+    #[serde(default)]
+    recovered: bool,
+    #[serde(default)]
+    publications: Vec<Publication>,
+}
+
+#[derive(Deserialize)]
+struct Publication {
+    #[serde(default)]
+    offset: u64,
+}
+
+#[derive(Deserialize)]
+struct Push {
+    unsubscribe: Option<Unsubscribe>,
+}
+
+#[derive(Deserialize)]
+struct Unsubscribe {
+    code: u32,
+    #[serde(default)]
+    reason: String,
+}
+
+impl<O: Observer> Handler for CentrifugeHandler<O> {
+    fn text(&mut self, text: &str, socket: &Socket) {
+        for line in text.split('\n').filter(|line| !line.is_empty()) {
+            if line == "{}" {
+                // A pong that cannot be sent is followed by the socket's end, which is reported.
+                let _ = socket.send_text("{}");
+            } else if is_publication(line) {
+                self.publication(line);
+            } else {
+                self.reply(line, socket);
+            }
+        }
+    }
+
+    fn closed(&mut self, closed: &Closed) {
+        self.entry.tell_closed(closed);
+        self.observer.closed(self.client, closed);
+    }
+}
+
+impl<O: Observer> CentrifugeHandler<O> {
+    /// The frequent case, without parsing: our data holds neither quotes nor the words that are looked for.
+    fn publication(&mut self, line: &str) {
+        let bytes = line.as_bytes();
+        if let Some(at) = memmem::rfind(bytes, br#""offset":"#) {
+            let digits = bytes[at + 9..].iter().take_while(|byte| byte.is_ascii_digit());
+            self.offset = digits.fold(0, |offset, digit| offset * 10 + u64::from(digit - b'0'));
+        }
+        stamps(bytes).for_each(|stamp| self.observer.delivered(self.client, stamp));
+    }
+
+    fn reply(&mut self, line: &str, socket: &Socket) {
+        let Ok(reply) = serde_json::from_str::<Reply>(line) else {
+            self.observer.refused(self.client, None, &format!("a frame that is none of the protocol: {line}"));
+            return;
+        };
+        match reply {
+            Reply { push: Some(Push { unsubscribe: Some(unsubscribe) }), .. } => {
+                self.unsubscribed(&unsubscribe, socket)
+            }
+            Reply { push: Some(_), .. } => {}
+            Reply { id, error: Some(Failure { code, message }), .. } => {
+                let id = (PUBLISH..RESUBSCRIBE).contains(&id).then_some(id);
+                self.observer.refused(self.client, id, &format!("error {code}: {message}"));
+                if id.is_none() {
+                    self.entry.tell(Err(format!("the server answered with error {code}: {message}")));
+                }
+            }
+            Reply { id, subscribe: Some(subscribed), .. } => self.subscribed(id, line, subscribed),
+            Reply { id, .. } if id >= PUBLISH => self.observer.acknowledged(self.client, id),
+            Reply { .. } => {}
+        }
+    }
+
+    fn subscribed(&mut self, id: u32, line: &str, subscribed: Subscribed) {
+        let Subscribed { offset, epoch, recovered, publications } = subscribed;
+        self.offset = publications.last().map_or(offset, |last| last.offset);
+        self.epoch = epoch;
+        stamps(line.as_bytes()).for_each(|stamp| self.observer.delivered(self.client, stamp));
+        if id == SUBSCRIBE {
+            self.entry.tell(Ok(()));
+        } else {
+            self.observer.resubscribed(self.client, recovered);
+        }
+    }
+
+    fn unsubscribed(&mut self, unsubscribe: &Unsubscribe, socket: &Socket) {
+        let Unsubscribe { code, reason } = unsubscribe;
+        if *code < UNSUBSCRIBED_FOR_NOW {
+            self.observer.refused(self.client, None, &format!("unsubscribed for good with {code}: {reason}"));
+            return;
+        }
+        let Self { channel, epoch, offset, .. } = self;
+        let id = RESUBSCRIBE | self.resubscribes;
+        self.resubscribes = (self.resubscribes + 1) % RESUBSCRIBE;
+        let position =
+            serde_json::json!({"channel": channel, "flag": 1, "recover": true, "epoch": epoch, "offset": offset});
+        // If it cannot be sent, the socket has ended, which is reported.
+        let _ = socket.send_text(&format!(r#"{{"id":{id},"subscribe":{position}}}"#));
+    }
+}
+
+/// Whether a line is a publication push, by where the protocol's writers put the words.
+fn is_publication(line: &str) -> bool {
+    line.starts_with(r#"{"push":{"#) && memmem::find(line.as_bytes(), br#""pub":{"#).is_some()
+}

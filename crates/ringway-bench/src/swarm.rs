@@ -1,0 +1,271 @@
+//! A swarm: plain users and Centrifuge clients over real sockets that send numbered messages to one another, with everything checked.
+//!
+//! Plain users each write to a few others in turn; Centrifuge clients each publish to the one channel they are subscribed to. A socket is one
+//! small task, sending happens in few tasks or, with a window, in whichever task saw the last message arrive.
+
+mod member;
+mod pace;
+mod report;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use tokio::task::JoinSet;
+
+use crate::checker::{CheckReport, Checker};
+use crate::client::{centrifuge, plain};
+use crate::latency::{Latencies, Percentiles};
+use crate::progress::Progress;
+use crate::stamp::now_nanos;
+use crate::target::Target;
+
+use member::{Role, State};
+pub use pace::Pace;
+pub use report::{Ended, Reach, SwarmReport};
+
+/// While something is waited for, it is looked at this often.
+const LOOK: Duration = Duration::from_millis(50);
+/// A socket whose server does not answer a close within this time is dropped.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+
+/// What a swarm consists of.
+#[derive(Debug, Clone)]
+pub struct SwarmConfig {
+    /// The servers; clients are dealt out to them in turn.
+    pub targets: Vec<Target>,
+    /// How many users of the plain protocol.
+    pub plain: usize,
+    /// How many clients of the Centrifuge protocol.
+    pub centrifuge: usize,
+    /// Plain user number i is called this and i.
+    pub user_prefix: String,
+    /// To how many others each plain user writes, all of them if there are not so many; every user is written to by as many.
+    pub peers: usize,
+    /// The channels of the Centrifuge clients.
+    pub channels: Channels,
+    /// How many of the Centrifuge clients publish; all if there are not so many.
+    pub publishers: usize,
+    /// The size of a message's text or data in bytes; stamps need about 50 of it at least.
+    pub payload: usize,
+    /// How many clients may be connecting at once.
+    pub connecting: usize,
+}
+
+/// Which channel each Centrifuge client has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Channels {
+    /// All have the same.
+    One(String),
+    /// So many clients each share one, called this and the group's number.
+    Groups {
+        /// What the names begin with.
+        prefix: String,
+        /// Clients per channel, at least 1.
+        members: usize,
+    },
+}
+
+impl SwarmConfig {
+    /// A swarm on `target` of so many clients of both kinds, 4 peers per user, 4 clients per channel, all sending 64 bytes.
+    pub fn new(target: Target, plain: usize, centrifuge: usize) -> Self {
+        Self {
+            targets: vec![target],
+            plain,
+            centrifuge,
+            user_prefix: format!("u{:x}-", rand::random::<u32>()),
+            peers: 4,
+            channels: Channels::Groups { prefix: format!("c{:x}-", rand::random::<u32>()), members: 4 },
+            publishers: usize::MAX,
+            payload: 64,
+            connecting: 64,
+        }
+    }
+}
+
+/// Connected clients. Dropping it drops their connections.
+#[derive(Debug)]
+pub struct Swarm {
+    state: Arc<State>,
+    pacing: Mutex<JoinSet<()>>,
+    connecting: Duration,
+    handshakes: Percentiles,
+}
+
+impl Swarm {
+    /// Connects all clients; each is online (welcomed or subscribed) when this returns.
+    ///
+    /// # Errors
+    /// The first client that was not let in, with its name; the others are dropped.
+    pub async fn connect(config: SwarmConfig, progress: &Progress) -> anyhow::Result<Self> {
+        ensure!(!config.targets.is_empty(), "a swarm needs a server to connect to");
+        let clients = config.plain + config.centrifuge;
+        room_for(clients)?;
+        let state = Arc::new(State::new(&config));
+        let handshakes = Arc::new(Latencies::default());
+        let start = Instant::now();
+        let next = Arc::new(AtomicUsize::new(0));
+        // From here on the drop of this cleans up.
+        let mut swarm =
+            Self { state, pacing: Mutex::default(), connecting: Duration::ZERO, handshakes: Percentiles::default() };
+        let mut workers = JoinSet::new();
+        for _ in 0..config.connecting.clamp(1, clients.max(1)) {
+            let worker = connect_some(config.targets.clone(), swarm.state.clone(), next.clone(), handshakes.clone());
+            workers.spawn(worker);
+        }
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                done = workers.join_next() => match done {
+                    Some(worker) => worker??,
+                    None => break,
+                },
+                _ = look.tick() => progress.say(|| format!("connecting: {} of {clients}", next.load(Relaxed).min(clients))),
+            }
+        }
+        swarm.connecting = start.elapsed();
+        swarm.handshakes = handshakes.percentiles();
+        Ok(swarm)
+    }
+
+    /// How long it took to bring all clients online, and the percentiles of each one's time from connect to online.
+    pub fn connecting(&self) -> (Duration, Percentiles) {
+        (self.connecting, self.handshakes)
+    }
+
+    /// The names of the plain users.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.state.members.iter().filter(|member| matches!(member.role, Role::Plain { .. })).map(|member| &*member.name)
+    }
+
+    /// The names of the Centrifuge clients' channels.
+    pub fn channels(&self) -> &[String] {
+        &self.state.channels
+    }
+
+    /// Begins to send, until [`Swarm::stop`]. A pace that is already set goes on beside it.
+    pub fn start(&self, pace: Pace) {
+        pace::start(&self.state, pace, &mut member::lock(&self.pacing));
+    }
+
+    /// Sends no more. What was sent is still received and checked.
+    pub fn stop(&self) {
+        self.state.window.store(0, Relaxed);
+        member::lock(&self.pacing).abort_all();
+    }
+
+    /// Sends one message from each of `count` senders, spread over all of them.
+    pub fn send_sample(&self, count: usize) {
+        let senders = &self.state.senders;
+        let step = (senders.len() / count.max(1)).max(1);
+        senders.iter().step_by(step).take(count).for_each(|&sender| self.state.send_one(sender));
+    }
+
+    /// Waits until nothing promised is missing any more, or `limit` is over; gives the check as it is then. Meant for after [`Swarm::stop`].
+    pub async fn drained(&self, limit: Duration) -> CheckReport {
+        let end = Instant::now() + limit;
+        loop {
+            let report = self.checker().report();
+            if report.lost == 0 || Instant::now() >= end {
+                return report;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The checker, for questions of one's own.
+    pub fn checker(&self) -> &Checker {
+        &self.state.checker
+    }
+
+    /// Forgets the latencies so far; the next report has those from now on.
+    pub fn reset_latencies(&self) {
+        self.state.latencies.reset();
+    }
+
+    /// Everything at once.
+    pub fn report(&self) -> SwarmReport {
+        report::report(&self.state)
+    }
+
+    /// The clients whose sockets ended without being asked to by this end, and how.
+    pub fn ended(&self) -> Vec<Ended> {
+        member::lock(&self.state.ended).clone()
+    }
+
+    /// From this moment on [`Swarm::reach`] measures. Put it just before the fault.
+    pub fn mark(&self) {
+        let now = now_nanos();
+        self.state.members.iter().for_each(|member| member.reached.store(0, Relaxed));
+        self.state.mark.store(now.max(1), Relaxed);
+    }
+
+    /// How long after the last [`Swarm::mark`] each client got the first message that was sent after it. As fine as messages to it are frequent.
+    pub fn reach(&self) -> Reach {
+        report::reach(&self.state)
+    }
+
+    /// Closes all sockets in good manners and waits for it.
+    pub async fn close(self) {
+        self.stop();
+        let sockets = || self.state.members.iter().filter_map(|member| member.socket.get());
+        sockets().for_each(|socket| socket.close(1000, ""));
+        let end = Instant::now() + CLOSE_LIMIT;
+        while sockets().any(|socket| socket.closed().is_none()) && Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        self.state.over.store(1, Relaxed);
+        self.state.members.iter().filter_map(|member| member.socket.get()).for_each(crate::socket::Socket::abort);
+    }
+}
+
+/// Connects clients one after the other until all have been taken.
+async fn connect_some(
+    targets: Vec<Target>,
+    state: Arc<State>,
+    next: Arc<AtomicUsize>,
+    handshakes: Arc<Latencies>,
+) -> anyhow::Result<()> {
+    loop {
+        let index = next.fetch_add(1, Relaxed);
+        let Some(member) = state.members.get(index) else { return Ok(()) };
+        let client = u32::try_from(index).context("more clients than numbers")?;
+        let target = &targets[index % targets.len()];
+        let start = Instant::now();
+        let connected = match &member.role {
+            Role::Plain { .. } => plain::connect(target, &member.name, client, state.clone()).await,
+            Role::Centrifuge { channel, .. } => {
+                let channel = &state.channels[*channel as usize];
+                centrifuge::connect(target, channel, client, state.clone()).await
+            }
+        };
+        let socket = connected.with_context(|| format!("client {} (number {index})", member.name))?;
+        handshakes.record(start.elapsed());
+        if state.over.load(Relaxed) == 1 {
+            socket.abort();
+        }
+        // Each number is handed out once.
+        let _ = member.socket.set(socket);
+    }
+}
+
+/// Raises the limit of open files as far as it goes, and refuses what will not fit: an error now beats one in the middle.
+fn room_for(clients: usize) -> anyhow::Result<()> {
+    /// Files that are no client's socket: the runtime, the terminal, the reading of /proc.
+    const OTHERS: u64 = 64;
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(OTHERS);
+    ensure!(
+        clients as u64 + OTHERS <= limit,
+        "{clients} sockets do not fit under this process's limit of {limit} open files: raise it (ulimit -Hn) or use fewer"
+    );
+    Ok(())
+}
+
+/// A number that counts up, for the report.
+type Count = AtomicU64;

@@ -1,0 +1,288 @@
+//! The members of a swarm and what they have in common; here messages are sent, and heard of.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::report::Ended;
+use super::{Channels, Count, SwarmConfig};
+use crate::checker::{Checker, Delivery, Promise, ReceiverLog, SenderLog};
+use crate::client::{Observer, centrifuge, plain};
+use crate::latency::Latencies;
+use crate::socket::{Closed, Socket};
+use crate::stamp::{Stamp, now_nanos};
+
+/// Channels as destinations are numbered from here; users before.
+const CHANNEL: u32 = 1 << 31;
+/// How many refusals, or ends of sockets, are kept in words; all are counted.
+const KEPT: usize = 20;
+
+thread_local! {
+    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) socket: OnceLock<Socket>,
+    sender: Arc<SenderLog>,
+    receiver: Arc<ReceiverLog>,
+    /// How many it has sent. Held while sending, so that numbers leave in order.
+    turn: Mutex<u64>,
+    /// Deliveries of what it sent.
+    pub(super) arrived: AtomicU64,
+    /// When it got the first message that was sent after the mark; 0 while it has not.
+    pub(super) reached: AtomicU64,
+}
+
+/// What a member speaks and to whom.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// Writes to these users (by number) in turn.
+    Plain { peers: Arc<[u32]> },
+    /// Publishes to this channel, which so many clients are subscribed to.
+    Centrifuge { channel: u32, subscribers: u64 },
+}
+
+/// What all tasks of a swarm share.
+#[derive(Debug)]
+pub(super) struct State {
+    run: u32,
+    payload: usize,
+    pub(super) members: Vec<Member>,
+    pub(super) channels: Vec<String>,
+    /// The numbers of the members that send.
+    pub(super) senders: Vec<u32>,
+    pub(super) checker: Checker,
+    pub(super) latencies: Latencies,
+    /// Messages that each sender may have under way; 0 when it is not deliveries that set the pace.
+    pub(super) window: AtomicU64,
+    pub(super) mark: AtomicU64,
+    /// 1 once the swarm is dropped.
+    pub(super) over: AtomicU8,
+    pub(super) ended: Mutex<Vec<Ended>>,
+    pub(super) refusals: Count,
+    pub(super) refusal_examples: Mutex<Vec<String>>,
+    pub(super) resubscribed: Count,
+    pub(super) unrecovered: Count,
+    pub(super) reconnect_asked: Count,
+    pub(super) misdirected: Count,
+    pub(super) foreign: Count,
+    pub(super) stalls: Count,
+}
+
+impl State {
+    pub(super) fn new(config: &SwarmConfig) -> Self {
+        let checker = Checker::new();
+        let channels = channel_names(config);
+        let shifts = shifts(config.plain, config.peers);
+        let mut members = Vec::with_capacity(config.plain + config.centrifuge);
+        for index in 0..config.plain {
+            let peers = shifts.iter().map(|shift| number((index + shift) % config.plain)).collect();
+            let name = format!("{}{index}", config.user_prefix);
+            members.push(Member::new(&checker, members.len(), name, Role::Plain { peers }));
+        }
+        for index in 0..config.centrifuge {
+            let (channel, subscribers) = channel_of(config, index);
+            let name = format!("{} of {}", index, channels[channel as usize]);
+            members.push(Member::new(&checker, members.len(), name, Role::Centrifuge { channel, subscribers }));
+        }
+        let writers = if shifts.is_empty() { 0..0 } else { 0..config.plain };
+        let publishers = config.plain..config.plain + config.centrifuge.min(config.publishers);
+        Self {
+            run: rand::random(),
+            payload: config.payload,
+            senders: writers.chain(publishers).map(number).collect(),
+            members,
+            channels,
+            checker,
+            latencies: Latencies::default(),
+            window: AtomicU64::new(0),
+            mark: AtomicU64::new(u64::MAX),
+            over: AtomicU8::new(0),
+            ended: Mutex::default(),
+            refusals: Count::new(0),
+            refusal_examples: Mutex::default(),
+            resubscribed: Count::new(0),
+            unrecovered: Count::new(0),
+            reconnect_asked: Count::new(0),
+            misdirected: Count::new(0),
+            foreign: Count::new(0),
+            stalls: Count::new(0),
+        }
+    }
+
+    /// Sends the next message of member `index`; one that cannot be sent counts as refused.
+    pub(super) fn send_one(&self, index: u32) {
+        let member = &self.members[index as usize];
+        let Some(socket) = member.socket.get() else { return };
+        let mut turn = lock(&member.turn);
+        let dest = member.dest(*turn);
+        let seq = member.sender.send(dest);
+        *turn += 1;
+        let stamp = Stamp { run: self.run, sender: index, dest, seq, nanos: now_nanos() };
+        let sent = TEXT.with_borrow_mut(|text| {
+            text.clear();
+            match &member.role {
+                Role::Plain { .. } => {
+                    plain::write_message(text, &self.members[dest as usize].name, &stamp, self.payload)
+                }
+                Role::Centrifuge { channel, .. } => {
+                    centrifuge::write_publish(text, &self.channels[*channel as usize], &stamp, self.payload);
+                }
+            }
+            socket.send_text(text)
+        });
+        if sent.is_err() {
+            member.sender.refuse(dest, seq);
+        }
+    }
+
+    /// Lets the sender of an arrived message send its next one, if that is what sets the pace.
+    fn credit(&self, sender: u32) {
+        let Some(member) = self.members.get(sender as usize) else { return };
+        let arrived = member.arrived.fetch_add(1, Relaxed) + 1;
+        if arrived.is_multiple_of(member.fan_out()) && self.window.load(Relaxed) > 0 {
+            self.send_one(sender);
+        }
+    }
+}
+
+impl Member {
+    fn new(checker: &Checker, index: usize, name: String, role: Role) -> Self {
+        let (own, promise) = match &role {
+            Role::Plain { .. } => (number(index), Promise::OnSend),
+            Role::Centrifuge { channel, .. } => (CHANNEL | channel, Promise::OnAcknowledge),
+        };
+        Self {
+            sender: checker.sender(number(index), promise),
+            receiver: checker.receiver(name.clone(), &[own]),
+            name,
+            role,
+            socket: OnceLock::new(),
+            turn: Mutex::new(0),
+            arrived: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
+        }
+    }
+
+    /// Where its message number `turn`, from 0, goes.
+    fn dest(&self, turn: u64) -> u32 {
+        match &self.role {
+            Role::Plain { peers } => peers[(turn % peers.len() as u64) as usize],
+            Role::Centrifuge { channel, .. } => CHANNEL | channel,
+        }
+    }
+
+    /// How many deliveries one message makes.
+    pub(super) fn fan_out(&self) -> u64 {
+        match self.role {
+            Role::Plain { .. } => 1,
+            Role::Centrifuge { subscribers, .. } => subscribers,
+        }
+    }
+
+    fn takes(&self, index: u32, dest: u32) -> bool {
+        match self.role {
+            Role::Plain { .. } => dest == index,
+            Role::Centrifuge { channel, .. } => dest == CHANNEL | channel,
+        }
+    }
+}
+
+impl Observer for State {
+    fn delivered(&self, client: u32, stamp: Stamp) {
+        let Stamp { run, sender, dest, seq, nanos } = stamp;
+        let member = &self.members[client as usize];
+        if run != self.run {
+            self.foreign.fetch_add(1, Relaxed);
+            return;
+        }
+        if !member.takes(client, dest) {
+            self.misdirected.fetch_add(1, Relaxed);
+            return;
+        }
+        if member.receiver.deliver(sender, dest, seq) == Delivery::Double {
+            return;
+        }
+        self.latencies.record(stamp.age());
+        if nanos >= self.mark.load(Relaxed) {
+            // Only the first one counts.
+            let _ = member.reached.compare_exchange(0, now_nanos(), Relaxed, Relaxed);
+        }
+        self.credit(sender);
+    }
+
+    fn acknowledged(&self, client: u32, id: u32) {
+        let member = &self.members[client as usize];
+        member.sender.acknowledge(member.dest(0), centrifuge::publish_seq(id));
+    }
+
+    fn refused(&self, client: u32, id: Option<u32>, why: &str) {
+        let member = &self.members[client as usize];
+        if let Some(id) = id {
+            member.sender.refuse(member.dest(0), centrifuge::publish_seq(id));
+        }
+        self.refusals.fetch_add(1, Relaxed);
+        let mut examples = lock(&self.refusal_examples);
+        if examples.len() < KEPT {
+            examples.push(format!("{}: {why}", member.name));
+        }
+    }
+
+    fn resubscribed(&self, _: u32, recovered: bool) {
+        self.resubscribed.fetch_add(1, Relaxed);
+        self.unrecovered.fetch_add(u64::from(!recovered), Relaxed);
+    }
+
+    fn reconnect_asked(&self, _: u32) {
+        self.reconnect_asked.fetch_add(1, Relaxed);
+    }
+
+    fn closed(&self, client: u32, closed: &Closed) {
+        if !closed.asked {
+            let name = self.members[client as usize].name.clone();
+            lock(&self.ended).push(Ended { name, code: closed.code, reason: closed.reason.clone() });
+        }
+    }
+}
+
+/// By how much each of a user's peers is further on in the row of users: all different and not zero, so that all are written to equally.
+fn shifts(users: usize, peers: usize) -> Vec<usize> {
+    let others = users.saturating_sub(1);
+    rand::seq::index::sample(&mut rand::rng(), others, peers.min(others)).iter().map(|shift| shift + 1).collect()
+}
+
+fn channel_names(config: &SwarmConfig) -> Vec<String> {
+    match &config.channels {
+        Channels::One(name) => vec![name.clone()],
+        Channels::Groups { prefix, members } => {
+            (0..config.centrifuge.div_ceil((*members).max(1))).map(|group| format!("{prefix}{group}")).collect()
+        }
+    }
+}
+
+/// The channel's number and how many subscribers it has.
+fn channel_of(config: &SwarmConfig, index: usize) -> (u32, u64) {
+    match &config.channels {
+        Channels::One(_) => (0, config.centrifuge as u64),
+        Channels::Groups { members, .. } => {
+            let size = (*members).max(1);
+            let group = index / size;
+            let last = config.centrifuge - group * size;
+            (number(group), size.min(last) as u64)
+        }
+    }
+}
+
+/// Members are limited by open files, which are far fewer than 2^31.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("fewer clients than 2^31")
+}
+
+/// Counters and lists stay good to read whatever happened to their last holder.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
