@@ -4,9 +4,11 @@
 pub mod id;
 pub mod limits;
 pub mod gateway;
+pub mod member;
 pub mod message;
 pub mod node;
 pub mod peers;
+pub mod registry;
 pub mod ring;
 mod stream;
 pub mod timing;

@@ -292,6 +292,11 @@ impl Placement {
         &self.next.table
     }
 
+    /// One number for both tables: members that place differently have different ones.
+    pub fn checksum(&self) -> u64 {
+        self.cur.table.checksum() ^ self.next.table.checksum().rotate_left(1)
+    }
+
     /// Who owns the slot. `None` only where no node serves.
     pub fn owner(&self, slot: Slot) -> Option<Incarnation> {
         self.cur.owner(slot)

@@ -46,8 +46,8 @@ impl HashKey {
     /// The key in halves, since only that way of setting it up is inlined into a look-up.
     #[inline]
     fn hasher(&self) -> SipHasher13 {
-        let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| self.0[at + i]));
-        SipHasher13::new_with_keys(half(0), half(8))
+        let number = u128::from_le_bytes(self.0);
+        SipHasher13::new_with_keys(number as u64, (number >> 64) as u64)
     }
 }
 

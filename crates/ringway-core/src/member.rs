@@ -1,0 +1,599 @@
+//! Membership, as each member works at it: it joins, keeps its lease, removes the dead, and leaves when asked.
+//!
+//! Everything goes through the registry's compare-and-set on the epoch; nobody is in charge. The rules are R11 and
+//! R14 to R20 of ARCHITECTURE.md.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::id::{Epoch, Incarnation, MemberId};
+use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
+use crate::node::Lease;
+use crate::ring::Weight;
+use crate::timing::{Now, Timing};
+use crate::view::{GatewayEntry, NodeEntry, NodeState, Placement, Removal, View};
+
+/// What a member wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send this to the registry.
+    Request(RegistryRequest),
+    /// A newer view: apply it.
+    View(Arc<View>),
+    /// The lease is another one.
+    Lease(Lease),
+    /// This incarnation is over: everything starts again with a new one (R11).
+    Expelled,
+    /// This member asked to leave, and has.
+    Left,
+    /// Joining has to wait: another incarnation of this id is still in the view. Said once.
+    IdTaken(Incarnation),
+    /// A change asked for under this token is written (with its epoch), or will not be.
+    Changed(u64, Result<Epoch, ChangeError>),
+}
+
+/// A change of the view that somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Another weight for a node; zero drains it.
+    Weight(Incarnation, Weight),
+    /// A member leaves the view.
+    Remove(Incarnation, Removal),
+    /// A gateway sheds its clients and will leave.
+    DrainGateway(Incarnation),
+}
+
+/// Why a change was not written. Nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// No such member.
+    #[error("that member is not in the view")]
+    NotInView,
+    /// The cluster cannot spare the node.
+    #[error("the other nodes are too few: without it two must stay, or one and nobody else")]
+    NoRoom,
+    /// The registry did not answer.
+    #[error("the registry did not answer in time; the change may or may not have been written")]
+    Unknown,
+}
+
+/// Where this member stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Not in the view yet.
+    Outside,
+    /// In the view.
+    Inside,
+    /// In the view, and to leave it as soon as there is room and everybody is settled.
+    Leaving,
+    /// Over.
+    Gone,
+}
+
+/// What a request was for.
+#[derive(Debug, Clone, PartialEq)]
+enum Purpose {
+    Renew,
+    /// The lease key, before joining or affirming; then comes the write.
+    Put,
+    Join,
+    Affirm {
+        put_sent: Now,
+    },
+    Leases,
+    Remove,
+    Activate,
+    Leave,
+    Turn,
+    Asked(u64, Change),
+    Read,
+}
+
+#[derive(Debug)]
+struct Open {
+    purpose: Purpose,
+    sent: Now,
+    epoch: Epoch,
+}
+
+/// The membership rules of one incarnation.
+#[derive(Debug)]
+pub struct Member {
+    timing: Timing,
+    id: MemberId,
+    me: Incarnation,
+    node: Option<NodeEntry>,
+    gateway: Option<GatewayEntry>,
+    /// The registry is in this process: the lease cannot lapse.
+    hosts_registry: bool,
+    /// The member whose process the registry is in. Whoever could write its removal has just heard from it.
+    host: Option<Incarnation>,
+    standing: Standing,
+    view: Arc<View>,
+    placement: Option<Placement>,
+    view_since: Now,
+    last_renewal: Option<Now>,
+    lapsed: bool,
+    next_renewal: Now,
+    next_look: Now,
+    put_sent: Option<Now>,
+    open: BTreeMap<u64, Open>,
+    next_request: u64,
+    last_answer: Now,
+    answered_from: Now,
+    heard: BTreeMap<Incarnation, Now>,
+    evidence: BTreeMap<Incarnation, Removal>,
+    asked: VecDeque<(u64, Change, Now)>,
+    id_taken: bool,
+    actions: VecDeque<Action>,
+}
+
+/// What this member is, for the view.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Stable name.
+    pub id: MemberId,
+    /// This life.
+    pub incarnation: Incarnation,
+    /// Its entry as a node.
+    pub node: Option<NodeEntry>,
+    /// Its entry as a gateway.
+    pub gateway: Option<GatewayEntry>,
+}
+
+impl Member {
+    /// A member that knows a view (perhaps an old one) and is not in it.
+    pub fn new(now: Now, identity: Identity, view: Arc<View>, timing: Timing, hosts_registry: bool) -> Self {
+        let Identity { id, incarnation, node, gateway } = identity;
+        Self {
+            timing,
+            id,
+            me: incarnation,
+            node,
+            gateway,
+            hosts_registry,
+            host: hosts_registry.then_some(incarnation),
+            standing: Standing::Outside,
+            view,
+            placement: None,
+            view_since: now,
+            last_renewal: None,
+            lapsed: false,
+            next_renewal: now,
+            next_look: now,
+            put_sent: None,
+            open: BTreeMap::new(),
+            next_request: 0,
+            last_answer: now,
+            answered_from: now,
+            heard: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            asked: VecDeque::new(),
+            id_taken: false,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The newest view known.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// This incarnation is in the view.
+    pub fn is_inside(&self) -> bool {
+        matches!(self.standing, Standing::Inside | Standing::Leaving)
+    }
+
+    /// Says which member's process the registry is in.
+    pub fn set_host(&mut self, host: Incarnation) {
+        self.host = Some(host);
+    }
+
+    /// A frame of this member came in.
+    pub fn heard(&mut self, now: Now, peer: Incarnation) {
+        self.heard.insert(peer, now);
+    }
+
+    /// When a member was heard last, at the latest when the view came that lists it.
+    pub fn last_heard(&self, peer: Incarnation) -> Now {
+        self.heard.get(&peer).copied().unwrap_or_default()
+    }
+
+    /// A member is known to have died: its process ended, or its host refuses the link that just broke (R15).
+    pub fn evidence(&mut self, now: Now, peer: Incarnation, proof: Removal) {
+        if self.view.has(peer) && peer != self.me {
+            self.evidence.entry(peer).or_insert(proof);
+            self.act_on_evidence(now);
+        }
+    }
+
+    /// Evidence that turned out wrong: the member answers.
+    pub fn refute(&mut self, peer: Incarnation) {
+        if self.evidence.get(&peer) == Some(&Removal::Suspected) {
+            self.evidence.remove(&peer);
+        }
+    }
+
+    /// Asks to leave. [`Action::Left`] follows when there was room and everything is handed over; a drain that must
+    /// wait its turn waits.
+    pub fn leave(&mut self) {
+        if self.standing == Standing::Inside {
+            self.standing = Standing::Leaving;
+        }
+    }
+
+    /// Asks for a change; [`Action::Changed`] with this token ends it.
+    pub fn change(&mut self, now: Now, token: u64, change: Change) {
+        self.asked.push_back((token, change, now));
+        self.act_on_asked(now);
+    }
+
+    /// A newer view was seen, wherever it came from.
+    pub fn on_view(&mut self, now: Now, view: &Arc<View>) {
+        if view.epoch <= self.view.epoch {
+            return;
+        }
+        self.view = view.clone();
+        self.placement = Some(Placement::of(view, self.placement.as_ref()));
+        self.view_since = now;
+        self.evidence.retain(|peer, _| view.has(*peer));
+        self.heard.retain(|peer, _| view.has(*peer));
+        self.actions.push_back(Action::View(view.clone()));
+        match (self.standing, view.has(self.me)) {
+            (Standing::Outside, true) => self.standing = Standing::Inside,
+            (Standing::Inside | Standing::Leaving, false) => self.end(),
+            _ => {}
+        }
+        self.act_on_evidence(now);
+        self.act_on_asked(now);
+    }
+
+    /// The view has moved on without me.
+    fn end(&mut self) {
+        let left = self.standing == Standing::Leaving && self.open.values().any(|open| open.purpose == Purpose::Leave);
+        self.standing = Standing::Gone;
+        self.actions.push_back(if left { Action::Left } else { Action::Expelled });
+    }
+
+    /// The registry answered. An answer that comes after its time counts as none: its outcome was taken as unknown.
+    pub fn on_answer(&mut self, now: Now, answer: &RegistryAnswer) {
+        if now > self.last_answer + self.timing.ttl / 2 {
+            self.answered_from = now;
+        }
+        self.last_answer = now;
+        let open = self.open.get(&answer.id).map(|open| (open.purpose.clone(), open.sent, open.epoch));
+        if let Some((Purpose::Join | Purpose::Affirm { .. }, ..)) = open {
+            // The view in the answer decides, below.
+        } else {
+            self.on_view(now, &answer.view);
+        }
+        let Some((purpose, sent, epoch)) = open else { return };
+        self.conclude(now, answer, &purpose, sent, epoch);
+        self.open.remove(&answer.id);
+        self.on_view(now, &answer.view);
+    }
+
+    fn conclude(&mut self, now: Now, answer: &RegistryAnswer, purpose: &Purpose, sent: Now, epoch: Epoch) {
+        let inside = answer.view.has(self.me);
+        match purpose {
+            Purpose::Renew if answer.done && inside && !self.lapsed => self.renewed(sent),
+            Purpose::Renew if !answer.done => self.lapse(),
+            Purpose::Put if answer.done => {
+                if self.standing == Standing::Outside || self.lapsed {
+                    self.put_sent = Some(sent);
+                    self.next_renewal = now;
+                }
+            }
+            // It succeeded, but the view has moved on without me: this incarnation is both alive and dead.
+            Purpose::Join if answer.done && !inside => {
+                self.standing = Standing::Gone;
+                self.actions.push_back(Action::Expelled);
+            }
+            Purpose::Join if answer.done => {
+                if let Some(put) = self.put_sent.take() {
+                    self.renewed(put);
+                }
+            }
+            // Somebody else wrote first: try again on the newer view, while the key is fresh.
+            Purpose::Join => {
+                self.next_renewal = now;
+                self.put_sent = self.put_sent.filter(|put| now < *put + self.timing.renew());
+            }
+            Purpose::Affirm { put_sent } if answer.done && inside => {
+                self.lapsed = false;
+                self.renewed(*put_sent);
+            }
+            Purpose::Leases if answer.view.epoch == epoch => self.remove_lapsed(now, &answer.lapsed),
+            Purpose::Asked(token, _) if answer.done => {
+                self.actions.push_back(Action::Changed(*token, Ok(epoch.next())));
+            }
+            Purpose::Asked(token, change) => self.asked.push_front((*token, *change, sent)),
+            _ => {}
+        }
+    }
+
+    fn renewed(&mut self, sent: Now) {
+        self.last_renewal = Some(self.last_renewal.map_or(sent, |last| last.max(sent)));
+        self.say_lease();
+    }
+
+    fn lapse(&mut self) {
+        if !self.lapsed {
+            self.lapsed = true;
+            self.say_lease();
+        }
+    }
+
+    fn say_lease(&mut self) {
+        self.actions.push_back(Action::Lease(self.lease()));
+    }
+
+    /// The lease as it is.
+    pub fn lease(&self) -> Lease {
+        match (self.hosts_registry, self.last_renewal, self.lapsed) {
+            (true, ..) => Lease::Forever,
+            (_, None, _) => Lease::Never,
+            (_, Some(last), true) => Lease::Lapsed(last),
+            (_, Some(last), false) => Lease::Since(last),
+        }
+    }
+
+    /// Lets time pass. `settled` tells the newest epoch at which a node was settled, my own included.
+    pub fn tick(&mut self, now: Now, settled: impl Fn(Incarnation) -> Epoch) {
+        if self.standing == Standing::Gone {
+            return;
+        }
+        self.expire(now);
+        if self.last_renewal.is_some_and(|last| now >= last + self.timing.own()) && !self.hosts_registry {
+            self.lapse();
+        }
+        if now >= self.next_renewal {
+            self.next_renewal = now + self.timing.renew();
+            self.keep_lease(now);
+        }
+        if self.standing == Standing::Outside {
+            return;
+        }
+        if now >= self.next_look {
+            self.next_look = now + self.timing.renew();
+            self.look_at_leases(now);
+        }
+        self.look_at_links(now);
+        self.act_on_evidence(now);
+        self.act_on_asked(now);
+        self.finish_changes(now, settled);
+    }
+
+    /// Joins, renews, or gets a lapsed lease back: always the key first, then the write (section 4 of the rules).
+    fn keep_lease(&mut self, now: Now) {
+        let writing = |purpose: &Purpose| matches!(purpose, Purpose::Put | Purpose::Join | Purpose::Affirm { .. });
+        if self.open.values().any(|open| writing(&open.purpose)) {
+            return;
+        }
+        match (self.standing, self.put_sent) {
+            (Standing::Outside, None) => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
+            (Standing::Outside, Some(_)) => self.join(now),
+            _ if self.hosts_registry => {
+                self.put_sent = None;
+                self.request(now, Purpose::Put, RegistryOp::Put(self.me));
+            }
+            (_, Some(put_sent)) if self.lapsed => {
+                self.put_sent = None;
+                let view = self.sealed(self.view.affirmed());
+                self.request(now, Purpose::Affirm { put_sent }, RegistryOp::Cas(view));
+            }
+            (_, None) if self.lapsed => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
+            _ => {
+                self.put_sent = None;
+                self.request(now, Purpose::Renew, RegistryOp::Renew(self.me));
+            }
+        }
+    }
+
+    fn join(&mut self, now: Now) {
+        if let Some(taken) = self.view.incarnation_of(&self.id) {
+            if !std::mem::replace(&mut self.id_taken, true) {
+                self.actions.push_back(Action::IdTaken(taken));
+            }
+            // The key must not end while we wait.
+            self.put_sent = None;
+            self.request(now, Purpose::Read, RegistryOp::Read);
+            return;
+        }
+        let mut view = (*self.view).clone();
+        if let Some(gateway) = self.gateway.clone() {
+            view = view.with_gateway(gateway);
+        }
+        if let Some(node) = self.node.clone() {
+            view = view.with_node(node);
+        }
+        view.epoch = self.view.epoch.next();
+        let view = self.sealed(view);
+        self.request(now, Purpose::Join, RegistryOp::Cas(view));
+    }
+
+    /// A view with the checksum of its tables: members that place differently will notice.
+    fn sealed(&self, mut view: View) -> Arc<View> {
+        view.checksum = Placement::of(&view, self.placement.as_ref()).checksum();
+        Arc::new(view)
+    }
+
+    fn request(&mut self, now: Now, purpose: Purpose, op: RegistryOp) {
+        self.next_request += 1;
+        let id = self.next_request;
+        self.open.insert(id, Open { purpose, sent: now, epoch: self.view.epoch });
+        self.actions.push_back(Action::Request(RegistryRequest { id, op }));
+    }
+
+    /// Requests without an answer have an unknown outcome.
+    fn expire(&mut self, now: Now) {
+        let limit = self.timing.registry_timeout();
+        let late: Vec<u64> = self.open.iter().filter(|(_, open)| now >= open.sent + limit).map(|(id, _)| *id).collect();
+        for id in late {
+            match self.open.remove(&id).map(|open| open.purpose) {
+                // Perhaps I am in the view, perhaps I was: only another incarnation is sure not to be.
+                Some(Purpose::Join) => {
+                    self.standing = Standing::Gone;
+                    self.actions.push_back(Action::Expelled);
+                }
+                Some(Purpose::Asked(token, _)) => {
+                    self.actions.push_back(Action::Changed(token, Err(ChangeError::Unknown)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_writing(&self) -> bool {
+        let writes = |purpose: &Purpose| !matches!(purpose, Purpose::Renew | Purpose::Put | Purpose::Leases | Purpose::Read);
+        self.open.values().any(|open| writes(&open.purpose))
+    }
+
+    fn write(&mut self, now: Now, purpose: Purpose, view: View) {
+        if !self.is_writing() {
+            let view = self.sealed(view);
+            self.request(now, purpose, RegistryOp::Cas(view));
+        }
+    }
+
+    /// My own lease is good; a member that hosts the registry or is no node needs none to look after others.
+    fn lease_is_good(&self, now: Now) -> bool {
+        let good = self.last_renewal.is_some_and(|last| now < last + self.timing.own()) && !self.lapsed;
+        self.hosts_registry || self.node.is_none() || good
+    }
+
+    /// Asks for lapsed leases, if the registry was there for me all the time and the view is old enough (R16).
+    fn look_at_leases(&mut self, now: Now) {
+        let there = now <= self.last_answer + self.timing.ttl / 2 && now >= self.answered_from + self.timing.ttl * 2;
+        let old = now >= self.view_since + self.timing.suspect;
+        if there && old && self.lease_is_good(now) && !self.is_writing() {
+            self.request(now, Purpose::Leases, RegistryOp::Leases);
+        }
+    }
+
+    fn remove_lapsed(&mut self, now: Now, lapsed: &[Incarnation]) {
+        let host = self.host;
+        let dead = lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
+        if let Some(dead) = dead {
+            self.write(now, Purpose::Remove, self.view.without(dead, Removal::Suspected));
+        }
+    }
+
+    /// Silence never removes the last node that is not joining (R18).
+    fn may_remove(&self, peer: Incarnation) -> bool {
+        let serves = self.view.node(peer).is_some_and(NodeEntry::serves);
+        !serves || self.view.nodes.iter().filter(|node| node.serves()).count() > 1
+    }
+
+    /// Accuses a member that has been silent on its link, if I hear most of the others (R17).
+    fn look_at_links(&mut self, now: Now) {
+        let serving = |peer: Incarnation| self.view.node(peer).is_some_and(NodeEntry::serves);
+        if !serving(self.me) || self.is_writing() {
+            return;
+        }
+        let silent = |peer: Incarnation| now > self.last_heard(peer).max(self.view_since) + self.timing.suspect;
+        let members = self.view.nodes.iter().map(|node| node.incarnation);
+        let members = members.chain(self.view.gateways.iter().map(|gateway| gateway.incarnation));
+        let suspect = members.filter(|peer| *peer != self.me && Some(*peer) != self.host).find(|peer| {
+            silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer)
+        });
+        if let Some(suspect) = suspect {
+            self.write(now, Purpose::Remove, self.view.without(suspect, Removal::Suspected));
+        }
+    }
+
+    /// I hear more than half of the serving nodes, the suspect not counted, myself counted.
+    fn hears_most(&self, now: Now, suspect: Incarnation) -> bool {
+        let serving = self.view.nodes.iter().filter(|node| node.serves() && node.incarnation != suspect);
+        let (mut all, mut heard) = (0, 0);
+        for node in serving {
+            all += 1;
+            let recent = now <= self.last_heard(node.incarnation) + self.timing.ping * 4;
+            heard += usize::from(node.incarnation == self.me || recent);
+        }
+        heard * 2 > all
+    }
+
+    fn act_on_evidence(&mut self, now: Now) {
+        if self.standing == Standing::Outside || self.standing == Standing::Gone || self.is_writing() {
+            return;
+        }
+        if let Some((peer, proof)) = self.evidence.iter().next().map(|(peer, proof)| (*peer, *proof)) {
+            self.write(now, Purpose::Remove, self.view.without(peer, proof));
+        }
+    }
+
+    fn act_on_asked(&mut self, now: Now) {
+        if self.is_writing() || self.standing == Standing::Gone {
+            return;
+        }
+        let Some((token, change, _)) = self.asked.pop_front() else { return };
+        match self.changed_view(change) {
+            Ok(view) => self.write(now, Purpose::Asked(token, change), view),
+            Err(error) => self.actions.push_back(Action::Changed(token, Err(error))),
+        }
+    }
+
+    fn changed_view(&self, change: Change) -> Result<View, ChangeError> {
+        match change {
+            Change::Weight(node, weight) => {
+                let entry = self.view.node(node).ok_or(ChangeError::NotInView)?;
+                let drains = weight.is_zero() && entry.next != Weight::ZERO;
+                if drains && !self.view.has_room_without(node) {
+                    return Err(ChangeError::NoRoom);
+                }
+                Ok(self.view.with_next_weight(node, weight))
+            }
+            Change::Remove(member, why) if self.view.has(member) => Ok(self.view.without(member, why)),
+            Change::DrainGateway(gateway) if self.view.gateway(gateway).is_some() => {
+                Ok(self.view.with_draining_gateway(gateway))
+            }
+            Change::Remove(..) | Change::DrainGateway(_) => Err(ChangeError::NotInView),
+        }
+    }
+
+    /// Every serving node, but perhaps one, has said that it is settled at this epoch.
+    fn all_settled(&self, settled: &impl Fn(Incarnation) -> Epoch) -> bool {
+        let epoch = self.view.epoch;
+        self.view.nodes.iter().filter(|node| node.serves()).all(|node| settled(node.incarnation) == epoch)
+    }
+
+    /// Takes the next step of a join, a changed weight, or a drain of mine, when everybody is settled (R19, R20).
+    fn finish_changes(&mut self, now: Now, settled: impl Fn(Incarnation) -> Epoch) {
+        if self.is_writing() {
+            return;
+        }
+        let state = self.view.node(self.me).map(NodeEntry::state);
+        let leaving = self.standing == Standing::Leaving;
+        match state {
+            Some(NodeState::Joining | NodeState::Reweighting) if self.all_settled(&settled) => {
+                self.write(now, Purpose::Activate, self.view.activated());
+            }
+            Some(NodeState::Active | NodeState::Reweighting) if leaving && self.view.has_room_without(self.me) => {
+                self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, Weight::ZERO));
+            }
+            Some(NodeState::Joining) if leaving => {
+                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
+            }
+            Some(NodeState::Draining) if !self.view.has_room_without(self.me) => {
+                self.standing = Standing::Leaving;
+                let weight = self.view.node(self.me).map_or(Weight::ONE, |node| node.now);
+                self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, weight));
+            }
+            Some(NodeState::Draining) if self.all_settled(&settled) => {
+                self.standing = Standing::Leaving;
+                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
+            }
+            None if leaving => self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned)),
+            _ => {}
+        }
+    }
+
+    /// Takes the next thing to be done.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! The registry of the `local` engine: the newest view and the lease keys, in one place, so every answer is the truth
+//! of its moment. It stores nothing per slot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::id::{Epoch, Incarnation};
+use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
+use crate::timing::Now;
+use crate::view::View;
+
+/// The view and who is known to be alive.
+#[derive(Debug)]
+pub struct Registry {
+    view: Arc<View>,
+    ttl: Duration,
+    /// When each lease key ends.
+    leases: BTreeMap<Incarnation, Now>,
+}
+
+impl Registry {
+    /// A registry that begins with this view.
+    pub fn new(view: Arc<View>, ttl: Duration) -> Self {
+        Self { view, ttl, leases: BTreeMap::new() }
+    }
+
+    /// The newest view.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Carries out a request. A write that was done is a new view: tell every member.
+    pub fn handle(&mut self, now: Now, request: RegistryRequest) -> RegistryAnswer {
+        self.leases.retain(|_, end| *end > now);
+        let RegistryRequest { id, op } = request;
+        let done = match op {
+            RegistryOp::Renew(member) => match self.leases.get_mut(&member) {
+                Some(end) => {
+                    *end = now + self.ttl;
+                    true
+                }
+                None => false,
+            },
+            RegistryOp::Put(member) => {
+                self.leases.insert(member, now + self.ttl);
+                true
+            }
+            RegistryOp::Cas(view) => self.write(view),
+            RegistryOp::Leases | RegistryOp::Read => {
+                let lapsed = self.lapsed();
+                return RegistryAnswer { id, done: true, view: self.view.clone(), lapsed };
+            }
+        };
+        RegistryAnswer { id, done, view: self.view.clone(), lapsed: Vec::new() }
+    }
+
+    fn write(&mut self, view: Arc<View>) -> bool {
+        let next = view.epoch == self.view.epoch.next() && self.view.epoch < Epoch(u64::MAX);
+        if next {
+            self.view = view;
+        }
+        next
+    }
+
+    fn lapsed(&self) -> Vec<Incarnation> {
+        let nodes = self.view.nodes.iter().map(|node| node.incarnation);
+        let mut members: Vec<Incarnation> = nodes.chain(self.view.gateways.iter().map(|g| g.incarnation)).collect();
+        members.sort_unstable();
+        members.dedup();
+        members.retain(|member| !self.leases.contains_key(member));
+        members
+    }
+}
