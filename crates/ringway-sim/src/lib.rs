@@ -1,0 +1,1 @@
+//! The rules in a deterministic world: seeds, faults, one checker.
