@@ -23,9 +23,15 @@ function changesOf(before, after) {
   if (!before) return [{ member: id, text: `${id} appeared, ${after.state}` }];
   const events = [];
   if (before.state !== after.state) events.push({ member: id, text: `${id} became ${after.state} (was ${before.state})` });
-  else if (before.pid !== after.pid) events.push({ member: id, text: `${id} started again, process ${before.pid} → ${after.pid}` });
+  else if (before.pid !== after.pid) events.push({ member: id, text: processWords(before.pid, id, after.pid) });
   if (before.weight !== after.weight) events.push({ member: id, text: `${id}'s weight ${before.weight} → ${after.weight}` });
   return events;
+}
+
+/** A `pid` of 0 means that there is no process. */
+function processWords(before, id, after) {
+  if (after === 0) return `${id}'s process ${before} ended`;
+  return before === 0 ? `${id} has a process again, ${after}` : `${id} started again, process ${before} → ${after}`;
 }
 
 /** `node-1 +10,930, node-2 −21,845`: net numbers, which is all that two counts can tell. */

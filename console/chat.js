@@ -158,6 +158,7 @@ export class Chat {
   }
 
   #heardNumber({ n, run }, from) {
+    const missing = this.#sequence.missing;
     const verdict = this.#sequence.take(n, run);
     const key = `${run} ${n}`;
     const ms = sentAt.has(key) ? performance.now() - sentAt.get(key) : null;
@@ -165,7 +166,7 @@ export class Chat {
     if (ms !== null) this.#counts.slowestMs = Math.max(this.#counts.slowestMs ?? 0, ms);
     this.strip.add(verdict, ms);
     say(this.part("counting-text"), `${from ?? "somebody"} is at ${number(n)}${ms === null ? "" : `, ${duration(ms)}`}`);
-    if (verdict !== "next") this.#line("bad", `number ${number(n)} from ${from}: ${VERDICTS[verdict]}`);
+    if (verdict !== "next") this.#line("bad", VERDICTS[verdict](from ?? "somebody", n, this.#sequence.missing - missing));
   }
 
   #lost(why) {
@@ -222,14 +223,18 @@ export class Chat {
   #line(kind, text, from = null) {
     const list = this.part("messages");
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
-    list.append(el("li", { class: kind },
+    list.append(el("div", { class: kind },
       from === null ? null : el("b", {}, from), el("span", {}, text), el("time", {}, clock(new Date()))));
     while (list.children.length > LINES_LIMIT) list.firstElementChild.remove();
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
 }
 
-const VERDICTS = { gap: "numbers before it are missing", late: "came after later ones", double: "came twice" };
+const VERDICTS = {
+  gap: (from, n, skipped) => `${from}'s ${skipped === 1 ? number(n - 1) : `${number(n - skipped)} to ${number(n - 1)}`} missing before ${number(n)}`,
+  late: (from, n) => `${from}'s ${number(n)} came after later ones`,
+  double: (from, n) => `${from}'s ${number(n)} came twice`,
+};
 const BAD_COUNTS = new Set(["closed", "missing", "doubled", "disordered", "refused"]);
 /** Shown only once they are not nought. */
 const RARE_COUNTS = new Set(["disordered", "refused"]);

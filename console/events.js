@@ -11,7 +11,7 @@ const list = byId("events");
 /** `kind`: `change` (seen in a poll), `act` (pressed here), `bad` (refused, or a loss). */
 export function tell(text, { member = null, kind = "change" } = {}) {
   const now = new Date();
-  list.prepend(el("li", { class: kind },
+  list.prepend(el("div", { class: kind },
     el("time", { datetime: now.toISOString() }, clock(now)),
     el("span", { class: `dot ${colour(member)}` }),
     el("span", { class: "event-text" }, text)));

@@ -1,7 +1,7 @@
 // One colour per node that owns slots, the same in ring, table, chat and events. Colour is never the only sign: the name is always beside it.
 
-/** Colours in style.css (`.c0` to `.c7`), chosen to differ in lightness too. With more nodes they repeat. */
-const COLOURS = 8;
+/** Colours in style.css (`.c0` to `.c9`), chosen to differ in lightness too. With more nodes they repeat. */
+const COLOURS = 10;
 
 const taken = new Map();
 

@@ -74,7 +74,7 @@ async function placeAgain(epoch) {
     await new Promise((resume) => setTimeout(resume, SAMPLING_DELAY_MS));
     if (sampling !== epoch) return;
     const names = Array.from({ length: SAMPLES }, (_, index) => `ring-sample-${index + 1}`);
-    const answers = await inTurns(names, (name) => ring("key", name));
+    const answers = await inTurns(names, (name) => (sampling === epoch ? ring("key", name) : null));
     if (sampling !== epoch) return;
     const before = new Map(sampled.answers.map((answer) => [answer.key, answer.owner]));
     sampled = { epoch, answers };
@@ -110,10 +110,11 @@ async function inTurns(names, ask) {
 }
 
 function caption() {
-  const base = total ? `Inside, how many slots each node owns. Outside, ${SAMPLES} real placements` : "";
+  const base = `Inside, how many slots each node owns. Outside, ${SAMPLES} real placements`;
   if (sampled.epoch === view.epoch) say(byId("ring-caption"), `${base}, asked at epoch ${sampled.epoch}.`);
   else if (sampling !== null) say(byId("ring-caption"), `${base}, being asked again for epoch ${view.epoch}…`);
-  else say(byId("ring-caption"), `${base}, still those of epoch ${sampled.epoch ?? "none"}.`);
+  else if (sampled.epoch !== null) say(byId("ring-caption"), `${base}, still those of epoch ${sampled.epoch}.`);
+  else say(byId("ring-caption"), `${base}, not known yet.`);
 }
 
 function drawShares() {
@@ -178,7 +179,7 @@ function drawPins() {
 }
 
 function drawPin(pin, turn, lift, isNeedle) {
-  const [x1, y1] = at(isNeedle ? 90 : 191, turn);
+  const [x1, y1] = at(isNeedle ? 176 : 191, turn);
   const [x, y] = at(221, turn);
   const [tx, ty] = at(233 + lift * 13, turn);
   const side = Math.abs(tx) < 30 ? "middle" : tx > 0 ? "start" : "end";
@@ -199,8 +200,7 @@ export function describe({ key, slot, owner, standby, epoch }) {
     row("owner", ...named(owner)), row("standby", ...named(standby)), row("epoch", String(epoch)));
 }
 
-const label = (pin) => (pin.kind === "user" ? pin.name : short(pin.name));
-const short = (name) => (name.length > 18 ? `${name.slice(0, 17)}…` : name);
+const label = ({ name }) => (name.length > 14 ? `${name.slice(0, 13)}…` : name);
 const percent = (slots) => `${((100 * slots) / total).toFixed(1)} %`;
 
 /** A point at `turn` (0 to 1, clockwise from the top) of the circle with this radius. */

@@ -37,4 +37,11 @@ test("a new process under the same id, and a new weight", () => {
   ]);
 });
 
+test("a process that ended before its member's state says so", () => {
+  const alive = view(3, member("node-1", 10));
+  const ended = view(3, member("node-1", 10, { pid: 0 }));
+  assert.deepEqual(texts(alive, ended), ["node-1's process 1 ended"]);
+  assert.deepEqual(texts(ended, alive), ["node-1 has a process again, 1"]);
+});
+
 test("every slot is counted once", () => assert.equal(slotsOf(calm), 6_000));
