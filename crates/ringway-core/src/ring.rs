@@ -1,9 +1,9 @@
 //! Placement: which node owns a name, which one stands by, and what moves when the set of nodes changes.
 //!
-//! A name is hashed with the cluster's key; the top bits of the hash are its [`Slot`](crate::Slot), one of a number of equal arcs that was
-//! fixed when the cluster was born. For each slot every node draws a score by weighted rendezvous; the best score
-//! owns the slot and the second best is the standby. A [`Table`] holds the outcome for all slots, so that finding an
-//! owner is one hash and one array read.
+//! A name is hashed with the cluster's key; the top bits of the hash are its [`Slot`](crate::Slot), one of a number
+//! of equal arcs that was fixed when the cluster was born. For each slot every node draws a score by weighted
+//! rendezvous; the best score owns the slot and the second best is the standby. A [`Table`] holds the outcome for all
+//! slots, so that finding an owner is one hash and one array read.
 //!
 //! Placement is a pure function of (key, slot count, node ids and weights). Nothing is stored and nothing depends on
 //! history, so every member computes the same table; [`Table::checksum`] lets them make sure. All arithmetic is in

@@ -37,8 +37,8 @@ fn addresses(set: u64, nodes: usize) -> Vec<String> {
     (0..nodes).map(|node| format!("10.{}.{}.{node}:7000", set / 256, set % 256)).collect()
 }
 
-/// How many names the look-ups take in turn: enough that no branch or cache line is learned by heart. A power of two, so that
-/// taking the next one costs nothing beside what is measured.
+/// How many names the look-ups take in turn: enough that no branch or cache line is learned by heart. A power of two,
+/// so that taking the next one costs nothing beside what is measured.
 const NAMES: usize = 4_096;
 
 /// Times a look-up over names of users in turn.

@@ -1,5 +1,5 @@
-//! The ring of the system that Ringway grew from: 100 virtual nodes per server, named `host:port&&VNi`, and an FNV with a
-//! finish of shifts in signed 32-bit arithmetic over UTF-16 units.
+//! The ring of the system that Ringway grew from: 100 virtual nodes per server, named `host:port&&VNi`, and an FNV
+//! with a finish of shifts in signed 32-bit arithmetic over UTF-16 units.
 
 use crate::arcs::Ring;
 

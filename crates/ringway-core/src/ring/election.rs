@@ -49,7 +49,8 @@ impl Election {
 }
 
 impl Class {
-    /// The best two of the class, best first. On a tie of draws the earlier node stays, which is the one with the lesser id.
+    /// The best two of the class, best first. On a tie of draws the earlier node stays, which is the one with the
+    /// lesser id.
     #[inline]
     fn best_two(&self, step: u64) -> impl Iterator<Item = Bid> {
         let (mut first, mut second) = ((0, NONE), (0, NONE));

@@ -25,8 +25,8 @@ impl HashKey {
     }
 
     /// SipHash-1-3 of a name: 64 bits, the same on every machine. The short variant is enough because the hash itself
-    /// is never shown; it has to be unpredictable, not a signature. Written through [`Hasher`], which took 8.0 ns for ten bytes
-    /// where the crate's one-shot function took 9.1.
+    /// is never shown; it has to be unpredictable, not a signature. Written through [`Hasher`], which took 8.0 ns for
+    /// ten bytes where the crate's one-shot function took 9.1.
     #[inline]
     pub(super) fn hash_name(&self, name: &str) -> u64 {
         let mut hasher = self.hasher();

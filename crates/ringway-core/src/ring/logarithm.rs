@@ -4,8 +4,9 @@
 /// Bits after the point. 48 leave room for the whole part (at most 64) and tell apart costs of thousands of nodes.
 const FRACTION_BITS: u32 = 48;
 
-/// Segments of the table are 2^10 per octave. Between knots the logarithm is a straight line, wrong by at most one part in 2^11
-/// of the cost: a share of slots is off by 0.05 % where weights differ, and by nothing where they are equal.
+/// Segments of the table are 2^10 per octave. Between knots the logarithm is a straight line, wrong by at most one
+/// part in 2^11 of the cost: a share of slots is off by 0.05 % where weights differ, and by nothing where they are
+/// equal.
 const SEGMENT_BITS: u32 = 10;
 const SEGMENTS: usize = 1 << SEGMENT_BITS;
 
@@ -15,8 +16,9 @@ const OFFSET_BITS: u32 = 63 - SEGMENT_BITS;
 /// log2(1 + i/1024) for each knot, computed by the compiler.
 static KNOTS: [u64; SEGMENTS + 1] = knots();
 
-/// What a draw costs: -log2 of the draw as a number in (0, 1), with 48 bits after the point. The higher the draw the lower the
-/// cost; it never rises with the draw, because each segment is a rising line rounded down that ends where the next begins.
+/// What a draw costs: -log2 of the draw as a number in (0, 1), with 48 bits after the point. The higher the draw the
+/// lower the cost; it never rises with the draw, because each segment is a rising line rounded down that ends where
+/// the next begins.
 pub(super) fn cost(draw: u64) -> u64 {
     (64 << FRACTION_BITS) - log2(draw | 1)
 }

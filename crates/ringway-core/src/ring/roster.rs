@@ -7,8 +7,8 @@ use super::score::{Bid, draw};
 use super::weight::Weight;
 use crate::id::MemberId;
 
-/// The most nodes a table takes, a bound for the time a whole build may need (67 million scores at 65,536 slots). The view
-/// refuses a join beyond it.
+/// The most nodes a table takes, a bound for the time a whole build may need (67 million scores at 65,536 slots). The
+/// view refuses a join beyond it.
 pub const MAX_NODES: usize = 1_024;
 
 /// Ids, weights and seeds. A node's rank here is its index, so the order of indexes is the order of ids.

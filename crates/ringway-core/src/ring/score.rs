@@ -1,8 +1,8 @@
 //! A node's score for a slot, and which of two scores is better.
 //!
-//! Weighted rendezvous: node `n` draws a number `u` in (0, 1) for the slot, and the lowest `-ln(u) / weight` wins. Those
-//! are exponential variables with the weights as rates, so a node wins in proportion to its weight, independently of
-//! the others.
+//! Weighted rendezvous: node `n` draws a number `u` in (0, 1) for the slot, and the lowest `-ln(u) / weight` wins.
+//! Those are exponential variables with the weights as rates, so a node wins in proportion to its weight,
+//! independently of the others.
 
 use std::cmp::Ordering;
 
@@ -19,9 +19,9 @@ pub(super) fn step(slot: Slot) -> u64 {
     (u64::from(slot.0) + 1).wrapping_mul(GOLDEN)
 }
 
-/// What a node draws for a slot: output number `slot` of `SplitMix64` started at the keyed hash of the node's id. That
-/// generator passes the usual batteries of tests and can be entered at any place for two multiplications; the secret is in
-/// the seed, and the draws themselves are never shown.
+/// What a node draws for a slot: output number `slot` of `SplitMix64` started at the keyed hash of the node's id.
+/// That generator passes the usual batteries of tests and can be entered at any place for two multiplications; the
+/// secret is in the seed, and the draws themselves are never shown.
 #[inline(always)]
 pub(super) fn draw(seed: u64, step: u64) -> u64 {
     mix(seed.wrapping_add(step))
@@ -45,9 +45,9 @@ pub(super) struct Bid {
 }
 
 impl Bid {
-    /// Whether this bid wins against the other. The lower cost per weight wins, compared exactly by cross multiplication; then the
-    /// higher draw; then the lesser id. That is a strict order of all bids, and among equal weights it is the
-    /// order of the draws, which needs no logarithm because the cost never rises with the draw.
+    /// Whether this bid wins against the other. The lower cost per weight wins, compared exactly by cross
+    /// multiplication; then the higher draw; then the lesser id. That is a strict order of all bids, and among equal
+    /// weights it is the order of the draws, which needs no logarithm because the cost never rises with the draw.
     #[inline]
     pub(super) fn beats(&self, other: &Self) -> bool {
         let by_cost = if self.weight == other.weight { Ordering::Equal } else { self.compare_cost(other) };

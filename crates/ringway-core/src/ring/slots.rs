@@ -5,14 +5,14 @@ use crate::id::Slot;
 /// The number of slots, fixed when the cluster is born: a power of two from 8 to 65,536.
 ///
 /// A power of two, because a slot is the top bits of a hash and all arcs must be equal. Fewer than 8 slots cannot be
-/// shared out in any useful way. More than 65,536 would not spread a hundred nodes noticeably better, while every member pays
-/// for its tables slot by slot.
+/// shared out in any useful way. More than 65,536 would level large clusters a little further, but every member pays
+/// for its tables slot by slot, and so does every change of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotCount(u32);
 
 /// Why a number of slots was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} slots are not possible: the number must be a power of two from {min} to {max}", min = SlotCount::MIN.0, max = SlotCount::MAX.0)]
+#[error("{0} slots are not possible: the number must be a power of two from 8 to 65536")]
 pub struct SlotCountError(pub u32);
 
 impl SlotCount {

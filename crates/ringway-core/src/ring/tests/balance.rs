@@ -69,7 +69,8 @@ fn shares_follow_weights() {
     }
 }
 
-/// The same proportions at another scale change nothing but the roundings of the logarithm, which are far below one slot in a thousand.
+/// The same proportions at another scale change nothing but the roundings of the logarithm, which are far below one
+/// slot in a thousand.
 #[test]
 fn only_the_proportion_of_weights_matters() {
     let at_scale = |scale: u32| {
@@ -81,8 +82,8 @@ fn only_the_proportion_of_weights_matters() {
     assert_eq!((differing, moves(&small, &large).len()), (0, 0));
 }
 
-/// Names that people really use (a prefix and a number) fall as evenly as lots would: a chi-square test over 1,024 slots, whose
-/// statistic has mean 1,023 and standard deviation 45.
+/// Names that people really use (a prefix and a number) fall as evenly as lots would: a chi-square test over 1,024
+/// slots, whose statistic has mean 1,023 and standard deviation 45.
 #[test]
 fn alike_names_spread_evenly() {
     for (seed, prefix) in ["#user-", "chat:room:", "#"].into_iter().enumerate() {
@@ -96,8 +97,8 @@ fn alike_names_spread_evenly() {
     }
 }
 
-/// The draws of one node must not tell those of another: over all slots each of two nodes wins half, and the winner of a slot says
-/// nothing about the winner of the next one or of one a power of two away.
+/// The draws of one node must not tell those of another: over all slots each of two nodes wins half, and the winner
+/// of a slot says nothing about the winner of the next one or of one a power of two away.
 #[test]
 fn draws_of_slots_and_nodes_are_independent() {
     for seed in 0..20 {

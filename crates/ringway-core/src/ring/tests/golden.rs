@@ -7,7 +7,8 @@ use crate::ring::logarithm::cost;
 use crate::ring::score::{draw, step};
 use crate::ring::{HashKey, SlotCount, Table, Weight, slot_of};
 
-/// The key of the `SipHash` authors' own test vectors: 00 01 02 … 0f. Their first one for 1-3 is that of the empty name.
+/// The key of the `SipHash` authors' own test vectors: 00 01 02 … 0f. Their first one for 1-3 is that of the empty
+/// name.
 const KEY: HashKey = HashKey::from_bytes([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 
 #[test]
