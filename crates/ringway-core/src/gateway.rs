@@ -211,7 +211,7 @@ impl Gateway {
             Message::Attached(attached) => self.on_attached(now, from, &attached),
             Message::Detached(attach) => self.on_detached(attach),
             Message::Answer(id, answer) => self.on_answer(now, from, id, answer),
-            Message::Disconnect(order) => self.events.push_back(Event::Disconnect(order)),
+            Message::Close(order) => self.events.push_back(Event::Disconnect(order)),
             _ => {}
         }
         self.pay_attaches_done();

@@ -58,8 +58,10 @@ pub enum Message {
     Query(u64, Query),
     /// Node → gateway.
     Answer(u64, Answer),
-    /// Gateway → owner of the user's inbox → every gateway: close these sessions. No answer.
+    /// Gateway → owner of the user's inbox: have these sessions closed, wherever they are. No answer.
     Disconnect(Box<Disconnect>),
+    /// Owner → every gateway: close these sessions. No answer.
+    Close(Box<Disconnect>),
 
     /// New owner → every node of its view. Answered by `Claimed`, only at the same epoch.
     Claim(Vec<Slot>),

@@ -336,7 +336,7 @@ impl Node {
             Message::Disconnect(order) => {
                 let gateways: Vec<Incarnation> = self.view().gateways.iter().map(|gateway| gateway.incarnation).collect();
                 for gateway in gateways {
-                    self.peers.send(gateway, Message::Disconnect(order.clone()));
+                    self.peers.send(gateway, Message::Close(order.clone()));
                 }
             }
             Message::Claim(slots) => self.on_claim(from, epoch, &slots),
