@@ -185,7 +185,7 @@ async fn answer<R: Router>(
 /// Ends when the edge stops accepting; dropping its last handle is no reason to.
 pub(crate) async fn until_stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

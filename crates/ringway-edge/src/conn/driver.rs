@@ -44,7 +44,7 @@ pub(crate) struct Driver {
     /// Gone as soon as the application is told that the connection closed.
     handler: Option<Box<dyn Handler>>,
     /// Bytes read and not yet decoded: those that came with the handshake or behind a message that paused reading.
-    unread: Option<Box<Vec<u8>>>,
+    unread: Option<Box<[u8]>>,
     stage: Stage,
     /// Reading waits until the queue is written.
     draining_queue: bool,
@@ -85,7 +85,7 @@ impl Driver {
             conn: Arc::new(Conn::new(stream, edge, options)),
             decoder: Decoder::new(Side::Server, options.max_message),
             handler: Some(handler),
-            unread: if unread.is_empty() { None } else { Some(Box::new(unread.to_vec())) },
+            unread: keep(unread),
             stage: Stage::Opening,
             draining_queue: false,
             has_deadline: false,
@@ -100,7 +100,7 @@ impl Driver {
         }
         if self.stage == Stage::Opening {
             self.stage = Stage::Open;
-            self.call(|handler, conn| handler.on_open(conn));
+            self.call(Handler::on_open);
             self.conn.flush();
             return Step::Again;
         }
@@ -179,7 +179,7 @@ impl Driver {
         if catch_unwind(AssertUnwindSafe(|| self.handle_events(input))).is_err() {
             self.fail(ws::close_code::INTERNAL, "internal error");
         }
-        self.call(|handler, conn| handler.on_batch_end(conn));
+        self.call(Handler::on_batch_end);
         self.conn.flush();
     }
 
@@ -194,7 +194,7 @@ impl Driver {
                 Err(error) => return self.fail(error.close_code(), &error.to_string()),
             }
             if self.must_not_read(self.conn.status()) {
-                self.unread = if input.is_empty() { None } else { Some(Box::new(input.to_vec())) };
+                self.unread = keep(input);
                 return;
             }
         }
@@ -239,7 +239,7 @@ impl Driver {
     }
 
     /// Calls the handler, if it is still there; a panic in it closes this connection only.
-    fn call(&mut self, f: impl FnOnce(&mut dyn Handler, &Arc<Conn>)) {
+    fn call(&mut self, f: impl FnOnce(&mut (dyn Handler + 'static), &Arc<Conn>)) {
         let Some(handler) = &mut self.handler else { return };
         if catch_unwind(AssertUnwindSafe(|| f(handler.as_mut(), &self.conn))).is_err() {
             self.fail(ws::close_code::INTERNAL, "internal error");
@@ -282,6 +282,10 @@ impl Drop for Driver {
         self.end_handler(&how);
         self.conn.finish();
     }
+}
+
+fn keep(bytes: &[u8]) -> Option<Box<[u8]>> {
+    if bytes.is_empty() { None } else { Some(bytes.into()) }
 }
 
 /// One read. A short one means that the kernel has no more, so the readiness flag is cleared with it, which spares the

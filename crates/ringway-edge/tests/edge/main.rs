@@ -1,0 +1,11 @@
+//! The edge over real loopback sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod closing;
+mod echo;
+mod faults;
+mod flow;
+mod http;
+mod sending;
+mod support;
