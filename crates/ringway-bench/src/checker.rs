@@ -44,6 +44,8 @@ pub struct CheckReport {
     pub promised: u64,
     /// Messages refused by the server.
     pub refused: u64,
+    /// Messages that were neither acknowledged nor refused (yet).
+    pub unanswered: u64,
     /// Deliveries of a message that had not come before.
     pub delivered: u64,
     /// Promised deliveries that have not happened (yet).
@@ -65,9 +67,9 @@ impl CheckReport {
 
 impl std::fmt::Display for CheckReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let CheckReport { sent, promised, refused, delivered, lost, doubled, reordered, examples } = self;
-        write!(f, "sent {sent}, promised {promised}, refused {refused}, delivered {delivered}, ")?;
-        write!(f, "lost {lost}, doubled {doubled}, reordered {reordered}")?;
+        let CheckReport { sent, promised, refused, unanswered, delivered, lost, doubled, reordered, examples } = self;
+        write!(f, "sent {sent}, promised {promised}, refused {refused}, unanswered {unanswered}, ")?;
+        write!(f, "delivered {delivered}, lost {lost}, doubled {doubled}, reordered {reordered}")?;
         examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
     }
 }
@@ -76,7 +78,7 @@ impl std::fmt::Display for CheckReport {
 #[derive(Debug, Default)]
 pub struct Checker {
     senders: Mutex<Vec<(u32, Arc<SenderLog>)>>,
-    receivers: Mutex<Vec<(String, Vec<u32>, Arc<ReceiverLog>)>>,
+    receivers: Mutex<Vec<(Vec<u32>, Arc<ReceiverLog>)>>,
     counts: Arc<Counts>,
 }
 
@@ -138,9 +140,8 @@ impl Checker {
 
     /// The log of a receiver that must get everything sent to `dests` from now on. Ask once per receiver, before anything is sent to them.
     pub fn receiver(&self, name: impl Into<String>, dests: &[u32]) -> Arc<ReceiverLog> {
-        let name = name.into();
-        let log = Arc::new(ReceiverLog { name: name.clone(), streams: Mutex::default(), counts: self.counts.clone() });
-        lock(&self.receivers).push((name, dests.to_vec(), log.clone()));
+        let log = Arc::new(ReceiverLog { name: name.into(), streams: Mutex::default(), counts: self.counts.clone() });
+        lock(&self.receivers).push((dests.to_vec(), log.clone()));
         log
     }
 
@@ -160,14 +161,16 @@ impl Checker {
         };
         let receivers = lock(&self.receivers);
         let mut by_dest: HashMap<u32, Vec<&ReceiverLog>> = HashMap::new();
-        for (_, dests, log) in receivers.iter() {
+        for (dests, log) in receivers.iter() {
             dests.iter().for_each(|&dest| by_dest.entry(dest).or_default().push(log));
         }
         for (sender, log) in lock(&self.senders).iter() {
             for (&dest, sent) in lock(&log.streams).iter() {
                 report.sent += sent.count;
                 report.refused += sent.refused;
-                report.promised += sent.count - sent.unpromised.len() as u64;
+                let unpromised = sent.unpromised.len() as u64;
+                report.promised += sent.count - unpromised;
+                report.unanswered += unpromised.saturating_sub(sent.refused);
                 let listeners = by_dest.get(&dest).map_or(&[][..], Vec::as_slice);
                 listeners.iter().for_each(|receiver| receiver.compare(*sender, dest, sent, &mut report));
             }
@@ -198,8 +201,10 @@ impl SenderLog {
     /// The server (or the socket) refused message `seq`: whether it arrives or not is no violation.
     pub fn refuse(&self, dest: u32, seq: u64) {
         if let Some(sent) = lock(&self.streams).get_mut(&dest) {
-            sent.unpromised.insert(seq);
-            sent.refused += 1;
+            let unanswered = sent.unpromised.len() as u64 > sent.refused;
+            if sent.unpromised.insert(seq) || unanswered {
+                sent.refused += 1;
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! small task, sending happens in few tasks or, with a window, in whichever task saw the last message arrive.
 
 mod member;
+mod outside;
 mod pace;
 mod report;
 
@@ -22,6 +23,7 @@ use crate::stamp::now_nanos;
 use crate::target::Target;
 
 use member::{Role, State};
+pub use outside::Outside;
 pub use pace::Pace;
 pub use report::{Ended, Reach, SwarmReport};
 
@@ -162,12 +164,12 @@ impl Swarm {
         senders.iter().step_by(step).take(count).for_each(|&sender| self.state.send_one(sender));
     }
 
-    /// Waits until nothing promised is missing any more, or `limit` is over; gives the check as it is then. Meant for after [`Swarm::stop`].
+    /// Waits until all is answered and nothing promised is missing any more, or `limit` is over; gives the check as it is then. Meant for after [`Swarm::stop`].
     pub async fn drained(&self, limit: Duration) -> CheckReport {
         let end = Instant::now() + limit;
         loop {
             let report = self.checker().report();
-            if report.lost == 0 || Instant::now() >= end {
+            if (report.lost == 0 && report.unanswered == 0) || Instant::now() >= end {
                 return report;
             }
             tokio::time::sleep(LOOK).await;
@@ -177,6 +179,21 @@ impl Swarm {
     /// The checker, for questions of one's own.
     pub fn checker(&self) -> &Checker {
         &self.state.checker
+    }
+
+    /// How many messages were sent so far.
+    pub fn sent(&self) -> u64 {
+        self.state.sent.load(Relaxed)
+    }
+
+    /// A sender that is no client, for channel number `channel` of [`Swarm::channels`]; none if there is no such.
+    pub fn outside(&self, channel: usize) -> Option<Outside> {
+        Outside::new(&self.state, channel)
+    }
+
+    /// The latencies so far.
+    pub fn latencies(&self) -> Percentiles {
+        self.state.latencies.percentiles()
     }
 
     /// Forgets the latencies so far; the next report has those from now on.

@@ -1,6 +1,8 @@
 //! A server that makes mistakes on purpose, so that tests can show that the checks find them. Made with another WebSocket library than ours.
 //!
-//! It speaks enough of both protocols for clients that stay: no inbox, no history.
+//! It speaks enough of both protocols, and of the server API, for clients that stay: no inbox, no history.
+
+mod api;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -79,23 +81,20 @@ impl FaultyServer {
         *lock(&self.hub.faults) = faults;
     }
 
+    /// Whether a user or a channel has a socket, or had one.
+    pub fn has(&self, room: &str) -> bool {
+        lock(&self.hub.rooms).contains_key(room)
+    }
+
     /// Closes every socket of a user or a channel.
     pub async fn close_all(&self, room: &str, code: u16, reason: &'static str) {
         let frame = CloseFrame { code: code.into(), reason: reason.into() };
-        self.send_all(room, &Message::Close(Some(frame))).await;
+        self.hub.send_all(room, &Message::Close(Some(frame))).await;
     }
 
     /// Sends `text` to every socket of a user or a channel.
     pub async fn push_all(&self, room: &str, text: impl Into<String>) {
-        self.send_all(room, &Message::text(text.into())).await;
-    }
-
-    async fn send_all(&self, room: &str, message: &Message) {
-        let queues = lock(&self.hub.rooms).get(room).map(|room| room.queues.clone()).unwrap_or_default();
-        for queue in queues {
-            // A client that is gone needs nothing.
-            let _ = queue.send(message.clone()).await;
-        }
+        self.hub.send_all(room, &Message::text(text.into())).await;
     }
 }
 
@@ -118,6 +117,9 @@ async fn accept(listener: TcpListener, hub: Arc<Hub>) {
 #[allow(clippy::result_large_err)]
 async fn serve(stream: TcpStream, hub: Arc<Hub>) {
     let _ = stream.set_nodelay(true);
+    if api::is_post(&stream).await {
+        return api::serve(stream, hub).await;
+    }
     let mut path = String::new();
     let keep_path = |request: &Request, response: Response| {
         path = request.uri().path().to_owned();
@@ -150,6 +152,24 @@ async fn serve(stream: TcpStream, hub: Arc<Hub>) {
     tokio::select! {
         () = writing => {}
         () = reading => {}
+    }
+}
+
+impl Hub {
+    /// The push of the channel's next publication.
+    fn publication(&self, channel: &str, data: &Value) -> Value {
+        let mut rooms = lock(&self.rooms);
+        let room = rooms.entry(channel.to_owned()).or_default();
+        room.offset += 1;
+        json!({"push": {"channel": channel, "pub": {"data": data, "offset": room.offset}}})
+    }
+
+    async fn send_all(&self, room: &str, message: &Message) {
+        let queues = lock(&self.rooms).get(room).map(|room| room.queues.clone()).unwrap_or_default();
+        for queue in queues {
+            // A client that is gone needs nothing.
+            let _ = queue.send(message.clone()).await;
+        }
     }
 }
 
@@ -212,14 +232,8 @@ impl Client {
             return;
         }
         self.answer(json!({"id": id, "publish": {}})).await;
-        let offset = {
-            let mut rooms = lock(&self.hub.rooms);
-            let room = rooms.entry(channel.to_owned()).or_default();
-            room.offset += 1;
-            room.offset
-        };
-        let publication = json!({"data": command["publish"]["data"], "offset": offset});
-        self.send(channel, json!({"push": {"channel": channel, "pub": publication}})).await;
+        let publication = self.hub.publication(channel, &command["publish"]["data"]);
+        self.send(channel, publication).await;
     }
 
     /// Sends to all of a room, with the faults that are due.

@@ -41,7 +41,7 @@ impl Process {
     ///
     /// # Panics
     /// No directory could be made.
-    pub fn new(binary: impl AsRef<OsStr>, args: &[&str]) -> Builder {
+    pub fn builder(binary: impl AsRef<OsStr>, args: &[&str]) -> Builder {
         let dir = tempfile::Builder::new().prefix("ringway-test-").tempdir().expect("a temporary directory");
         let mut command = Command::new(binary);
         command.args(args).current_dir(dir.path()).stdin(Stdio::null());
@@ -63,7 +63,7 @@ impl Process {
     /// # Panics
     /// As [`Builder::start`].
     pub fn start(binary: impl AsRef<OsStr>, args: &[&str]) -> Self {
-        Self::new(binary, args).start()
+        Self::builder(binary, args).start()
     }
 
     /// Its process id.

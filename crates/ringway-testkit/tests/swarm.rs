@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(10);
 const ENOUGH: u64 = 2000;
 
 async fn swarm(server: &FaultyServer, plain: usize, centrifuge: usize) -> Swarm {
-    Swarm::connect(SwarmConfig::new(server.addr().into(), plain, centrifuge), &Progress::new()).await.unwrap()
+    Swarm::connect(SwarmConfig::new(server.addr().into(), plain, centrifuge), &Progress::new()).await.expect("a swarm")
 }
 
 /// Lets `swarm` talk at `pace` until enough has arrived, then waits for the rest for at most `limit`.

@@ -73,8 +73,9 @@ fn what_was_not_acknowledged_may_be_missing() {
     receiver.deliver(1, 9, 3);
     assert!(checker.report().is_clean());
     sender.acknowledge(9, 2);
+    sender.refuse(9, 1);
     let report = checker.report();
-    assert_eq!((report.lost, report.promised), (1, 1));
+    assert_eq!((report.lost, report.promised, report.refused, report.unanswered), (1, 1, 1, 1));
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl<O: Observer> CentrifugeHandler<O> {
         };
         match reply {
             Reply { push: Some(Push { unsubscribe: Some(unsubscribe) }), .. } => {
-                self.unsubscribed(&unsubscribe, socket)
+                self.unsubscribed(unsubscribe, socket);
             }
             Reply { push: Some(_), .. } => {}
             Reply { id, error: Some(Failure { code, message }), .. } => {
@@ -193,9 +193,9 @@ impl<O: Observer> CentrifugeHandler<O> {
         }
     }
 
-    fn unsubscribed(&mut self, unsubscribe: &Unsubscribe, socket: &Socket) {
+    fn unsubscribed(&mut self, unsubscribe: Unsubscribe, socket: &Socket) {
         let Unsubscribe { code, reason } = unsubscribe;
-        if *code < UNSUBSCRIBED_FOR_NOW {
+        if code < UNSUBSCRIBED_FOR_NOW {
             self.observer.refused(self.client, None, &format!("unsubscribed for good with {code}: {reason}"));
             return;
         }

@@ -13,9 +13,9 @@ use crate::socket::{Closed, Socket};
 use crate::stamp::{Stamp, now_nanos};
 
 /// Channels as destinations are numbered from here; users before.
-const CHANNEL: u32 = 1 << 31;
+pub(super) const CHANNEL: u32 = 1 << 31;
 /// How many refusals, or ends of sockets, are kept in words; all are counted.
-const KEPT: usize = 20;
+pub(super) const KEPT: usize = 20;
 
 thread_local! {
     static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
@@ -49,8 +49,9 @@ pub(super) enum Role {
 /// What all tasks of a swarm share.
 #[derive(Debug)]
 pub(super) struct State {
-    run: u32,
-    payload: usize,
+    pub(super) run: u32,
+    pub(super) payload: usize,
+    pub(super) sent: Count,
     pub(super) members: Vec<Member>,
     pub(super) channels: Vec<String>,
     /// The numbers of the members that send.
@@ -71,6 +72,10 @@ pub(super) struct State {
     pub(super) misdirected: Count,
     pub(super) foreign: Count,
     pub(super) stalls: Count,
+    /// How many senders there are that are no members, what they sent, and the deliveries of it.
+    pub(super) outside: Count,
+    pub(super) outside_sent: Count,
+    pub(super) outside_arrived: Count,
 }
 
 impl State {
@@ -94,6 +99,7 @@ impl State {
         Self {
             run: rand::random(),
             payload: config.payload,
+            sent: Count::new(0),
             senders: writers.chain(publishers).map(number).collect(),
             members,
             channels,
@@ -111,6 +117,9 @@ impl State {
             misdirected: Count::new(0),
             foreign: Count::new(0),
             stalls: Count::new(0),
+            outside: Count::new(0),
+            outside_sent: Count::new(0),
+            outside_arrived: Count::new(0),
         }
     }
 
@@ -122,12 +131,13 @@ impl State {
         let dest = member.dest(*turn);
         let seq = member.sender.send(dest);
         *turn += 1;
+        self.sent.fetch_add(1, Relaxed);
         let stamp = Stamp { run: self.run, sender: index, dest, seq, nanos: now_nanos() };
         let sent = TEXT.with_borrow_mut(|text| {
             text.clear();
             match &member.role {
                 Role::Plain { .. } => {
-                    plain::write_message(text, &self.members[dest as usize].name, &stamp, self.payload)
+                    plain::write_message(text, &self.members[dest as usize].name, &stamp, self.payload);
                 }
                 Role::Centrifuge { channel, .. } => {
                     centrifuge::write_publish(text, &self.channels[*channel as usize], &stamp, self.payload);
@@ -142,7 +152,10 @@ impl State {
 
     /// Lets the sender of an arrived message send its next one, if that is what sets the pace.
     fn credit(&self, sender: u32) {
-        let Some(member) = self.members.get(sender as usize) else { return };
+        let Some(member) = self.members.get(sender as usize) else {
+            self.outside_arrived.fetch_add(1, Relaxed);
+            return;
+        };
         let arrived = member.arrived.fetch_add(1, Relaxed) + 1;
         if arrived.is_multiple_of(member.fan_out()) && self.window.load(Relaxed) > 0 {
             self.send_one(sender);
@@ -225,11 +238,7 @@ impl Observer for State {
         if let Some(id) = id {
             member.sender.refuse(member.dest(0), centrifuge::publish_seq(id));
         }
-        self.refusals.fetch_add(1, Relaxed);
-        let mut examples = lock(&self.refusal_examples);
-        if examples.len() < KEPT {
-            examples.push(format!("{}: {why}", member.name));
-        }
+        self.note_refusal(&member.name, why);
     }
 
     fn resubscribed(&self, _: u32, recovered: bool) {

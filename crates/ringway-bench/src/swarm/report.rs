@@ -53,6 +53,11 @@ pub struct SwarmReport {
 }
 
 impl SwarmReport {
+    /// Whether every socket stayed open, and every promised message came once, in order, to nobody else.
+    pub fn is_clean(&self) -> bool {
+        self.check.is_clean() && self.closed == 0 && self.misdirected == 0
+    }
+
     /// Losses that no refusal explains.
     pub fn unexplained(&self) -> u64 {
         self.check.lost.saturating_sub(self.refusals)

@@ -6,7 +6,7 @@ use crate::{eventually, eventually_ok};
 const SOON: Duration = Duration::from_secs(10);
 
 fn shell(script: &str) -> Builder {
-    Process::new("sh", &["-c", script])
+    Process::builder("sh", &["-c", script])
 }
 
 #[tokio::test]
