@@ -1,0 +1,131 @@
+//! The port that other members dial.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringway_protocol::link::{Purpose, Rejection};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use crate::handshake::HandshakeError;
+use crate::limits::BACKLOG;
+use crate::pairs::Side;
+use crate::shared::{Settled, Shared};
+
+/// Pause after the system refused to hand over a connection (out of file descriptors, say): it will not be better at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The port for links could not be opened. Nothing is listening.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for links on {address}: {}", advice(.source))]
+pub struct BindError {
+    /// The address asked for.
+    pub address: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+fn advice(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "another process uses this port; stop it, or choose another port".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not open this port; choose one above 1023".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose one of its own".to_owned(),
+        _ => format!("{source}; check the address, which is written host:port"),
+    }
+}
+
+/// An open port on which nothing is accepted yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Opens the port; 0 takes any free one.
+    ///
+    /// # Errors
+    /// [`BindError`] says which address, why, and what to do.
+    pub async fn bind(address: &str) -> Result<Self, BindError> {
+        let opened = async {
+            let resolved = lookup_host(address).await?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+            let socket = if resolved.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            // A member that is started again must not wait for its last connections to time out.
+            socket.set_reuseaddr(true)?;
+            socket.bind(resolved)?;
+            let socket = socket.listen(BACKLOG)?;
+            let address = socket.local_addr()?;
+            Ok(Self { socket, address })
+        };
+        opened.await.map_err(|source| BindError { address: address.to_owned(), source })
+    }
+
+    /// The address, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Takes what others dial until the links go quiet. Newcomers wait while too many are shaking hands.
+pub(crate) async fn accept(listener: Listener, shared: Arc<Shared>) {
+    let room = Arc::new(Semaphore::new(shared.limits.unauthenticated));
+    let taking = async {
+        while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+            match listener.socket.accept().await {
+                Ok((stream, from)) => {
+                    tokio::spawn(take(stream, from, permit, Arc::clone(&shared)));
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept a link");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = shared.quiet.cancelled() => {}
+        () = taking => {}
+    }
+}
+
+/// Shakes hands with a newcomer within the deadline.
+async fn take(stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit, shared: Arc<Shared>) {
+    let shaking = async {
+        tokio::select! {
+            () = shared.stop.cancelled() => Ok(None),
+            settled = timeout(shared.limits.handshake, shake(stream, &shared)) => {
+                settled.unwrap_or(Err(HandshakeError::TimedOut))
+            }
+        }
+    };
+    let settled = shaking.await;
+    drop(permit);
+    match settled {
+        Ok(Some(settled)) => shared.run(settled),
+        Ok(None) => {}
+        Err(HandshakeError::Rejected(Rejection::Linked) | HandshakeError::Refused(Rejection::Linked)) => {
+            debug!(%from, "one connection of two is enough");
+        }
+        Err(HandshakeError::Io(error)) => debug!(%from, %error, "a caller went away"),
+        Err(error) => warn!(%from, %error, "no link with who dialed"),
+    }
+}
+
+/// `None`: the dialer only wanted to know who is here.
+async fn shake(mut stream: TcpStream, shared: &Shared) -> Result<Option<Settled>, HandshakeError> {
+    stream.set_nodelay(true)?;
+    let me = shared.me();
+    let caller = shared.keys.greet(&mut stream, &me).await?;
+    let hello = Instant::now();
+    let (peer, purpose) = shared.keys.accept(&mut stream, &me, caller, &shared.faults).await?;
+    match purpose {
+        Purpose::Link => {}
+        Purpose::LinkWith(wanted) if wanted == me.incarnation => {}
+        Purpose::LinkWith(_) | Purpose::Probe => return Ok(None),
+    }
+    shared.settle(stream, &me, peer, Side::Acceptor(hello), hello).await.map(Some)
+}

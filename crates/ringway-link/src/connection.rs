@@ -1,0 +1,288 @@
+//! One connection from its `Up` to its `Down`: a task that reads and a task that writes.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::{BufMut, BytesMut};
+use ringway_core::id::Incarnation;
+use ringway_core::message::Frame;
+use ringway_protocol::link::{FrameError, Identity, decode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Ended, Event, LinkId};
+use crate::fault::Held;
+use crate::limits::{KEEP_BUFFER, READ_CHUNK};
+use crate::outgoing::{Outgoing, SendError};
+use crate::shared::Shared;
+
+/// Next [`LinkId`] of this process.
+static NEXT_LINK: AtomicU64 = AtomicU64::new(1);
+
+/// A connection that is, was, or is about to be the link of its pair.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: LinkId,
+    /// Our incarnation when the handshake was made.
+    pub(crate) own: Incarnation,
+    pub(crate) peer: Identity,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) counters: Counters,
+    pub(crate) began: Instant,
+    /// Which directions a cut holds back.
+    pub(crate) held: watch::Sender<Held>,
+    /// It has ended, or must.
+    stop: CancellationToken,
+    /// It is to end once all that waits is written.
+    closing: CancellationToken,
+    /// Its last event is out.
+    finished: CancellationToken,
+    reason: OnceLock<Ended>,
+}
+
+/// What went over a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) frames_in: AtomicU64,
+    pub(crate) reads: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    pub(crate) writes: AtomicU64,
+}
+
+fn count(counter: &AtomicU64, more: usize) {
+    counter.fetch_add(more as u64, Ordering::Relaxed);
+}
+
+impl Connection {
+    pub(crate) fn new(own: Incarnation, peer: Identity, shared: &Shared) -> Self {
+        Self {
+            id: LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed)),
+            own,
+            peer,
+            outgoing: Outgoing::new(shared.limits.queue_bytes),
+            counters: Counters::default(),
+            began: Instant::now(),
+            held: watch::Sender::new(Held::default()),
+            stop: shared.stop.child_token(),
+            closing: CancellationToken::new(),
+            finished: CancellationToken::new(),
+            reason: OnceLock::new(),
+        }
+    }
+
+    /// Ends it at once. The first reason given is the one that is told.
+    pub(crate) fn end(&self, reason: Ended) {
+        let _ = self.reason.set(reason);
+        self.outgoing.close();
+        self.stop.cancel();
+    }
+
+    /// Ends it once what waits is written and the other end has closed too, or time is up.
+    pub(crate) fn close(&self, reason: Ended) {
+        let _ = self.reason.set(reason);
+        self.outgoing.close();
+        self.closing.cancel();
+    }
+
+    /// It carries frames, as far as this end knows.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.stop.is_cancelled() && !self.closing.is_cancelled()
+    }
+
+    /// Waits until it no longer carries frames.
+    pub(crate) async fn ended(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Tells its `Up`, carries frames until something ends it, tells its `Down`. The connection that it replaces
+    /// tells its own `Down` first.
+    pub(crate) async fn run(self: Arc<Self>, stream: TcpStream, replaced: Option<Arc<Self>>, shared: Arc<Shared>) {
+        if let Some(old) = replaced {
+            old.end(Ended::Replaced);
+            old.finished.cancelled().await;
+        }
+        if self.tell_up(&shared.events).await {
+            self.carry(stream, &shared).await;
+            let reason = self.reason.get().cloned().unwrap_or(Ended::ShutDown);
+            let down = Event::Down { link: self.id, peer: self.peer.clone(), reason };
+            let _ = shared.events.send(down).await;
+        }
+        // Without a receiver of events nothing has ended it yet.
+        self.end(Ended::ShutDown);
+        self.finished.cancel();
+        shared.pairs.remove(&self);
+    }
+
+    /// `false`: it ended before it could be told, and then nothing of it is.
+    async fn tell_up(self: &Arc<Self>, events: &mpsc::Sender<Event>) -> bool {
+        let up = Event::Up { link: self.id, peer: self.peer.clone(), sender: LinkSender(Arc::clone(self)) };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            told = events.send(up) => told.is_ok(),
+        }
+    }
+
+    /// Reads and writes until something ends the connection; then the socket is closed.
+    async fn carry(self: &Arc<Self>, stream: TcpStream, shared: &Shared) {
+        let (mut reading, writing) = stream.into_split();
+        let flushed = CancellationToken::new();
+        let writer = tokio::spawn(write(Arc::clone(self), writing, flushed.clone()));
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {}
+            () = self.closing.cancelled() => {
+                let parting = async {
+                    flushed.cancelled().await;
+                    drain(&mut reading).await;
+                };
+                tokio::select! {
+                    () = self.stop.cancelled() => {}
+                    _ = timeout(shared.limits.flush, parting) => {}
+                }
+                self.end(Ended::Forgotten);
+            }
+            reason = self.read(&mut reading, &shared.events) => self.end(reason),
+        }
+        drop(reading);
+        writer.abort();
+        let _ = writer.await;
+    }
+
+    /// Hands on what arrives, a batch for each read, until the connection ends.
+    async fn read(&self, socket: &mut OwnedReadHalf, events: &mpsc::Sender<Event>) -> Ended {
+        let mut held = self.held.subscribe();
+        let mut buffer = BytesMut::new();
+        loop {
+            if buffer.is_empty() && buffer.capacity() > KEEP_BUFFER {
+                buffer = BytesMut::new();
+            }
+            buffer.reserve(READ_CHUNK);
+            match socket.read_buf(&mut (&mut buffer).limit(READ_CHUNK)).await {
+                Ok(0) => return self.after_cut(&mut held, Ended::Closed).await,
+                Ok(length) => count(&self.counters.bytes_in, length),
+                Err(error) => return self.after_cut(&mut held, Ended::Broken(Arc::new(error))).await,
+            }
+            let _ = held.wait_for(|held| !held.incoming).await;
+            let (frames, fault) = take_frames(&mut buffer);
+            count(&self.counters.reads, 1);
+            count(&self.counters.frames_in, frames.len());
+            if !frames.is_empty() {
+                let batch = Event::Frames { link: self.id, peer: self.peer.incarnation, frames };
+                if events.send(batch).await.is_err() {
+                    return Ended::ShutDown;
+                }
+            }
+            if let Some(fault) = fault {
+                return Ended::Malformed(fault);
+            }
+        }
+    }
+
+    /// An end of the connection is not seen either while what comes in is cut off.
+    async fn after_cut(&self, held: &mut watch::Receiver<Held>, reason: Ended) -> Ended {
+        let _ = held.wait_for(|held| !held.incoming).await;
+        reason
+    }
+}
+
+/// All whole frames at the front of the buffer, and the fault that ended them, if one did.
+fn take_frames(buffer: &mut BytesMut) -> (Vec<Frame>, Option<FrameError>) {
+    let mut frames = Vec::new();
+    loop {
+        match decode(buffer) {
+            Ok(Some(frame)) => frames.push(frame),
+            Ok(None) => return (frames, None),
+            Err(fault) => return (frames, Some(fault)),
+        }
+    }
+}
+
+/// Writes what is queued, all that waits with one call. Ends with the queue, having told the other end that nothing
+/// more will come.
+async fn write(connection: Arc<Connection>, mut socket: OwnedWriteHalf, flushed: CancellationToken) {
+    let mut held = connection.held.subscribe();
+    let mut batch = BytesMut::new();
+    while connection.outgoing.take(&mut batch).await {
+        let _ = held.wait_for(|held| !held.outgoing).await;
+        if let Err(error) = write_batch(&connection, &mut socket, &batch).await {
+            return connection.end(Ended::Broken(Arc::new(error)));
+        }
+        connection.outgoing.written(&mut batch);
+    }
+    let _ = socket.shutdown().await;
+    flushed.cancel();
+}
+
+async fn write_batch(connection: &Connection, socket: &mut OwnedWriteHalf, mut batch: &[u8]) -> io::Result<()> {
+    while !batch.is_empty() {
+        let written = socket.write(batch).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        count(&connection.counters.bytes_out, written);
+        count(&connection.counters.writes, 1);
+        batch = &batch[written..];
+    }
+    Ok(())
+}
+
+/// Reads to the end and forgets it: closing a socket with unread bytes would take back what the other end has not
+/// read yet.
+async fn drain(socket: &mut OwnedReadHalf) {
+    let mut forgotten = vec![0; READ_CHUNK];
+    while matches!(socket.read(&mut forgotten).await, Ok(1..)) {}
+}
+
+/// The way to the other end of one connection. Cheap to clone; it ends with the connection, not with its last clone.
+#[derive(Clone)]
+pub struct LinkSender(pub(crate) Arc<Connection>);
+
+impl LinkSender {
+    /// Queues the frame. Never waits: encodes it into the outgoing buffer under a short lock.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`]: the link has ended, its `Down` comes or came. [`SendError::Full`]: the queue was at its
+    /// limit, and this closes the link. [`SendError::TooLong`]: only this frame is lost.
+    pub fn send(&self, frame: &Frame) -> Result<(), SendError> {
+        let sent = self.0.outgoing.push(frame);
+        if let Err(SendError::Full { queued }) = sent {
+            self.0.end(Ended::QueueFull { queued });
+        }
+        sent
+    }
+
+    /// Bytes that wait to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.outgoing.queued_bytes()
+    }
+
+    /// The connection.
+    pub fn link(&self) -> LinkId {
+        self.0.id
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Identity {
+        &self.0.peer
+    }
+
+    /// Closes the link once what is queued is written. Whoever keeps dialing the peer makes a new one.
+    pub fn close(&self) {
+        self.0.close(Ended::Forgotten);
+    }
+}
+
+impl fmt::Debug for LinkSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LinkSender({} to {}/{})", self.0.id, self.0.peer.id, self.0.peer.incarnation)
+    }
+}

@@ -1,0 +1,223 @@
+//! Dialing: once, to see who is there, or again and again, to keep a link.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringway_core::id::{Incarnation, MemberId};
+use ringway_protocol::link::{Identity, Purpose, Rejection};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::event::Event;
+use crate::handshake::HandshakeError;
+use crate::limits::Limits;
+use crate::pairs::Side;
+use crate::shared::{Settled, Shared};
+
+/// Where to dial, and whom that should reach.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// `host:port`.
+    pub address: Arc<str>,
+    /// Who should answer. `None`: whoever does.
+    pub member: Option<(MemberId, Incarnation)>,
+}
+
+impl Target {
+    /// Whoever answers there.
+    pub fn anyone(address: impl Into<Arc<str>>) -> Self {
+        Self { address: address.into(), member: None }
+    }
+
+    /// This incarnation and no other.
+    pub fn member(address: impl Into<Arc<str>>, id: MemberId, incarnation: Incarnation) -> Self {
+        Self { address: address.into(), member: Some((id, incarnation)) }
+    }
+
+    /// The incarnation that should answer.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.member.as_ref().map(|(_, incarnation)| *incarnation)
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.incarnation().map_or(Purpose::Link, Purpose::LinkWith)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.member {
+            None => f.write_str(&self.address),
+            Some((id, incarnation)) => write!(f, "{id}/{incarnation} at {}", self.address),
+        }
+    }
+}
+
+/// Why a dial made no link.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The host answered that nothing listens there. Evidence that the process is gone, if the address is right.
+    #[error("connection refused: nothing listens there")]
+    Refused,
+    /// The host could not be reached, or its name is not known. Says nothing of the process.
+    #[error("cannot be reached: {0}")]
+    Unreachable(io::Error),
+    /// Connected, but the two did not come together.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// Another member, or another incarnation, has proved that it lives there now.
+    #[error("{}/{} answered, which is not the one that was dialed", .0.id, .0.incarnation)]
+    Other(Box<Identity>),
+}
+
+/// What a probe found out.
+#[derive(Debug)]
+pub enum Evidence {
+    /// Nothing listens there.
+    Refused,
+    /// This member has proved that it is there.
+    Answered(Identity),
+    /// No answer that proves anything.
+    Unknown(DialError),
+}
+
+/// Pauses between dials: short at first, doubled each time, each shortened by up to half so that members that lost
+/// the same peer do not come back in step.
+#[derive(Debug)]
+struct Pause {
+    next: Duration,
+    first: Duration,
+    longest: Duration,
+}
+
+impl Pause {
+    fn new(limits: &Limits) -> Self {
+        Self { next: limits.first_pause, first: limits.first_pause, longest: limits.longest_pause }
+    }
+
+    fn reset(&mut self) {
+        self.next = self.first;
+    }
+
+    async fn take(&mut self) {
+        let pause = self.next.mul_f64(rand::random_range(0.5..1.0));
+        self.next = (self.next * 2).min(self.longest);
+        sleep(pause).await;
+    }
+}
+
+/// Keeps a link with the target until told to stop. Only dials while there is none, whoever made it.
+pub(crate) async fn keep(target: Target, shared: Arc<Shared>, stop: CancellationToken) {
+    tokio::select! {
+        () = shared.quiet.cancelled() => {}
+        () = stop.cancelled() => {}
+        () = dial_again_and_again(&target, &shared) => {}
+    }
+}
+
+async fn dial_again_and_again(target: &Target, shared: &Arc<Shared>) {
+    let mut pause = Pause::new(&shared.limits);
+    let mut peer = target.incarnation();
+    loop {
+        if let Some(link) = peer.and_then(|peer| shared.pairs.live(peer)) {
+            link.ended().await;
+            // A link that stood for a while is dialed again at once; one that keeps breaking is not hurried.
+            if link.began.elapsed() > shared.limits.longest_pause {
+                pause.reset();
+            } else {
+                pause.take().await;
+                continue;
+            }
+        }
+        match attempt(target, shared).await {
+            Ok(settled) => {
+                peer = Some(settled.connection.peer.incarnation);
+                shared.run(settled);
+                continue;
+            }
+            Err(DialError::Handshake(HandshakeError::Linked(with))) => peer = Some(with),
+            Err(why) => tell(target, why, shared).await,
+        }
+        pause.take().await;
+    }
+}
+
+/// One dial within the deadline.
+async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError> {
+    let began = Instant::now();
+    let me = shared.me();
+    let dialing = async {
+        let (stream, peer) = reach(target, target.purpose(), &me, shared).await?;
+        if target.incarnation().is_some_and(|wanted| wanted != peer.incarnation) {
+            return Err(DialError::Other(Box::new(peer)));
+        }
+        Ok(shared.settle(stream, &me, peer, Side::Dialer, began).await?)
+    };
+    timeout(shared.limits.handshake, dialing).await.unwrap_or(Err(DialError::Handshake(HandshakeError::TimedOut)))
+}
+
+/// Dials once to see who is there, and makes no link.
+pub(crate) async fn probe(target: &Target, deadline: Duration, shared: &Shared) -> Evidence {
+    let me = shared.me();
+    match timeout(deadline, reach(target, Purpose::Probe, &me, shared)).await {
+        Ok(Ok((_, peer))) => Evidence::Answered(peer),
+        Ok(Err(DialError::Refused)) => Evidence::Refused,
+        Ok(Err(why)) => Evidence::Unknown(why),
+        Err(_) => Evidence::Unknown(HandshakeError::TimedOut.into()),
+    }
+}
+
+/// Connects and learns who is there.
+async fn reach(
+    target: &Target,
+    purpose: Purpose,
+    me: &Identity,
+    shared: &Shared,
+) -> Result<(TcpStream, Identity), DialError> {
+    if let Some((id, _)) = &target.member {
+        shared.faults.hang_if_cut(id).await;
+    }
+    let mut stream = connect(&target.address).await?;
+    stream.set_nodelay(true).map_err(HandshakeError::Io)?;
+    let is_linked = |peer: &Identity| purpose != Purpose::Probe && shared.pairs.live(peer.incarnation).is_some();
+    let peer = shared.keys.dial(&mut stream, me, purpose, is_linked).await?;
+    shared.faults.hang_if_cut(&peer.id).await;
+    Ok((stream, peer))
+}
+
+/// Tries each address that the name stands for. It counts as refused only if each of them was.
+async fn connect(address: &str) -> Result<TcpStream, DialError> {
+    let mut failure = None;
+    let mut refused = false;
+    for resolved in lookup_host(address).await.map_err(DialError::Unreachable)? {
+        match TcpStream::connect(resolved).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => refused = true,
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        None if refused => Err(DialError::Refused),
+        None => Err(DialError::Unreachable(io::ErrorKind::AddrNotAvailable.into())),
+        Some(error) => Err(DialError::Unreachable(error)),
+    }
+}
+
+/// Reports a failed dial. That the two have a link already is no failure.
+async fn tell(target: &Target, why: DialError, shared: &Shared) {
+    let target = target.clone();
+    let event = match why {
+        DialError::Refused => Event::Refused { target },
+        DialError::Handshake(
+            HandshakeError::Refused(Rejection::Linked) | HandshakeError::Rejected(Rejection::Linked),
+        ) => {
+            return debug!(%target, "one connection of two is enough");
+        }
+        why => Event::Failed { target, why },
+    };
+    let _ = shared.events.send(event).await;
+}

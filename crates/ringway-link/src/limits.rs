@@ -1,0 +1,49 @@
+//! Every bound of a link, with its reason and what happens there.
+
+use std::time::Duration;
+
+/// Bytes asked of the socket at a time: large enough that a busy link takes hundreds of frames with one call, small
+/// enough that an event stays in the processor's cache.
+pub(crate) const READ_CHUNK: usize = 64 * 1024;
+
+/// A read or write buffer that grew beyond this is given back once it is empty, so that one burst, or one long
+/// state, does not cost its size for ever.
+pub(crate) const KEEP_BUFFER: usize = 256 * 1024;
+
+/// Connections that the kernel may hold for us before we take them: a whole cluster that reconnects at once.
+pub(crate) const BACKLOG: u32 = 1_024;
+
+/// Bounds of the links of one member.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes that may wait for one peer. A frame that finds as many waiting closes the link instead.
+    pub queue_bytes: usize,
+    /// Events that may wait for the member's task, each up to what one read brought. When it is full the readers stop
+    /// reading, and TCP holds the senders back.
+    pub events: usize,
+    /// Time for connecting and shaking hands. What is not through by then is closed. Longer than any scheduling
+    /// hiccup, and no longer than it takes to suspect a silent member twice over.
+    pub handshake: Duration,
+    /// Connections that are shaking hands. Above it, newcomers wait in the kernel's backlog.
+    pub unauthenticated: usize,
+    /// First pause after a failed dial. Short, because a refusal is what proves a death: it must be asked for at once.
+    pub first_pause: Duration,
+    /// Longest pause between dials; a member that is back is found within it.
+    pub longest_pause: Duration,
+    /// Time for writing out what is queued when a link is closed in good order.
+    pub flush: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_bytes: 32 * 1024 * 1024,
+            events: 128,
+            handshake: Duration::from_secs(3),
+            unauthenticated: 64,
+            first_pause: Duration::from_millis(20),
+            longest_pause: Duration::from_millis(500),
+            flush: Duration::from_secs(1),
+        }
+    }
+}

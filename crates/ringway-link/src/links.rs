@@ -1,0 +1,209 @@
+//! The handle by which a member holds its links.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use ringway_core::id::{Incarnation, MemberId};
+use ringway_protocol::link::Identity;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::accept::{Listener, accept};
+use crate::connection::{Connection, LinkSender};
+use crate::dial::{Evidence, Target, keep, probe};
+use crate::event::{Ended, Event, LinkId};
+use crate::fault::{Direction, Faults};
+use crate::handshake::{Keys, Secret};
+use crate::limits::Limits;
+use crate::pairs::Pairs;
+use crate::shared::Shared;
+
+/// What links are made with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who this member is.
+    pub identity: Identity,
+    /// The cluster's name; members of another one are refused. May be empty.
+    pub cluster: Box<str>,
+    /// What members know and nobody else.
+    pub secret: Secret,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// All links of one member. Cheap to clone; with the last clone everything ends at once.
+#[derive(Clone)]
+pub struct Links {
+    shared: Arc<Shared>,
+    _ends_all: Arc<DropGuard>,
+}
+
+/// One link in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkStats {
+    /// The connection.
+    pub link: LinkId,
+    /// Who is at the other end.
+    pub peer: MemberId,
+    /// In which incarnation.
+    pub incarnation: Incarnation,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Frames read.
+    pub frames_in: u64,
+    /// Reads that brought something.
+    pub reads: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Frames queued.
+    pub frames_out: u64,
+    /// Writes.
+    pub writes: u64,
+    /// Bytes that wait to be written.
+    pub queued_bytes: usize,
+    /// How often the link with this incarnation was made anew.
+    pub reconnects: u64,
+}
+
+impl Links {
+    /// Begins to accept on the open port. What happens comes out of the receiver; when that is dropped all links end.
+    pub fn start(listener: Listener, settings: Settings) -> (Self, mpsc::Receiver<Event>) {
+        let Settings { identity, cluster, secret, limits } = settings;
+        let (events, receiver) = mpsc::channel(limits.events);
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            me: RwLock::new(Arc::new(identity)),
+            keys: Keys { secret, cluster },
+            limits,
+            events,
+            pairs: Pairs::default(),
+            faults: Faults::default(),
+            dials: Mutex::new(HashMap::new()),
+            quiet: stop.child_token(),
+            stop: stop.clone(),
+        });
+        tokio::spawn(accept(listener, Arc::clone(&shared)));
+        (Self { shared, _ends_all: Arc::new(stop.drop_guard()) }, receiver)
+    }
+
+    /// Keeps a link with the target until it is forgotten. Dialing the same target twice is dialing it once.
+    pub fn dial(&self, target: Target) {
+        let mut dials = self.shared.dials.lock();
+        if dials.contains_key(&target) {
+            return;
+        }
+        let stop = CancellationToken::new();
+        dials.insert(target.clone(), stop.clone());
+        tokio::spawn(keep(target, Arc::clone(&self.shared), stop));
+    }
+
+    /// Stops dialing the target. A link that stands stays.
+    pub fn stop_dialing(&self, target: &Target) {
+        if let Some(stop) = self.shared.dials.lock().remove(target) {
+            stop.cancel();
+        }
+    }
+
+    /// Stops dialing this incarnation and closes the link with it, once what is queued is written. It can still dial us.
+    pub fn forget(&self, peer: Incarnation) {
+        self.shared.dials.lock().retain(|target, stop| {
+            let stays = target.incarnation() != Some(peer);
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        if let Some(link) = self.shared.pairs.live(peer) {
+            link.close(Ended::Forgotten);
+        }
+    }
+
+    /// The live link with this incarnation.
+    pub fn link(&self, peer: Incarnation) -> Option<LinkSender> {
+        self.shared.pairs.live(peer).map(LinkSender)
+    }
+
+    /// Dials once to see who is there, and makes no link. For evidence of death.
+    pub async fn probe(&self, target: &Target, deadline: Duration) -> Evidence {
+        probe(target, deadline, &self.shared).await
+    }
+
+    /// Who this member says it is.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.shared.me()
+    }
+
+    /// From now on this member is somebody else, a new incarnation mostly. All links end and are dialed anew.
+    pub fn set_identity(&self, identity: Identity) {
+        let own = identity.incarnation;
+        *self.shared.me.write() = Arc::new(identity);
+        self.shared.pairs.end_others(own);
+    }
+
+    /// Cuts this member off from another for a while, to test the cluster. Frames are held back, new connections
+    /// hang; at the end of the cut the link breaks and what was held back is lost.
+    pub fn cut(&self, peer: &MemberId, direction: Direction, duration: Duration) {
+        self.shared.faults.cut(peer, Instant::now() + duration);
+        for connection in self.shared.pairs.with(peer) {
+            connection.held.send_modify(|held| *held = held.and(direction));
+        }
+        let (shared, peer) = (Arc::clone(&self.shared), peer.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shared.stop.cancelled() => return,
+                () = sleep(duration) => {}
+            }
+            if shared.faults.mend(&peer, Instant::now()) {
+                shared.pairs.with(&peer).iter().for_each(|connection| connection.end(Ended::Cut));
+            }
+        });
+    }
+
+    /// Every link in numbers.
+    pub fn stats(&self) -> Vec<LinkStats> {
+        let pairs = &self.shared.pairs;
+        pairs.all().iter().map(|link| stats_of(link, pairs.reconnects(link.peer.incarnation))).collect()
+    }
+
+    /// Stops dialing and accepting, writes out what is queued within the time for it, and closes every link.
+    pub async fn shut_down(&self) {
+        self.shared.quiet.cancel();
+        let links = self.shared.pairs.all();
+        links.iter().for_each(|link| link.close(Ended::ShutDown));
+        let closed = async {
+            for link in &links {
+                link.ended().await;
+            }
+        };
+        let _ = timeout(self.shared.limits.flush, closed).await;
+        self.shared.stop.cancel();
+    }
+}
+
+fn stats_of(link: &Connection, reconnects: u64) -> LinkStats {
+    let counters = &link.counters;
+    LinkStats {
+        link: link.id,
+        peer: link.peer.id.clone(),
+        incarnation: link.peer.incarnation,
+        bytes_in: counters.bytes_in.load(Ordering::Relaxed),
+        frames_in: counters.frames_in.load(Ordering::Relaxed),
+        reads: counters.reads.load(Ordering::Relaxed),
+        bytes_out: counters.bytes_out.load(Ordering::Relaxed),
+        frames_out: link.outgoing.frames(),
+        writes: counters.writes.load(Ordering::Relaxed),
+        queued_bytes: link.outgoing.queued_bytes(),
+        reconnects,
+    }
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Links({})", self.shared.me().id)
+    }
+}

@@ -1,0 +1,121 @@
+//! What all tasks of one member's links share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+use ringway_protocol::link::{Handshake, Identity, Rejection};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Connection;
+use crate::dial::Target;
+use crate::event::{Ended, Event};
+use crate::fault::Faults;
+use crate::handshake::{HandshakeError, Keys, receive, send};
+use crate::limits::Limits;
+use crate::pairs::{Installed, Pairs, Side};
+
+/// One for each [`crate::Links`].
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) me: RwLock<Arc<Identity>>,
+    pub(crate) keys: Keys,
+    pub(crate) limits: Limits,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) pairs: Pairs,
+    pub(crate) faults: Faults,
+    /// What is being dialed, with what ends it.
+    pub(crate) dials: Mutex<HashMap<Target, CancellationToken>>,
+    /// Nothing new is dialed or accepted. Cancelled with `stop`.
+    pub(crate) quiet: CancellationToken,
+    /// Everything ends.
+    pub(crate) stop: CancellationToken,
+}
+
+/// What a finished handshake leaves to be run.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) connection: Arc<Connection>,
+    stream: TcpStream,
+    /// The judge's word, still to be sent.
+    go: Option<u64>,
+    replaced: Option<Arc<Connection>>,
+}
+
+impl Shared {
+    pub(crate) fn me(&self) -> Arc<Identity> {
+        Arc::clone(&self.me.read())
+    }
+
+    /// Last step of a handshake: the judge of the pair makes the connection the link, the other end hears of it.
+    /// Nothing is waited for once it is the link, so that no deadline can leave it there without a task.
+    pub(crate) async fn settle(
+        &self,
+        mut stream: TcpStream,
+        me: &Identity,
+        peer: Identity,
+        side: Side,
+        began: Instant,
+    ) -> Result<Settled, HandshakeError> {
+        self.faults.hang_if_cut(&peer.id).await;
+        let is_judge = me.incarnation > peer.incarnation;
+        let connection = Arc::new(Connection::new(me.incarnation, peer, self));
+        let (go, replaced) = if is_judge {
+            match self.pairs.judge(&connection, side) {
+                Ok(Installed { number, replaced }) => (Some(number), replaced),
+                Err(why) => return refuse(&mut stream, why).await,
+            }
+        } else {
+            let Handshake::Go(number) = receive(&mut stream).await?.1 else { return Err(HandshakeError::OutOfTurn) };
+            self.check_age(began)?;
+            (None, self.pairs.follow(&connection, number).map_err(HandshakeError::Rejected)?.replaced)
+        };
+        self.after_install(&connection);
+        Ok(Settled { connection, stream, go, replaced })
+    }
+
+    /// A process that was frozen in the middle of a handshake finds the rest of it in its sockets; by then a newer
+    /// connection may have come and gone.
+    fn check_age(&self, began: Instant) -> Result<(), HandshakeError> {
+        if began.elapsed() > self.limits.handshake { Err(HandshakeError::TimedOut) } else { Ok(()) }
+    }
+
+    /// What changed between the handshake and now: this member may have been born again, cut off, or shut
+    /// down.
+    fn after_install(&self, connection: &Connection) {
+        if connection.own != self.me().incarnation {
+            connection.end(Ended::Reborn);
+        }
+        if self.faults.is_cut(&connection.peer.id) {
+            connection.end(Ended::Cut);
+        }
+        if self.quiet.is_cancelled() {
+            connection.close(Ended::ShutDown);
+        }
+        if let Some(horizon) = Instant::now().checked_sub(self.limits.handshake * 2) {
+            self.pairs.sweep(horizon);
+        }
+    }
+
+    /// Carries frames until the connection ends.
+    pub(crate) fn run(self: &Arc<Self>, settled: Settled) {
+        let Settled { connection, mut stream, go, replaced } = settled;
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Some(number) = go
+                && let Err(error) = send(&mut stream, &Handshake::Go(number)).await
+            {
+                connection.end(Ended::Broken(Arc::new(error)));
+            }
+            connection.run(stream, replaced, shared).await;
+        });
+    }
+}
+
+async fn refuse<T>(stream: &mut TcpStream, why: Rejection) -> Result<T, HandshakeError> {
+    let _ = send(stream, &Handshake::Refused(why)).await;
+    Err(HandshakeError::Rejected(why))
+}

@@ -1,0 +1,203 @@
+//! Who is let in, who is not, and what both are told.
+
+use std::time::Duration;
+
+use ringway_core::id::Incarnation;
+use ringway_protocol::link::{PREAMBLE_BYTES, VERSION, preamble, read_preamble};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::member::{Member, identity};
+use crate::fault::Faults;
+use crate::handshake::Keys;
+use crate::{DialError, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Secret, Target};
+
+async fn failure(member: &mut Member) -> DialError {
+    match member.next().await {
+        Event::Failed { why, .. } => why,
+        other => panic!("waited for a failed dial, got {other:?}"),
+    }
+}
+
+async fn connect(member: &Member) -> TcpStream {
+    TcpStream::connect(&*member.identity().address).await.unwrap()
+}
+
+/// What the other end says before it closes in good order.
+async fn heard(mut stream: TcpStream) -> Vec<u8> {
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    heard
+}
+
+#[tokio::test]
+async fn each_end_learns_who_the_other_is() {
+    let gateway = |settings: &mut crate::Settings| {
+        settings.identity.roles = Roles { gateway: true, node: true };
+        settings.identity.client_address = Some("127.0.0.1:9888".into());
+    };
+    let (mut a, mut b) = (Member::with("a", 1, gateway).await, Member::start("b", 2).await);
+    a.links.dial(Target::anyone(b.identity().address));
+    assert_eq!(a.up().await.1, b.identity());
+    assert_eq!(b.up().await.1, a.identity());
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_told_to_the_dialer() {
+    let mut a = Member::with("a", 1, |settings| settings.secret = Secret::new("guess")).await;
+    let mut b = Member::start("b", 2).await;
+    a.links.dial(b.target());
+    let why = failure(&mut a).await;
+    assert!(matches!(why, DialError::Handshake(HandshakeError::Refused(Rejection::WrongSecret))), "{why:?}");
+    assert!(why.to_string().contains("wrong join secret"), "{why}");
+    b.nothing_for(Duration::from_millis(50)).await;
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_told_to_the_acceptor() {
+    let keys = |secret| Keys { secret: Secret::new(secret), cluster: "".into() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut dialing = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut accepting, _) = listener.accept().await.unwrap();
+    let (me, other) = (identity("a", 1, "a:1"), identity("b", 2, "b:1"));
+    let acceptor = async {
+        let (keys, faults) = (keys("one"), Faults::default());
+        let caller = keys.greet(&mut accepting, &me).await.unwrap();
+        keys.accept(&mut accepting, &me, caller, &faults).await
+    };
+    let dialer = async {
+        let outcome = keys("two").dial(&mut dialing, &other, ringway_protocol::link::Purpose::Link, |_| false).await;
+        drop(dialing);
+        outcome
+    };
+    let (accepted, dialed) = tokio::join!(acceptor, dialer);
+    assert!(matches!(accepted, Err(HandshakeError::Rejected(Rejection::WrongSecret))), "{accepted:?}");
+    assert!(matches!(dialed, Err(HandshakeError::Refused(Rejection::WrongSecret))), "{dialed:?}");
+}
+
+#[tokio::test]
+async fn another_cluster_is_refused() {
+    let mut a = Member::with("a", 1, |settings| settings.cluster = "blue".into()).await;
+    let b = Member::with("b", 2, |settings| settings.cluster = "green".into()).await;
+    a.links.dial(b.target());
+    let why = failure(&mut a).await;
+    assert!(matches!(why, DialError::Handshake(HandshakeError::Refused(Rejection::OtherCluster))), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_dialer_of_another_version_is_told_ours() {
+    let a = Member::start("a", 1).await;
+    let mut stream = connect(&a).await;
+    let mut theirs = preamble();
+    theirs[PREAMBLE_BYTES - 1] = 9;
+    stream.write_all(&theirs).await.unwrap();
+    stream.write_all(b"whatever a later version says").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let heard: [u8; PREAMBLE_BYTES] = heard(stream).await.try_into().unwrap();
+    assert_eq!(read_preamble(&heard), Ok(VERSION));
+}
+
+#[tokio::test]
+async fn an_acceptor_of_another_version_is_named() {
+    let mut a = Member::start("a", 1).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    a.links.dial(Target::anyone(listener.local_addr().unwrap().to_string()));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut theirs = preamble();
+    theirs[PREAMBLE_BYTES - 1] = 1;
+    stream.write_all(&theirs).await.unwrap();
+    let why = failure(&mut a).await;
+    assert!(matches!(why, DialError::Handshake(HandshakeError::Version { theirs: 257 })), "{why:?}");
+    assert!(why.to_string().contains("run the same release on both"), "{why}");
+}
+
+#[tokio::test]
+async fn who_does_not_speak_the_protocol_is_told_nothing() {
+    let a = Member::start("a", 1).await;
+    let mut stream = connect(&a).await;
+    // As long as a preamble: a longer one is reset, which is as good an answer.
+    stream.write_all(b"GET / HTTP").await.unwrap();
+    assert_eq!(heard(stream).await, b"");
+}
+
+#[tokio::test]
+async fn a_server_of_another_kind_is_named() {
+    let mut a = Member::start("a", 1).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    a.links.dial(Target::anyone(listener.local_addr().unwrap().to_string()));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    let why = failure(&mut a).await;
+    assert!(matches!(why, DialError::Handshake(HandshakeError::NotALink(_))), "{why:?}");
+}
+
+#[tokio::test]
+async fn strangers_are_let_go_at_the_deadline_and_members_get_their_turn() {
+    let mut a = Member::with("a", 1, |settings| {
+        settings.limits.unauthenticated = 1;
+        settings.limits.handshake = Duration::from_millis(100);
+    })
+    .await;
+    let silent = connect(&a).await;
+    let mut b = Member::start("b", 2).await;
+    b.links.dial(a.target());
+    b.up_at_last().await;
+    a.up_at_last().await;
+    assert_eq!(heard(silent).await, b"");
+}
+
+#[tokio::test]
+async fn a_hello_without_end_is_refused() {
+    let a = Member::start("a", 1).await;
+    let mut stream = connect(&a).await;
+    stream.write_all(&preamble()).await.unwrap();
+    stream.write_all(&u32::MAX.to_le_bytes()).await.unwrap();
+    assert_eq!(heard(stream).await, b"");
+}
+
+#[tokio::test]
+async fn a_member_does_not_link_with_itself() {
+    let mut a = Member::start("a", 1).await;
+    a.links.dial(Target::anyone(a.identity().address));
+    let why = failure(&mut a).await;
+    assert!(matches!(why, DialError::Handshake(HandshakeError::Refused(Rejection::Myself))), "{why:?}");
+}
+
+#[tokio::test]
+async fn another_incarnation_is_told_and_not_linked() {
+    let (mut a, mut b) = (Member::start("a", 1).await, Member::start("b", 2).await);
+    let Target { address, member } = b.target();
+    a.links.dial(Target::member(address, member.unwrap().0, Incarnation(77)));
+    match failure(&mut a).await {
+        DialError::Other(who) => assert_eq!(*who, b.identity()),
+        other => panic!("{other:?}"),
+    }
+    b.nothing_for(Duration::from_millis(50)).await;
+}
+
+#[tokio::test]
+async fn a_probe_tells_what_it_found() {
+    let (a, mut b) = (Member::start("a", 1).await, Member::start("b", 2).await);
+    let target = Target::anyone(b.identity().address);
+    let deadline = Duration::from_secs(5);
+    match a.links.probe(&target, deadline).await {
+        Evidence::Answered(who) => assert_eq!(who, b.identity()),
+        other => panic!("{other:?}"),
+    }
+    b.nothing_for(Duration::from_millis(50)).await;
+
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let short = Duration::from_millis(50);
+    assert!(matches!(a.links.probe(&Target::anyone(address.clone()), short).await, Evidence::Unknown(_)));
+    drop(silent);
+    assert!(matches!(a.links.probe(&Target::anyone(address), deadline).await, Evidence::Refused));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let taken = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.address().to_string();
+    let error = Listener::bind(&address).await.unwrap_err().to_string();
+    assert!(error.contains(&address) && error.contains("another process uses this port"), "{error}");
+}
