@@ -1,0 +1,137 @@
+//! Calls of backends. Every one is answered once, at the latest when the rules give its publish or query up.
+
+use ringway_core::gateway::{PublishError, QueryError};
+use ringway_core::message::Entry;
+use ringway_core::message::{Answer, Query, Refusal};
+use ringway_core::timing::Now;
+use ringway_core::{ChannelName, Position};
+use ringway_protocol::api::ApiError;
+use ringway_protocol::centrifuge::ErrorCode;
+use tokio::sync::oneshot;
+
+use super::call::{ApiAnswer, ApiPublish, ApiRequest, Call};
+use super::command::{History, Named};
+use super::read::history_query;
+use super::waiting::Waiting;
+use super::{Hub, Socket};
+
+impl<S: Socket> Hub<S> {
+    pub(super) fn on_call(&mut self, now: Now, Call { request, reply }: Call) {
+        if self.calls >= self.config.limits.calls {
+            // The caller may have gone; then nobody is to be told.
+            let _ = reply.send(ApiAnswer::Overloaded);
+            return;
+        }
+        self.calls += 1;
+        match request {
+            ApiRequest::Publish(publish) => self.call_publish(now, reply, *publish),
+            ApiRequest::Broadcast(channels, publish) => self.call_broadcast(now, reply, channels, &publish),
+            ApiRequest::Say(user, data) => {
+                let entry = Entry { data, info: None, tags: None };
+                self.publish(now, Waiting::Call(reply), ChannelName::personal(&user), entry, None);
+            }
+            ApiRequest::Presence(channel) => self.call_presence(now, reply, channel),
+            ApiRequest::History(history) => self.call_history(now, reply, *history),
+            ApiRequest::Disconnect(order) => {
+                let sent = self.rules.order(*order);
+                self.answer(reply, sent.map_or_else(failed, |()| ApiAnswer::Done));
+            }
+            ApiRequest::Info => self.gather_info(now, reply),
+            ApiRequest::Channels => self.gather_channels(now, reply),
+        }
+    }
+
+    fn call_publish(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>, publish: ApiPublish) {
+        let ApiPublish { channel, entry, idempotency_key } = publish;
+        match self.known(channel) {
+            Ok(channel) => self.publish(now, Waiting::Call(reply), channel, entry, idempotency_key),
+            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+        }
+    }
+
+    fn call_presence(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>, channel: Named) {
+        let channel = self.known(channel).and_then(|channel| {
+            let has_presence = self.config.rules_of(&channel).is_ok_and(|rules| rules.presence);
+            if has_presence { Ok(channel) } else { Err(ApiError::NotAvailable) }
+        });
+        match channel {
+            Ok(channel) => self.ask(now, Waiting::Call(reply), Query::Presence(channel)),
+            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+        }
+    }
+
+    fn call_history(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>, history: History) {
+        let query = self.known(history.channel).and_then(|channel| {
+            let rules = self.config.rules_of(&channel).map_err(api_error)?;
+            let history = History { channel: Ok(channel), ..history };
+            history_query(history, rules, self.config.limits.page).map_err(api_error)
+        });
+        match query {
+            Ok(query) => self.ask(now, Waiting::Call(reply), query),
+            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+        }
+    }
+
+    /// The channel, if its name and namespace are in order.
+    ///
+    /// # Errors
+    /// What the caller is told.
+    pub(super) fn known(&self, channel: Named) -> Result<ChannelName, ApiError> {
+        let channel = channel.map_err(|_| ApiError::BadRequest)?;
+        match self.config.rules_of(&channel) {
+            Ok(_) => Ok(channel),
+            Err(error) => Err(api_error(error)),
+        }
+    }
+
+    pub(super) fn answer_publish(
+        &mut self,
+        reply: oneshot::Sender<ApiAnswer>,
+        result: Result<Option<Position>, PublishError>,
+    ) {
+        let answer = match result {
+            Ok(position) => ApiAnswer::Published(position),
+            Err(PublishError::Busy) => ApiAnswer::Overloaded,
+            Err(PublishError::Unknown | PublishError::Full) => ApiAnswer::Failed(ApiError::Internal),
+        };
+        self.answer(reply, answer);
+    }
+
+    pub(super) fn answer_query(&mut self, reply: oneshot::Sender<ApiAnswer>, result: Result<Answer, QueryError>) {
+        let answer = match result {
+            Ok(Answer::Presence(present)) => ApiAnswer::Presence(present),
+            Ok(Answer::History(page)) => ApiAnswer::History(page),
+            Ok(_) => ApiAnswer::Failed(ApiError::Internal),
+            Err(error) => failed(error),
+        };
+        self.answer(reply, answer);
+    }
+
+    /// Ends a call.
+    pub(super) fn answer(&mut self, reply: oneshot::Sender<ApiAnswer>, answer: ApiAnswer) {
+        self.calls -= 1;
+        // The caller may have hung up.
+        let _ = reply.send(answer);
+    }
+}
+
+fn failed(error: QueryError) -> ApiAnswer {
+    match error {
+        QueryError::Busy => ApiAnswer::Overloaded,
+        QueryError::Refused(Refusal::Unrecoverable) => ApiAnswer::Failed(ApiError::UnrecoverablePosition),
+        QueryError::Refused(Refusal::NotAvailable) => ApiAnswer::Failed(ApiError::NotAvailable),
+        QueryError::TimedOut | QueryError::Unreachable | QueryError::Refused(_) => {
+            ApiAnswer::Failed(ApiError::Internal)
+        }
+    }
+}
+
+fn api_error(error: ErrorCode) -> ApiError {
+    match error {
+        ErrorCode::UnknownChannel => ApiError::UnknownChannel,
+        ErrorCode::BadRequest => ApiError::BadRequest,
+        ErrorCode::NotAvailable => ApiError::NotAvailable,
+        ErrorCode::UnrecoverablePosition => ApiError::UnrecoverablePosition,
+        _ => ApiError::Internal,
+    }
+}

@@ -1,0 +1,87 @@
+//! Calls of the HTTP API on their way to the hub and back. The hub answers with facts; JSON is made in the caller's task.
+
+use bytes::Bytes;
+use ringway_core::message::Disconnect;
+use ringway_core::message::{Entry, HistoryPage, NodeInfo, Presence};
+use ringway_core::{ChannelName, MemberId, Position, UserName};
+use ringway_protocol::api::ApiError;
+use tokio::sync::oneshot;
+
+use super::command::{History, Named};
+
+/// A call and where its answer goes.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: ApiRequest,
+    /// Dropped unanswered only if the process ends.
+    pub reply: oneshot::Sender<ApiAnswer>,
+}
+
+/// What backends ask.
+#[derive(Debug)]
+pub enum ApiRequest {
+    /// One publication.
+    Publish(Box<ApiPublish>),
+    /// The same publication to several channels.
+    Broadcast(Vec<Named>, Box<ApiPublish>),
+    /// A message to a user's inbox, from outside.
+    Say(UserName, Bytes),
+    /// Who is in a channel.
+    Presence(Named),
+    /// A part of a stream.
+    History(Box<History>),
+    /// Close sessions.
+    Disconnect(Box<Disconnect>),
+    /// What the members hold.
+    Info,
+    /// Which channels have subscribers.
+    Channels,
+}
+
+/// A publication from a backend.
+#[derive(Debug)]
+pub struct ApiPublish {
+    /// Where to; with a broadcast, of no meaning.
+    pub channel: Named,
+    /// What.
+    pub entry: Entry,
+    /// A second publish with it is answered as the first.
+    pub idempotency_key: Option<Box<str>>,
+}
+
+/// What backends are answered.
+#[derive(Debug, PartialEq)]
+pub enum ApiAnswer {
+    /// Where the publication stands; `None` in it without history.
+    Published(Option<Position>),
+    /// The same for each channel, in order.
+    Broadcast(Vec<Result<Option<Position>, ApiError>>),
+    /// Who is in the channel.
+    Presence(Vec<Presence>),
+    /// The part asked for.
+    History(HistoryPage),
+    /// The order is on its way.
+    Done,
+    /// Members.
+    Info(Vec<MemberInfo>),
+    /// Channels with their subscriptions, in no order.
+    Channels(Vec<(ChannelName, u64)>),
+    /// Not done, or not known to be done.
+    Failed(ApiError),
+    /// As much waits for answers as may; try again.
+    Overloaded,
+}
+
+/// What a member holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Its name.
+    pub id: MemberId,
+    /// This life of it.
+    pub incarnation: ringway_core::Incarnation,
+    /// Client sockets, if it is a gateway.
+    pub sockets: u64,
+    /// What it says of its channels, if it is a node; zeros if it did not answer.
+    pub node: NodeInfo,
+}

@@ -1,0 +1,156 @@
+//! Who listens to a channel here.
+//!
+//! ```text
+//!                    attached, no recovery wanted, or recovered up to the position
+//!   newcomer ─────────────────────────────────────────────────────────────────────▶ listener
+//!       └──── recovered beyond the gateway's position ────▶ ahead ──── position reaches it ──▲
+//! ```
+//! A newcomer waits for the owner's first answer or for a page of history. Whoever is ahead was told publications that
+//! the gateway has not been delivered yet, and must not be told them again.
+
+use ringway_core::Position;
+use ringway_core::gateway::ChannelKey;
+use ringway_core::message::Presence;
+use smallvec::SmallVec;
+
+use super::session::{SessionKey, Wish};
+
+/// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
+/// where the channel changed its owner between the page and the position.
+pub(super) const PAGES: u8 = 8;
+
+#[derive(Debug, Default)]
+pub(super) struct Channel {
+    /// They get every delivery. In no order, so that leaving costs nothing.
+    pub(super) listeners: SmallVec<[SessionKey; 2]>,
+    /// Sessions that are not listeners yet; mostly there are none.
+    pub(super) transit: Option<Box<Transit>>,
+    /// What the owner has not been told since the last attach.
+    pub(super) changes: Option<Box<Changes>>,
+    /// Up to where the listeners were told; `None` before the first answer and without history. The rules may be
+    /// further: this follows the events.
+    pub(super) position: Option<Position>,
+    /// Top of the stream at the first attach: whatever is below it waited for the first session alone.
+    pub(super) attach_top: u64,
+    /// The owner has answered.
+    pub(super) is_attached: bool,
+    /// Subscribers are told positions, and when one is lost.
+    pub(super) is_positioned: bool,
+    /// Attached in this turn: the frame that goes out says everything.
+    pub(super) is_fresh: bool,
+    /// In the hub's list of channels to look at when the turn ends.
+    pub(super) is_listed: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Transit {
+    pub(super) newcomers: Vec<Newcomer>,
+    pub(super) ahead: Vec<Ahead>,
+}
+
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) session: SessionKey,
+    pub(super) wish: Wish,
+    /// Token of the page that was asked for; `None` before the first answer to the attach.
+    pub(super) page: Option<u64>,
+    pub(super) pages: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead {
+    pub(super) session: SessionKey,
+    /// Up to here it was told.
+    pub(super) after: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) joined: Vec<Presence>,
+    pub(super) left: Vec<u128>,
+}
+
+impl Channel {
+    /// Sessions in any part.
+    pub(super) fn sessions(&self) -> usize {
+        let transit = self.transit.as_ref();
+        self.listeners.len() + transit.map_or(0, |transit| transit.newcomers.len() + transit.ahead.len())
+    }
+
+    /// Keys of all sessions, in any part.
+    pub(super) fn keys(&self) -> impl Iterator<Item = SessionKey> + '_ {
+        let newcomers = self.transit.iter().flat_map(|transit| transit.newcomers.iter().map(|one| one.session));
+        let ahead = self.transit.iter().flat_map(|transit| transit.ahead.iter().map(|one| one.session));
+        self.listeners.iter().copied().chain(newcomers).chain(ahead)
+    }
+
+    pub(super) fn transit_mut(&mut self) -> &mut Transit {
+        self.transit.get_or_insert_default()
+    }
+
+    /// Where a session begins that recovers nothing: at the position, or after what waited for the first one.
+    pub(super) fn start(&self) -> Option<Position> {
+        let position = self.position?;
+        Some(Position { offset: position.offset.max(self.attach_top), ..position })
+    }
+
+    /// Takes out the newcomer that asked for this page.
+    pub(super) fn take_asking(&mut self, token: u64) -> Option<Newcomer> {
+        let newcomers = &mut self.transit.as_mut()?.newcomers;
+        let index = newcomers.iter().position(|newcomer| newcomer.page == Some(token))?;
+        Some(newcomers.swap_remove(index))
+    }
+
+    /// Gives memory back when nobody is on the way.
+    pub(super) fn tidy(&mut self) {
+        if self.transit.as_ref().is_some_and(|transit| transit.newcomers.is_empty() && transit.ahead.is_empty()) {
+            self.transit = None;
+        }
+    }
+}
+
+impl Changes {
+    pub(super) fn join(&mut self, who: Option<Presence>) {
+        if let Some(who) = who {
+            self.left.retain(|client| *client != who.client);
+            self.joined.push(who);
+        }
+    }
+
+    pub(super) fn leave(&mut self, who: Option<u128>) {
+        if let Some(who) = who {
+            self.joined.retain(|presence| presence.client != who);
+            self.left.push(who);
+        }
+    }
+}
+
+/// Channels by their key.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    by_key: Vec<Option<Channel>>,
+}
+
+impl Channels {
+    pub(super) fn insert(&mut self, key: ChannelKey, channel: Channel) {
+        let index = key.0 as usize;
+        if self.by_key.len() <= index {
+            self.by_key.resize_with(index + 1, || None);
+        }
+        self.by_key[index] = Some(channel);
+    }
+
+    pub(super) fn remove(&mut self, key: ChannelKey) {
+        if let Some(place) = self.by_key.get_mut(key.0 as usize) {
+            *place = None;
+        }
+    }
+
+    pub(super) fn get(&self, key: ChannelKey) -> Option<&Channel> {
+        self.by_key.get(key.0 as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, key: ChannelKey) -> Option<&mut Channel> {
+        self.by_key.get_mut(key.0 as usize)?.as_mut()
+    }
+}

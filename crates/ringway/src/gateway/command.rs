@@ -1,0 +1,165 @@
+//! What Centrifuge clients ask, in a form that outlives the frame it came in. Made in the connection's own task, with
+//! names and tokens already checked, so that the hub only decides.
+
+use bytes::Bytes;
+use ringway_core::ChannelName;
+use ringway_core::id::NameError;
+use ringway_protocol::centrifuge::{self, ConnectRequest, Request, Since, SubscribeRequest};
+
+use super::auth::{Credentials, TokenError, Verifier};
+
+/// One thing a client asks.
+#[derive(Debug)]
+pub struct Command {
+    /// Echoed in the reply.
+    pub id: u32,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// The name of a channel, or what is wrong with it.
+pub type Named = Result<ChannelName, NameError>;
+
+/// What can be asked.
+#[derive(Debug)]
+pub enum Ask {
+    /// A session.
+    Connect(Box<Connect>),
+    /// A channel's publications.
+    Subscribe(Box<Subscribe>),
+    /// An end to them.
+    Unsubscribe(Named),
+    /// A publication; `None` without data.
+    Publish(Named, Option<Bytes>),
+    /// Who is in a channel.
+    Presence(Named),
+    /// How many are in a channel.
+    PresenceStats(Named),
+    /// A part of a stream.
+    History(Box<History>),
+    /// A method of an application: there is none.
+    Rpc,
+    /// A payload for an application: there is none.
+    Send,
+    /// New credentials for the connection.
+    Refresh(Box<Result<Credentials, TokenError>>),
+    /// New credentials for a channel: none are in use.
+    SubRefresh,
+    /// The answer to a ping.
+    Pong,
+}
+
+/// A wish for a session.
+#[derive(Debug)]
+pub struct Connect {
+    /// Who; `None` if the client showed no token.
+    pub credentials: Option<Result<Credentials, TokenError>>,
+    /// Where the client stands in its personal channel.
+    pub recover: Vec<(String, Seen)>,
+}
+
+/// A wish for a channel's publications.
+#[derive(Debug)]
+pub struct Subscribe {
+    /// Which.
+    pub channel: Named,
+    /// From where, if something may have been missed.
+    pub recover: Option<Seen>,
+    /// An error is preferred to a subscription that has missed something.
+    pub rejects_unrecovered: bool,
+    /// Asks for what streams do not offer: another kind of subscription, or a filter.
+    pub is_foreign: bool,
+    /// Names a delta format that does not exist.
+    pub is_malformed: bool,
+}
+
+/// A place in a stream as a client names it: its epoch may be anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The last offset seen.
+    pub offset: u64,
+    /// What it counts in; empty matches any stream.
+    pub epoch: Box<str>,
+}
+
+/// A wish for a part of a stream.
+#[derive(Debug)]
+pub struct History {
+    /// Which stream.
+    pub channel: Named,
+    /// How many: 0 for the position alone, negative for as many as there may be.
+    pub limit: i32,
+    /// Where to start.
+    pub since: Option<Seen>,
+    /// Newest first.
+    pub reverse: bool,
+}
+
+impl Seen {
+    fn of(since: &Since<'_>) -> Self {
+        Self { offset: since.offset, epoch: since.epoch.as_ref().into() }
+    }
+}
+
+impl Command {
+    /// Takes a command out of its frame.
+    pub fn of(command: centrifuge::Command<'_>, verifier: &Verifier) -> Self {
+        let name = |name: &str| ChannelName::new(name);
+        let ask = match command.request {
+            Request::Connect(connect) => Ask::Connect(Box::new(Connect::of(&connect, verifier))),
+            Request::Subscribe(subscribe) => Ask::Subscribe(Box::new(Subscribe::of(&subscribe))),
+            Request::Unsubscribe(channel) => Ask::Unsubscribe(name(&channel)),
+            Request::Publish(publish) if publish.kind != 0 => Ask::Rpc,
+            Request::Publish(publish) => {
+                Ask::Publish(name(&publish.channel), publish.data.map(|data| Bytes::from(data.into_owned())))
+            }
+            Request::Presence(channel) => Ask::Presence(name(&channel)),
+            Request::PresenceStats(channel) => Ask::PresenceStats(name(&channel)),
+            Request::History(history) => Ask::History(Box::new(History {
+                channel: name(&history.channel),
+                limit: history.limit,
+                since: history.since.as_ref().map(Seen::of),
+                reverse: history.reverse,
+            })),
+            Request::Rpc(_) => Ask::Rpc,
+            Request::Send(_) => Ask::Send,
+            Request::Refresh(token) => Ask::Refresh(Box::new(verifier.verify(&token))),
+            Request::SubRefresh(_) => Ask::SubRefresh,
+            Request::Pong => Ask::Pong,
+        };
+        Self { id: command.id, ask }
+    }
+
+    /// Roughly what it holds in memory.
+    pub fn size(&self) -> usize {
+        let payload = match &self.ask {
+            Ask::Publish(_, Some(data)) => data.len(),
+            Ask::Connect(connect) => connect.recover.iter().map(|(name, _)| name.len()).sum(),
+            _ => 0,
+        };
+        size_of::<Self>() + payload
+    }
+}
+
+impl Connect {
+    fn of(request: &ConnectRequest<'_>, verifier: &Verifier) -> Self {
+        let credentials = (!request.token.is_empty()).then(|| verifier.verify(&request.token));
+        // A server makes only personal subscriptions; positions in other channels are of no use to it.
+        let personal = request.subs.iter().filter(|(name, wish)| name.starts_with('#') && wish.recover);
+        let seen = |wish: &SubscribeRequest<'_>| Seen { offset: wish.offset, epoch: wish.epoch.as_ref().into() };
+        Self { credentials, recover: personal.map(|(name, wish)| (name.clone(), seen(wish))).collect() }
+    }
+}
+
+impl Subscribe {
+    fn of(request: &SubscribeRequest<'_>) -> Self {
+        let seen = || Seen { offset: request.offset, epoch: request.epoch.as_ref().into() };
+        Self {
+            channel: ChannelName::new(&request.channel),
+            recover: request.recover.then(seen),
+            rejects_unrecovered: request.rejects_unrecovered(),
+            is_foreign: request.kind != 0 || request.filter.is_some(),
+            is_malformed: !matches!(request.delta.as_ref(), "" | "fossil"),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Sessions begin and end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::ChannelName;
+use ringway_core::message::Disconnect as Order;
+use ringway_core::timing::Now;
+use ringway_protocol::centrifuge::{ConnectResult, Disconnect, ErrorCode, Expiry, Reply, SubscribeResult};
+use ringway_protocol::plain::Body;
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use super::auth::{Credentials, TokenError};
+use super::command::{Command, Connect};
+use super::inbox::{Protocol, Ticket};
+use super::session::{Connecting, Heartbeat, Session, SessionKey, State, Wish};
+use super::wheel::Tick;
+use super::{Hub, Socket};
+
+/// What clients are told of the server's version.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " Ringway");
+
+impl<S: Socket> Hub<S> {
+    pub(super) fn open(&mut self, now: Now, ticket: Arc<Ticket>, socket: S, protocol: Protocol) {
+        self.serial = self.serial.wrapping_add(1);
+        let (state, user) = match protocol {
+            Protocol::Centrifuge => (State::Silent, None),
+            Protocol::Plain(user) => (State::Ungreeted { problem: None }, Some(user)),
+        };
+        let personal = user.as_ref().map(ChannelName::personal);
+        let key = self.sessions.insert(Session {
+            socket,
+            ticket: ticket.clone(),
+            client: Uuid::new_v4(),
+            user,
+            info: None,
+            subs: SmallVec::new(),
+            serial: self.serial,
+            due: Tick::default(),
+            expires: Tick::default(),
+            state,
+            dirty: false,
+        }) as SessionKey;
+        ticket.set_session(key);
+        match personal {
+            Some(personal) => {
+                self.wake_after(now, key, self.info_interval());
+                self.join(now, key, personal, Wish::Greeting);
+            }
+            None => self.wake_after(now, key, self.config.stale_timeout),
+        }
+    }
+
+    pub(super) fn on_connect(&mut self, now: Now, key: SessionKey, id: u32, connect: Connect) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Credentials { user, info, lifetime } = match connect.credentials {
+            Some(Ok(credentials)) => credentials,
+            None if self.config.allow_anonymous => Credentials { user: None, info: None, lifetime: None },
+            None => return self.close(key, Disconnect::BadRequest),
+            Some(Err(TokenError::Invalid)) => return self.close(key, Disconnect::InvalidToken),
+            Some(Err(TokenError::Expired)) => {
+                session.state = State::Refused;
+                return self.reply(key, id, &Reply::Error(ErrorCode::TokenExpired.into()));
+            }
+        };
+        session.user = user;
+        session.info = info.map(Box::new);
+        session.state = State::Connecting(Box::new(Connecting { id, lifetime, held: Vec::new() }));
+        match session.user.as_ref().map(ChannelName::personal) {
+            Some(personal) => {
+                let seen = connect.recover.into_iter().find(|(name, _)| name == personal.as_str());
+                self.join(now, key, personal, Wish::Personal { recover: seen.map(|(_, seen)| seen) });
+            }
+            None => drop(self.connected(now, key, None)),
+        }
+    }
+
+    /// Answers the connect, with the personal subscription if there is one. Returns what the client has sent since,
+    /// which is due when the session listens.
+    #[must_use]
+    pub(super) fn connected(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        personal: Option<(&str, SubscribeResult<'_>)>,
+    ) -> Vec<Command> {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return Vec::new() };
+        let State::Connecting(connecting) = std::mem::replace(&mut session.state, State::Silent) else {
+            return Vec::new();
+        };
+        let Connecting { id, lifetime, held } = *connecting;
+        session.state = State::Centrifuge(Heartbeat::Quiet);
+        let client = session.client;
+        let mut buffer = Uuid::encode_buffer();
+        let result = ConnectResult {
+            client: client.hyphenated().encode_lower(&mut buffer),
+            version: VERSION,
+            expiry: expiry(lifetime),
+            subs: personal.into_iter().collect(),
+            ping: self.config.ping_interval.as_secs() as u32,
+            pong: true,
+            ..ConnectResult::default()
+        };
+        self.reply(key, id, &Reply::Connect(&result));
+        self.expire_after(now, key, lifetime);
+        // The id is random, so its bits spread the first pings over half of the interval.
+        let half = self.config.ping_interval / 2;
+        let spread = half.mul_f64(f64::from(client.as_u128() as u16) / f64::from(u16::MAX));
+        self.wake_after(now, key, half + spread);
+        held
+    }
+
+    pub(super) fn on_refresh(&mut self, now: Now, key: SessionKey, id: u32, token: Result<Credentials, TokenError>) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        match token {
+            Ok(credentials) if credentials.user == session.user => {
+                session.info = credentials.info.map(Box::new);
+                self.reply(key, id, &Reply::Refresh(expiry(credentials.lifetime)));
+                self.expire_after(now, key, credentials.lifetime);
+            }
+            Err(TokenError::Expired) => self.close(key, Disconnect::ConnectionExpired),
+            Ok(_) | Err(TokenError::Invalid) => self.close(key, Disconnect::InvalidToken),
+        }
+    }
+
+    /// Credentials that run out are enforced a grace later; `None` is for ever.
+    fn expire_after(&mut self, now: Now, key: SessionKey, lifetime: Option<Duration>) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.expires = match lifetime {
+            Some(lifetime) => self.wheel.insert(key, now + lifetime + self.config.expiry_grace),
+            None => Tick::default(),
+        };
+    }
+
+    /// Closes a session, for the reason given, and takes it out of its channels at once.
+    pub(super) fn close(&mut self, key: SessionKey, why: Disconnect) {
+        self.close_with(key, why.code(), why.reason());
+    }
+
+    pub(super) fn close_with(&mut self, key: SessionKey, code: u16, reason: &str) {
+        let Some(session) = self.sessions.get(key as usize).filter(|session| !session.is_gone()) else { return };
+        // Codes from 3500 on mean "stay away"; the plain protocol can only say "come back", and before it closes.
+        if matches!(session.state, State::Plain) && code < Disconnect::InvalidToken.code() {
+            self.send_plain(key, &Body::Reconnect);
+        }
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        session.socket.close(code, reason);
+        self.counts.closed += 1;
+        self.end(key);
+    }
+
+    /// The connection is over, by whomever.
+    pub(super) fn on_closed(&mut self, ticket: &Ticket) {
+        let key = ticket.session();
+        self.end(key);
+        self.sessions.try_remove(key as usize);
+    }
+
+    fn end(&mut self, key: SessionKey) {
+        self.leave_all(key);
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.state = State::Gone;
+            (session.user, session.info) = (None, None);
+        }
+    }
+
+    /// Closes the sessions that an order names.
+    pub(super) fn on_order(&mut self, order: &Order) {
+        let channel = self.names.get(&ChannelName::personal(&order.user)).copied();
+        let Some(channel) = channel.and_then(|key| self.channels.get(key)) else { return };
+        let is_meant = |key: &SessionKey| {
+            let client = self.sessions.get(*key as usize).map(|session| session.client.as_u128());
+            let client = client.unwrap_or_default();
+            order.client.is_none_or(|only| only == client) && !order.whitelist.contains(&client)
+        };
+        let keys: Vec<SessionKey> = channel.keys().filter(is_meant).collect();
+        for key in keys {
+            self.close_with(key, order.code, &order.reason);
+        }
+    }
+
+    /// Asks up to `count` clients to connect elsewhere, for a gateway that leaves. Returns how many are left.
+    pub fn shed(&mut self, count: usize) -> usize {
+        let open = |(key, session): (usize, &Session<S>)| (!session.is_gone()).then_some(key as SessionKey);
+        let keys: Vec<SessionKey> = self.sessions.iter().filter_map(open).collect();
+        for key in keys.iter().take(count) {
+            self.close(*key, Disconnect::Shutdown);
+        }
+        keys.len().saturating_sub(count)
+    }
+
+    /// Queues a reply.
+    pub(super) fn reply(&mut self, key: SessionKey, id: u32, reply: &Reply<'_>) {
+        self.send_text(key, |out| ringway_protocol::centrifuge::json::reply(out, id, reply));
+    }
+}
+
+/// Tells clients whole seconds, and at least one: 0 would mean that there is no end.
+fn expiry(lifetime: Option<Duration>) -> Expiry {
+    lifetime.map_or(Expiry::Never, |lifetime| Expiry::InSeconds(lifetime.as_secs().clamp(1, u32::MAX.into()) as u32))
+}

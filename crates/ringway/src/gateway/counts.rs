@@ -1,0 +1,24 @@
+//! What a hub counts, for metrics.
+
+/// Numbers of one hub; all but the first three only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sessions now, of both protocols.
+    pub sessions: u64,
+    /// Channels attached now.
+    pub channels: u64,
+    /// Parts of sessions in channels now, personal ones included.
+    pub subscriptions: u64,
+    /// Publications handed to sessions.
+    pub deliveries: u64,
+    /// Publishes taken from clients and backends.
+    pub publishes: u64,
+    /// Publishes that were refused or not acknowledged.
+    pub publishes_failed: u64,
+    /// Sessions that recovered everything they had missed.
+    pub recovered: u64,
+    /// Sessions that asked to recover and could not.
+    pub not_recovered: u64,
+    /// Sessions closed by the hub, for whatever reason.
+    pub closed: u64,
+}

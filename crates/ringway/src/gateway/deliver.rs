@@ -1,0 +1,110 @@
+//! Publications to those who listen: encoded once per protocol, the same bytes for all.
+
+use bytes::Bytes;
+use ringway_core::Position;
+use ringway_core::gateway::ChannelKey;
+use ringway_core::message::Entry;
+use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed, json};
+use ringway_protocol::plain::{self, Body, InboxMessage};
+use ringway_protocol::ws::{self, Kind};
+
+use super::session::{SessionKey, Sub};
+use super::stored::Stored;
+use super::{Hub, Socket};
+
+impl<S: Socket> Hub<S> {
+    pub(super) fn on_deliver(&mut self, key: ChannelKey, offset: u64, entry: &Entry) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        if let Some(position) = &mut channel.position {
+            position.offset = offset;
+        }
+        if channel.transit.is_some() {
+            self.catch_up(key, offset);
+        }
+        let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
+        let (mut push, mut message): (Option<Bytes>, Option<Bytes>) = (None, None);
+        let scratch = &mut self.scratch;
+        for &listener in &channel.listeners {
+            let Some(session) = self.sessions.get_mut(listener as usize) else { continue };
+            let frame = match session.is_plain() {
+                false => push.get_or_insert_with(|| encode_push(scratch, name.as_str(), offset, entry)),
+                true => message.get_or_insert_with(|| encode_message(scratch, self.clock.text(), entry)),
+            };
+            session.socket.send(frame.clone());
+            if !std::mem::replace(&mut session.dirty, true) {
+                self.dirty.push(listener);
+            }
+        }
+        self.counts.deliveries += channel.listeners.len() as u64;
+    }
+
+    /// Those who were ahead listen from this offset on, if it is news to them.
+    fn catch_up(&mut self, key: ChannelKey, offset: u64) {
+        let Some(transit) = self.channels.get_mut(key).and_then(|channel| channel.transit.as_mut()) else { return };
+        let reached: Vec<SessionKey> =
+            transit.ahead.extract_if(.., |ahead| ahead.after < offset).map(|ahead| ahead.session).collect();
+        self.listen(key, reached);
+    }
+
+    fn listen(&mut self, key: ChannelKey, sessions: Vec<SessionKey>) {
+        for session in sessions {
+            let Some(channel) = self.channels.get_mut(key) else { return };
+            let place = channel.listeners.len() as u32;
+            channel.listeners.push(session);
+            channel.tidy();
+            self.set_place(session, key, place);
+        }
+    }
+
+    /// The stream goes on elsewhere: whoever was promised to miss nothing is told, and recovers or starts anew.
+    pub(super) fn on_lost(&mut self, key: ChannelKey, at: Position) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        (channel.position, channel.attach_top) = (Some(at), 0);
+        let ahead = channel.transit.as_mut().map(|transit| std::mem::take(&mut transit.ahead)).unwrap_or_default();
+        let is_positioned = channel.is_positioned;
+        channel.tidy();
+        self.listen(key, ahead.into_iter().map(|ahead| ahead.session).collect());
+        if !is_positioned {
+            return;
+        }
+        let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
+        let push = encode_unsubscribe(&mut self.scratch, name.as_str(), Unsubscribed::InsufficientState);
+        for listener in channel.listeners.to_vec() {
+            let Some(session) = self.sessions.get(listener as usize).filter(|session| !session.is_plain()) else {
+                continue;
+            };
+            match session.sub(key) {
+                Some(Sub { by_server: true, .. }) => self.close(listener, Disconnect::InsufficientState),
+                _ => {
+                    self.send(listener, push.clone());
+                    self.leave(listener, key);
+                }
+            }
+        }
+    }
+}
+
+fn frame(scratch: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    scratch.clear();
+    encode(scratch);
+    let frame = ws::frame(Kind::Text, scratch);
+    scratch.clear();
+    frame
+}
+
+fn encode_push(scratch: &mut Vec<u8>, channel: &str, offset: u64, entry: &Entry) -> Bytes {
+    let stored = Stored::of(offset, entry);
+    let publication = &stored.publication();
+    frame(scratch, |out| json::push(out, &Push::Publication { channel, publication }))
+}
+
+fn encode_unsubscribe(scratch: &mut Vec<u8>, channel: &str, why: Unsubscribed) -> Bytes {
+    let (code, reason) = (why.code(), why.reason());
+    frame(scratch, |out| json::push(out, &Push::Unsubscribe { channel, code, reason }))
+}
+
+fn encode_message(scratch: &mut Vec<u8>, date_time: &str, entry: &Entry) -> Bytes {
+    let message = InboxMessage::decode(&entry.data);
+    let body = Body::Message { content: &message.content, from: message.from.as_deref() };
+    frame(scratch, |out| plain::encode(out, date_time, &body))
+}

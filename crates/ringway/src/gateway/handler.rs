@@ -1,0 +1,134 @@
+//! From frames to inputs, in each connection's own task: reading, checking and copying happen here, in parallel, so
+//! that the hub has only to decide.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringway_core::UserName;
+use ringway_edge::{Closed, Conn, Flow, Handler};
+use ringway_protocol::centrifuge::{Disconnect, json};
+use ringway_protocol::plain::{Inbound, InboxMessage, parse};
+use ringway_protocol::ws::Message;
+use smallvec::SmallVec;
+
+use super::auth::Verifier;
+use super::command::{Ask, Command};
+use super::inbox::{ClientInput, Inbox, Protocol, Ticket};
+use super::{Client, SessionLimits};
+
+/// What all connections of a gateway share.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) inbox: Arc<Inbox<Client>>,
+    pub(super) verifier: Verifier,
+    pub(super) limits: SessionLimits,
+}
+
+impl Desk {
+    fn open(&self, conn: &Client, ticket: &Arc<Ticket>, protocol: Protocol) {
+        let (ticket, socket) = (ticket.clone(), conn.clone());
+        self.inbox.push_always(ClientInput::Opened { ticket, socket, protocol });
+    }
+
+    /// Hands an input on; whether its connection may go on reading.
+    fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, publishes: u32) -> Flow {
+        if publishes > 0 {
+            ticket.begin_publishes(publishes);
+        }
+        let is_full = self.inbox.push(input, bytes, || conn.clone());
+        // Each pause is resumed once, so there is one reason for it: the other one is looked at with the next message.
+        let must_pause = is_full || publishes > 0 && ticket.must_pause(self.limits.publishes_in_flight);
+        if must_pause { Flow::Pause } else { Flow::Continue }
+    }
+}
+
+/// Serves `/connection/websocket`.
+#[derive(Debug)]
+pub struct CentrifugeHandler {
+    desk: Arc<Desk>,
+    ticket: Arc<Ticket>,
+}
+
+impl CentrifugeHandler {
+    pub(super) fn new(desk: Arc<Desk>) -> Self {
+        Self { desk, ticket: Ticket::new() }
+    }
+}
+
+impl Handler for CentrifugeHandler {
+    fn on_open(&mut self, conn: &Client) {
+        self.desk.open(conn, &self.ticket, Protocol::Centrifuge);
+    }
+
+    fn on_message(&mut self, conn: &Client, message: Message<'_>) -> Flow {
+        let Message::Text(text) = message else {
+            conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
+            return Flow::Continue;
+        };
+        let mut commands: SmallVec<[Command; 1]> = SmallVec::new();
+        let frame = json::decode_frame(text.as_bytes());
+        let mut fault = frame.as_ref().err().map(|_| ());
+        for command in frame.into_iter().flatten() {
+            match command {
+                Ok(command) => commands.push(Command::of(command, &self.desk.verifier)),
+                Err(_) => fault = Some(()),
+            }
+        }
+        let bytes = commands.iter().map(Command::size).sum();
+        let publishes = commands.iter().filter(|command| matches!(command.ask, Ask::Publish(..))).count() as u32;
+        let mut flow = Flow::Continue;
+        if !commands.is_empty() {
+            let input = ClientInput::Commands(self.ticket.clone(), commands);
+            flow = self.desk.push(conn, &self.ticket, input, bytes, publishes);
+        }
+        if fault.is_some() {
+            conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
+        }
+        flow
+    }
+
+    fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
+        self.desk.inbox.push_always(ClientInput::Closed(self.ticket.clone()));
+    }
+}
+
+/// Serves `/socket/{user}`.
+#[derive(Debug)]
+pub struct PlainHandler {
+    desk: Arc<Desk>,
+    ticket: Arc<Ticket>,
+    user: UserName,
+}
+
+impl PlainHandler {
+    pub(super) fn new(desk: Arc<Desk>, user: UserName) -> Self {
+        Self { desk, ticket: Ticket::new(), user }
+    }
+}
+
+impl Handler for PlainHandler {
+    fn on_open(&mut self, conn: &Client) {
+        self.desk.open(conn, &self.ticket, Protocol::Plain(self.user.clone()));
+    }
+
+    fn on_message(&mut self, conn: &Client, message: Message<'_>) -> Flow {
+        let inbound = match &message {
+            Message::Text(text) => parse(text),
+            Message::Binary(_) => Inbound::Help,
+        };
+        let (input, bytes, publishes) = match inbound {
+            Inbound::To { user, content } => {
+                let mut data = Vec::with_capacity(content.len() + self.user.as_str().len() + 24);
+                InboxMessage::encode(&mut data, content, Some(self.user.as_str()));
+                let bytes = data.len() + size_of::<ClientInput<Client>>();
+                (ClientInput::Said(self.ticket.clone(), user, Bytes::from(data)), bytes, 1)
+            }
+            Inbound::Help => (ClientInput::Puzzled(self.ticket.clone()), size_of::<ClientInput<Client>>(), 0),
+        };
+        self.desk.push(conn, &self.ticket, input, bytes, publishes)
+    }
+
+    fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
+        self.desk.inbox.push_always(ClientInput::Closed(self.ticket.clone()));
+    }
+}

@@ -1,0 +1,185 @@
+//! Where connections and HTTP calls leave what they bring, until the hub takes all of it at once.
+//!
+//! There is one queue for all of a gateway's inputs, so their order is the order in which they came. It has a limit in
+//! bytes: whoever goes beyond it is not read from until the hub has caught up, so that the queue outgrows its limit by
+//! what was read at once and no more. Nothing is dropped.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ringway_core::UserName;
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+
+use super::call::Call;
+use super::command::Command;
+
+/// What comes in from clients.
+#[derive(Debug)]
+pub enum ClientInput<S> {
+    /// A socket is open; first input with this ticket.
+    Opened {
+        /// Names the connection in what follows.
+        ticket: Arc<Ticket>,
+        /// How it is written to.
+        socket: S,
+        /// Which protocol it speaks.
+        protocol: Protocol,
+    },
+    /// The commands of one frame, in order.
+    Commands(Arc<Ticket>, SmallVec<[Command; 1]>),
+    /// A plain client's message: to whom, and the payload to be stored.
+    Said(Arc<Ticket>, UserName, Bytes),
+    /// A plain client wrote something that is no message.
+    Puzzled(Arc<Ticket>),
+    /// The connection is over; last input with this ticket.
+    Closed(Arc<Ticket>),
+    /// A call of the HTTP API.
+    Call(Call),
+}
+
+/// How a connection speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protocol {
+    /// Centrifuge, JSON.
+    Centrifuge,
+    /// Plain; the user is known from the start.
+    Plain(UserName),
+}
+
+/// What a connection and its session share.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The session's key, set by the hub when it learns of the connection.
+    session: AtomicU32,
+    /// Publishes that are not answered yet.
+    in_flight: AtomicU32,
+    /// The connection is paused until publishes are answered.
+    paused: AtomicBool,
+}
+
+impl Ticket {
+    /// A ticket for a new connection.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            session: AtomicU32::new(u32::MAX),
+            in_flight: AtomicU32::new(0),
+            paused: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn session(&self) -> u32 {
+        self.session.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_session(&self, key: u32) {
+        self.session.store(key, Ordering::Relaxed);
+    }
+
+    /// Counts publishes that are about to be handed to the hub.
+    pub fn begin_publishes(&self, count: u32) {
+        self.in_flight.fetch_add(count, Ordering::SeqCst);
+    }
+
+    /// Whether reading must pause because of `limit` unanswered publishes. If so, the hub resumes it once.
+    #[must_use]
+    pub fn must_pause(&self, limit: u32) -> bool {
+        if self.in_flight.load(Ordering::SeqCst) < limit {
+            return false;
+        }
+        self.paused.store(true, Ordering::SeqCst);
+        // The hub may have answered them meanwhile. Whoever takes the mark back decides, so exactly one of us does.
+        self.in_flight.load(Ordering::SeqCst) > limit / 2 || !self.paused.swap(false, Ordering::SeqCst)
+    }
+
+    /// Counts an answered publish; whether the connection is to be resumed.
+    #[must_use]
+    pub(super) fn end_publish(&self, limit: u32) -> bool {
+        let left = self.in_flight.fetch_sub(1, Ordering::SeqCst).saturating_sub(1);
+        left <= limit / 2 && self.paused.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// The queue in front of the hub.
+#[derive(Debug)]
+pub struct Inbox<S> {
+    limit: usize,
+    queue: Mutex<Batch<S>>,
+    arrived: Notify,
+}
+
+/// Inputs taken out of an [`Inbox`] together.
+#[derive(Debug)]
+pub struct Batch<S> {
+    /// In order of arrival.
+    pub inputs: Vec<ClientInput<S>>,
+    bytes: usize,
+    /// Connections that are not read from until the inputs are worked off.
+    held: Vec<S>,
+}
+
+impl<S> Default for Batch<S> {
+    fn default() -> Self {
+        Self { inputs: Vec::new(), bytes: 0, held: Vec::new() }
+    }
+}
+
+impl<S: super::Socket> Batch<S> {
+    /// Lets the connections that were held go on. Call when the inputs are worked off.
+    pub fn resume(&mut self) {
+        for socket in self.held.drain(..) {
+            socket.resume();
+        }
+    }
+}
+
+impl<S> Inbox<S> {
+    /// An empty queue that holds its bringers up above `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, queue: Mutex::default(), arrived: Notify::new() }
+    }
+
+    /// Adds an input of `bytes`. True if the queue is full and `socket` must not be read from: it will be resumed once.
+    #[must_use]
+    pub fn push(&self, input: ClientInput<S>, bytes: usize, socket: impl FnOnce() -> S) -> bool {
+        let mut queue = self.queue.lock();
+        queue.inputs.push(input);
+        queue.bytes += bytes;
+        let full = queue.bytes > self.limit;
+        if full {
+            queue.held.push(socket());
+        }
+        let first = queue.inputs.len() == 1;
+        drop(queue);
+        if first {
+            self.arrived.notify_one();
+        }
+        full
+    }
+
+    /// Adds an input that nothing can hold up: openings and ends of connections, and calls, which have a limit of their own.
+    pub fn push_always(&self, input: ClientInput<S>) {
+        let mut queue = self.queue.lock();
+        queue.inputs.push(input);
+        let first = queue.inputs.len() == 1;
+        drop(queue);
+        if first {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits until something has arrived. To be awaited by one task alone, which then takes everything.
+    pub async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Takes everything that has arrived. `batch` must be worked off and resumed; its memory is used again.
+    pub fn take(&self, batch: &mut Batch<S>) {
+        debug_assert!(batch.inputs.is_empty() && batch.held.is_empty(), "the last batch was not worked off");
+        batch.bytes = 0;
+        mem::swap(&mut *self.queue.lock(), batch);
+    }
+}

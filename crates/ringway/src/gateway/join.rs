@@ -1,0 +1,275 @@
+//! A session joins a channel: at which offset it begins to listen, and what it is told before.
+//!
+//! Clients neither drop what they have seen nor notice a gap, so every session must be told exactly what follows the
+//! position it was answered. A channel has one position here, that of the last delivery; whoever joins begins there, or
+//! later if it was told more than has been delivered.
+
+use ringway_core::gateway::{ChannelKey, QueryError};
+use ringway_core::id::StreamEpoch;
+use ringway_core::message::{Answer, Entry, HistoryPage, HistoryQuery, Presence, Query};
+use ringway_core::timing::Now;
+use ringway_core::{ChannelName, Position};
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
+
+use super::channel::{Ahead, Channel, Newcomer, PAGES};
+use super::command::Seen;
+use super::session::{Session, SessionKey, Sub, Wish};
+use super::stored::Stored;
+use super::waiting::{Waiting, query_fault};
+use super::{Hub, Socket};
+
+/// How a session begins.
+#[derive(Debug)]
+struct Start<'a> {
+    /// The stream's epoch and the offset after which the session listens; `None` without history.
+    at: Option<Position>,
+    /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
+    recovered: Option<&'a [(u64, Entry)]>,
+}
+
+impl<S: Socket> Hub<S> {
+    /// Takes a session into a channel. It is told as its wish says, perhaps only when the owner has answered.
+    pub(super) fn join(&mut self, now: Now, key: SessionKey, name: ChannelName, wish: Wish) {
+        let by_server = !matches!(wish, Wish::Subscribe { .. });
+        let channel = self.channel_of(now, name);
+        self.list(channel);
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.subs.push(Sub { channel, place: Sub::ON_THE_WAY, by_server });
+        self.counts.subscriptions += 1;
+        let joined = presence_of(session);
+        let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
+        let Some(entry) = self.channels.get_mut(channel) else { return };
+        if !entry.is_fresh {
+            entry.changes.get_or_insert_default().join(has_presence.then_some(joined));
+        }
+        let newcomer = Newcomer { session: key, wish, page: None, pages: 0 };
+        match entry.is_attached {
+            true => self.admit(now, channel, newcomer, None),
+            false => entry.transit_mut().newcomers.push(newcomer),
+        }
+    }
+
+    /// The channel's key, attached if it was not.
+    fn channel_of(&mut self, now: Now, name: ChannelName) -> ChannelKey {
+        if let Some(key) = self.names.get(&name) {
+            return *key;
+        }
+        let rules = self.config.rules_of(&name).ok();
+        let options = rules.map(|rules| rules.options()).unwrap_or_default();
+        let is_positioned = rules.is_some_and(|rules| rules.is_positioned());
+        let key = self.rules.attach(now, name.clone(), options);
+        self.names.insert(name, key);
+        self.channels.insert(key, Channel { is_fresh: true, is_positioned, ..Channel::default() });
+        key
+    }
+
+    /// The owner's first answer: those who came meanwhile are let in. What waits in an inbox is for the first of them.
+    pub(super) fn on_attached(&mut self, now: Now, key: ChannelKey, stream: Option<Position>, from: u64, users: u64) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        channel.is_attached = true;
+        channel.position = stream.map(|stream| Position { epoch: stream.epoch, offset: from });
+        let mut newcomers = std::mem::take(&mut channel.transit_mut().newcomers).into_iter();
+        if let Some(first) = newcomers.next() {
+            self.admit(now, key, first, Some(users));
+        }
+        if let Some(channel) = self.channels.get_mut(key) {
+            channel.attach_top = stream.map_or(0, |stream| stream.offset);
+            channel.tidy();
+        }
+        for newcomer in newcomers {
+            self.admit(now, key, newcomer, Some(users));
+        }
+    }
+
+    /// Lets a newcomer in, or asks for what it has missed.
+    fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
+        let Some(channel) = self.channels.get(key) else { return };
+        let Some(position) = channel.position else {
+            return self.welcome(now, key, &newcomer, &Start { at: None, recovered: None }, users);
+        };
+        match newcomer.wish.recover().filter(|seen| channel.is_positioned && seen.is_in(position.epoch)) {
+            Some(seen) if seen.offset == position.offset => {
+                self.welcome(now, key, &newcomer, &Start { at: Some(position), recovered: Some(&[]) }, users);
+            }
+            Some(seen) => {
+                let offset = seen.offset;
+                self.ask_page(now, key, newcomer, offset);
+            }
+            None => {
+                let at = channel.start();
+                self.welcome(now, key, &newcomer, &Start { at, recovered: None }, users);
+            }
+        }
+    }
+
+    /// Asks the owner for what came after `offset`; the newcomer waits.
+    fn ask_page(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, offset: u64) {
+        let (Some(name), Some(options)) = (self.rules.channel_name(key), self.rules.channel_options(key)) else {
+            return;
+        };
+        let limit = self.config.limits.page;
+        let since = Some((offset, None));
+        let query = HistoryQuery { channel: name.clone(), options, since, limit, reverse: false };
+        let token = self.waiting.insert(Waiting::Page(key)) as u64;
+        if let Some(channel) = self.channels.get_mut(key) {
+            let pages = newcomer.pages + 1;
+            channel.transit_mut().newcomers.push(Newcomer { page: Some(token), pages, ..newcomer });
+        }
+        if let Err(error) = self.rules.query(now, token, Query::History(Box::new(query))) {
+            self.on_answered(now, token, Err(error));
+        }
+    }
+
+    /// A page came, or none. Whoever asked for it may have gone.
+    pub(super) fn on_page(&mut self, now: Now, key: ChannelKey, token: u64, result: Result<Answer, QueryError>) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        let Some(newcomer) = channel.take_asking(token) else { return };
+        let (Some(seen), Some(position)) = (newcomer.wish.recover(), channel.position) else { return };
+        let page = match result {
+            Ok(Answer::History(page)) => page,
+            Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
+            Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
+        };
+        let unrecovered = Start { at: channel.start(), recovered: None };
+        if !seen.is_in(position.epoch) {
+            // The stream was lost while we asked.
+            self.welcome(now, key, &newcomer, &unrecovered, None);
+        } else if page.top.epoch != position.epoch || page.top.offset < position.offset {
+            // One of the two is of a former owner. They meet as soon as the channel is attached at the new one.
+            let offset = seen.offset;
+            match newcomer.pages < PAGES {
+                true => self.ask_page(now, key, newcomer, offset),
+                false => self.turn_away(key, &newcomer, ErrorCode::Internal),
+            }
+        } else if reaches(&page, seen.offset) {
+            let start = Start { at: Some(page.top), recovered: Some(&page.publications) };
+            self.welcome(now, key, &newcomer, &start, None);
+        } else {
+            self.welcome(now, key, &newcomer, &unrecovered, None);
+        }
+    }
+
+    /// Tells a newcomer where it begins, and lets it listen from there.
+    fn welcome(&mut self, now: Now, key: ChannelKey, newcomer: &Newcomer, start: &Start<'_>, users: Option<u64>) {
+        let session = newcomer.session;
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        channel.tidy();
+        let is_positioned = channel.is_positioned;
+        let was_recovering = newcomer.wish.recover().is_some();
+        match (was_recovering, start.recovered.is_some()) {
+            (true, true) => self.counts.recovered += 1,
+            (true, false) => self.counts.not_recovered += 1,
+            (false, _) => {}
+        }
+        let mut held = Vec::new();
+        match &newcomer.wish {
+            Wish::Subscribe { id, rejects_unrecovered: true, .. } if was_recovering && start.recovered.is_none() => {
+                let id = *id;
+                self.forget_sub(session, key);
+                return self.refuse(session, id, ErrorCode::UnrecoverablePosition);
+            }
+            Wish::Subscribe { id, recover, .. } => {
+                let kept = start.kept();
+                let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
+                let result = start.result(is_positioned, recover.as_ref(), &publications);
+                self.reply(session, *id, &Reply::Subscribe(&result));
+            }
+            Wish::Personal { recover } => {
+                let kept = start.kept();
+                let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
+                let result = start.result(is_positioned, recover.as_ref(), &publications);
+                let Some(name) = self.rules.channel_name(key).cloned() else { return };
+                held = self.connected(now, session, Some((name.as_str(), result)));
+            }
+            Wish::Greeting => self.greet(session, key, users),
+        }
+        self.let_listen(key, session, start.at);
+        for command in held {
+            self.on_command(now, session, command);
+        }
+    }
+
+    fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        let (after, position) = (at.map_or(0, |at| at.offset), channel.position.map_or(0, |position| position.offset));
+        if after > position {
+            return channel.transit_mut().ahead.push(Ahead { session, after });
+        }
+        let place = channel.listeners.len() as u32;
+        channel.listeners.push(session);
+        self.set_place(session, key, place);
+    }
+
+    pub(super) fn set_place(&mut self, session: SessionKey, key: ChannelKey, place: u32) {
+        let Some(session) = self.sessions.get_mut(session as usize) else { return };
+        if let Some(sub) = session.subs.iter_mut().find(|sub| sub.channel == key) {
+            sub.place = place;
+        }
+    }
+
+    /// A newcomer cannot be let in.
+    fn turn_away(&mut self, key: ChannelKey, newcomer: &Newcomer, error: ErrorCode) {
+        let session = newcomer.session;
+        self.forget_sub(session, key);
+        match newcomer.wish {
+            Wish::Subscribe { id, .. } => self.refuse(session, id, error),
+            Wish::Personal { .. } | Wish::Greeting => self.close(session, Disconnect::InternalServerError),
+        }
+    }
+}
+
+impl Start<'_> {
+    fn kept(&self) -> Vec<Stored<'_>> {
+        let recovered = self.recovered.unwrap_or_default();
+        recovered.iter().map(|(offset, entry)| Stored::of(*offset, entry)).collect()
+    }
+
+    /// What a subscriber is answered. With everything recovered, the offset is the one it came with: the publications
+    /// carry it forward.
+    fn result<'b>(
+        &'b self,
+        is_positioned: bool,
+        recover: Option<&Seen>,
+        publications: &'b [Publication<'b>],
+    ) -> SubscribeResult<'b> {
+        let was_recovering = recover.is_some();
+        let Some(at) = self.at.as_ref().filter(|_| is_positioned) else {
+            return SubscribeResult { was_recovering, ..SubscribeResult::default() };
+        };
+        let recovered = self.recovered.is_some();
+        let offset = recover.filter(|_| recovered).map_or(at.offset, |seen| seen.offset);
+        SubscribeResult {
+            recoverable: true,
+            positioned: true,
+            epoch: at.epoch.as_str(),
+            offset,
+            publications,
+            recovered,
+            was_recovering,
+            ..SubscribeResult::default()
+        }
+    }
+}
+
+impl Seen {
+    /// The position may be one of this stream.
+    fn is_in(&self, epoch: StreamEpoch) -> bool {
+        self.epoch.is_empty() || *self.epoch == *epoch.as_str()
+    }
+}
+
+/// The page holds everything between `offset` and its top.
+fn reaches(page: &HistoryPage, offset: u64) -> bool {
+    let expected = offset + 1..=page.top.offset;
+    page.top.offset >= offset && expected.eq(page.publications.iter().map(|(offset, _)| *offset))
+}
+
+/// How others see a session in a channel.
+pub(super) fn presence_of<S>(session: &Session<S>) -> Presence {
+    Presence {
+        client: session.client.as_u128(),
+        user: session.user_name().into(),
+        conn_info: session.info.as_deref().cloned(),
+        chan_info: None,
+    }
+}

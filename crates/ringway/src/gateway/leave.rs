@@ -1,0 +1,52 @@
+//! A session leaves a channel.
+
+use ringway_core::gateway::ChannelKey;
+use ringway_protocol::centrifuge::ErrorCode;
+
+use super::session::{SessionKey, Sub, Wish};
+use super::{Hub, Socket};
+
+impl<S: Socket> Hub<S> {
+    /// Takes a session out of a channel. The channel itself is let go when the turn ends, if nobody is left.
+    pub(super) fn leave(&mut self, key: SessionKey, channel: ChannelKey) {
+        let Some(sub) = self.forget_sub(key, channel) else { return };
+        let Some(entry) = self.channels.get_mut(channel) else { return };
+        if sub.place != Sub::ON_THE_WAY {
+            entry.listeners.swap_remove(sub.place as usize);
+            if let Some(moved) = entry.listeners.get(sub.place as usize).copied() {
+                self.set_place(moved, channel, sub.place);
+            }
+            return;
+        }
+        let Some(transit) = entry.transit.as_mut() else { return };
+        transit.ahead.retain(|ahead| ahead.session != key);
+        let newcomer = transit.newcomers.iter().position(|newcomer| newcomer.session == key);
+        let newcomer = newcomer.map(|index| transit.newcomers.remove(index));
+        entry.tidy();
+        if let Some(Wish::Subscribe { id, .. }) = newcomer.map(|newcomer| newcomer.wish) {
+            // It unsubscribed before it was answered; the command still wants its reply.
+            self.refuse(key, id, ErrorCode::Internal);
+        }
+    }
+
+    pub(super) fn leave_all(&mut self, key: SessionKey) {
+        while let Some(sub) = self.sessions.get(key as usize).and_then(|session| session.subs.last().copied()) {
+            self.leave(key, sub.channel);
+        }
+    }
+
+    /// The session has no part in the channel any more; the channel's own lists are the caller's affair.
+    pub(super) fn forget_sub(&mut self, key: SessionKey, channel: ChannelKey) -> Option<Sub> {
+        let session = self.sessions.get_mut(key as usize)?;
+        let index = session.subs.iter().position(|sub| sub.channel == channel)?;
+        let sub = session.subs.swap_remove(index);
+        let client = session.client.as_u128();
+        self.counts.subscriptions -= 1;
+        let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
+        if let Some(entry) = self.channels.get_mut(channel) {
+            entry.changes.get_or_insert_default().leave(has_presence.then_some(client));
+        }
+        self.list(channel);
+        Some(sub)
+    }
+}

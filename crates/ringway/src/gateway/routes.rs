@@ -1,0 +1,165 @@
+//! Paths where a socket opens:
+//!
+//! | path | protocol | if |
+//! |---|---|---|
+//! | `/connection/websocket` | Centrifuge, JSON | always |
+//! | `/socket/{user}`, `{prefix}/socket/{user}` | plain | plain is on |
+//! | `/echo` | every message comes back | `with_echo` |
+
+use std::sync::Arc;
+
+use ringway_core::UserName;
+use ringway_edge::hyper::header::HeaderMap;
+use ringway_edge::hyper::http::request::Parts;
+use ringway_edge::hyper::{Response, StatusCode};
+use ringway_edge::{Body, ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
+
+use super::auth::Verifier;
+use super::handler::{CentrifugeHandler, Desk, PlainHandler};
+use super::inbox::Inbox;
+use super::{Client, GatewayConfig, origin};
+
+/// Decides which handler serves an upgrade.
+#[derive(Debug)]
+pub struct SocketRoutes {
+    desk: Arc<Desk>,
+    config: Arc<GatewayConfig>,
+    has_echo: bool,
+}
+
+impl SocketRoutes {
+    /// The routes of a gateway whose hub takes from this inbox.
+    pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> Self {
+        let verifier = Verifier::new(config.token_hmac_secret.as_deref());
+        let desk = Desk { inbox, verifier, limits: config.limits };
+        Self { desk: Arc::new(desk), config, has_echo: false }
+    }
+
+    /// With `/echo`, for load generators and conformance suites: anybody may use it.
+    #[must_use]
+    pub fn with_echo(mut self) -> Self {
+        self.has_echo = true;
+        self
+    }
+
+    /// What a request gets, if its path is one of these.
+    pub fn route(&self, path: &str, headers: &HeaderMap) -> Option<Route> {
+        let plain = self.config.plain.as_ref();
+        if path == "/connection/websocket" {
+            let handler = || Ok(Upgrade::new(CentrifugeHandler::new(self.desk.clone()), self.options()));
+            return Some(self.upgrade(headers, handler));
+        }
+        if path == "/echo" && self.has_echo {
+            let options = ConnOptions { max_message: ECHO_MAX_MESSAGE, max_outbox: 2 * ECHO_MAX_MESSAGE };
+            return Some(Route::Upgrade(Upgrade::new(Echo, options)));
+        }
+        let user = under_prefix(path, &plain?.prefix).strip_prefix("/socket/")?;
+        Some(self.upgrade(headers, || {
+            let user = user_of(user)?;
+            Ok(Upgrade::new(PlainHandler::new(self.desk.clone(), user), self.options()))
+        }))
+    }
+
+    /// [`SocketRoutes::route`] for the head of a request.
+    pub fn route_parts(&self, parts: &Parts) -> Option<Route> {
+        self.route(parts.uri.path(), &parts.headers)
+    }
+
+    fn options(&self) -> ConnOptions {
+        ConnOptions { max_message: self.config.limits.message_bytes, max_outbox: self.config.limits.outbox_bytes }
+    }
+
+    fn upgrade(&self, headers: &HeaderMap, upgrade: impl FnOnce() -> Result<Upgrade, Response<Body>>) -> Route {
+        if !origin::is_allowed(headers, &self.config.allowed_origins) {
+            let text = "this page may not connect here: its origin is not among the gateway's allowed_origins\n";
+            return Route::Http(plain_response(StatusCode::FORBIDDEN, text));
+        }
+        upgrade().map_or_else(Route::Http, Route::Upgrade)
+    }
+}
+
+/// The path without the prefix, where it has it.
+fn under_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
+    path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')).unwrap_or(path)
+}
+
+/// The user named by a path, or the answer that says what is wrong with it.
+fn user_of(encoded: &str) -> Result<UserName, Response<Body>> {
+    let bad = |why: &dyn std::fmt::Display| {
+        let rule = "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
+        plain_response(StatusCode::BAD_REQUEST, format!("this is not a user name: {why}. {rule}\n"))
+    };
+    let name = percent_decode(encoded).ok_or_else(|| bad(&"its percent-encoding is broken"))?;
+    UserName::new(&name).map_err(|error| bad(&error))
+}
+
+/// Undoes percent-encoding. `None` if it is broken or no text.
+fn percent_decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let plain = match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                (digit()? * 16 + digit()?) as u8
+            }
+            other => other,
+        };
+        out.push(plain);
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(config: GatewayConfig) -> SocketRoutes {
+        SocketRoutes::new(Arc::new(config), Arc::new(Inbox::new(1)))
+    }
+
+    fn status(route: Option<Route>) -> Option<u16> {
+        route.map(|route| match route {
+            Route::Http(response) => response.status().as_u16(),
+            Route::Upgrade(_) => 101,
+        })
+    }
+
+    #[test]
+    fn the_table_holds() {
+        let open = routes(GatewayConfig::open());
+        let closed = routes(GatewayConfig::default());
+        let table = [
+            ("/connection/websocket", Some(101), Some(101)),
+            ("/socket/ann", Some(101), None),
+            ("/ufire-websocket/socket/ann", Some(101), None),
+            ("/ufire-websocketsocket/ann", None, None),
+            ("/socket/", Some(400), None),
+            ("/socket/a%20b", Some(400), None),
+            ("/socket/a%2", Some(400), None),
+            ("/socket/%C3%A9", Some(101), None),
+            ("/socket/a/b", Some(400), None),
+            ("/echo", None, None),
+            ("/api/publish", None, None),
+        ];
+        for (path, when_open, when_closed) in table {
+            assert_eq!(status(open.route(path, &HeaderMap::new())), when_open, "{path}");
+            assert_eq!(status(closed.route(path, &HeaderMap::new())), when_closed, "{path}");
+        }
+        assert_eq!(status(open.with_echo().route("/echo", &HeaderMap::new())), Some(101));
+    }
+
+    #[test]
+    fn an_overlong_name_is_refused() {
+        let path = format!("/socket/{}", "a".repeat(129));
+        assert_eq!(status(routes(GatewayConfig::open()).route(&path, &HeaderMap::new())), Some(400));
+    }
+
+    #[test]
+    fn foreign_pages_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert("origin", "https://evil.example".parse().unwrap());
+        headers.insert("host", "chat.example".parse().unwrap());
+        assert_eq!(status(routes(GatewayConfig::default()).route("/connection/websocket", &headers)), Some(403));
+    }
+}

@@ -1,0 +1,147 @@
+//! One client connection, as the hub knows it. There may be very many of them, so what few need is in boxes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringway_core::UserName;
+use ringway_core::gateway::ChannelKey;
+use ringway_core::timing::Now;
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use super::command::{Command, Seen};
+use super::inbox::Ticket;
+use super::wheel::Tick;
+
+/// Most commands that wait for the reply to a connect. SDKs send their connect and every subscribe in one frame, of at
+/// most 1,024 commands; a client that sends more than two such frames without waiting is closed with 3013.
+pub(super) const HELD_COMMANDS: usize = 2048;
+
+/// A session's key in the hub's table.
+pub(super) type SessionKey = u32;
+
+/// A session, told from later ones with the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SessionId {
+    pub(super) key: SessionKey,
+    pub(super) serial: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Session<S> {
+    pub(super) socket: S,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) client: Uuid,
+    pub(super) user: Option<UserName>,
+    /// JSON about the user, from the token.
+    pub(super) info: Option<Box<Bytes>>,
+    pub(super) subs: SmallVec<[Sub; 1]>,
+    pub(super) serial: u32,
+    /// When the wheel is to bring this session up.
+    pub(super) due: Tick,
+    /// When the wheel is to end it for its credentials.
+    pub(super) expires: Tick,
+    pub(super) state: State,
+    /// Its socket has frames that are not flushed.
+    pub(super) dirty: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// A Centrifuge client that has not asked for a session.
+    Silent,
+    /// Its token had expired: it may only go.
+    Refused,
+    /// A connect is being carried out.
+    Connecting(Box<Connecting>),
+    /// A Centrifuge session.
+    Centrifuge(Heartbeat),
+    /// A plain client that was not greeted yet, and what it must be told then.
+    Ungreeted { problem: Option<&'static str> },
+    /// A plain session.
+    Plain,
+    /// Closed by us; its connection has not ended yet.
+    Gone,
+}
+
+/// Where a Centrifuge session is between two pings.
+///
+/// ```text
+///   Quiet ──ping──▶ Pinged ──pong──▶ Ponged ──timeout──▶ Quiet
+///                     └────timeout────▶ closed with 3012
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heartbeat {
+    /// No ping is unanswered.
+    Quiet,
+    /// The pong is awaited.
+    Pinged,
+    /// The pong came before its timeout.
+    Ponged,
+}
+
+#[derive(Debug)]
+pub(super) struct Connecting {
+    /// Id of the connect command.
+    pub(super) id: u32,
+    /// Time until the credentials run out.
+    pub(super) lifetime: Option<Now>,
+    /// What the client sent after its connect.
+    pub(super) held: Vec<Command>,
+}
+
+/// A session's part in a channel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sub {
+    pub(super) channel: ChannelKey,
+    /// Place among the channel's listeners; [`Sub::ON_THE_WAY`] before it is one.
+    pub(super) place: u32,
+    /// The server made it.
+    pub(super) by_server: bool,
+}
+
+impl Sub {
+    pub(super) const ON_THE_WAY: u32 = u32::MAX;
+}
+
+impl<S> Session<S> {
+    pub(super) fn id(&self, key: SessionKey) -> SessionId {
+        SessionId { key, serial: self.serial }
+    }
+
+    pub(super) fn sub(&self, channel: ChannelKey) -> Option<Sub> {
+        self.subs.iter().find(|sub| sub.channel == channel).copied()
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.state, State::Plain | State::Ungreeted { .. })
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    pub(super) fn user_name(&self) -> &str {
+        self.user.as_ref().map_or("", UserName::as_str)
+    }
+}
+
+/// Why a session joins a channel: how it is told.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// A subscribe command.
+    Subscribe { id: u32, recover: Option<Seen>, rejects_unrecovered: bool },
+    /// The personal channel of a Centrifuge session; told with the reply to its connect.
+    Personal { recover: Option<Seen> },
+    /// The inbox of a plain session; told with its greeting.
+    Greeting,
+}
+
+impl Wish {
+    pub(super) fn recover(&self) -> Option<&Seen> {
+        match self {
+            Self::Subscribe { recover, .. } | Self::Personal { recover } => recover.as_ref(),
+            Self::Greeting => None,
+        }
+    }
+}
