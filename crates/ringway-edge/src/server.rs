@@ -17,6 +17,12 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// How often such a failure is logged.
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Most unsent bytes the kernel takes for a socket whose peer does not read; it would grow to 4 MiB by itself. What is
+/// beyond waits in the outbox, where it is shared, counted and limited. Enough to keep a fast link busy between two
+/// turns of the socket's task.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 128 * 1024;
+
 /// The client side of a gateway: listeners, connections, counters. A cheap handle; clones are the same edge.
 #[derive(Debug, Clone)]
 pub struct Edge {
@@ -59,6 +65,7 @@ impl Edge {
         if !self.shared.ticking.swap(true, Ordering::Relaxed) {
             tokio::spawn(tick(Arc::downgrade(&self.shared)));
         }
+        limit_unsent(&listener);
         let (shared, stop) = (self.shared.clone(), self.stop.subscribe());
         tokio::spawn(async move {
             let mut stopped = stop.clone();
@@ -173,6 +180,17 @@ async fn accept_loop<R: Router>(
         }
     }
 }
+
+/// Set on the listener, from which accepted sockets inherit it: no system call per connection.
+#[cfg(target_os = "linux")]
+fn limit_unsent(listener: &TcpListener) {
+    if let Err(error) = socket2::SockRef::from(listener).set_tcp_notsent_lowat(MAX_UNSENT) {
+        tracing::warn!(%error, "TCP_NOTSENT_LOWAT not set; clients that do not read will cost more kernel memory");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_unsent(_listener: &TcpListener) {}
 
 /// Without it, small frames wait for the acknowledgement of earlier ones.
 fn set_nodelay(stream: &TcpStream) {

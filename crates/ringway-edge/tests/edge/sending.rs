@@ -1,6 +1,6 @@
 //! Frames from other threads: order, partial writes, slow readers.
 
-use crate::support::{Client, Got, TestEdge, eventually};
+use crate::support::{Client, Got, Seen, TestEdge, eventually};
 use ringway_edge::{Closed, ConnOptions, EdgeConfig};
 use ringway_protocol::ws::{self, Kind};
 use std::net::Ipv4Addr;
@@ -73,7 +73,7 @@ async fn who_never_reads_is_closed_and_slows_nobody() {
     let options = ConnOptions { max_outbox: 64 * 1024, ..ConnOptions::default() };
     let mut test = TestEdge::start_on(narrow_listener(), EdgeConfig::default(), options);
     let mut sleeper = Client::connect_narrow(test.addr, "/probe").await;
-    let crate::support::Seen::Open(slow) = test.seen().await else { panic!("expected a connection") };
+    let Seen::Open(slow) = test.seen().await else { panic!("expected a connection") };
     let (mut reader, quick) = test.probe().await;
     let frame = ws::frame(Kind::Binary, &[5; 4096]);
     let mut rounds = 0;
@@ -91,6 +91,19 @@ async fn who_never_reads_is_closed_and_slows_nobody() {
     assert_eq!(reader.next().await, Got::Message(vec![5; 4096]));
     // When it does read at last, it learns why.
     assert_eq!(sleeper.close_code().await, Some(3008));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_kernel_holds_little_for_who_never_reads() {
+    let mut test = TestEdge::start().await;
+    let _sleeper = Client::connect_narrow(test.addr, "/probe").await;
+    let Seen::Open(slow) = test.seen().await else { panic!("expected a connection") };
+    let frame = ws::frame(Kind::Binary, &[5; 16 * 1024]);
+    while slow.send_now(frame.clone()) {}
+    test.expect_closed(Closed::ByUs { code: 3008 }).await;
+    let taken = test.edge.stats().bytes_out.load(Ordering::Relaxed);
+    assert!(taken < 1024 * 1024, "the kernel took {taken} bytes");
 }
 
 #[tokio::test]
