@@ -190,6 +190,11 @@ impl<S: Socket> Hub<S> {
         keys.len().saturating_sub(count)
     }
 
+    /// Closes every session: the gateway stops.
+    pub fn shut_down(&mut self) {
+        self.shed(self.sessions.len());
+    }
+
     /// Queues a reply.
     pub(super) fn reply(&mut self, key: SessionKey, id: u32, reply: &Reply<'_>) {
         self.send_text(key, |out| ringway_protocol::centrifuge::json::reply(out, id, reply));

@@ -2,17 +2,16 @@
 
 use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Presence, Query};
+use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Query};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{ClientInfo, ErrorCode, HistoryResult, Publication, Reply};
-use uuid::Uuid;
 
 use super::command::{History, Named};
 use super::config::ChannelRules;
 use super::session::{SessionId, SessionKey};
 use super::stored::Stored;
 use super::waiting::{Waiting, query_fault};
-use super::{Hub, Socket};
+use super::{Hub, Socket, present};
 
 /// What is wanted of a channel's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +70,10 @@ impl<S: Socket> Hub<S> {
             return;
         }
         match result {
-            Ok(Answer::Presence(present)) => {
-                let clients: Vec<String> = present.iter().map(client_id).collect();
+            Ok(Answer::Presence(found)) => {
+                let clients: Vec<String> = found.iter().map(present::client_id).collect();
                 let infos: Vec<ClientInfo<'_>> =
-                    present.iter().zip(&clients).map(|(one, client)| client_info(one, client)).collect();
+                    found.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
                 self.reply(session.key, id, &Reply::Presence(&infos));
             }
             Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
@@ -87,8 +86,8 @@ impl<S: Socket> Hub<S> {
             return;
         }
         match result {
-            Ok(Answer::Presence(present)) => {
-                let (clients, users) = presence_stats(&present);
+            Ok(Answer::Presence(found)) => {
+                let (clients, users) = present::count(&found);
                 self.reply(session.key, id, &Reply::PresenceStats { clients, users });
             }
             Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
@@ -122,26 +121,4 @@ pub(super) fn history_query(history: History, rules: &ChannelRules, page: u32) -
 
 fn stored(page: &HistoryPage) -> Vec<Stored<'_>> {
     page.publications.iter().map(|(offset, entry)| Stored::of(*offset, entry)).collect()
-}
-
-pub(super) fn client_id(presence: &Presence) -> String {
-    Uuid::from_u128(presence.client).to_string()
-}
-
-pub(super) fn client_info<'a>(presence: &'a Presence, client: &'a str) -> ClientInfo<'a> {
-    let raw = |info: &'a Option<bytes::Bytes>| info.as_deref().unwrap_or_default();
-    ClientInfo {
-        user: &presence.user,
-        client,
-        conn_info: raw(&presence.conn_info),
-        chan_info: raw(&presence.chan_info),
-    }
-}
-
-/// Connections and different users; all anonymous ones together are one user.
-pub(super) fn presence_stats(present: &[Presence]) -> (u32, u32) {
-    let mut users: Vec<&str> = present.iter().map(|one| &*one.user).collect();
-    users.sort_unstable();
-    users.dedup();
-    (present.len() as u32, users.len() as u32)
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 /// A kept publication, unfolded.
 #[derive(Debug)]
-pub(super) struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     offset: u64,
     data: &'a [u8],
     info: Option<Info<'a>>,
@@ -33,13 +33,13 @@ struct Info<'a> {
 
 impl<'a> Stored<'a> {
     /// Parts that are not what [`info_of`] and the server API wrote are left out.
-    pub(super) fn of(offset: u64, entry: &'a Entry) -> Self {
+    pub(crate) fn of(offset: u64, entry: &'a Entry) -> Self {
         let info = entry.info.as_deref().and_then(|info| serde_json::from_slice(info).ok());
         let tags = entry.tags.as_deref().and_then(|tags| serde_json::from_slice(tags).ok());
         Self { offset, data: &entry.data, info, tags: tags.unwrap_or_default() }
     }
 
-    pub(super) fn publication(&self) -> Publication<'_> {
+    pub(crate) fn publication(&self) -> Publication<'_> {
         let raw = |part: Option<&'a RawValue>| part.map_or(&b""[..], |part| part.get().as_bytes());
         let info = self.info.as_ref().map(|info| ClientInfo {
             user: &info.user,

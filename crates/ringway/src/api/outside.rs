@@ -1,0 +1,29 @@
+//! The plain protocol's way in from outside: `/websocket/to/{user}/{message}`.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use ringway_core::UserName;
+use ringway_protocol::plain::{InboxMessage, NOT_ACKNOWLEDGED};
+
+use super::Api;
+use crate::gateway::{ApiAnswer, ApiRequest};
+
+/// Puts the message into the user's inbox and answers `OK` once it is acknowledged.
+pub(super) async fn say(State(api): State<Api>, Path((user, message)): Path<(String, String)>) -> Response {
+    let user = match UserName::new(&user) {
+        Ok(user) => user,
+        Err(error) => {
+            let rule = "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
+            return (StatusCode::BAD_REQUEST, format!("this is not a user name: {error}. {rule}\n")).into_response();
+        }
+    };
+    let mut data = Vec::new();
+    InboxMessage::encode(&mut data, &message, None);
+    match api.call(ApiRequest::Say(user, Bytes::from(data))).await {
+        Ok(ApiAnswer::Published(_)) => "OK".into_response(),
+        Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("{NOT_ACKNOWLEDGED}\n")).into_response(),
+        Err(response) => response,
+    }
+}
