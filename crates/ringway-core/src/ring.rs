@@ -21,6 +21,7 @@ mod logarithm;
 mod moves;
 mod roster;
 mod score;
+mod siphash;
 mod slots;
 mod table;
 mod weight;
