@@ -69,7 +69,8 @@ impl Route {
     }
 }
 
-/// How to serve an upgraded connection.
+/// How to serve an upgraded connection. If the upgrade is refused after all (a faulty request, the connection limit, a
+/// client that is gone), the handler is dropped without any call.
 pub struct Upgrade {
     handler: Box<dyn Handler>,
     options: ConnOptions,

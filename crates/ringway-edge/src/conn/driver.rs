@@ -226,8 +226,10 @@ impl Driver {
     }
 
     fn on_peer_close(&mut self, close: CloseReason<'_>) {
+        // Both may have closed at once; the first one counts.
+        let how = self.conn.closed_by_us();
         self.conn.echo_close(close.code);
-        self.end_handler(&Closed::ByPeer { code: close.code, reason: close.reason.into_owned() });
+        self.end_handler(&how.unwrap_or(Closed::ByPeer { code: close.code, reason: close.reason.into_owned() }));
         self.stage = Stage::Draining { fin_sent: false };
     }
 

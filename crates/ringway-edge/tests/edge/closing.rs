@@ -40,6 +40,19 @@ async fn a_close_by_the_client_is_echoed() {
 }
 
 #[tokio::test]
+async fn when_both_close_the_first_one_counts() {
+    let mut test = TestEdge::start().await;
+    let (mut client, _) = test.probe().await;
+    let mut bytes = frames(&[(Opcode::Text, b"kick me"), (Opcode::Text, b"not delivered")]);
+    bytes.extend_from_slice(&ws::masked_close_frame(4321, "", [0; 4]));
+    client.send_raw(&bytes).await;
+    test.expect_message(b"kick me").await;
+    test.expect_closed(Closed::ByUs { code: 4000 }).await;
+    assert_eq!(client.next().await, Got::Close(Some(4000)));
+    assert_eq!(client.next().await, Got::Eof);
+}
+
+#[tokio::test]
 async fn a_close_without_a_code_is_answered_without_one() {
     let mut test = TestEdge::start().await;
     let (mut client, _) = test.probe().await;

@@ -53,7 +53,7 @@ impl Router for TestRouter {
     }
 }
 
-/// Reports everything; obeys `pause`, `panic` and `early`.
+/// Reports everything; obeys `pause`, `early`, `kick me` and `panic`.
 struct Probe {
     seen: mpsc::UnboundedSender<Seen>,
 }
@@ -70,6 +70,10 @@ impl Handler for Probe {
             b"early" => {
                 conn.resume();
                 Flow::Pause
+            }
+            b"kick me" => {
+                conn.close(4000, "");
+                Flow::Continue
             }
             b"panic" => panic!("the probe was told to panic"),
             _ => Flow::Continue,
