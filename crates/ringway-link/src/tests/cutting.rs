@@ -21,7 +21,6 @@ async fn one_direction_is_cut_and_the_other_carries_on() {
     to_b.send(&frame(1)).unwrap();
     to_a.send(&frame(2)).unwrap();
     assert_eq!(a.numbers(1).await.0, [2]);
-    assert!(began.elapsed() < CUT, "the machine is too slow for this test to mean anything");
     // Nothing until the end of the cut, when the link breaks and takes with it what was held back.
     assert!(matches!(b.next().await, Event::Down { .. }));
     assert!(began.elapsed() >= CUT);
@@ -62,13 +61,21 @@ async fn a_death_behind_a_cut_is_not_seen() {
 /// Whichever of the two dials during the cut, it hangs.
 #[tokio::test]
 async fn nobody_connects_across_a_cut() {
-    let (a, mut b) = (Member::start("a", 1).await, Member::start("b", 2).await);
-    a.links.cut(&id(&b), Direction::Both, CUT);
-    let deadline = CUT / 3;
-    assert!(matches!(a.links.probe(&b.target(), deadline).await, Evidence::Unknown(_)));
-    assert!(matches!(b.links.probe(&a.target(), deadline).await, Evidence::Unknown(_)));
+    const LONG: Duration = Duration::from_secs(1);
+    const SHORT: Duration = Duration::from_millis(50);
+    let hurried = |settings: &mut crate::Settings| settings.limits.handshake = 4 * SHORT;
+    let (a, mut b) = (Member::with("a", 1, hurried).await, Member::with("b", 2, hurried).await);
     let began = Instant::now();
+    a.links.cut(&id(&b), Direction::Both, LONG);
+    assert!(matches!(a.links.probe(&b.target(), SHORT).await, Evidence::Unknown(_)));
+    assert!(matches!(b.links.probe(&a.target(), SHORT).await, Evidence::Unknown(_)));
     b.links.dial(a.target());
-    b.up_at_last().await;
-    assert!(began.elapsed() >= CUT / 4, "linked only after the cut");
+    loop {
+        match b.next().await {
+            Event::Up { .. } => break,
+            Event::Failed { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(began.elapsed() >= LONG);
 }

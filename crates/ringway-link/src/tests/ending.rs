@@ -60,7 +60,7 @@ async fn a_full_queue_closes_the_link_and_both_ends_see_it() {
             Ok(()) => sent += 1,
             Err(error) => break error,
         }
-        if sent % 100 == 0 {
+        if sent.is_multiple_of(100) {
             tokio::task::yield_now().await;
         }
     };
@@ -103,7 +103,7 @@ async fn a_forgotten_peer_is_not_dialed_again() {
 
 #[tokio::test]
 async fn a_process_that_comes_back_is_found() {
-    let (mut a, mut b, ..) = linked().await;
+    let (mut a, b, ..) = linked().await;
     a.links.dial(crate::Target::anyone(b.identity().address));
     let address = b.identity().address;
     b.links.shut_down().await;

@@ -122,8 +122,9 @@ impl Member {
 pub(super) async fn linked() -> (Member, Member, LinkSender, LinkSender) {
     static TURN: AtomicU64 = AtomicU64::new(0);
     // Either end may be the judge of the pair.
-    let (one, two) = if TURN.fetch_add(1, Ordering::Relaxed) % 2 == 0 { (1, 2) } else { (2, 1) };
-    let (mut a, mut b) = (Member::start("a", one).await, Member::start("b", two).await);
+    let (one, two) = if TURN.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { (1, 2) } else { (2, 1) };
+    let hurried = |settings: &mut Settings| settings.limits.longest_pause = Duration::from_millis(30);
+    let (mut a, mut b) = (Member::with("a", one, hurried).await, Member::with("b", two, hurried).await);
     a.links.dial(b.target());
     let (to_b, to_a) = (a.up().await.2, b.up().await.2);
     (a, b, to_b, to_a)

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::member::{Member, eventually, frame, identity, linked};
 use crate::handshake::{Keys, receive};
-use crate::{Ended, Event, LinkSender, Secret};
+use crate::{Ended, Event, Secret};
 
 #[tokio::test]
 async fn frames_come_in_order_and_in_batches() {
@@ -51,11 +51,7 @@ async fn both_may_dial() {
         b.links.dial(a.target());
         let (to_b, to_a) = (a.up_at_last().await.2, b.up_at_last().await.2);
         // A link may have been replaced at once; the last one carries.
-        let speak = |sender: LinkSender| async move {
-            let _ = sender.send(&frame(round));
-        };
-        speak(to_b).await;
-        speak(to_a).await;
+        let _ = (to_b.send(&frame(round)), to_a.send(&frame(round)));
         converse(&mut a, &mut b, round).await;
         assert_eq!((a.links.stats().len(), b.links.stats().len()), (1, 1));
     }
@@ -90,7 +86,9 @@ async fn nothing_of_an_old_link_follows_a_new_one() {
         let mut sender = first;
         let mut turn = 0_u64;
         loop {
-            (0..FRAMES).for_each(|number| drop(sender.send(&frame(number))));
+            for number in 0..FRAMES {
+                let _ = sender.send(&frame(number));
+            }
             // Ended in three ways: in good order, abruptly, and by the other end (below).
             turn += 1;
             match turn % 3 {
