@@ -82,7 +82,7 @@ impl Connection {
     ) -> anyhow::Result<Answer> {
         let mut request = Request::builder().method(method).uri(path).header("host", &self.host);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = request.header(*name, value.as_bytes());
         }
         let exchange = async {
             self.sender.ready().await?;

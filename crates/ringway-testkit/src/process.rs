@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{self, Signal, killpg};
+use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use regex_lite::Regex;
 use tempfile::TempDir;
 
 /// Output and exit are looked at this often.
 const LOOK: Duration = Duration::from_millis(10);
+/// A variable that names the child's directory to all that it starts: by this they are found again, whatever group or parent they have by then.
+const MARK: &str = "TESTKIT_PROCESS_DIR";
 /// How much of its output a failure shows: the end, where the reason is.
 const SHOWN: usize = 4000;
 
-/// A running child. Dropping it kills it with all of its own children, and removes its directory.
+/// A running child. Dropping it kills it with all that it started, and removes its directory.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -53,7 +55,8 @@ impl Process {
         for home in ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
             command.env(home, dir.path());
         }
-        // A group of its own, so that one signal ends whatever it starts.
+        command.env(MARK, dir.path());
+        // A group of its own: Ctrl-C is for the test, which ends it in its own way.
         command.process_group(0);
         Builder { command, dir }
     }
@@ -166,9 +169,12 @@ impl Process {
         self.signal(Signal::SIGCONT);
     }
 
-    /// The processes that it started and that still run, those of its process group.
+    /// The processes that it and its own children started and that still run, also after its own end.
     pub fn descendants(&self) -> Vec<u32> {
-        group_members(self.pid()).into_iter().filter(|&pid| pid != self.pid()).collect()
+        let mark = format!("{MARK}={}", self.dir.path().display());
+        let mut marked = processes_with(mark.as_bytes());
+        marked.retain(|&pid| pid != self.pid() && alive(pid));
+        marked
     }
 
     fn signal(&self, signal: Signal) {
@@ -189,8 +195,13 @@ impl Drop for Process {
         if std::thread::panicking() {
             eprintln!("process {} of the failed test:\n{}", self.pid(), self.output());
         }
-        // Its children first share the group; the group is gone if all of them are.
-        let _ = killpg(pid_of(self.pid()), Signal::SIGKILL);
+        self.kill();
+        // Twice: what was being started during the first look is there in the second.
+        for _ in 0..2 {
+            for pid in self.descendants() {
+                kill(pid);
+            }
+        }
         let _ = self.child.wait();
         self.watchdog.dismiss();
     }
@@ -229,24 +240,28 @@ impl Builder {
         let create = |path| File::create(path).expect("a file in a fresh directory");
         self.command.stdout(create(stdout_path(&self.dir))).stderr(create(stderr_path(&self.dir)));
         let child = self.command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", self.command));
-        let watchdog = Watchdog::over(child.id()).expect("a shell to watch over the process");
+        let watchdog = Watchdog::over(self.dir.path()).expect("a shell to watch over the process");
         Process { child, exited: None, watchdog, dir: self.dir }
     }
 }
 
-/// Ends a process group when the test itself is killed and can drop nothing: a shell that waits for the end of a pipe from us.
+/// Ends a process and all that it started when the test itself is killed and can drop nothing: a shell that waits for the end of a pipe from us.
 #[derive(Debug)]
 struct Watchdog(Child);
 
 impl Watchdog {
-    fn over(group: u32) -> io::Result<Self> {
+    fn over(dir: &Path) -> io::Result<Self> {
+        let mark = format!("{MARK}={}", dir.display());
+        let find = format!("grep -qsaF '{mark}' $process/environ");
+        let script =
+            format!("read -r gone; for process in /proc/[0-9]*; do {find} && kill -9 ${{process#/proc/}}; done");
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("read -r gone; kill -9 -{group}")]);
+        shell.args(["-c", &script]);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         shell.spawn().map(Self)
     }
 
-    /// The group is gone: its id may soon be another's.
+    /// Nothing is left to watch over.
     fn dismiss(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -275,25 +290,25 @@ pub fn thaw(pid: u32) -> bool {
 
 /// Whether a process of this id runs; one that has ended but was not waited for does not.
 pub fn alive(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 fn pid_of(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).expect("Linux keeps process ids below 2^22"))
 }
 
-fn group_members(group: u32) -> Vec<u32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|&pid| stat(pid).is_some_and(|(state, its)| its == group && state != 'Z')).collect()
+/// The processes whose environment holds `entry`, of those that may be asked.
+fn processes_with(entry: &[u8]) -> Vec<u32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.flatten().filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
+    let holds = |environment: Vec<u8>| environment.split(|&byte| byte == 0).any(|its| its == entry);
+    pids.filter(|pid| std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(holds)).collect()
 }
 
-/// State and process group, from `/proc/PID/stat`, counted from behind the name.
-fn stat(pid: u32) -> Option<(char, u32)> {
+/// The state, from `/proc/PID/stat`, counted from behind the name.
+fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(1)?.parse().ok()?))
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
 fn groups(regex: &Regex, line: &str) -> Option<Vec<String>> {

@@ -41,7 +41,7 @@ async fn it_can_be_frozen_thawed_and_told_to_end() {
     let mut process = shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done").start();
     process.wait_for("ready", SOON).await;
     process.freeze();
-    eventually(SOON, || async { stat(process.pid()).filter(|(state, _)| *state == 'T') }).await;
+    eventually(SOON, || async { state(process.pid()).filter(|state| *state == 'T') }).await;
     process.thaw();
     process.terminate();
     assert_eq!(process.wait_exit(SOON).await.code(), Some(7));
@@ -49,8 +49,11 @@ async fn it_can_be_frozen_thawed_and_told_to_end() {
 
 #[tokio::test]
 async fn dropping_it_leaves_no_child_behind() {
-    let mut process = shell("sleep 1000 & echo $!; wait").start();
+    // A child in a session of its own, whose parent is gone: neither group nor parent lead to it.
+    let mut process =
+        shell("setsid sh -c 'echo $$; exec sleep 1000' & until [ -s stdout.log ]; do sleep 0.01; done").start();
     let child: u32 = process.wait_for(r"^\d+$", SOON).await[0].parse().unwrap();
+    process.wait_exit(SOON).await;
     assert_eq!(process.descendants(), [child]);
     freeze(child);
     drop(process);
