@@ -9,6 +9,7 @@ mod ketama;
 mod seed;
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion};
 use ringway_core::MemberId;
@@ -37,18 +38,16 @@ fn addresses(set: u64, nodes: usize) -> Vec<String> {
     (0..nodes).map(|node| format!("10.{}.{}.{node}:7000", set / 256, set % 256)).collect()
 }
 
-/// How many names the look-ups take in turn: enough that no branch or cache line is learned by heart. A power of two,
-/// so that taking the next one costs nothing beside what is measured.
-const NAMES: usize = 4_096;
-
-/// Times a look-up over names of users in turn.
+/// Times a look-up over names of users in turn, enough of them that no branch or cache line is learned by heart.
 fn look_up<T>(c: &mut Criterion, what: &str, nodes: usize, owner: impl Fn(&str) -> T) {
-    let names: Vec<_> = (0..NAMES).map(|user| format!("#user-{user}")).collect();
-    let mut turn = 0;
+    let names: Vec<_> = (0..4_096).map(|user| format!("#user-{user}")).collect();
     c.bench_with_input(BenchmarkId::new(format!("key to owner/{what}"), nodes), &nodes, |b, _| {
-        b.iter(|| {
-            turn = (turn + 1) % NAMES;
-            owner(black_box(&names[turn]))
+        b.iter_custom(|times| {
+            let started = Instant::now();
+            for name in names.iter().cycle().take(times as usize) {
+                black_box(owner(black_box(name)));
+            }
+            started.elapsed()
         });
     });
 }
