@@ -1,4 +1,20 @@
 //! The process: roles, links, engine, HTTP, command line. `app` is the only place where the parts meet.
 
+pub mod admin;
 pub mod api;
+pub mod app;
+pub mod beacon;
+pub mod cli;
+mod clock;
+pub mod cluster;
+pub mod config;
+pub mod console;
+pub mod demo;
 pub mod gateway;
+pub mod health;
+pub mod member;
+pub mod metrics;
+pub mod orchestrator;
+pub mod routes;
+pub mod shutdown;
+pub mod telemetry;

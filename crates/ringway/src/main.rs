@@ -1,3 +1,7 @@
-//! The `ringway` binary.
+//! The `ringway` binary: everything is in the library, so that tests reach it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ringway::cli::main()
+}

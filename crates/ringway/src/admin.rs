@@ -1,0 +1,64 @@
+//! The admin API: who is in the cluster, what is done to them, who owns what.
+//!
+//! | route | answers |
+//! |---|---|
+//! | `GET /admin/members` | `{"epoch","members":[…]}`, one [`Member`] each |
+//! | `POST /admin/members` | starts one more node; `{"action":"add","member":{…}}` |
+//! | `POST /admin/members/{id}/{action}` | `stop`, `start`, `kill`, `freeze`, `thaw` or `remove`; `{"action","member":{…}}` |
+//! | `GET /admin/ring` | with `?key=` or `?user=`: `{"key","slot","owner","standby","epoch"}` |
+//!
+//! All of them need `Authorization: Bearer <token>`; a process without a configured token has none of these routes. Bodies are
+//! optional, and their type does not matter. An action answers when it is carried out or under way. Errors are
+//! `{"error":"what, why, what to do"}` with 400, 401, 404, 405, 409 or 503.
+
+mod actions;
+mod auth;
+mod error;
+mod members;
+mod memory;
+mod ring;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+pub use members::{Member, State as MemberState};
+pub use memory::Memory;
+
+use crate::cluster::ClusterHandle;
+use crate::orchestrator::Orchestrator;
+use auth::Token;
+use error::AdminError;
+
+/// What the routes work with.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    cluster: ClusterHandle,
+    orchestrator: Option<Orchestrator>,
+    memory: Memory,
+}
+
+impl Admin {
+    /// Begins to remember members; `orchestrator` is there in the process that starts nodes. Needs a running Tokio runtime.
+    pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>) -> Self {
+        let memory = Memory::watching(cluster.clone());
+        Self { cluster, orchestrator, memory }
+    }
+
+    /// The routes. Without a token, and with an empty one, there are none.
+    pub fn routes(self, token: Option<&str>) -> Router {
+        let Some(token) = token.filter(|token| !token.is_empty()) else { return Router::new() };
+        let inside = Router::new()
+            .route("/members", get(members::list).post(actions::add))
+            .route("/members/{id}/{action}", post(actions::act))
+            .route("/ring", get(ring::look_up))
+            .fallback(error::no_route)
+            .method_not_allowed_fallback(error::no_method)
+            .layer(from_fn_with_state(Token::new(token), auth::check))
+            .with_state(self);
+        Router::new().nest("/admin", inside)
+    }
+}
+
+#[cfg(test)]
+mod tests;

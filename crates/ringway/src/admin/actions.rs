@@ -1,0 +1,92 @@
+//! `POST /admin/members…`: starting nodes and doing things to them.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use ringway_core::MemberId;
+use serde::Serialize;
+
+use super::members::{Member, unknown};
+use super::{Admin, AdminError};
+use crate::orchestrator::{Action, Condition, Orchestrator};
+
+/// A member whose process has ended is out of the view within milliseconds; this much is allowed for a registry that is slow.
+const LEFT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The answer: what was done, and the member as it is now.
+#[derive(Debug, Serialize)]
+pub(super) struct Done {
+    action: &'static str,
+    member: Member,
+}
+
+pub(super) async fn add(State(admin): State<Admin>) -> Result<Json<Done>, AdminError> {
+    let orchestrator = admin.orchestrator.as_ref().ok_or_else(|| {
+        AdminError::conflict(
+            "this process does not start nodes, so it cannot add one: only `ringway demo` does. Start a node with `ringway node --join ADDR`, where ADDR is this cluster's link address",
+        )
+    })?;
+    let taken = admin.ids(&admin.cluster.state());
+    let id = orchestrator.add(taken).await?;
+    Ok(Json(Done { action: "add", member: admin.member_or_unknown(&id)? }))
+}
+
+pub(super) async fn act(
+    State(admin): State<Admin>,
+    Path((id, action)): Path<(String, String)>,
+) -> Result<Json<Done>, AdminError> {
+    let Some((name, action)) = Action::ALL.into_iter().find(|(name, _)| *name == action) else {
+        let names = Action::ALL.map(|(name, _)| name).join(", ");
+        return Err(AdminError::not_found(format!("there is no action {action:?}; there are: {names}")));
+    };
+    let known = MemberId::new(&id).ok().and_then(|id| Some((admin.member(&admin.cluster.state(), &id)?, id)));
+    let (before, id) = known.ok_or_else(|| unknown(&id))?;
+    let member = match (&admin.orchestrator, action) {
+        _ if admin.cluster.state().me.id == id => Err(about_itself(&admin, &id)),
+        (Some(orchestrator), _) if orchestrator.units().contains_key(&id) => admin.act_on_unit(orchestrator, &id, action).await,
+        (_, Action::Remove) => admin.forget_stranger(&id, before),
+        _ => Err(AdminError::conflict(format!("{id} was not started by this process, so it can neither be signalled nor started from here: do it where it runs (SIGTERM drains it)"))),
+    }?;
+    Ok(Json(Done { action: name, member }))
+}
+
+fn about_itself(admin: &Admin, id: &MemberId) -> AdminError {
+    let why = match admin.orchestrator {
+        Some(_) => "it starts and stops the others and keeps the list of members, so it does nothing to itself: end it with Ctrl-C where it runs",
+        None => "it is the process that you are asking: send it SIGTERM where it runs",
+    };
+    AdminError::conflict(format!("{id} is not acted upon from here: {why}"))
+}
+
+impl Admin {
+    async fn act_on_unit(&self, orchestrator: &Orchestrator, id: &MemberId, action: Action) -> Result<Member, AdminError> {
+        let ended = orchestrator.units().get(id).is_some_and(|unit| unit.condition == Condition::Ended);
+        // A newcomer whose id is still listed would have to wait, and a forgotten one would still be listed.
+        if ended && matches!(action, Action::Start | Action::Remove) {
+            self.wait_until_left(id).await?;
+        }
+        let before = self.member_or_unknown(id)?;
+        orchestrator.act(id, action).await?;
+        if action == Action::Remove {
+            self.memory.forget(id);
+            return Ok(before);
+        }
+        self.member_or_unknown(id)
+    }
+
+    async fn wait_until_left(&self, id: &MemberId) -> Result<(), AdminError> {
+        let left = self.cluster.wait_until(LEFT_DEADLINE, |state| state.view.incarnation_of(id).is_none()).await;
+        let waiting = || AdminError::conflict(format!("{id} has no process any more and is still in the view: its removal is not through yet. Try again in a moment"));
+        left.then_some(()).ok_or_else(waiting)
+    }
+
+    /// A member that was started elsewhere can be forgotten once it is gone.
+    fn forget_stranger(&self, id: &MemberId, before: Member) -> Result<Member, AdminError> {
+        if self.cluster.state().view.incarnation_of(id).is_some() {
+            return Err(AdminError::conflict(format!("{id} is still in the cluster: only a member that is down can be removed; stop it where it runs first")));
+        }
+        self.memory.forget(id);
+        Ok(before)
+    }
+}

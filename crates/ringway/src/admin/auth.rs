@@ -1,0 +1,41 @@
+//! Who may use the admin API: whoever has the token.
+
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::AdminError;
+
+/// The token's digest. Digests are compared, so that neither time nor length tells anything of the token.
+#[derive(Debug, Clone)]
+pub(super) struct Token([u8; 32]);
+
+impl Token {
+    pub(super) fn new(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Takes the same time wherever they differ.
+    fn is(&self, given: &[u8]) -> bool {
+        let given: [u8; 32] = Sha256::digest(given).into();
+        self.0.iter().zip(given).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    }
+}
+
+/// Lets a request with the token through. Any text is a token, so the header is compared as bytes.
+pub(super) async fn check(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    match given {
+        Some(given) if token.is(given) => next.run(request).await,
+        Some(_) => AdminError::unauthorized("this is not the admin token").into_response(),
+        None => AdminError::unauthorized("the admin API needs the admin token").into_response(),
+    }
+}
+
+/// What follows `Bearer `, whose case does not matter.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked("bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)
+}

@@ -1,0 +1,84 @@
+//! The command line. `serve`, `gateway`, `node` and `demo` run members; everything else is a client of the HTTP API.
+
+mod api;
+mod args;
+mod bench;
+mod error;
+mod members;
+mod nodes;
+mod paint;
+mod run;
+mod send;
+mod top;
+
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::orchestrator::lifeline;
+use crate::telemetry;
+use args::{Cli, Command};
+use error::CliError;
+
+/// Runs the program: reads the arguments, does what they say, and returns the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Nobody reads stderr any more: the code still tells.
+            let _ = writeln!(std::io::stderr(), "ringway: {why}");
+            why.code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), CliError> {
+    let format = cli.log_format;
+    match cli.command {
+        Command::Serve(args) => member(format, run::serve(args)),
+        Command::Gateway(args) => member(format, run::gateway(args)),
+        Command::Node(node) => match node.order {
+            Some(order) => client(nodes::run(order)),
+            None => {
+                lifeline::tie_to_parent().map_err(CliError::unavailable)?;
+                member(format, run::node(node.run))
+            }
+        },
+        Command::Demo(args) => member(format, run::demo(args)),
+        Command::Members(args) => client(members::members(args)),
+        Command::Ring(args) => client(members::ring(args)),
+        Command::Send(args) => client(send::run(args)),
+        Command::Top(args) => client(top::run(args)),
+        Command::Bench { load } => client(bench::run(load)),
+    }
+}
+
+/// Runs a member: logs, and a thread per core.
+fn member(format: telemetry::LogFormat, work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    telemetry::start(format).map_err(CliError::config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::failed)?;
+    let outcome = runtime.block_on(work);
+    // What still runs is of no use any more, and must not hold the exit up.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Runs a client: one thread is enough.
+fn client(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::failed)?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Writes to stdout. A reader that went away ends the program quietly, as with other tools.
+fn say(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| CliError::ReaderGone)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! What can be written on the command line. Every flag of a member is an environment variable too.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+use ringway_core::MemberId;
+
+use crate::config;
+use crate::telemetry::LogFormat;
+
+const EXAMPLES: &str = "\
+Examples:
+  ringway demo                        three nodes around a gateway; prints the page's address
+  ringway members                     who is in the running demo, and what they own
+  ringway ring --user bob             which node owns bob's inbox
+  ringway node kill node-2            kill -9; watch the sockets stay open
+  ringway send bob 'hello there'      to bob, wherever he is connected
+  ringway serve --config ringway.toml one process, both roles: for real use on one machine
+
+Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 64 the config has faults (no port was opened);
+69 nobody answers, or a port is not to be had; 130 ended at once by a second Ctrl-C.
+
+Logs go to stderr; RINGWAY_LOG=debug shows more. NO_COLOR turns colours off.";
+
+const NODE_EXAMPLES: &str = "\
+Without a subcommand this runs a node. With one, it asks a running demo to do something to one of its nodes.
+
+Examples:
+  ringway node --join 10.0.0.1:9889 --id node-7    run a node here and join (RINGWAY_SECRET holds the secret)
+  ringway node add                                 have the demo start one more
+  ringway node stop node-2                         let it hand over and leave
+  ringway node freeze node-2 && ringway node thaw node-2";
+
+/// A WebSocket cluster: any number of users on any number of gateways, every user and channel owned by one node.
+#[derive(Debug, Parser)]
+#[command(name = "ringway", version, propagate_version = true, after_help = EXAMPLES)]
+pub(super) struct Cli {
+    /// How log lines are written
+    #[arg(long, global = true, value_enum, default_value_t, env = "RINGWAY_LOG_FORMAT")]
+    pub(super) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run gateway and node in one process: the default for one machine
+    Serve(ServeArgs),
+    /// Run a gateway: the first of a cluster, or with --join another one
+    Gateway(GatewayArgs),
+    /// Run a node, or do something to one of a running demo's
+    #[command(args_conflicts_with_subcommands = true, after_help = NODE_EXAMPLES)]
+    Node(Box<NodeArgs>),
+    /// Run a whole cluster of real processes on this machine
+    Demo(DemoArgs),
+    /// List the members of a running cluster
+    Members(ClientArgs),
+    /// Show which node owns a channel or a user, or the shares of all nodes
+    Ring(RingArgs),
+    /// Send a message to a user's inbox
+    Send(SendArgs),
+    /// Watch the members
+    Top(TopArgs),
+    /// Measure a running server over real sockets
+    Bench {
+        #[command(subcommand)]
+        load: ringway_bench::Bench,
+    },
+}
+
+/// Settings that all members take from file, flags and environment.
+#[derive(Debug, Default, Args)]
+pub(super) struct MemberArgs {
+    /// Settings; see ringway.example.toml for all of them
+    #[arg(long, value_name = "FILE", env = "RINGWAY_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Stable name of this member
+    #[arg(long, value_name = "ID", env = "RINGWAY_ID", value_parser = MemberId::new)]
+    pub(super) id: Option<MemberId>,
+    /// Where other members reach this one; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_LINK_LISTEN")]
+    pub(super) link_listen: Option<SocketAddr>,
+}
+
+/// Settings of members that have a port for clients.
+#[derive(Debug, Default, Args)]
+pub(super) struct ClientPortArgs {
+    /// Port for clients, page and APIs; 0 takes a free one [default: 9888]
+    #[arg(long, value_name = "PORT", env = "RINGWAY_PORT")]
+    pub(super) port: Option<u16>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "IP", env = "RINGWAY_LISTEN")]
+    pub(super) listen: Option<IpAddr>,
+    /// Token of the admin API; any text
+    #[arg(long, value_name = "TOKEN", env = "RINGWAY_ADMIN_TOKEN", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(super) admin_token: Option<String>,
+    /// Key of the server API; any text
+    #[arg(long, value_name = "KEY", env = "RINGWAY_API_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(super) api_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    pub(super) member: MemberArgs,
+    #[command(flatten)]
+    pub(super) port: ClientPortArgs,
+    /// The demo's open config: anybody may connect and talk. For development only
+    #[arg(long, env = "RINGWAY_DEV")]
+    pub(super) dev: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GatewayArgs {
+    #[command(flatten)]
+    pub(super) member: MemberArgs,
+    #[command(flatten)]
+    pub(super) port: ClientPortArgs,
+    /// Link address of the first gateway; without it this is the first
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_JOIN")]
+    pub(super) join: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NodeArgs {
+    #[command(subcommand)]
+    pub(super) order: Option<NodeOrder>,
+    #[command(flatten)]
+    pub(super) run: NodeRun,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NodeRun {
+    /// Link address of the first gateway
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_JOIN")]
+    pub(super) join: Option<String>,
+    #[command(flatten)]
+    pub(super) member: MemberArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodeOrder {
+    /// Start one more node
+    Add(ClientArgs),
+    /// Let it hand over and leave (SIGTERM)
+    Stop(OneNode),
+    /// Start one that is down, under the same id
+    Start(OneNode),
+    /// kill -9: no goodbye
+    Kill(OneNode),
+    /// SIGSTOP: alive, but silent
+    Freeze(OneNode),
+    /// SIGCONT: go on after a freeze
+    Thaw(OneNode),
+    /// Forget one that is down
+    Remove(OneNode),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneNode {
+    /// Which, as `ringway members` lists it
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// How many nodes
+    #[arg(long, value_name = "N", default_value_t = 3, env = "RINGWAY_NODES", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) nodes: u16,
+    /// Settings laid over the demo's own; see ringway.example.toml
+    #[arg(long, value_name = "FILE", env = "RINGWAY_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) port: ClientPortArgs,
+}
+
+/// Which cluster a client asks. Without flags: the running demo.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ClientArgs {
+    /// The cluster's address [default: the running demo's]
+    #[arg(long, value_name = "URL", env = "RINGWAY_URL")]
+    pub(super) url: Option<String>,
+    /// Token of the admin API [default: the running demo's]
+    #[arg(long, value_name = "TOKEN", env = "RINGWAY_ADMIN_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+    /// Print JSON, as the API answers it
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RingArgs {
+    /// A channel's full name
+    #[arg(value_name = "KEY", conflicts_with = "user")]
+    pub(super) key: Option<String>,
+    /// A user, for the personal channel
+    #[arg(long, value_name = "USER")]
+    pub(super) user: Option<String>,
+    #[command(flatten)]
+    pub(super) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SendArgs {
+    /// To whom
+    pub(super) user: String,
+    /// What
+    pub(super) text: String,
+    /// Who the message says it is from
+    #[arg(long, value_name = "USER")]
+    pub(super) from: Option<String>,
+    /// Key of the server API [default: the running demo's]
+    #[arg(long, value_name = "KEY", env = "RINGWAY_API_KEY", hide_env_values = true)]
+    pub(super) api_key: Option<String>,
+    /// The cluster's address [default: the running demo's]
+    #[arg(long, value_name = "URL", env = "RINGWAY_URL")]
+    pub(super) url: Option<String>,
+    /// Print JSON, as the API answers it
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TopArgs {
+    /// How often to look
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub(super) every: Duration,
+    /// End after so many looks
+    #[arg(long, value_name = "N")]
+    pub(super) count: Option<u64>,
+    #[command(flatten)]
+    pub(super) client: ClientArgs,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let parsed = config::duration(text).filter(|time| *time >= Duration::from_millis(100));
+    parsed.ok_or_else(|| "expected a time of 100ms or more, such as 500ms, 1s or 1m".to_owned())
+}

@@ -1,0 +1,14 @@
+//! `ringway bench`: the load generator, with its report printed.
+
+use super::error::CliError;
+use super::say;
+
+pub(super) async fn run(load: ringway_bench::Bench) -> Result<(), CliError> {
+    let report = ringway_bench::run(&load).await.map_err(|why| CliError::Unavailable(format!("{why:#}")))?;
+    let text = if load.common().json { report.json().map_err(CliError::failed)? } else { report.to_string() };
+    say(&format!("{}\n", text.trim_end()))?;
+    match report.is_clean() {
+        true => Ok(()),
+        false => Err(CliError::Failed("sockets were closed, or messages lost, doubled or out of order: see the report".to_owned())),
+    }
+}

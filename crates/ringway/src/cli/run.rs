@@ -1,0 +1,210 @@
+//! The commands that run members.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::args::{ClientPortArgs, DemoArgs, GatewayArgs, MemberArgs, NodeRun, ServeArgs};
+use super::error::CliError;
+use super::paint::on_stdout;
+use super::say;
+use crate::app::{self, Running, StartError};
+use crate::config::{Config, Roles, Secret};
+use crate::demo::{Demo, DemoError, Ready, reachable};
+use crate::shutdown::Signals;
+
+/// The environment variable with what all members know. Not a flag: arguments can be read by other users.
+const SECRET: &str = "RINGWAY_SECRET";
+
+pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
+    let base = if args.dev { Config::default().open() } else { Config::default() };
+    let mut config = args.member.over(base)?;
+    args.port.over(&mut config);
+    if args.dev {
+        make_up_secrets(&mut config);
+    }
+    let open = args.dev;
+    run_member(config, Roles::BOTH, |config, address| match (address, open) {
+        (Some(address), true) => told_open(config, address),
+        (Some(address), false) => format!("ringway serves on http://{}/\n", reachable(address)),
+        (None, _) => String::new(),
+    })
+    .await
+}
+
+pub(super) async fn gateway(args: GatewayArgs) -> Result<(), CliError> {
+    let mut config = args.member.over(Config::default())?;
+    args.port.over(&mut config);
+    config.cluster.join = args.join.or(config.cluster.join);
+    run_member(config, Roles::GATEWAY, |_, address| match address {
+        Some(address) => format!("ringway gateway on http://{}/\n", reachable(address)),
+        None => String::new(),
+    })
+    .await
+}
+
+pub(super) async fn node(args: NodeRun) -> Result<(), CliError> {
+    let mut config = args.member.over(Config::default())?;
+    config.cluster.join = args.join.or(config.cluster.join);
+    if config.cluster.join.is_none() {
+        let why = "a node needs a cluster to join: give --join ADDR, the link address of its first gateway, or set [cluster] join";
+        return Err(CliError::Usage(why.to_owned()));
+    }
+    run_member(config, Roles::NODE, |_, _| String::new()).await
+}
+
+pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
+    let member = MemberArgs { config: args.config.clone(), ..MemberArgs::default() };
+    let mut config = member.over(Config::default().open())?;
+    args.port.over(&mut config);
+    make_up_secrets(&mut config);
+    config.cluster.secret.get_or_insert_with(|| Secret(random_text()));
+    let nodes = usize::from(args.nodes);
+    say_progress(&format!("starting {nodes} nodes around a gateway ..."));
+    let demo = Demo { config, file: args.config, nodes };
+    let told = demo.run(|ready| {
+        // Whoever does not read this still has a demo.
+        let _ = say(&told_ready(ready));
+    });
+    Box::pin(told).await.map_err(|why| match why {
+        DemoError::Gateway(StartError::Port { .. } | StartError::LinkPort(_)) => CliError::unavailable(why),
+        other => CliError::failed(other),
+    })
+}
+
+impl MemberArgs {
+    /// These flags over the file over `base`.
+    fn over(&self, base: Config) -> Result<Config, CliError> {
+        let mut config = match &self.config {
+            Some(file) => base.with_file(file).map_err(CliError::config)?,
+            None => base,
+        };
+        if let Some(id) = &self.id {
+            config.cluster.id = Some(id.clone());
+        }
+        if let Some(address) = self.link_listen {
+            config.cluster.link_listen = address;
+        }
+        if let Some(secret) = std::env::var(SECRET).ok().filter(|secret| !secret.is_empty()) {
+            config.cluster.secret = Some(Secret(secret));
+        }
+        Ok(config)
+    }
+}
+
+impl ClientPortArgs {
+    fn over(&self, config: &mut Config) {
+        config.server.port = self.port.unwrap_or(config.server.port);
+        config.server.listen = self.listen.unwrap_or(config.server.listen);
+        if let Some(token) = &self.admin_token {
+            config.admin.token = Some(Secret(token.clone()));
+        }
+        if let Some(key) = &self.api_key {
+            config.gateway.api_key = Some(key.clone());
+        }
+    }
+}
+
+/// Token and key for those who gave none.
+fn make_up_secrets(config: &mut Config) {
+    config.admin.token.get_or_insert_with(|| Secret(random_text()));
+    config.gateway.api_key.get_or_insert_with(random_text);
+}
+
+/// 128 random bits in hexadecimal.
+fn random_text() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// Runs one member until it is asked to end, or fails. `tell` says what goes to stdout once it serves.
+async fn run_member(
+    config: Config,
+    roles: Roles,
+    tell: impl FnOnce(&Config, Option<std::net::SocketAddr>) -> String,
+) -> Result<(), CliError> {
+    let mut signals = Signals::take().map_err(CliError::failed)?;
+    let config = Arc::new(config);
+    let bound = app::bind(config.clone(), roles).await.map_err(start_failed)?;
+    let address = bound.client_addr();
+    let mut running = tokio::select! {
+        started = bound.start(None) => started.map_err(start_failed)?,
+        () = signals.first() => return Ok(()),
+    };
+    say(&tell(&config, address))?;
+    tokio::select! {
+        () = signals.first() => {}
+        why = running.ended() => return Err(CliError::failed(why)),
+    }
+    signals.finish(leave(&running)).await;
+    Ok(())
+}
+
+/// Hands over where there is somebody to take it, and closes.
+async fn leave(running: &Running) {
+    let state = running.cluster.state();
+    let mut others = state.view.nodes.iter().filter(|node| node.incarnation != state.me.incarnation);
+    if others.any(ringway_core::view::NodeEntry::serves) {
+        running.drain().await;
+    }
+    running.stop().await;
+}
+
+fn start_failed(why: StartError) -> CliError {
+    match why {
+        StartError::NoSecret => CliError::config(why),
+        _ => CliError::unavailable(why),
+    }
+}
+
+fn say_progress(text: &str) {
+    use std::io::Write;
+    // Progress is a courtesy.
+    let _ = writeln!(std::io::stderr(), "ringway: {text}");
+}
+
+/// The page's address. The token stands in the fragment, which browsers keep to themselves.
+fn page(base: &str, token: &str) -> String {
+    format!("{base}/#token={}", percent_encoded(token))
+}
+
+fn told_ready(ready: &Ready) -> String {
+    let on = on_stdout();
+    let beacon = &ready.beacon;
+    let mut text = format!("\n  {}\n\n", on.bold(&page(&beacon.url, &beacon.token)));
+    let lines = [
+        ("Open that page, then", "ringway members    ringway top    ringway node kill node-2    ringway send bob hello"),
+        ("Admin token", beacon.token.as_str()),
+        ("API key", beacon.api_key.as_str()),
+        ("Nodes' logs", &ready.logs.display().to_string()),
+    ];
+    for (name, value) in lines {
+        let _infallible = writeln!(text, "  {name:<21} {value}");
+    }
+    if let Some(why) = &ready.not_found {
+        let _infallible = writeln!(text, "  {}", on.red(why));
+    }
+    let warning = "This is the open config for trying things out: anybody who reaches the port may connect and talk. Ctrl-C stops everything.";
+    let _infallible = writeln!(text, "\n  {}\n", on.yellow(warning));
+    text
+}
+
+fn told_open(config: &Config, address: std::net::SocketAddr) -> String {
+    let on = on_stdout();
+    let token = config.admin.token.as_ref().map_or("", |token| token.0.as_str());
+    let key = config.gateway.api_key.as_deref().unwrap_or_default();
+    let warning = "THIS CONFIG IS OPEN: anybody who reaches the port may connect and talk. For development only.";
+    let base = format!("http://{}", reachable(address));
+    format!("\n  {}\n\n  Admin token  {token}\n  API key      {key}\n\n  {}\n\n", on.bold(&page(&base, token)), on.red(warning))
+}
+
+/// For use in an address: all but unreserved characters as `%XX`.
+pub(super) fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => {
+                let _infallible = write!(encoded, "%{byte:02X}");
+            }
+        }
+        encoded
+    })
+}

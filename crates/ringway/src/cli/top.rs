@@ -1,0 +1,121 @@
+//! `ringway top`: the members, looked at again and again. `q` or Ctrl-C ends it.
+
+use std::io::{IsTerminal, Read, stdin, stdout};
+use std::time::Duration;
+
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::api::Api;
+use super::args::TopArgs;
+use super::error::CliError;
+use super::members::Members;
+use super::say;
+
+/// Cursor to the upper left, and the rest of the screen emptied after the text.
+const HOME: &str = "\x1b[H";
+const CLEAR_LINE: &str = "\x1b[K";
+const CLEAR_REST: &str = "\x1b[J";
+/// Another screen for as long as we run, without a cursor; and back.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+
+pub(super) async fn run(args: TopArgs) -> Result<(), CliError> {
+    let api = Api::admin(&args.client).await?;
+    let on_screen = !args.client.json && stdout().is_terminal();
+    let screen = on_screen.then(Screen::enter).transpose()?;
+    let quit = quit_pressed();
+    let outcome = tokio::select! {
+        outcome = look_again_and_again(&api, &args, on_screen) => outcome,
+        () = quit => Ok(()),
+    };
+    drop(screen);
+    outcome
+}
+
+async fn look_again_and_again(api: &Api, args: &TopArgs, on_screen: bool) -> Result<(), CliError> {
+    let mut ticks = interval(args.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut left = args.count;
+    while left != Some(0) {
+        ticks.tick().await;
+        let asked = Instant::now();
+        let answer = api.get("/admin/members").await?;
+        let took = asked.elapsed();
+        match (args.client.json, on_screen) {
+            (true, _) => say(&format!("{answer}\n"))?,
+            (false, true) => say(&painted(&page(&Members::read(answer)?, took)))?,
+            (false, false) => say(&page(&Members::read(answer)?, took))?,
+        }
+        left = left.map(|left| left - 1);
+    }
+    Ok(())
+}
+
+fn page(members: &Members, took: Duration) -> String {
+    let sum = |number: fn(&super::members::Member) -> u64| members.members.iter().map(number).sum::<u64>();
+    let active = members.members.iter().filter(|member| member.state == "active").count();
+    format!(
+        "ringway  epoch {}  {active} of {} members active  {} users  {} sockets  (answered in {took:.1?}; q quits)\n\n{}",
+        members.epoch,
+        members.members.len(),
+        sum(|member| member.users),
+        sum(|member| member.sockets),
+        members.table(),
+    )
+}
+
+/// Written over the last page, so that nothing flickers.
+fn painted(page: &str) -> String {
+    let lines = page.replace('\n', &format!("{CLEAR_LINE}\n"));
+    format!("{HOME}{lines}{CLEAR_REST}")
+}
+
+/// The terminal in our hands: another screen, keys without Enter. Dropping it gives it back.
+struct Screen(Option<Termios>);
+
+impl Screen {
+    fn enter() -> Result<Self, CliError> {
+        // Without a terminal as input there are no keys, and Ctrl-C still ends it.
+        let before = tcgetattr(stdin()).ok();
+        if let Some(before) = &before {
+            let mut keys = before.clone();
+            keys.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+            keys.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+            keys.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+            tcsetattr(stdin(), SetArg::TCSANOW, &keys).map_err(CliError::failed)?;
+        }
+        let screen = Self(before);
+        say(ENTER)?;
+        Ok(screen)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // At the end nothing can be done about a terminal that is gone.
+        let _ = say(LEAVE);
+        if let Some(before) = &self.0 {
+            let _ = tcsetattr(stdin(), SetArg::TCSANOW, before);
+        }
+    }
+}
+
+/// Resolves when `q` or Ctrl-C is pressed.
+async fn quit_pressed() {
+    let (pressed, quit) = oneshot::channel();
+    if stdin().is_terminal() {
+        // Reading a terminal cannot be broken off: the thread ends with the process.
+        std::thread::spawn(move || {
+            if stdin().lock().bytes().map_while(Result::ok).any(|key| matches!(key, b'q' | b'Q')) {
+                // The receiver is gone if everything ends anyway.
+                let _ = pressed.send(());
+            }
+        });
+    }
+    tokio::select! {
+        Ok(()) = quit => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,128 @@
+//! The settings of a process: one TOML file for every role, flags and environment over it, every fault at once.
+//!
+//! `ringway.example.toml` names each setting with its default and its reason; a test holds it to this module. What is
+//! read here is checked here: the rest of the process takes a [`Config`] as it is.
+
+mod check;
+mod gateway;
+mod limits;
+mod reader;
+mod sections;
+mod value;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use limits::Limits;
+pub use reader::Faults;
+pub use sections::{Admin, Cluster, Secret, Server};
+pub use value::{Size, duration, size};
+
+use reader::Reading;
+use ringway_core::timing::Timing;
+
+use crate::gateway::GatewayConfig;
+
+/// Which parts of a member a process plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Holds client sockets.
+    pub gateway: bool,
+    /// Owns slots.
+    pub node: bool,
+}
+
+impl Roles {
+    /// `serve`: both in one process.
+    pub const BOTH: Self = Self { gateway: true, node: true };
+    /// `gateway`.
+    pub const GATEWAY: Self = Self { gateway: true, node: false };
+    /// `node`.
+    pub const NODE: Self = Self { gateway: false, node: true };
+}
+
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// The port for clients.
+    pub server: Server,
+    /// The member's place among others.
+    pub cluster: Cluster,
+    /// What clients may do, how channels are kept, the plain protocol, the server API's key.
+    pub gateway: GatewayConfig,
+    /// The admin API.
+    pub admin: Admin,
+    /// Bounds of queues and tables.
+    pub limits: Limits,
+    /// How long things take between members.
+    pub timing: Timing,
+}
+
+/// Why there is no config. Nothing was started; the process exits with 64.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read the config file {}: {why}. Check the path given with --config", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// The file was read and has faults.
+    #[error("the config file {} has {} fault(s); nothing was started:\n{faults}", path.display(), faults.0.len())]
+    Faulty {
+        /// Which file.
+        path: PathBuf,
+        /// One sentence each.
+        faults: Faults,
+    },
+}
+
+impl Config {
+    /// These settings with a file's laid over them.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the file cannot be read, or has faults; all of them are in it.
+    pub fn with_file(mut self, path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.into(), why })?;
+        self.apply(&text).map_err(|faults| ConfigError::Faulty { path: path.into(), faults })?;
+        Ok(self)
+    }
+
+    /// Lays a text over these settings.
+    ///
+    /// # Errors
+    /// Every fault, one sentence each that names its key.
+    pub fn apply(&mut self, text: &str) -> Result<(), Faults> {
+        let reading = Reading::default();
+        self.read(&reading, text);
+        match reading.faults() {
+            faults if faults.is_empty() => Ok(()),
+            faults => Err(Faults(faults)),
+        }
+    }
+
+    fn read(&mut self, reading: &Reading, text: &str) {
+        let mut root = reading.root(text);
+        root.section("server", |section| self.server.read(section));
+        root.section("cluster", |section| self.cluster.read(section, &mut self.timing));
+        gateway::read(&mut self.gateway, &mut root);
+        root.section("admin", |section| self.admin.read(section));
+        root.section("limits", |section| self.limits.read(section, &mut self.gateway.limits));
+        drop(root);
+        check::timing(&self.timing, reading);
+    }
+
+    /// The open config of `demo` and `serve --dev`: anybody may connect and talk. For trying things out on one machine.
+    #[must_use]
+    pub fn open(mut self) -> Self {
+        let (api_key, token_hmac_secret) = (self.gateway.api_key.take(), self.gateway.token_hmac_secret.take());
+        self.gateway = GatewayConfig { api_key, token_hmac_secret, ..GatewayConfig::open() };
+        self.server.echo = true;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

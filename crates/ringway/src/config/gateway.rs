@@ -1,0 +1,98 @@
+//! The sections that concern clients: what they may do, how their channels are kept, which protocols are spoken.
+
+use std::time::Duration;
+
+use super::reader::Section;
+use super::sections::{ONE_HOUR, ONE_MS, SENSIBLE};
+use crate::gateway::{Allowed, ChannelRules, GatewayConfig, PlainConfig};
+
+/// Most publications one channel may keep. A history is copied between nodes whole; what needs more is a database's work.
+const LARGEST_HISTORY: u32 = 100_000;
+/// Longest time a publication may be kept: a year. Longer is likelier a slip than a wish.
+const LONGEST_HISTORY: Duration = Duration::from_secs(366 * 86_400);
+
+/// The words that stand for [`Allowed`].
+const WHO: &[(&str, Allowed)] =
+    &[("nobody", Allowed::Nobody), ("subscribers", Allowed::Subscribers), ("named", Allowed::Named), ("anyone", Allowed::Anyone)];
+
+/// Reads everything that a gateway's sessions need from the file's sections.
+pub(super) fn read(config: &mut GatewayConfig, root: &mut Section<'_>) {
+    root.section("client", |section| client(config, section));
+    root.section("channels", |section| channels(config, section));
+    root.section("inbox", |section| rules(&mut config.inbox, section));
+    root.section("plain", |section| plain(&mut config.plain, section));
+    root.section("api", |section| section.read("key", &mut config.api_key));
+}
+
+fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
+    let second = Duration::from_secs(1);
+    section.read("anonymous", &mut config.allow_anonymous);
+    section.read("token_hmac_secret", &mut config.token_hmac_secret);
+    section.read("allowed_origins", &mut config.allowed_origins);
+    section.read_within("ping_interval", &mut config.ping_interval, second..=ONE_HOUR, "it must lie between 1s and 1h");
+    section.read_within("pong_timeout", &mut config.pong_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+    section.read_within("stale_timeout", &mut config.stale_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+    section.read_within("expiry_grace", &mut config.expiry_grace, ..=ONE_HOUR, "it must be 1h or less");
+    if config.pong_timeout >= config.ping_interval {
+        section.fault("pong_timeout", "must be shorter than `ping_interval`: a pong belongs to the ping before it");
+    }
+    for origin in config.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
+        let why = format!("has {origin:?}, but an origin is \"*\", or scheme and host such as \"https://example.org\", without a path");
+        section.fault("allowed_origins", &why);
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    text == "*" || text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'))
+}
+
+fn channels(config: &mut GatewayConfig, section: &mut Section<'_>) {
+    section.section("without_namespace", |section| {
+        let mut enabled = config.without_namespace.is_some();
+        let mut settings = config.without_namespace.clone().unwrap_or_default();
+        section.read("enabled", &mut enabled);
+        rules(&mut settings, section);
+        config.without_namespace = enabled.then_some(settings);
+    });
+    section.section("namespaces", |section| {
+        section.named_sections(|name, section| {
+            if name.is_empty() || name.contains([':', '#', '$']) {
+                section.fault_here("cannot be the name of a namespace, which is a text without `:`, `#` and `$`");
+            }
+            rules(config.namespaces.entry(name.to_owned()).or_default(), section);
+        });
+    });
+}
+
+fn rules(rules: &mut ChannelRules, section: &mut Section<'_>) {
+    section.read_within("history_size", &mut rules.history_size, ..=LARGEST_HISTORY, "a channel keeps at most 100,000 publications");
+    section.read_within("history_ttl", &mut rules.history_ttl, ..=LONGEST_HISTORY, "publications are kept for 366d at most");
+    section.read("recovery", &mut rules.recovery);
+    section.read("presence", &mut rules.presence);
+    section.read_word("subscribe", &mut rules.subscribe, WHO);
+    section.read_word("publish", &mut rules.publish, WHO);
+    if (rules.history_size == 0) != rules.history_ttl.is_zero() {
+        section.fault("history_size", "and `history_ttl` belong together: set both for a history, or neither");
+    }
+    if rules.recovery && !rules.options().has_history() {
+        section.fault("recovery", "needs a history to recover from: set `history_size` and `history_ttl`, or `recovery = false`");
+    }
+}
+
+fn plain(config: &mut Option<PlainConfig>, section: &mut Section<'_>) {
+    let mut enabled = config.is_some();
+    let mut plain = config.clone().unwrap_or_default();
+    section.read("enabled", &mut enabled);
+    section.read("prefix", &mut plain.prefix);
+    section.read_within("info_interval", &mut plain.info_interval, Duration::from_millis(100)..=ONE_HOUR, "it must lie between 100ms and 1h");
+    if !is_prefix(&plain.prefix) {
+        let why = "must be empty, or a path such as \"/ufire-websocket\": a slash in front, none at the end, letters, digits and -_.~ between";
+        section.fault("prefix", why);
+    }
+    *config = enabled.then_some(plain);
+}
+
+fn is_prefix(text: &str) -> bool {
+    let path = |c: char| c.is_ascii_alphanumeric() || "-_./~".contains(c);
+    text.is_empty() || text.starts_with('/') && !text.ends_with('/') && text.chars().all(path)
+}

@@ -1,0 +1,61 @@
+//! Bounds of queues, buffers and tables. What happens at each stands beside the field that it fills.
+
+use ringway_core::limits::{GatewayLimits, NodeLimits};
+
+use super::reader::Section;
+use super::value::Size;
+use crate::gateway::SessionLimits;
+
+/// Bounds of the rules. Those of sessions are part of the gateway's own settings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    /// Of the gateway's rules.
+    pub gateway: GatewayLimits,
+    /// Of the node's rules.
+    pub node: NodeLimits,
+}
+
+impl Limits {
+    pub(super) fn read(&mut self, section: &mut Section<'_>, sessions: &mut SessionLimits) {
+        section.section("session", |section| session(sessions, section));
+        section.section("gateway", |section| gateway(&mut self.gateway, section));
+        section.section("node", |section| node(&mut self.node, section));
+    }
+}
+
+fn session(limits: &mut SessionLimits, section: &mut Section<'_>) {
+    count(section, "subscriptions", &mut limits.subscriptions);
+    bytes(section, "message_bytes", &mut limits.message_bytes);
+    bytes(section, "outbox_bytes", &mut limits.outbox_bytes);
+    section.read_within("publishes_in_flight", &mut limits.publishes_in_flight, 1..=10_000, "it must lie between 1 and 10,000");
+    section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
+    bytes(section, "inbox_bytes", &mut limits.inbox_bytes);
+    count(section, "calls", &mut limits.calls);
+    count(section, "broadcast", &mut limits.broadcast);
+    bytes(section, "body_bytes", &mut limits.body_bytes);
+}
+
+fn gateway(limits: &mut GatewayLimits, section: &mut Section<'_>) {
+    count(section, "publishes", &mut limits.publishes);
+    bytes(section, "publish_bytes", &mut limits.publish_bytes);
+    count(section, "queries", &mut limits.queries);
+    count(section, "lingering", &mut limits.lingering);
+}
+
+fn node(limits: &mut NodeLimits, section: &mut Section<'_>) {
+    bytes(section, "history_bytes", &mut limits.history_bytes);
+    count(section, "channels", &mut limits.channels);
+    count(section, "keys", &mut limits.keys);
+    bytes(section, "copy_bytes", &mut limits.copy_bytes);
+    section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
+}
+
+fn count(section: &mut Section<'_>, key: &str, into: &mut usize) {
+    section.read_within(key, into, 1..=100_000_000, "it must lie between 1 and 100,000,000");
+}
+
+fn bytes(section: &mut Section<'_>, key: &str, into: &mut usize) {
+    let mut size = Size(*into);
+    section.read_within(key, &mut size, Size::kib(1).., "it must be 1KiB or more");
+    *into = size.0;
+}

@@ -1,0 +1,172 @@
+//! The sections that concern the process and its place in the cluster: their settings, defaults and bounds.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ringway_core::MemberId;
+use ringway_core::ring::{SlotCount, Weight};
+use ringway_core::timing::Timing;
+use toml::Value;
+
+use super::reader::Section;
+use super::value::Setting;
+
+/// A text that must not be seen: logs and errors show `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Setting for Secret {
+    fn from_toml(value: &Value) -> Result<Self, String> {
+        // Never quotes the value, as other settings' errors do.
+        value.as_str().map(|text| Self(text.to_owned())).ok_or_else(|| "must be a text in quotes".to_owned())
+    }
+}
+
+/// The port for clients: WebSocket, API, page, health, metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Address to listen on.
+    pub listen: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// `host:port` where clients reach this gateway, if not where it listens.
+    pub advertise: Option<String>,
+    /// Most client sockets; `None`: as many as the limit of open files leaves room for.
+    pub max_connections: Option<usize>,
+    /// Most connections that are not upgraded (yet).
+    pub max_http: usize,
+    /// Time for a request's head, and life of an idle keep-alive connection.
+    pub header_timeout: Duration,
+    /// Wait for a peer's close frame.
+    pub close_timeout: Duration,
+    /// `/echo`, for protocol tests. Only the open config turns it on.
+    pub echo: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 9888,
+            advertise: None,
+            max_connections: None,
+            max_http: 2_048,
+            header_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            echo: false,
+        }
+    }
+}
+
+/// Bounds that many times share: shorter is noise, longer is a slip.
+pub(super) const ONE_MS: Duration = Duration::from_millis(1);
+pub(super) const ONE_HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const SENSIBLE: &str = "it must lie between 1ms and 1h";
+
+impl Server {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("listen", &mut self.listen);
+        section.read("port", &mut self.port);
+        section.read("advertise", &mut self.advertise);
+        section.read("max_connections", &mut self.max_connections);
+        section.read_within("max_http", &mut self.max_http, 16..=65_536, "it must lie between 16 and 65,536");
+        section.read_within("header_timeout", &mut self.header_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+        section.read_within("close_timeout", &mut self.close_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+        if self.max_connections == Some(0) {
+            section.fault("max_connections", "is 0, which would refuse every client: leave it empty for as many as the system allows");
+        }
+    }
+}
+
+/// The member's place in the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// Stable name; `None`: `ringway-1` for `serve`, `gateway-1`, `node-1`.
+    pub id: Option<MemberId>,
+    /// Link address of the first gateway; `None`: this process is it.
+    pub join: Option<String>,
+    /// Where members reach this one; port 0 takes a free one.
+    pub link_listen: SocketAddr,
+    /// `host:port` told to the other members, if not where it listens.
+    pub link_advertise: Option<String>,
+    /// What all members know; needed as soon as there is more than one.
+    pub secret: Option<Secret>,
+    /// Number of slots, for the process that gives birth to the cluster.
+    pub slots: SlotCount,
+    /// Share of the slots in relation to other nodes.
+    pub weight: Weight,
+    /// Active nodes that `/health` waits for before its first 200.
+    pub expect_nodes: usize,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            id: None,
+            join: None,
+            link_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9_889)),
+            link_advertise: None,
+            secret: None,
+            slots: SlotCount::DEFAULT,
+            weight: Weight::ONE,
+            expect_nodes: 1,
+        }
+    }
+}
+
+impl Cluster {
+    pub(super) fn read(&mut self, section: &mut Section<'_>, timing: &mut Timing) {
+        section.read("id", &mut self.id);
+        section.read("join", &mut self.join);
+        section.read("link_listen", &mut self.link_listen);
+        section.read("link_advertise", &mut self.link_advertise);
+        section.read("secret", &mut self.secret);
+        section.read("slots", &mut self.slots);
+        section.read("weight", &mut self.weight);
+        section.read_within("expect_nodes", &mut self.expect_nodes, 1..=ringway_core::ring::MAX_NODES, "it must lie between 1 and 1,024");
+        section.section("timing", |section| read_timing(timing, section));
+        if self.weight.is_zero() {
+            section.fault("weight", "is 0: such a node would own nothing; leave the role out instead");
+        }
+    }
+}
+
+fn read_timing(timing: &mut Timing, section: &mut Section<'_>) {
+    let settings = [
+        ("ttl", &mut timing.ttl),
+        ("pair", &mut timing.pair),
+        ("ping", &mut timing.ping),
+        ("suspect", &mut timing.suspect),
+        ("attach_retry", &mut timing.attach_retry),
+        ("publish_retry", &mut timing.publish_retry),
+        ("deadline", &mut timing.deadline),
+        ("crash_hold", &mut timing.crash_hold),
+        ("idempotency", &mut timing.idempotency),
+    ];
+    for (key, into) in settings {
+        section.read_within(key, into, ONE_MS..=ONE_HOUR, SENSIBLE);
+    }
+    let year = Duration::from_secs(366 * 86_400);
+    section.read_within("forget", &mut timing.forget, Duration::from_secs(1)..=year, "it must lie between 1s and 366d");
+}
+
+/// The admin API under `/admin`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Admin {
+    /// What is sent as `Authorization: Bearer`; `None`: no admin API.
+    pub token: Option<Secret>,
+}
+
+impl Admin {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("token", &mut self.token);
+    }
+}
+

@@ -1,0 +1,198 @@
+//! `ringway demo`: a cluster of real processes on one machine, in one command.
+//!
+//! This process is the first gateway, the registry and the orchestrator; the nodes are children of it.
+
+mod logs;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::MemberId;
+use tracing::warn;
+
+use crate::app::{self, Running, StartError};
+use crate::beacon::{self, Beacon, BeaconError};
+use crate::config::{Config, Roles, Secret};
+use crate::health;
+use crate::orchestrator::driver::DriverError;
+use crate::orchestrator::process::{Launch, ProcessDriver};
+use crate::orchestrator::{Condition, Orchestrator, OrchestratorError, evidence};
+use crate::shutdown::Signals;
+
+/// Nodes start within a second or two; a machine that needs longer than this has a problem worth seeing.
+const HEALTHY_DEADLINE: Duration = Duration::from_secs(10);
+/// The gateway closes its sockets within this, or they are cut off with the process: everything is gone within 5 s of Ctrl-C.
+const STOP_DEADLINE: Duration = Duration::from_secs(3);
+/// Name of this process in the cluster. Its nodes are `node-1`, `node-2`, ….
+const GATEWAY: &str = "gateway-0";
+
+/// What a demo is started with. Token, key and secret are in the config.
+#[derive(Debug)]
+pub struct Demo {
+    /// Settings of the gateway, complete.
+    pub config: Config,
+    /// The file they came from, which the nodes read too.
+    pub file: Option<PathBuf>,
+    /// How many nodes.
+    pub nodes: usize,
+}
+
+/// Why there is no demo, or no longer. Nothing of it is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The gateway did not start.
+    #[error(transparent)]
+    Gateway(#[from] StartError),
+    /// A node did not start.
+    #[error("a node could not be started: {0}")]
+    Node(#[from] OrchestratorError),
+    /// A node ended before the cluster was healthy.
+    #[error("{id} ended while the demo was starting ({how}). Its log, {}, ends with:\n{tail}", log.display())]
+    NodeEnded {
+        /// Which.
+        id: MemberId,
+        /// How.
+        how: String,
+        /// Where it logged.
+        log: PathBuf,
+        /// The end of that.
+        tail: String,
+    },
+    /// The nodes run and are not active.
+    #[error("the nodes were not active within {HEALTHY_DEADLINE:?}: {why}. Look into their logs in {}", logs.display())]
+    NotHealthy {
+        /// What is missing.
+        why: String,
+        /// Where they log.
+        logs: PathBuf,
+    },
+    /// The logs' directory could not be made.
+    #[error("cannot make a directory for the nodes' logs: {0}")]
+    Logs(#[from] BeaconError),
+    /// The system refused something.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// The gateway's task failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<DriverError> for DemoError {
+    fn from(why: DriverError) -> Self {
+        Self::Node(why.into())
+    }
+}
+
+/// What is told once it is healthy.
+#[derive(Debug)]
+pub struct Ready {
+    /// Where clients reach it.
+    pub address: SocketAddr,
+    /// Token and keys.
+    pub beacon: Beacon,
+    /// Where the nodes log.
+    pub logs: PathBuf,
+    /// Why the command line will not find it by itself.
+    pub not_found: Option<String>,
+}
+
+impl Demo {
+    /// Runs until it is asked to end. `tell` is called once it is healthy.
+    ///
+    /// # Errors
+    /// [`DemoError`].
+    pub async fn run(mut self, tell: impl FnOnce(&Ready)) -> Result<(), DemoError> {
+        let mut signals = Signals::take()?;
+        self.config.cluster.id = Some(MemberId::new(GATEWAY).expect("letters, a dash and a digit"));
+        self.config.cluster.link_listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.config.cluster.expect_nodes = self.nodes;
+        let bound = app::bind(Arc::new(self.config.clone()), Roles::GATEWAY).await?;
+        let address = bound.client_addr().unwrap_or_else(|| SocketAddr::new(self.config.server.listen, self.config.server.port));
+
+        let launch = self.launch(bound.link_addr(), logs::directory()?)?;
+        let orchestrator = Orchestrator::new(ProcessDriver::new(launch.clone())?);
+        let mut running = bound.start(Some(orchestrator.clone())).await?;
+        tokio::spawn(evidence::carry(orchestrator.clone(), running.cluster.clone()));
+
+        let started = tokio::select! {
+            healthy = self.bring_up(&orchestrator, &running, &launch) => healthy.map(|()| true),
+            () = signals.first() => Ok(false),
+        };
+        let outcome = match started {
+            Ok(true) => {
+                let (beacon, lit) = self.light(address);
+                tell(&Ready { address, beacon, logs: launch.logs, not_found: lit.as_ref().err().map(ToString::to_string) });
+                tokio::select! {
+                    () = signals.first() => Ok(()),
+                    why = running.ended() => Err(DemoError::Failed(why)),
+                }
+            }
+            Ok(false) => Ok(()),
+            Err(why) => Err(why),
+        };
+        signals.finish(end(&orchestrator, &running)).await;
+        outcome
+    }
+
+    /// How the nodes are started.
+    fn launch(&self, link: SocketAddr, logs: PathBuf) -> Result<Launch, DemoError> {
+        let mut environment: Vec<(OsString, OsString)> = vec![("RINGWAY_LINK_LISTEN".into(), "127.0.0.1:0".into())];
+        if let Some(Secret(secret)) = &self.config.cluster.secret {
+            environment.push(("RINGWAY_SECRET".into(), secret.into()));
+        }
+        if let Some(file) = &self.file {
+            environment.push(("RINGWAY_CONFIG".into(), std::path::absolute(file)?.into()));
+        }
+        let arguments = vec!["node".into(), "--join".into(), link.to_string().into()];
+        Ok(Launch { program: std::env::current_exe()?, arguments, environment, logs })
+    }
+
+    async fn bring_up(&self, orchestrator: &Orchestrator, running: &Running, launch: &Launch) -> Result<(), DemoError> {
+        for _ in 0..self.nodes {
+            orchestrator.add(std::collections::BTreeSet::new()).await?;
+        }
+        let mut units = orchestrator.watch();
+        tokio::select! {
+            healthy = running.cluster.wait_until(HEALTHY_DEADLINE, |state| health::active(state) >= self.nodes) => match healthy {
+                true => Ok(()),
+                false => {
+                    let why = format!("{} of {} are", health::active(&running.cluster.state()), self.nodes);
+                    Err(DemoError::NotHealthy { why, logs: launch.logs.clone() })
+                }
+            },
+            ended = units.wait_for(|units| units.values().any(|unit| unit.condition == Condition::Ended)) => {
+                let units = ended.map_err(|_| OrchestratorError::Ending)?.clone();
+                let (id, unit) = units.iter().find(|(_, unit)| unit.condition == Condition::Ended).ok_or(DriverError::Gone)?;
+                let log = launch.log_of(id);
+                Err(DemoError::NodeEnded { id: id.clone(), how: unit.ended.clone(), tail: logs::tail(&log), log })
+            }
+        }
+    }
+
+    fn light(&self, address: SocketAddr) -> (Beacon, Result<beacon::Lit, BeaconError>) {
+        let text = |secret: Option<&String>| secret.cloned().unwrap_or_default();
+        let token = text(self.config.admin.token.as_ref().map(|token| &token.0));
+        let beacon = Beacon::new(format!("http://{}", reachable(address)), token, text(self.config.gateway.api_key.as_ref()));
+        let lit = beacon.light(&beacon::directory());
+        (beacon, lit)
+    }
+}
+
+/// Where a browser on this machine reaches a listener; one on all addresses is reached on the loopback one.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port())),
+        other => other,
+    }
+}
+
+async fn end(orchestrator: &Orchestrator, running: &Running) {
+    if tokio::time::timeout(STOP_DEADLINE, running.stop()).await.is_err() {
+        warn!("the gateway took longer than {STOP_DEADLINE:?} to close; its sockets end with the process");
+    }
+    orchestrator.end().await;
+}

@@ -1,0 +1,173 @@
+//! `GET /health`: whether this process can do its work, and if not, what is missing.
+//!
+//! 503 until every node that was asked for is active; then 200, and 503 only while some slot has had no reachable owner for
+//! three seconds. A failover is over long before, so a load balancer does not turn away clients that lose nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use parking_lot::Mutex;
+use ringway_core::Incarnation;
+use ringway_core::view::{NodeState, Placement};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::cluster::{ClusterHandle, ClusterState, Reach};
+
+/// How long a slot may be without a reachable owner: longer than any failover, shorter than people's patience.
+const GRACE: Duration = Duration::from_secs(3);
+/// Owners named in the body; more are counted.
+const NAMED: usize = 8;
+
+/// What the route says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `ok`, `starting` or `degraded`.
+    pub status: &'static str,
+    /// Epoch of the view.
+    pub epoch: u64,
+    /// What is missing; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Report {
+    /// The process can do its work.
+    pub fn is_ok(&self) -> bool {
+        self.status == "ok"
+    }
+}
+
+/// Follows the cluster and knows for how long which slots had no owner. Clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Health {
+    cluster: ClusterHandle,
+    expected: usize,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Every expected node was active once.
+    started: bool,
+    /// One entry per slot while some slot has no reachable owner: since when this one has none. Empty otherwise.
+    missing: Vec<Option<Instant>>,
+}
+
+impl Health {
+    /// Begins to follow. The first 200 comes when `expected` nodes are active. Needs a running Tokio runtime.
+    pub fn new(cluster: ClusterHandle, expected: usize) -> Self {
+        let health = Self { cluster, expected, seen: Arc::default() };
+        tokio::spawn(health.clone().follow());
+        health
+    }
+
+    /// `GET /health`.
+    pub fn routes(self) -> Router {
+        Router::new().route("/health", get(move || async move { self.report() }))
+    }
+
+    /// How it is now.
+    pub fn report(&self) -> Report {
+        let state = self.cluster.state();
+        let mut seen = self.seen.lock();
+        seen.look(&state, self.expected);
+        let (status, why) = match seen.problem(&state, self.expected) {
+            Some((status, why)) => (status, Some(why)),
+            None => ("ok", None),
+        };
+        Report { status, epoch: state.view.epoch.0, why }
+    }
+
+    async fn follow(self) {
+        let mut changes = self.cluster.watch();
+        loop {
+            let state = changes.borrow_and_update().clone();
+            self.seen.lock().look(&state, self.expected);
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl IntoResponse for Report {
+    fn into_response(self) -> Response {
+        let status = if self.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, [(CACHE_CONTROL, "no-store")], Json(self)).into_response()
+    }
+}
+
+fn reachable(state: &ClusterState, incarnation: Option<Incarnation>) -> bool {
+    incarnation.is_some_and(|incarnation| state.reach(incarnation) == Reach::Up)
+}
+
+/// Nodes that own what their weight gives them, and that this process reaches.
+pub(crate) fn active(state: &ClusterState) -> usize {
+    let is_active = |node: &NodeState| matches!(node, NodeState::Active | NodeState::Reweighting);
+    state.view.nodes.iter().filter(|node| is_active(&node.state()) && reachable(state, Some(node.incarnation))).count()
+}
+
+impl Seen {
+    /// Takes a state in. Slot by slot only while somebody is missing, so a healthy cluster costs a look at its nodes.
+    fn look(&mut self, state: &ClusterState, expected: usize) {
+        self.started |= active(state) >= expected;
+        let mut serving = state.view.nodes.iter().filter(|node| node.serves()).peekable();
+        if serving.peek().is_some() && serving.all(|node| reachable(state, Some(node.incarnation))) {
+            self.missing.clear();
+            return;
+        }
+        let now = Instant::now();
+        self.missing.resize(state.view.slots.get() as usize, None);
+        for (slot, since) in state.view.slots.slots().zip(&mut self.missing) {
+            match reachable(state, state.placement.owner(slot)) {
+                true => *since = None,
+                false => *since = Some(since.unwrap_or(now)),
+            }
+        }
+    }
+
+    fn problem(&self, state: &ClusterState, expected: usize) -> Option<(&'static str, String)> {
+        if !self.started {
+            let active = active(state);
+            return Some(("starting", format!("{active} of {expected} nodes are active")));
+        }
+        let late = self.missing.iter().zip(state.view.slots.slots());
+        let late = late.filter(|(since, _)| since.is_some_and(|since| since.elapsed() >= GRACE)).map(|(_, slot)| slot);
+        let mut owners: BTreeMap<String, u32> = BTreeMap::new();
+        for slot in late {
+            *owners.entry(owner_name(state, &state.placement, slot)).or_default() += 1;
+        }
+        (!owners.is_empty()).then(|| ("degraded", in_words(&owners)))
+    }
+}
+
+fn owner_name(state: &ClusterState, placement: &Placement, slot: ringway_core::Slot) -> String {
+    let node = placement.owner(slot).and_then(|owner| state.view.node(owner));
+    node.map_or_else(|| "no node".to_owned(), |node| node.id.to_string())
+}
+
+fn in_words(owners: &BTreeMap<String, u32>) -> String {
+    let total: u32 = owners.values().sum();
+    let mut text = format!("{total} slots have had no reachable owner for {GRACE:?} or longer:");
+    for (owner, slots) in owners.iter().take(NAMED) {
+        let _infallible = write!(text, " {slots} of {owner},");
+    }
+    match owners.len().saturating_sub(NAMED) {
+        0 => drop(text.pop()),
+        more => {
+            let _infallible = write!(text, " and of {more} more");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! An exit that the orchestrator saw is proof of death: carries it to the view at once.
+
+use std::time::Duration;
+
+use ringway_core::Incarnation;
+use ringway_core::view::Removal;
+use tracing::{info, warn};
+
+use super::{Condition, Orchestrator, Units};
+use crate::cluster::{Change, ClusterHandle, ClusterState};
+
+/// A removal that failed is tried again after this, or at the next change.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Members whose process is known to have ended and which the view still lists.
+fn dead(units: &Units, state: &ClusterState) -> Vec<Incarnation> {
+    let ended = units.iter().filter(|(_, unit)| unit.condition == Condition::Ended);
+    ended.filter_map(|(id, _)| state.view.incarnation_of(id)).collect()
+}
+
+/// Proposes the removal of every dead member, again until it is out of the view. Runs until either side is gone.
+pub async fn carry(orchestrator: Orchestrator, cluster: ClusterHandle) {
+    let (mut units, mut state) = (orchestrator.watch(), cluster.watch());
+    drop(orchestrator);
+    loop {
+        let found = dead(&units.borrow_and_update().clone(), &state.borrow_and_update().clone());
+        for incarnation in &found {
+            match cluster.change(Change::Remove(*incarnation, Removal::Proven)).await {
+                Ok(epoch) => info!(%incarnation, %epoch, "dead member removed from the view"),
+                Err(why) => warn!(%incarnation, %why, "dead member not removed from the view yet"),
+            }
+        }
+        let again = async {
+            if found.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(RETRY).await;
+        };
+        tokio::select! {
+            changed = units.changed() => if changed.is_err() { return },
+            changed = state.changed() => if changed.is_err() { return },
+            () = again => {}
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The task behind an [`Orchestrator`](super::Orchestrator): owns the list, gives orders, hears of exits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ringway_core::MemberId;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use super::driver::{Driver, DriverError, Order, Running};
+use super::{Action, Command, Condition, OrchestratorError, UNITS, Unit, Units};
+
+/// Exits and orders that wait. There are few units, and each sends one exit; above it a unit's task waits.
+const QUEUE: usize = 16;
+
+/// Owns everything that was started.
+pub(super) struct Keeper<D> {
+    driver: D,
+    units: Units,
+    /// Ways to the tasks of running units.
+    reins: BTreeMap<MemberId, mpsc::Sender<(Order, Delivered)>>,
+    /// Units that were asked to leave, for when a freeze of theirs ends.
+    leaving: BTreeSet<MemberId>,
+    /// Number of the last id given out. Ids are not used twice.
+    last: u32,
+    publish: watch::Sender<Arc<Units>>,
+    exits: (mpsc::Sender<Exit>, mpsc::Receiver<Exit>),
+}
+
+type Delivered = oneshot::Sender<Result<(), DriverError>>;
+
+/// A unit's process has ended.
+struct Exit {
+    id: MemberId,
+    how: String,
+}
+
+impl<D: Driver> Keeper<D> {
+    pub(super) fn new(driver: D, publish: watch::Sender<Arc<Units>>) -> Self {
+        let (units, reins, leaving) = (Units::new(), BTreeMap::new(), BTreeSet::new());
+        Self { driver, units, reins, leaving, last: 0, publish, exits: mpsc::channel(QUEUE) }
+    }
+
+    /// Until told to end, or until every handle is gone. Units that still run then are killed.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            tokio::select! {
+                Some(exit) = self.exits.1.recv() => self.exited(exit),
+                command = commands.recv() => match command {
+                    Some(Command::Add { taken, answer }) => drop(answer.send(self.add(&taken).await)),
+                    Some(Command::Act { id, action, answer }) => drop(answer.send(self.act(&id, action).await)),
+                    Some(Command::End { answer }) => {
+                        self.end().await;
+                        let _nobody_waits = answer.send(());
+                        return;
+                    }
+                    None => return self.end().await,
+                },
+            }
+        }
+    }
+
+    async fn add(&mut self, taken: &BTreeSet<MemberId>) -> Result<MemberId, OrchestratorError> {
+        if self.units.len() >= UNITS {
+            return Err(OrchestratorError::Full);
+        }
+        let id = self.fresh_id(taken);
+        self.spawn(&id).await?;
+        Ok(id)
+    }
+
+    fn fresh_id(&mut self, taken: &BTreeSet<MemberId>) -> MemberId {
+        loop {
+            self.last += 1;
+            let id = MemberId::new(&format!("node-{}", self.last)).expect("letters, a dash and digits");
+            if !taken.contains(&id) {
+                return id;
+            }
+        }
+    }
+
+    async fn spawn(&mut self, id: &MemberId) -> Result<(), OrchestratorError> {
+        let unit = self.driver.start(id).await?;
+        info!(member = %id, pid = unit.pid(), "node process started");
+        let (rein, orders) = mpsc::channel(QUEUE);
+        self.reins.insert(id.clone(), rein);
+        self.leaving.remove(id);
+        let ended = self.units.get(id).map_or_else(String::new, |before| before.ended.clone());
+        self.units.insert(id.clone(), Unit { pid: unit.pid(), condition: Condition::Running, ended });
+        self.tell();
+        tokio::spawn(keep(unit, id.clone(), orders, self.exits.0.clone()));
+        Ok(())
+    }
+
+    async fn act(&mut self, id: &MemberId, action: Action) -> Result<(), OrchestratorError> {
+        let condition = self.units.get(id).ok_or_else(|| OrchestratorError::Unknown(id.clone()))?.condition;
+        match (action, condition) {
+            (Action::Start, Condition::Ended) => self.spawn(id).await,
+            (Action::Remove, Condition::Ended) => {
+                self.units.remove(id);
+                self.tell();
+                Ok(())
+            }
+            (Action::Stop, Condition::Running) => {
+                self.leaving.insert(id.clone());
+                self.order(id, Order::Terminate, Condition::Stopping).await
+            }
+            // A second SIGTERM would mean "at once": asking twice does not.
+            (Action::Stop, Condition::Stopping) => Ok(()),
+            (Action::Kill, Condition::Running | Condition::Stopping | Condition::Frozen) => self.order(id, Order::Kill, condition).await,
+            (Action::Freeze, Condition::Running | Condition::Stopping) => self.order(id, Order::Freeze, Condition::Frozen).await,
+            (Action::Thaw, Condition::Frozen) => {
+                let after = if self.leaving.contains(id) { Condition::Stopping } else { Condition::Running };
+                self.order(id, Order::Thaw, after).await
+            }
+            _ => Err(OrchestratorError::NotNow(refusal(id, action, condition))),
+        }
+    }
+
+    /// Has the unit's task deliver an order; on success the unit is in the condition `after`.
+    async fn order(&mut self, id: &MemberId, order: Order, after: Condition) -> Result<(), OrchestratorError> {
+        let (delivered, answer) = oneshot::channel();
+        let rein = self.reins.get(id).ok_or(DriverError::Gone)?;
+        rein.send((order, delivered)).await.map_err(|_| DriverError::Gone)?;
+        answer.await.map_err(|_| DriverError::Gone)??;
+        if let Some(unit) = self.units.get_mut(id) {
+            unit.condition = after;
+        }
+        self.tell();
+        Ok(())
+    }
+
+    fn exited(&mut self, exit: Exit) {
+        self.reins.remove(&exit.id);
+        let asked_for = self.leaving.remove(&exit.id);
+        if asked_for {
+            info!(member = %exit.id, how = exit.how, "node process ended as asked");
+        } else {
+            warn!(member = %exit.id, how = exit.how, "node process ended");
+        }
+        if let Some(unit) = self.units.get_mut(&exit.id) {
+            *unit = Unit { pid: 0, condition: Condition::Ended, ended: exit.how };
+        }
+        self.tell();
+    }
+
+    /// Kills all and sees each end. What they know is in memory alone, so there is nothing to hand over and nobody to take it.
+    async fn end(&mut self) {
+        for rein in self.reins.values() {
+            let (delivered, _answer) = oneshot::channel();
+            let _already_gone = rein.send((Order::Kill, delivered)).await;
+        }
+        while !self.reins.is_empty() {
+            let Some(exit) = self.exits.1.recv().await else { return };
+            self.leaving.insert(exit.id.clone());
+            self.exited(exit);
+        }
+    }
+
+    fn tell(&self) {
+        self.publish.send_replace(Arc::new(self.units.clone()));
+    }
+}
+
+/// Owns one unit until it ends, so that an order can never reach a process that took over its number.
+async fn keep<R: Running>(mut unit: R, id: MemberId, mut orders: mpsc::Receiver<(Order, Delivered)>, exits: mpsc::Sender<Exit>) {
+    loop {
+        tokio::select! {
+            how = unit.ended() => {
+                let _keeper_gone = exits.send(Exit { id, how }).await;
+                return;
+            }
+            order = orders.recv() => match order {
+                Some((order, delivered)) => drop(delivered.send(unit.order(order).await)),
+                None => return,
+            },
+        }
+    }
+}
+
+/// What is said when an action means nothing in a condition.
+fn refusal(id: &MemberId, action: Action, condition: Condition) -> String {
+    match (action, condition) {
+        (Action::Start, Condition::Frozen) => format!("{id} is frozen, not down: thaw it"),
+        (Action::Start, _) => format!("{id} is running already; stop or kill it first"),
+        (Action::Remove, _) => format!("{id} still has a process; stop or kill it first, then remove it"),
+        (Action::Stop, Condition::Frozen) => format!("{id} is frozen and cannot hand over: thaw it first, or kill it"),
+        (Action::Freeze, Condition::Frozen) => format!("{id} is frozen already; thaw it"),
+        (Action::Thaw, Condition::Running | Condition::Stopping) => format!("{id} is not frozen: there is nothing to thaw"),
+        _ => format!("{id} is down: it has no process; start it first"),
+    }
+}

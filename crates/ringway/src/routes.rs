@@ -1,0 +1,33 @@
+//! The HTTP routes beside the server API: page, health, metrics, admin API.
+
+use axum::Router;
+
+use crate::admin::Admin;
+use crate::cluster::ClusterHandle;
+use crate::config::Config;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::orchestrator::Orchestrator;
+use crate::console;
+
+/// What the routes need.
+#[derive(Debug)]
+pub struct RouteParts<'a> {
+    /// For the token and the number of nodes to wait for.
+    pub config: &'a Config,
+    /// What is known of the cluster.
+    pub cluster: ClusterHandle,
+    /// In the process that starts nodes.
+    pub orchestrator: Option<Orchestrator>,
+    /// The process's metrics; the cluster's are added.
+    pub metrics: Metrics,
+}
+
+/// All of them, to be merged with the server API's. Needs a running Tokio runtime.
+pub fn routes(parts: RouteParts<'_>) -> Router {
+    let RouteParts { config, cluster, orchestrator, metrics } = parts;
+    metrics.collect_cluster(cluster.clone());
+    let health = Health::new(cluster.clone(), config.cluster.expect_nodes);
+    let token = config.admin.token.as_ref().map(|token| token.0.as_str());
+    console::routes().merge(health.routes()).merge(metrics.routes()).merge(Admin::new(cluster, orchestrator).routes(token))
+}
