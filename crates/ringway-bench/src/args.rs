@@ -74,7 +74,7 @@ pub enum Via {
 #[derive(Debug, Clone, Args)]
 pub struct Traffic {
     /// Seconds to measure
-    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
     /// Seconds to run before measuring begins
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -86,7 +86,7 @@ pub struct Traffic {
     #[arg(long, value_name = "N")]
     pub messages: Option<u64>,
     /// Messages per second from all senders together [default: as fast as the window allows]
-    #[arg(long, value_name = "N", conflicts_with = "window")]
+    #[arg(long, value_name = "N", conflicts_with = "window", value_parser = positive)]
     pub rate: Option<f64>,
     /// Messages each sender may have under way; the next one leaves when one has arrived everywhere
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -108,6 +108,12 @@ impl Traffic {
     pub(crate) fn length(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
+}
+
+/// A rate that time can be divided by.
+fn positive(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("it must be more than 0".into()) }
 }
 
 /// `ringway bench idle`

@@ -132,7 +132,9 @@ async fn what_cannot_work_is_said_beforehand() {
     let error = bench(&server, "idle --users 30000000").await.unwrap_err();
     assert!(error.to_string().contains("open files"), "{error:#}");
     assert!(bench(&server, "p2p --users 1").await.is_err());
-    assert!(bench(&server, "fanout --rate 1 --window 2").await.is_err());
+    for line in ["fanout --rate 1 --window 2", "fanout --rate 0", "p2p --rate NaN", "p2p --seconds 0"] {
+        assert!(bench(&server, line).await.is_err(), "{line}");
+    }
     let gone = FaultyServer::start(Faults::default()).await.addr();
     let url = format!("ws://{gone}");
     let cli = Cli::try_parse_from(["bench", "idle", "--users", "1", "--url", &url]).unwrap();

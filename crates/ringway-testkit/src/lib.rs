@@ -1,6 +1,26 @@
 //! What the black-box tests share: the real process, clients of each protocol, the checker, a swarm, and waiting for conditions.
 //!
-//! Everything takes addresses and deadlines from its caller and leaves nothing behind when it is dropped.
+//! Everything takes addresses and deadlines from its caller and leaves nothing behind when it is dropped. A test of the whole reads like this:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use ringway_testkit::{Pace, Process, Progress, Swarm, SwarmConfig, eventually, process};
+//! # async fn test(binary: &str, pid_of_a_node: u32) -> anyhow::Result<()> {
+//! let mut demo = Process::start(binary, &["demo", "--port", "0"]);
+//! let addr: std::net::SocketAddr = demo.wait_for(r"http://([0-9.:]+)", Duration::from_secs(10)).await[1].parse()?;
+//! let swarm = Swarm::connect(SwarmConfig::new(addr.into(), 1_000, 200), &Progress::new()).await?;
+//! swarm.start(Pace::Rate(6_000.0));
+//! swarm.mark();
+//! process::kill(pid_of_a_node);
+//! let slowest = eventually(Duration::from_secs(10), || async { swarm.reach().slowest() }).await;
+//! assert!(slowest <= Duration::from_secs(1), "{:?}", swarm.reach().reached.first());
+//! swarm.stop();
+//! swarm.drained(Duration::from_secs(5)).await;
+//! let report = swarm.report();
+//! assert_eq!((report.closed, report.check.doubled), (0, 0), "{report}");
+//! # Ok(())
+//! # }
+//! ```
 
 mod wait;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringway_protocol::ws::Opcode;
 use ringway_testkit::faulty::{Faults, FaultyServer};
 use ringway_testkit::raw::Frame;
-use ringway_testkit::{CentrifugeClient, PlainClient, RawWs, eventually};
+use ringway_testkit::{CentrifugeClient, PlainClient, RawWs, eventually, eventually_ok, http};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -98,4 +98,21 @@ async fn bad_manners_are_sent_as_they_are() {
     let mut lone = RawWs::tcp(server.addr()).await.unwrap();
     lone.send_bytes(b"GET / HTTP/9\r\n\r\n").await.unwrap();
     assert_eq!(lone.closed(SOON).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn requests_give_status_and_body() {
+    let server = FaultyServer::start(Faults::default()).await;
+    let body = json!({"channel": "news", "data": 1});
+    let answer = http::post(server.addr(), "/api/publish", &[("x-api-key", "key")], &body).await.unwrap();
+    assert_eq!((answer.status, answer.json().unwrap()), (200, json!({"result": {}})));
+    assert_eq!(http::post(server.addr(), "/api/publish", &[], &body).await.unwrap().status, 401);
+    let malformed = http::post_raw(server.addr(), "/api/publish", &[("x-api-key", "key")], "{").await.unwrap();
+    assert_eq!(malformed.status, 400);
+}
+
+#[tokio::test]
+#[should_panic(expected = "the last time: \"no\"")]
+async fn waiting_in_vain_says_what_was_seen_last() {
+    eventually_ok(Duration::from_millis(1), || async { Err::<(), _>("no") }).await;
 }
