@@ -11,7 +11,7 @@ use ringway_protocol::link::{FrameError, Identity};
 use crate::connection::LinkSender;
 use crate::dial::{DialError, Target};
 
-/// Names one connection. Never used twice in a process.
+/// Names one connection. Never used twice in a process; those with one peer grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 

@@ -53,6 +53,7 @@ pub(crate) enum Side {
 /// A connection that has become the link.
 #[derive(Debug)]
 pub(crate) struct Installed {
+    pub(crate) connection: Arc<Connection>,
     pub(crate) number: u64,
     /// The one before it, whose `Down` must be told first.
     pub(crate) replaced: Option<Arc<Connection>>,
@@ -63,9 +64,14 @@ impl Pairs {
     ///
     /// With a link in place, a connection that the judge itself dialed is not needed, nor one that the other end began
     /// before it could know of the link. One begun later means that the other end has lost it.
-    pub(crate) fn judge(&self, connection: &Arc<Connection>, side: Side) -> Result<Installed, Rejection> {
+    pub(crate) fn judge(
+        &self,
+        peer: Incarnation,
+        side: Side,
+        make: impl FnOnce() -> Connection,
+    ) -> Result<Installed, Rejection> {
         let mut inner = self.inner.lock();
-        if let Some(pair) = inner.pairs.get(&connection.peer.incarnation)
+        if let Some(pair) = inner.pairs.get(&peer)
             && pair.current.as_ref().is_some_and(|link| link.is_live())
         {
             match side {
@@ -75,15 +81,20 @@ impl Pairs {
         }
         inner.number += 1;
         let number = inner.number;
-        Ok(inner.install(connection, number))
+        Ok(inner.install(peer, number, make))
     }
 
     /// The other end, which is the judge, made the connection the link. An older number comes too late.
-    pub(crate) fn follow(&self, connection: &Arc<Connection>, number: u64) -> Result<Installed, Rejection> {
+    pub(crate) fn follow(
+        &self,
+        peer: Incarnation,
+        number: u64,
+        make: impl FnOnce() -> Connection,
+    ) -> Result<Installed, Rejection> {
         let mut inner = self.inner.lock();
-        match inner.pairs.get(&connection.peer.incarnation) {
+        match inner.pairs.get(&peer) {
             Some(pair) if pair.latest >= number => Err(Rejection::Linked),
-            _ => Ok(inner.install(connection, number)),
+            _ => Ok(inner.install(peer, number, make)),
         }
     }
 
@@ -134,13 +145,16 @@ impl Pairs {
 }
 
 impl Inner {
-    fn install(&mut self, connection: &Arc<Connection>, number: u64) -> Installed {
+    /// The connection is made here, so that the ids of links grow in the order in which they are links.
+    fn install(&mut self, peer: Incarnation, number: u64, make: impl FnOnce() -> Connection) -> Installed {
+        let connection = Arc::new(make());
         let now = Instant::now();
         let fresh = || Pair { current: None, latest: 0, changed: now, connections: 0 };
-        let pair = self.pairs.entry(connection.peer.incarnation).or_insert_with(fresh);
+        let pair = self.pairs.entry(peer).or_insert_with(fresh);
         pair.latest = number;
         pair.changed = now;
         pair.connections += 1;
-        Installed { number, replaced: pair.current.replace(Arc::clone(connection)) }
+        let replaced = pair.current.replace(Arc::clone(&connection));
+        Installed { connection, number, replaced }
     }
 }

@@ -61,18 +61,21 @@ impl Shared {
         began: Instant,
     ) -> Result<Settled, HandshakeError> {
         self.faults.hang_if_cut(&peer.id).await;
-        let is_judge = me.incarnation > peer.incarnation;
-        let connection = Arc::new(Connection::new(me.incarnation, peer, self));
-        let (go, replaced) = if is_judge {
-            match self.pairs.judge(&connection, side) {
-                Ok(Installed { number, replaced }) => (Some(number), replaced),
+        let with = peer.incarnation;
+        let is_judge = me.incarnation > with;
+        let make = || Connection::new(me.incarnation, peer, self);
+        let installed = if is_judge {
+            match self.pairs.judge(with, side, make) {
+                Ok(installed) => installed,
                 Err(why) => return refuse(&mut stream, why).await,
             }
         } else {
             let Handshake::Go(number) = receive(&mut stream).await?.1 else { return Err(HandshakeError::OutOfTurn) };
             self.check_age(began)?;
-            (None, self.pairs.follow(&connection, number).map_err(HandshakeError::Rejected)?.replaced)
+            self.pairs.follow(with, number, make).map_err(HandshakeError::Rejected)?
         };
+        let Installed { connection, number, replaced } = installed;
+        let go = is_judge.then_some(number);
         self.after_install(&connection);
         Ok(Settled { connection, stream, go, replaced })
     }
