@@ -74,6 +74,7 @@ impl Links {
     /// Begins to accept on the open port. What happens comes out of the receiver; when that is dropped all links end.
     pub fn start(listener: Listener, settings: Settings) -> (Self, mpsc::Receiver<Event>) {
         let Settings { identity, cluster, secret, limits } = settings;
+        let own = identity.incarnation;
         let (events, receiver) = mpsc::channel(limits.events);
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
@@ -81,7 +82,7 @@ impl Links {
             keys: Keys { secret, cluster },
             limits,
             events,
-            pairs: Pairs::default(),
+            pairs: Pairs::new(own),
             faults: Faults::default(),
             dials: Mutex::new(HashMap::new()),
             quiet: stop.child_token(),
@@ -142,7 +143,7 @@ impl Links {
     pub fn set_identity(&self, identity: Identity) {
         let own = identity.incarnation;
         *self.shared.me.write() = Arc::new(identity);
-        self.shared.pairs.end_others(own);
+        self.shared.pairs.reborn(own);
     }
 
     /// Cuts this member off from another for a while, to test the cluster. Frames are held back, new connections

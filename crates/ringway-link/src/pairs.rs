@@ -9,21 +9,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use ringway_core::id::{Incarnation, MemberId};
 use ringway_protocol::link::Rejection;
 
 use crate::connection::Connection;
 use crate::event::Ended;
 
-/// All pairs of this member. An entry outlives its link for a while: see [`Pairs::sweep`].
-#[derive(Debug, Default)]
+/// All pairs of this member in its present incarnation. An entry outlives its link for a while: see [`Pairs::sweep`].
+#[derive(Debug)]
 pub(crate) struct Pairs {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    /// Our end of all pairs. A handshake that was begun in another incarnation comes too late.
+    own: Incarnation,
     pairs: HashMap<Incarnation, Pair>,
     /// Last number given as a judge.
     number: u64,
@@ -60,17 +62,22 @@ pub(crate) struct Installed {
 }
 
 impl Pairs {
+    pub(crate) fn new(own: Incarnation) -> Self {
+        Self { inner: Mutex::new(Inner { own, pairs: HashMap::new(), number: 0 }) }
+    }
+
     /// The judge makes the connection the link of its pair.
     ///
     /// With a link in place, a connection that the judge itself dialed is not needed, nor one that the other end began
     /// before it could know of the link. One begun later means that the other end has lost it.
     pub(crate) fn judge(
         &self,
+        own: Incarnation,
         peer: Incarnation,
         side: Side,
         make: impl FnOnce() -> Connection,
     ) -> Result<Installed, Rejection> {
-        let mut inner = self.inner.lock();
+        let mut inner = self.inner_of(own)?;
         if let Some(pair) = inner.pairs.get(&peer)
             && pair.current.as_ref().is_some_and(|link| link.is_live())
         {
@@ -87,15 +94,21 @@ impl Pairs {
     /// The other end, which is the judge, made the connection the link. An older number comes too late.
     pub(crate) fn follow(
         &self,
+        own: Incarnation,
         peer: Incarnation,
         number: u64,
         make: impl FnOnce() -> Connection,
     ) -> Result<Installed, Rejection> {
-        let mut inner = self.inner.lock();
+        let mut inner = self.inner_of(own)?;
         match inner.pairs.get(&peer) {
             Some(pair) if pair.latest >= number => Err(Rejection::Linked),
             _ => Ok(inner.install(peer, number, make)),
         }
+    }
+
+    fn inner_of(&self, own: Incarnation) -> Result<MutexGuard<'_, Inner>, Rejection> {
+        let inner = self.inner.lock();
+        if inner.own == own { Ok(inner) } else { Err(Rejection::Linked) }
     }
 
     /// The live link with this incarnation.
@@ -136,8 +149,14 @@ impl Pairs {
         self.inner.lock().pairs.retain(|_, pair| pair.current.is_some() || pair.changed > horizon);
     }
 
-    /// Ends every connection that was made by another incarnation of this member.
-    pub(crate) fn end_others(&self, own: Incarnation) {
+    /// This member has another incarnation: its pairs are others, with judges and numbers of their own. Every
+    /// connection that was made by an earlier one ends.
+    pub(crate) fn reborn(&self, own: Incarnation) {
+        {
+            let mut inner = self.inner.lock();
+            inner.own = own;
+            inner.pairs.values_mut().for_each(|pair| pair.latest = 0);
+        }
         for connection in self.all().iter().filter(|connection| connection.own != own) {
             connection.end(Ended::Reborn);
         }

@@ -65,14 +65,14 @@ impl Shared {
         let is_judge = me.incarnation > with;
         let make = || Connection::new(me.incarnation, peer, self);
         let installed = if is_judge {
-            match self.pairs.judge(with, side, make) {
+            match self.pairs.judge(me.incarnation, with, side, make) {
                 Ok(installed) => installed,
                 Err(why) => return refuse(&mut stream, why).await,
             }
         } else {
             let Handshake::Go(number) = receive(&mut stream).await?.1 else { return Err(HandshakeError::OutOfTurn) };
             self.check_age(began)?;
-            self.pairs.follow(with, number, make).map_err(HandshakeError::Rejected)?
+            self.pairs.follow(me.incarnation, with, number, make).map_err(HandshakeError::Rejected)?
         };
         let Installed { connection, number, replaced } = installed;
         let go = is_judge.then_some(number);
@@ -86,12 +86,8 @@ impl Shared {
         if began.elapsed() > self.limits.handshake { Err(HandshakeError::TimedOut) } else { Ok(()) }
     }
 
-    /// What changed between the handshake and now: this member may have been born again, cut off, or shut
-    /// down.
+    /// What changed between the handshake and now: this member may have been cut off, or shut down.
     fn after_install(&self, connection: &Connection) {
-        if connection.own != self.me().incarnation {
-            connection.end(Ended::Reborn);
-        }
         if self.faults.is_cut(&connection.peer.id) {
             connection.end(Ended::Cut);
         }

@@ -160,21 +160,27 @@ async fn a_newer_connection_replaces_the_old_one() {
     assert_eq!(a.links.stats()[0].reconnects, 1);
 }
 
+/// Whether the new incarnation is the judge of the pair or not, and whatever the old one was.
 #[tokio::test]
 async fn a_new_incarnation_is_a_new_peer() {
-    let (mut a, mut b, ..) = linked().await;
-    let mut identity = b.identity();
-    identity.incarnation = Incarnation(50);
-    b.links.set_identity(identity.clone());
-    assert!(matches!(b.down().await.1, Ended::Reborn));
-    a.down().await;
-    match a.next().await {
-        Event::Failed { why: crate::DialError::Other(who), .. } => assert_eq!(*who, identity),
-        other => panic!("{other:?}"),
+    for (before, after) in [(10, 60), (90, 60), (10, 5), (90, 5)] {
+        let (mut a, mut b) = (Member::start("a", 50).await, Member::start("b", before).await);
+        a.links.dial(b.target());
+        a.up().await;
+        b.up().await;
+        let mut identity = b.identity();
+        identity.incarnation = Incarnation(after);
+        b.links.set_identity(identity.clone());
+        assert!(matches!(b.down().await.1, Ended::Reborn));
+        a.down().await;
+        match a.next().await {
+            Event::Failed { why: crate::DialError::Other(who), .. } => assert_eq!(*who, identity),
+            other => panic!("{other:?}"),
+        }
+        a.links.dial(b.target());
+        assert_eq!(a.up_at_last().await.1, identity);
+        assert_eq!(b.up_at_last().await.1, a.identity());
     }
-    a.links.dial(b.target());
-    assert_eq!(a.up_at_last().await.1, identity);
-    assert_eq!(b.up_at_last().await.1, a.identity());
 }
 
 #[tokio::test]
