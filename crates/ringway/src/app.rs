@@ -1,0 +1,276 @@
+//! The composition root: the only place where the parts of a process meet.
+//!
+//! Two steps: [`bind`] opens every port, so that nothing starts where something is in the way; [`Bound::start`] joins the
+//! cluster, or gives birth to one, and serves.
+
+mod numbers;
+mod serve;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::Incarnation;
+use ringway_core::id::MemberId;
+use ringway_core::registry::Registry;
+use ringway_core::ring::HashKey;
+use ringway_core::view::{Placement, View};
+use ringway_edge::{Edge, EdgeConfig};
+use ringway_link::{BindError, Links, Listener, Secret, Settings, Target};
+use ringway_protocol::link::Identity;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
+use crate::config::{Config, Roles};
+use crate::gateway::Inbox;
+use crate::member::{self, Command, End, GatewayParts, JoinError, Parts, Stats};
+use crate::metrics::Metrics;
+use crate::orchestrator::Orchestrator;
+use crate::routes::{RouteParts, routes};
+
+/// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
+const RESERVED_FILES: usize = 256;
+
+/// Commands that may wait for the member task: there are two, and each ends it.
+const COMMANDS: usize = 4;
+
+/// Why a process did not start. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port for clients is not to be had.
+    #[error("cannot listen for clients on {address}: {why}. Another program has the port, or it needs rights: choose another one with --port")]
+    Port {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The port for links is not to be had.
+    #[error(transparent)]
+    LinkPort(#[from] BindError),
+    /// The cluster did not take this process.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// A member that joins others needs their secret.
+    #[error("cannot join without the cluster's secret: set [cluster] secret, or RINGWAY_SECRET, to the same text on every member")]
+    NoSecret,
+}
+
+/// A process whose ports are open, and that does nothing yet.
+#[derive(Debug)]
+pub struct Bound {
+    config: Arc<Config>,
+    roles: Roles,
+    clients: Option<TcpListener>,
+    links: Listener,
+}
+
+/// A process that is at work.
+#[derive(Debug)]
+pub struct Running {
+    /// What is known of the cluster.
+    pub cluster: ClusterHandle,
+    commands: mpsc::Sender<Command>,
+    edge: Option<Edge>,
+    member: JoinHandle<End>,
+}
+
+/// Opens every port that the roles need.
+///
+/// # Errors
+/// [`StartError`]: a port is in use, or a secret is missing.
+pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError> {
+    if config.cluster.join.is_some() && config.cluster.secret.is_none() {
+        return Err(StartError::NoSecret);
+    }
+    let clients = if roles.gateway {
+        let address = SocketAddr::new(config.server.listen, config.server.port);
+        let bound = TcpListener::bind(address).await;
+        Some(bound.map_err(|why| StartError::Port { address, why })?)
+    } else {
+        None
+    };
+    // Without a secret nobody can join, so nobody needs to know the port.
+    let link_address = match &config.cluster.secret {
+        Some(_) => config.cluster.link_listen.to_string(),
+        None => "127.0.0.1:0".into(),
+    };
+    let links = Listener::bind(&link_address).await?;
+    Ok(Bound { config, roles, clients, links })
+}
+
+impl Bound {
+    /// Where clients reach this process.
+    pub fn client_addr(&self) -> Option<SocketAddr> {
+        self.clients.as_ref()?.local_addr().ok()
+    }
+
+    /// Where members reach this process.
+    pub fn link_addr(&self) -> SocketAddr {
+        self.links.address()
+    }
+
+    fn client_address(&self) -> Option<Arc<str>> {
+        let bound = self.client_addr()?;
+        Some(self.config.server.advertise.clone().unwrap_or_else(|| bound.to_string()).into())
+    }
+
+    fn identity(&self, id: MemberId) -> Identity {
+        let address = self.config.cluster.link_advertise.clone().unwrap_or_else(|| self.link_addr().to_string());
+        Identity {
+            id,
+            incarnation: Incarnation(rand::random()),
+            roles: ringway_link::Roles { gateway: self.roles.gateway, node: self.roles.node },
+            address: address.into(),
+            client_address: self.client_address(),
+        }
+    }
+
+    /// Joins the cluster, or gives birth to one, and serves.
+    ///
+    /// # Errors
+    /// [`StartError`]: the cluster does not take this process.
+    pub async fn start(self, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
+        let (config, roles) = (self.config.clone(), self.roles);
+        let id = config.cluster.id.clone().unwrap_or_else(|| default_id(roles));
+        let identity = self.identity(id.clone());
+        let incarnation = identity.incarnation;
+        let client_address = identity.client_address.clone();
+        let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
+        let settings = Settings { identity, cluster: "".into(), secret, limits: ringway_link::Limits::default() };
+        let (links, mut events) = Links::start(self.links, settings);
+
+        let mut early = Vec::new();
+        let (view, registry, join) = match &config.cluster.join {
+            Some(address) => {
+                let target = Target::anyone(address.as_str());
+                let (view, host, kept) = member::first_view(&links, &target, &mut events).await?;
+                early = kept;
+                (view, None, Some((target, host)))
+            }
+            None => {
+                let view = Arc::new(View::born(HashKey::from_bytes(rand::random()), config.cluster.slots));
+                (view.clone(), Some(Registry::new(view, config.timing.ttl)), None)
+            }
+        };
+        let first = ClusterState {
+            placement: Arc::new(Placement::of(&view, None)),
+            view: view.clone(),
+            me: Myself { id: id.clone(), incarnation },
+            loads: std::collections::HashMap::new(),
+            links: std::collections::HashMap::new(),
+        };
+        let (seat, cluster) = cluster::cluster(first);
+        let (commands, orders) = mpsc::channel(COMMANDS);
+        let (stats, seen) = watch::channel(Stats::default());
+
+        let gateway = client_address.map(|address| GatewayParts {
+            address,
+            config: Arc::new(config.gateway.clone()),
+            inbox: Arc::new(Inbox::new(config.gateway.limits.inbox_bytes)),
+            edge: Edge::new(edge_config(&config)),
+        });
+        let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
+        if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
+            let metrics = Metrics::default();
+            metrics.collect(numbers::Numbers::new(seen, gateway.edge.clone(), links.clone()));
+            let routes = routes(RouteParts { config: &config, cluster: cluster.clone(), orchestrator, metrics });
+            gateway.edge.serve(listener, serve::ClientRouter::new(&config, gateway, routes));
+        }
+        let member = tokio::spawn(member::run(Parts {
+            id,
+            incarnation,
+            node: roles.node.then_some(config.cluster.weight),
+            gateway,
+            registry,
+            join,
+            view,
+            timing: config.timing,
+            limits: (config.limits.gateway, config.limits.node),
+            links,
+            events: (early, events),
+            seat,
+            commands: orders,
+            stats,
+        }));
+        Ok(Running { cluster, commands, edge, member })
+    }
+}
+
+impl Running {
+    /// Hands over, sheds clients, leaves the view. Returns when that is done.
+    pub async fn drain(&self) {
+        if let Some(edge) = &self.edge {
+            edge.stop_accepting();
+        }
+        self.order(Command::Drain).await;
+    }
+
+    /// Closes everything at once.
+    pub async fn stop(&self) {
+        if let Some(edge) = &self.edge {
+            edge.stop_accepting();
+        }
+        self.order(Command::Stop).await;
+        if let Some(edge) = &self.edge {
+            let closed = async {
+                while edge.open() > 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            // Clients that do not answer a close frame are cut off with the process.
+            let _ = tokio::time::timeout(Duration::from_secs(1), closed).await;
+        }
+    }
+
+    async fn order(&self, command: fn(oneshot::Sender<()>) -> Command) {
+        let (done, finished) = oneshot::channel();
+        if self.commands.send(command(done)).await.is_ok() {
+            // An error means that the task has ended, which is what was wanted.
+            let _ = finished.await;
+        }
+    }
+
+    /// Resolves when the member task has ended, with the reason in words.
+    pub async fn ended(&mut self) -> String {
+        match (&mut self.member).await {
+            Ok(End::Left) => "this member has left the cluster".into(),
+            Ok(End::Stopped) => "this member was stopped".into(),
+            Err(error) => format!("the member task failed: {error}"),
+        }
+    }
+}
+
+fn default_id(roles: Roles) -> MemberId {
+    let name = match (roles.gateway, roles.node) {
+        (true, true) => "ringway-1",
+        (true, false) => "gateway-1",
+        _ => "node-1",
+    };
+    MemberId::new(name).expect("letters, a dash and a digit")
+}
+
+fn random_secret() -> Secret {
+    Secret::new(rand::random::<[u8; 32]>())
+}
+
+/// Limits of the client side: as many sockets as the limit of open files leaves room for.
+fn edge_config(config: &Config) -> EdgeConfig {
+    let files = ringway_edge::raise_file_limit().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files is unknown; assuming 1024");
+        1024
+    });
+    let fits = ringway_edge::default_max_connections(files, config.server.max_http + RESERVED_FILES);
+    let max_connections = config.server.max_connections.map_or(fits, |wanted| wanted.min(fits));
+    info!(max_connections, files, "client sockets");
+    EdgeConfig {
+        max_connections,
+        max_http: config.server.max_http,
+        header_timeout: config.server.header_timeout,
+        close_timeout: config.server.close_timeout,
+        ..EdgeConfig::default()
+    }
+}

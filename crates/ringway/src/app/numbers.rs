@@ -1,0 +1,110 @@
+//! Numbers of the process for `/metrics`: sockets, sessions, the rules, links.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use ringway_edge::Edge;
+use ringway_link::{LinkStats, Links};
+use tokio::sync::watch;
+
+use crate::member::Stats;
+
+/// Reads the counters when they are asked for.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    stats: watch::Receiver<Stats>,
+    edge: Edge,
+    links: Links,
+}
+
+impl Numbers {
+    pub(super) fn new(stats: watch::Receiver<Stats>, edge: Edge, links: Links) -> Self {
+        Self { stats, edge, links }
+    }
+
+    fn edge(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let stats = self.edge.stats();
+        let counters = [
+            ("connections_accepted", "TCP connections accepted on the port for clients", &stats.accepted),
+            ("sockets_opened", "Client sockets that were upgraded", &stats.upgraded),
+            ("sockets_refused", "Upgrades answered 503 at the connection limit", &stats.refused),
+            ("sockets_slow", "Sockets closed with 3008 because their client did not read", &stats.slow),
+            ("client_messages_in", "Messages received from clients", &stats.messages_in),
+            ("client_frames_out", "Frames written to clients", &stats.frames_out),
+            ("client_bytes_in", "Bytes received from client sockets", &stats.bytes_in),
+            ("client_bytes_out", "Bytes written to client sockets", &stats.bytes_out),
+            ("client_writes", "Write calls to client sockets", &stats.writes),
+        ];
+        for (name, help, value) in counters {
+            counter(encoder, name, help, value.load(Ordering::Relaxed))?;
+        }
+        gauge(encoder, "sockets", "Client sockets now", self.edge.open())
+    }
+
+    fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let stats = *self.stats.borrow();
+        if let Some(hub) = stats.hub {
+            gauge(encoder, "sessions", "Client sessions now", hub.sessions)?;
+            gauge(encoder, "channels_attached", "Channels that this gateway has attached now", hub.channels)?;
+            gauge(encoder, "subscriptions", "Sessions in channels now", hub.subscriptions)?;
+            counter(encoder, "deliveries", "Publications handed to sessions", hub.deliveries)?;
+            counter(encoder, "publishes", "Publishes taken from clients and backends", hub.publishes)?;
+            counter(encoder, "publishes_failed", "Publishes refused or not acknowledged in time", hub.publishes_failed)?;
+            counter(encoder, "sessions_recovered", "Subscriptions that got everything they had missed", hub.recovered)?;
+            counter(encoder, "sessions_not_recovered", "Subscriptions that could not be recovered", hub.not_recovered)?;
+            counter(encoder, "sessions_closed", "Sessions closed by this gateway", hub.closed)?;
+        }
+        gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
+        gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
+        counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
+        let metric = ConstCounter::new(0_u64);
+        let help = "Publications acknowledged by this node, by the copies that held them (0: without history)";
+        let mut family = encoder.encode_descriptor("acknowledged", help, None, metric.metric_type())?;
+        for (copies, count) in ["0", "1", "2", "3+"].into_iter().zip(stats.copies) {
+            ConstCounter::new(count).encode(family.encode_family(&[("copies", copies)])?)?;
+        }
+        Ok(())
+    }
+
+    fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let links = self.links.stats();
+        let numbers: [(&str, &str, fn(&LinkStats) -> u64); 5] = [
+            ("link_bytes_in", "Bytes read from a link", |link| link.bytes_in),
+            ("link_bytes_out", "Bytes written to a link", |link| link.bytes_out),
+            ("link_frames_in", "Frames read from a link", |link| link.frames_in),
+            ("link_frames_out", "Frames queued for a link", |link| link.frames_out),
+            ("link_writes", "Write calls to a link", |link| link.writes),
+        ];
+        for (name, help, value) in numbers {
+            let metric = ConstCounter::new(0_u64);
+            let mut family = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+            for link in &links {
+                let labels = [("member", link.peer.as_str().to_owned()), ("link", link.link.to_string())];
+                ConstCounter::new(value(link)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let metric = ConstCounter::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let metric = ConstGauge::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+impl Collector for Numbers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.edge(&mut encoder)?;
+        self.rules(&mut encoder)?;
+        self.links(&mut encoder)
+    }
+}

@@ -1,0 +1,358 @@
+//! The member task: one task owns all rules of this process and drives them. Links, sockets, HTTP and time bring
+//! inputs; frames, answers and facts go out. Nothing is shared and nothing is locked.
+//!
+//! A turn: take what has come in, let the rules act until none has anything more to say, send, flush the sockets.
+
+mod dials;
+mod evidence;
+mod facts;
+mod join;
+mod turn;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::gateway::Gateway;
+use ringway_core::id::{Incarnation, MemberId};
+use ringway_core::limits::{GatewayLimits, NodeLimits};
+use ringway_core::member::{Identity as Entry, Member};
+use ringway_core::message::{Frame, Load};
+use ringway_core::node::Node;
+use ringway_core::registry::Registry;
+use ringway_core::ring::Weight;
+use ringway_core::timing::{Now, Timing};
+use ringway_core::view::{GatewayEntry, NodeEntry, View};
+use ringway_edge::Edge;
+use ringway_link::{Event, LinkId, LinkSender, Links, Target};
+use ringway_protocol::link::Identity;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
+use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
+
+pub use join::{JoinError, first_view};
+
+/// How often the rules see time pass. Retries are a few of these apart.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Link events taken in one turn: a busy link must not keep sockets waiting.
+const EVENTS: usize = 64;
+
+/// What the rest of the process orders the member task to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Hand over and leave; answered when that is done.
+    Drain(oneshot::Sender<()>),
+    /// Close every session and end; answered when that is done.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What a member task is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Stable name.
+    pub id: MemberId,
+    /// First life.
+    pub incarnation: Incarnation,
+    /// It owns slots, with this weight.
+    pub node: Option<Weight>,
+    /// It holds client sockets.
+    pub gateway: Option<GatewayParts>,
+    /// The registry, if it is in this process.
+    pub registry: Option<Registry>,
+    /// Where the registry's member is reached and who it is, if it is elsewhere.
+    pub join: Option<(Target, MemberId)>,
+    /// The newest view known.
+    pub view: Arc<View>,
+    /// The cluster's lengths of time.
+    pub timing: Timing,
+    /// Bounds of the rules.
+    pub limits: (GatewayLimits, NodeLimits),
+    /// Links and what happens on them.
+    pub links: Links,
+    /// Events that came before the task began, then the rest.
+    pub events: (Vec<Event>, mpsc::Receiver<Event>),
+    /// Where facts go and orders come from.
+    pub seat: ClusterSeat,
+    /// Orders of the process itself.
+    pub commands: mpsc::Receiver<Command>,
+    /// Counters that others read.
+    pub stats: watch::Sender<Stats>,
+}
+
+/// The gateway role of a member.
+#[derive(Debug)]
+pub struct GatewayParts {
+    /// Where clients reach it.
+    pub address: Arc<str>,
+    /// What sessions may do.
+    pub config: Arc<GatewayConfig>,
+    /// Where sockets and calls leave what they bring.
+    pub inbox: Arc<Inbox<Client>>,
+    /// The sockets.
+    pub edge: Edge,
+}
+
+/// Counters of the rules, published a few times a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stats {
+    /// Sessions and what they did.
+    pub hub: Option<crate::gateway::Counts>,
+    /// What the node says of itself.
+    pub node: Load,
+    /// Acknowledged publications by copies: without history, 1, 2, more.
+    pub copies: [u64; 4],
+    /// Publishes that wait for their owner.
+    pub publishes_waiting: u64,
+    /// Epoch of the view.
+    pub epoch: u64,
+    /// Lives that ended because the view went on without this member.
+    pub expulsions: u64,
+}
+
+/// Why a member task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It drained and left.
+    Left,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// A linked member.
+#[derive(Debug)]
+struct Peer {
+    link: LinkId,
+    sender: LinkSender,
+    identity: Identity,
+}
+
+/// The task's state.
+#[derive(Debug)]
+struct Task {
+    parts: Static,
+    me: Incarnation,
+    rules: Member,
+    node: Option<Node>,
+    hub: Option<Hub>,
+    registry: Option<Registry>,
+    /// The member that the registry is with, in its newest life.
+    host: Option<Incarnation>,
+    host_id: Option<MemberId>,
+    peers: HashMap<Incarnation, Peer>,
+    loads: HashMap<Incarnation, Load>,
+    dialed: Vec<Target>,
+    local: VecDeque<Frame>,
+    /// Inputs of clients; kept for its memory.
+    batch: Batch<Client>,
+    changes: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
+    next_change: u64,
+    evidence: mpsc::Sender<Incarnation>,
+    draining: Option<oneshot::Sender<()>>,
+    left: Option<Now>,
+    next_ping: Now,
+    facts_changed: bool,
+    expulsions: u64,
+}
+
+/// What does not change while the task runs.
+#[derive(Debug)]
+struct Static {
+    id: MemberId,
+    weight: Option<Weight>,
+    gateway: Option<GatewayParts>,
+    timing: Timing,
+    limits: (GatewayLimits, NodeLimits),
+    links: Links,
+    seat: watch::Sender<Arc<ClusterState>>,
+    stats: watch::Sender<Stats>,
+}
+
+/// Runs a member until it has left or is told to stop.
+pub async fn run(parts: Parts) -> End {
+    let Parts { seat, events: (early, mut events), mut commands, .. } = parts;
+    let ClusterSeat { state, mut orders } = seat;
+    // Evidence is rare and soon acted on; a probe that finds the queue full tries again.
+    let (evidence, mut proofs) = mpsc::channel(16);
+    let fixed = Static {
+        id: parts.id,
+        weight: parts.node,
+        gateway: parts.gateway,
+        timing: parts.timing,
+        limits: parts.limits,
+        links: parts.links,
+        seat: state,
+        stats: parts.stats,
+    };
+    let inbox = fixed.gateway.as_ref().map(|gateway| gateway.inbox.clone());
+    let mut task = Task::new(fixed, parts.incarnation, parts.view, parts.registry, evidence);
+    if let Some((target, host)) = parts.join {
+        task.dialed.push(target);
+        task.host_id = Some(host);
+    }
+    for event in early {
+        task.on_link_event(clock::now(), event);
+    }
+    task.turn(clock::now());
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut taken = Vec::with_capacity(EVENTS);
+    loop {
+        tokio::select! {
+            biased;
+            _ = ticks.tick() => task.tick(clock::now()),
+            Some(command) = commands.recv() => {
+                if let Some(stopped) = task.on_command(command) {
+                    task.turn(clock::now());
+                    task.say_goodbye().await;
+                    let _ = stopped.send(());
+                    return End::Stopped;
+                }
+            }
+            Some(order) = orders.recv() => task.on_order(clock::now(), order),
+            Some(dead) = proofs.recv() => task.on_proof(clock::now(), dead),
+            count = events.recv_many(&mut taken, EVENTS) => {
+                if count == 0 {
+                    error!("the links have ended; this member stops");
+                    return End::Stopped;
+                }
+                let now = clock::now();
+                taken.drain(..).for_each(|event| task.on_link_event(now, event));
+            }
+            () = arrived(inbox.as_deref()) => {}
+        }
+        task.take_inputs(clock::now(), inbox.as_deref());
+        if task.has_left(clock::now()) {
+            task.say_goodbye().await;
+            return End::Left;
+        }
+    }
+}
+
+/// Waits for client inputs; for ever where there are no clients.
+async fn arrived(inbox: Option<&Inbox<Client>>) {
+    match inbox {
+        Some(inbox) => inbox.arrived().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Task {
+    fn new(
+        parts: Static,
+        me: Incarnation,
+        view: Arc<View>,
+        registry: Option<Registry>,
+        evidence: mpsc::Sender<Incarnation>,
+    ) -> Self {
+        let now = clock::now();
+        let hosts = registry.is_some();
+        let rules = Member::new(now, parts.entry(me), view.clone(), parts.timing, hosts);
+        let node = parts.weight.map(|_| parts.node(now, me, view.clone()));
+        let hub = parts.gateway.as_ref().map(|gateway| {
+            let rules = Gateway::new(me, view, parts.timing, parts.limits.0);
+            Hub::new(now, rules, gateway.config.clone())
+        });
+        let mut task = Self {
+            parts,
+            me,
+            rules,
+            node,
+            hub,
+            registry,
+            host: hosts.then_some(me),
+            host_id: None,
+            peers: HashMap::new(),
+            loads: HashMap::new(),
+            dialed: Vec::new(),
+            local: VecDeque::new(),
+            batch: Batch::default(),
+            changes: HashMap::new(),
+            next_change: 0,
+            evidence,
+            draining: None,
+            left: None,
+            next_ping: now,
+            facts_changed: true,
+            expulsions: 0,
+        };
+        task.link_myself(now);
+        task
+    }
+
+    /// Roles of one process speak to each other as members do, without a link between them.
+    fn link_myself(&mut self, now: Now) {
+        if let (Some(node), Some(hub)) = (&mut self.node, &mut self.hub) {
+            node.on_link_up(now, self.me);
+            hub.rules.on_link_up(now, self.me);
+        }
+        if let Some(node) = &mut self.node {
+            node.set_lease(now, self.rules.lease());
+        }
+    }
+
+    /// This incarnation is over: another one joins in its place. Client sockets stay.
+    fn start_over(&mut self, now: Now) {
+        self.expulsions += 1;
+        let before = self.me;
+        self.me = Incarnation(rand::random());
+        warn!(before = %before, incarnation = %self.me, "the view went on without this member; joining again");
+        let view = self.rules.view().clone();
+        let hosts = self.registry.is_some();
+        self.rules = Member::new(now, self.parts.entry(self.me), view.clone(), self.parts.timing, hosts);
+        self.host = hosts.then_some(self.me);
+        self.node = self.parts.weight.map(|_| self.parts.node(now, self.me, view.clone()));
+        if let Some(hub) = &mut self.hub {
+            let empty = Gateway::new(self.me, view.clone(), self.parts.timing, self.parts.limits.0);
+            hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(self.me, view.clone());
+        }
+        self.local.clear();
+        let identity = Identity { incarnation: self.me, ..(*self.parts.links.identity()).clone() };
+        self.parts.links.set_identity(identity);
+        self.link_myself(now);
+    }
+
+    fn has_left(&mut self, now: Now) -> bool {
+        let Some(since) = self.left else { return false };
+        // Publishes that were sent here before the view came are refused, not lost: stay until every gateway knows.
+        let epoch = self.rules.view().epoch;
+        let knows = |peer: &Incarnation| match &self.node {
+            Some(node) => node.heard_epoch(*peer).is_none_or(|heard| heard >= epoch),
+            None => true,
+        };
+        now >= since + Duration::from_secs(1) || self.peers.keys().all(knows)
+    }
+
+    /// Writes out what is queued and closes the links.
+    async fn say_goodbye(&mut self) {
+        self.parts.links.shut_down().await;
+        if let Some(done) = self.draining.take() {
+            let _ = done.send(());
+        }
+        info!(id = %self.parts.id, "this member has ended");
+    }
+}
+
+impl Static {
+    /// How the view would list this life.
+    fn entry(&self, incarnation: Incarnation) -> Entry {
+        let id = self.id.clone();
+        let address = self.links.identity().address.clone();
+        let node = self.weight.map(|weight| NodeEntry { id: id.clone(), incarnation, address, now: weight, next: weight });
+        let gateway = self.gateway.as_ref().map(|gateway| GatewayEntry {
+            id: id.clone(),
+            incarnation,
+            address: gateway.address.clone(),
+            draining: false,
+        });
+        Entry { id, incarnation, node, gateway }
+    }
+
+    fn node(&self, now: Now, me: Incarnation, view: Arc<View>) -> Node {
+        Node::new(now, me, view, self.timing, self.limits.1, rand::random())
+    }
+}

@@ -1,0 +1,112 @@
+//! Who dials whom: a link between two members is one connection, so only one of the two dials.
+
+use std::sync::Arc;
+
+use ringway_core::Incarnation;
+use ringway_core::timing::Now;
+use ringway_core::view::View;
+use ringway_link::{Event, Target};
+use tracing::{info, warn};
+
+use super::{Peer, Task};
+
+impl Task {
+    /// Dials whoever the view says this member needs, and lets go of who left.
+    ///
+    /// Everybody dials the registry's member. Gateways dial nodes. Of two that would both dial, the smaller id does.
+    pub(super) fn follow_view(&mut self, view: &Arc<View>) {
+        let gone: Vec<Incarnation> = self.peers.keys().copied().filter(|peer| self.is_gone(view, *peer)).collect();
+        for peer in gone {
+            self.parts.links.forget(peer);
+        }
+        if self.registry.is_some() {
+            return;
+        }
+        let targets: Vec<Target> = view.nodes.iter().filter(|node| self.dials(view, node.incarnation)).map(|node| {
+            Target::member(node.address.clone(), node.id.clone(), node.incarnation)
+        }).collect();
+        for target in &targets {
+            self.parts.links.dial(target.clone());
+        }
+        self.dialed.retain(|target| {
+            let stays = target.member.is_none() || targets.contains(target);
+            if !stays {
+                self.parts.links.stop_dialing(target);
+            }
+            stays
+        });
+        for target in targets {
+            if !self.dialed.contains(&target) {
+                self.dialed.push(target);
+            }
+        }
+    }
+
+    /// A member that was in the view before and is not any more. Newcomers that are not in it yet stay.
+    fn is_gone(&self, view: &View, peer: Incarnation) -> bool {
+        self.parts.seat.borrow().view.has(peer) && !view.has(peer) && Some(peer) != self.host
+    }
+
+    fn dials(&self, view: &View, peer: Incarnation) -> bool {
+        let needs = |from: Incarnation, to: Incarnation| {
+            view.node(to).is_some() && (view.gateway(from).is_some() || view.node(from).is_some())
+        };
+        let id = |member: Incarnation| view.node(member).map(|node| node.id.clone());
+        let both = needs(peer, self.me) && needs(self.me, peer);
+        let first = !both || Some(self.parts.id.clone()) < id(peer);
+        peer != self.me && Some(peer) != self.host && needs(self.me, peer) && first
+    }
+
+    pub(super) fn on_link_event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Up { link, peer, sender } => self.on_up(now, link, peer, sender),
+            Event::Frames { link, peer, frames } => {
+                if self.peers.get(&peer).is_some_and(|known| known.link == link) {
+                    self.rules.heard(now, peer);
+                    frames.into_iter().for_each(|frame| self.on_frame(now, peer, frame));
+                }
+            }
+            Event::Down { link, peer, reason } => {
+                if self.peers.get(&peer.incarnation).is_some_and(|known| known.link == link) {
+                    info!(peer = %peer.id, incarnation = %peer.incarnation, %reason, "link down");
+                    self.on_down(now, &peer);
+                }
+            }
+            Event::Refused { target } => self.on_refused(now, &target),
+            Event::Failed { target, why } => warn!(%target, %why, "a member could not be linked; trying again"),
+        }
+    }
+
+    fn on_up(&mut self, now: Now, link: ringway_link::LinkId, identity: ringway_link::Identity, sender: ringway_link::LinkSender) {
+        let peer = identity.incarnation;
+        info!(peer = %identity.id, incarnation = %peer, "link up");
+        self.peers.insert(peer, Peer { link, sender, identity: identity.clone() });
+        if self.host_id.as_ref() == Some(&identity.id) {
+            self.host = Some(peer);
+            self.rules.set_host(peer);
+        }
+        self.rules.heard(now, peer);
+        self.rules.refute(peer);
+        if let Some(node) = &mut self.node {
+            node.on_link_up(now, peer);
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.rules.on_link_up(now, peer);
+        }
+        self.facts_changed = true;
+    }
+
+    fn on_down(&mut self, now: Now, identity: &ringway_link::Identity) {
+        let peer = identity.incarnation;
+        self.peers.remove(&peer);
+        self.loads.remove(&peer);
+        if let Some(node) = &mut self.node {
+            node.on_link_down(now, peer);
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.rules.on_link_down(now, peer);
+        }
+        self.look_for_evidence(identity);
+        self.facts_changed = true;
+    }
+}

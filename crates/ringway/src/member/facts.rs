@@ -1,0 +1,47 @@
+//! What the rest of the process is told: the newest view and what it means, loads, links, counters.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ringway_core::timing::Now;
+use ringway_core::view::Placement;
+use ringway_core::Incarnation;
+
+use super::{Stats, Task};
+use crate::cluster::{ClusterState, Myself, Reach};
+
+impl Task {
+    /// Publishes the state as it is.
+    pub(super) fn publish_facts(&mut self, now: Now) {
+        self.facts_changed = false;
+        let view = self.rules.view().clone();
+        let before = self.parts.seat.borrow().clone();
+        let placement = if before.view.epoch == view.epoch {
+            before.placement.clone()
+        } else {
+            Arc::new(Placement::of(&view, Some(&before.placement)))
+        };
+        let silent = self.parts.timing.ping * 4;
+        let reach = |peer: &Incarnation| match now > self.rules.last_heard(*peer) + silent {
+            true => Reach::Silent,
+            false => Reach::Up,
+        };
+        let links: HashMap<Incarnation, Reach> = self.peers.keys().map(|peer| (*peer, reach(peer))).collect();
+        let me = Myself { id: self.parts.id.clone(), incarnation: self.me };
+        let loads = self.loads.iter().filter(|(peer, _)| view.has(**peer)).map(|(peer, load)| (*peer, *load)).collect();
+        self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links }));
+        self.parts.stats.send_replace(self.stats());
+    }
+
+    fn stats(&self) -> Stats {
+        let waiting = self.hub.as_ref().map_or(0, |hub| hub.rules.publishes_waiting() as u64);
+        Stats {
+            hub: self.hub.as_ref().map(crate::gateway::Hub::counts),
+            node: self.load(),
+            copies: self.node.as_ref().map(ringway_core::node::Node::copies_acknowledged).unwrap_or_default(),
+            publishes_waiting: waiting,
+            epoch: self.rules.view().epoch.0,
+            expulsions: self.expulsions,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The first thing a member that joins needs: the view, from the member that the registry is with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::{Epoch, MemberId};
+use ringway_core::message::{Frame, Message, RegistryOp, RegistryRequest};
+use ringway_core::view::View;
+use ringway_link::{DialError, Event, HandshakeError, Links, Target};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval_at};
+use tracing::warn;
+
+/// How often somebody who waits is told so.
+const REMIND: Duration = Duration::from_secs(5);
+
+/// Why this process cannot join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The other end does not take us, or is not what we take it for. Trying again changes nothing.
+    #[error("cannot join the cluster at {address}: {why}")]
+    Refused {
+        /// Where we dialed.
+        address: Arc<str>,
+        /// What was wrong.
+        why: HandshakeError,
+    },
+    /// The links have ended.
+    #[error("this process is shutting down")]
+    Ended,
+}
+
+/// Dials the registry's member and waits for its view. Returns it with that member's id and the events that came meanwhile.
+///
+/// # Errors
+/// [`JoinError`]. A host that is not there yet is no error: it is dialed again until it is.
+pub async fn first_view(
+    links: &Links,
+    target: &Target,
+    events: &mut mpsc::Receiver<Event>,
+) -> Result<(Arc<View>, MemberId, Vec<Event>), JoinError> {
+    links.dial(target.clone());
+    let mut kept = Vec::new();
+    let mut remind = interval_at(Instant::now() + REMIND, REMIND);
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event.ok_or(JoinError::Ended)?,
+            _ = remind.tick() => {
+                warn!(address = %target.address, "waiting for the cluster's first gateway: nothing answers there yet");
+                continue;
+            }
+        };
+        match event {
+            Event::Up { link, peer, sender } => {
+                let message = Message::RegistryRequest(RegistryRequest { id: 0, op: RegistryOp::Read });
+                // If the link is gone already its `Down` follows, and the next `Up` asks again.
+                let _ = sender.send(&Frame { epoch: Epoch(0), message });
+                kept.push(Event::Up { link, peer, sender });
+            }
+            Event::Frames { link, peer, frames } => {
+                let host = kept.iter().rev().find_map(|event| match event {
+                    Event::Up { peer: up, .. } if up.incarnation == peer => Some(up.id.clone()),
+                    _ => None,
+                });
+                let view = frames.iter().find_map(|frame| match &frame.message {
+                    Message::RegistryAnswer(answer) => Some(answer.view.clone()),
+                    _ => None,
+                });
+                kept.push(Event::Frames { link, peer, frames });
+                if let (Some(view), Some(host)) = (view, host) {
+                    return Ok((view, host, kept));
+                }
+            }
+            Event::Failed { target, why: DialError::Handshake(why @ (HandshakeError::Refused(_) | HandshakeError::Rejected(_) | HandshakeError::Version { .. })) } => {
+                return Err(JoinError::Refused { address: target.address, why });
+            }
+            event => kept.push(event),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! One turn of the member task: rules are asked until none has anything more to say, and what they say is done.
+
+use std::sync::Arc;
+
+use ringway_core::Incarnation;
+use ringway_core::member::Action;
+use ringway_core::message::{Frame, Load, Message, RegistryRequest};
+use ringway_core::peers::Outgoing;
+use ringway_core::timing::Now;
+use ringway_core::view::View;
+use tracing::{debug, error, info, warn};
+
+use super::{Client, Command, Inbox, Task};
+use crate::cluster::{self, Order};
+
+/// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
+/// hanging the process.
+const ROUNDS: usize = 10_000;
+
+impl Task {
+    /// Lets time pass, then takes a turn.
+    pub(super) fn tick(&mut self, now: Now) {
+        if let Some(node) = &mut self.node {
+            node.tick(now);
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.rules.tick(now);
+            hub.tick(now);
+        }
+        let node = &self.node;
+        self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
+        if now >= self.next_ping {
+            self.next_ping = now + self.parts.timing.ping;
+            self.ping();
+            self.facts_changed = true;
+        }
+        self.turn(now);
+    }
+
+    /// Takes what clients have brought, then takes a turn.
+    pub(super) fn take_inputs(&mut self, now: Now, inbox: Option<&Inbox<Client>>) {
+        let mut batch = std::mem::take(&mut self.batch);
+        if let (Some(inbox), Some(hub)) = (inbox, &mut self.hub) {
+            inbox.take(&mut batch);
+            for input in batch.inputs.drain(..) {
+                hub.on_input(now, input);
+            }
+        }
+        self.turn(now);
+        batch.resume();
+        self.batch = batch;
+    }
+
+    pub(super) fn on_command(&mut self, command: Command) -> Option<tokio::sync::oneshot::Sender<()>> {
+        match command {
+            Command::Drain(done) => {
+                info!("draining: handing over, then leaving");
+                self.draining = Some(done);
+                if let Some(hub) = &mut self.hub {
+                    hub.shut_down();
+                }
+                self.rules.leave();
+                None
+            }
+            Command::Stop(done) => {
+                if let Some(hub) = &mut self.hub {
+                    hub.shut_down();
+                }
+                Some(done)
+            }
+        }
+    }
+
+    pub(super) fn on_order(&mut self, now: Now, order: Order) {
+        use cluster::Change;
+        use ringway_core::member::Change as Asked;
+        let Order { change, answer } = order;
+        let asked = match change {
+            Change::Drain(member) if self.rules.view().node(member).is_some() => {
+                Asked::Weight(member, ringway_core::ring::Weight::ZERO)
+            }
+            Change::Drain(member) => Asked::DrainGateway(member),
+            Change::Weight(member, weight) => Asked::Weight(member, weight),
+            Change::Remove(member, why) => Asked::Remove(member, why),
+        };
+        self.next_change += 1;
+        self.changes.insert(self.next_change, answer);
+        self.rules.change(now, self.next_change, asked);
+    }
+
+    /// Does what the rules want until they want nothing more, then writes to the sockets.
+    pub(super) fn turn(&mut self, now: Now) {
+        for _ in 0..ROUNDS {
+            while let Some(action) = self.rules.next_action() {
+                self.act(now, action);
+            }
+            if let Some(node) = &mut self.node {
+                node.finish_turn();
+                let frames: Vec<Outgoing> = node.drain_frames().collect();
+                frames.into_iter().for_each(|outgoing| self.send(outgoing));
+            }
+            if let Some(hub) = &mut self.hub {
+                hub.on_events(now);
+                let mut frames: Vec<Outgoing> = hub.rules.drain_frames().collect();
+                for outgoing in &mut frames {
+                    if let Message::Attach(attaches) = &mut outgoing.frame.message {
+                        attaches.iter_mut().for_each(|attach| hub.fill_attach(attach));
+                    }
+                }
+                frames.into_iter().for_each(|outgoing| self.send(outgoing));
+            }
+            let Some(frame) = self.local.pop_front() else { break };
+            self.on_frame(now, self.me, frame);
+            while let Some(frame) = self.local.pop_front() {
+                self.on_frame(now, self.me, frame);
+            }
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.flush();
+        }
+        if self.facts_changed {
+            self.publish_facts(now);
+        }
+    }
+
+    fn act(&mut self, now: Now, action: Action) {
+        match action {
+            Action::Request(request) => self.ask_registry(now, request),
+            Action::View(view) => self.apply(now, &view),
+            Action::Lease(lease) => {
+                if let Some(node) = &mut self.node {
+                    node.set_lease(now, lease);
+                }
+            }
+            Action::Expelled => self.start_over(now),
+            Action::Left => {
+                info!(epoch = %self.rules.view().epoch, "everything is handed over; this member has left the view");
+                self.left = Some(now);
+            }
+            Action::IdTaken(other) => {
+                warn!(id = %self.parts.id, incarnation = %other, "a member with this id is in the view; joining when it is gone");
+            }
+            Action::Changed(token, result) => {
+                if let Some(answer) = self.changes.remove(&token) {
+                    let _ = answer.send(result.map_err(spoken));
+                }
+            }
+        }
+    }
+
+    fn ask_registry(&mut self, now: Now, request: RegistryRequest) {
+        if self.registry.is_some() {
+            let answer = self.handle_request(now, request);
+            if let Some(answer) = answer {
+                self.rules.on_answer(now, &answer);
+            }
+            return;
+        }
+        let Some(peer) = self.host.and_then(|host| self.peers.get(&host)) else { return };
+        let frame = Frame { epoch: self.rules.view().epoch, message: Message::RegistryRequest(request) };
+        if let Err(error) = peer.sender.send(&frame) {
+            debug!(%error, "the registry's link took no request");
+        }
+    }
+
+    /// Carries out a request here, and tells everybody of a new view.
+    fn handle_request(&mut self, now: Now, request: RegistryRequest) -> Option<ringway_core::message::RegistryAnswer> {
+        let registry = self.registry.as_mut()?;
+        let before = registry.view().epoch;
+        let answer = registry.handle(now, request);
+        if registry.view().epoch > before {
+            let frame = Frame { epoch: answer.view.epoch, message: Message::Moved(answer.view.clone()) };
+            for peer in self.peers.values() {
+                // A link that is full closes itself, and its other end reads the view when it is back.
+                let _ = peer.sender.send(&frame);
+            }
+            self.rules.on_view(now, &answer.view);
+        }
+        Some(answer)
+    }
+
+    fn apply(&mut self, now: Now, view: &Arc<View>) {
+        info!(epoch = %view.epoch, view = ?view, "view");
+        if let Some(node) = &mut self.node {
+            node.on_view(now, view);
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.rules.on_view(now, view.clone());
+            if let Some(placement) = hub.rules.placement().filter(|placement| placement.checksum() != view.checksum) {
+                error!(epoch = %view.epoch, mine = placement.checksum(), theirs = view.checksum,
+                       "this member places slots differently from the one that wrote the view; run the same version everywhere");
+            }
+        }
+        self.follow_view(view);
+        self.ping();
+        self.facts_changed = true;
+    }
+
+    /// Tells every linked member that this one is alive, and how it is.
+    fn ping(&mut self) {
+        let load = self.load();
+        self.loads.insert(self.me, load);
+        if let Some(hub) = &mut self.hub {
+            hub.rules.ping(load);
+        } else if let Some(node) = &mut self.node {
+            node.ping();
+        }
+    }
+
+    pub(super) fn load(&self) -> Load {
+        let node = self.node.as_ref().map(ringway_core::node::Node::load).unwrap_or_default();
+        let sockets = self.parts.gateway.as_ref().map_or(0, |gateway| gateway.edge.open());
+        Load { sockets, ..node }
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        if outgoing.to == self.me {
+            self.local.push_back(outgoing.frame);
+        } else if let Some(peer) = self.peers.get(&outgoing.to)
+            && let Err(error) = peer.sender.send(&outgoing.frame)
+        {
+            debug!(peer = %peer.identity.id, %error, "a link took no frame");
+        }
+    }
+
+    /// Gives a frame to the rules it is for.
+    pub(super) fn on_frame(&mut self, now: Now, from: Incarnation, frame: Frame) {
+        let Frame { epoch, message } = frame;
+        match message {
+            Message::RegistryRequest(request) => {
+                if let Some(answer) = self.handle_request(now, request)
+                    && let Some(peer) = self.peers.get(&from)
+                {
+                    let epoch = answer.view.epoch;
+                    let _ = peer.sender.send(&Frame { epoch, message: Message::RegistryAnswer(answer) });
+                }
+            }
+            Message::RegistryAnswer(answer) => self.rules.on_answer(now, &answer),
+            Message::Moved(view) => {
+                self.rules.on_view(now, &view);
+                while let Some(action) = self.rules.next_action() {
+                    self.act(now, action);
+                }
+                self.for_both(now, from, epoch, &Message::Moved(view));
+            }
+            Message::Ping(load) => {
+                self.loads.insert(from, load);
+                self.for_both(now, from, epoch, &Message::Ping(load));
+            }
+            message if is_for_gateway(&message) => {
+                if let Some(hub) = &mut self.hub {
+                    hub.rules.on_message(now, from, epoch, message);
+                }
+            }
+            message => {
+                if let Some(node) = &mut self.node {
+                    node.on_message(now, from, epoch, message);
+                }
+            }
+        }
+    }
+
+    fn for_both(&mut self, now: Now, from: Incarnation, epoch: ringway_core::Epoch, message: &Message) {
+        if let Some(node) = &mut self.node {
+            node.on_message(now, from, epoch, message.clone());
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.rules.on_message(now, from, epoch, message.clone());
+        }
+    }
+}
+
+/// Frames that only gateways take; all others are for nodes.
+fn is_for_gateway(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::PubOk(_)
+            | Message::PubNo(_)
+            | Message::Attached(_)
+            | Message::Deliver(_)
+            | Message::Detached(_)
+            | Message::Answer(..)
+            | Message::Close(_)
+    )
+}
+
+/// An error of the rules as the rest of the process is told it.
+fn spoken(error: ringway_core::member::ChangeError) -> cluster::ChangeError {
+    use ringway_core::member::ChangeError;
+    match error {
+        ChangeError::NotInView => cluster::ChangeError::NotInView,
+        ChangeError::NoRoom => cluster::ChangeError::NotNow(error.to_string()),
+        ChangeError::Unknown => cluster::ChangeError::Unknown,
+    }
+}
