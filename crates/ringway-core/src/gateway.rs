@@ -116,6 +116,21 @@ impl Gateway {
         }
     }
 
+    /// The same gateway in a new incarnation, after a removal: channels keep their positions and are attached again,
+    /// queries are asked again, publishes that were not answered end as unknown, for nobody will answer them now.
+    #[must_use]
+    pub fn reborn(mut self, me: Incarnation, view: Arc<View>) -> Self {
+        let linked: Vec<Incarnation> = self.peers.linked().collect();
+        for peer in linked {
+            self.forget_attaches_at(peer);
+            self.lose_queries_at(peer);
+        }
+        self.give_up_publishes();
+        let (placement, peers) = (None, Peers::new(view));
+        let (owed, awaited) = (Vec::new(), Vec::new());
+        Self { me, placement, peers, owed, awaited, loads: HashMap::new(), ..self }
+    }
+
     /// The incarnation that publishes are numbered under.
     pub fn incarnation(&self) -> Incarnation {
         self.me

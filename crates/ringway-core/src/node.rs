@@ -7,6 +7,7 @@
 mod attach;
 mod claims;
 mod copies;
+mod inspect;
 mod log;
 mod publish;
 mod replica;
@@ -24,6 +25,7 @@ use crate::stream::Stream;
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
 
+pub use inspect::{ChannelReport, ReignReport, SlotReport};
 use slot::{Phase, SlotEntry};
 
 /// A node's lease as its holder counts it, from *sending* a renewal.

@@ -1,1 +1,54 @@
 //! The rules in a deterministic world: seeds, faults, one checker.
+//!
+//! A run is a cluster of processes made of the very state machines that run on sockets, with a scheduler, a network, a
+//! registry and clients that a seed decides. [`run`] carries one out; whatever a [`Checker`](checker) finds wrong is a
+//! [`Violation`] that the same seed shows again.
+
+mod checker;
+mod rng;
+mod sabotage;
+mod setup;
+mod world;
+
+pub use checker::Violation;
+pub use sabotage::Sabotage;
+pub use setup::Mode;
+
+use world::World;
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Publications acknowledged.
+    pub acknowledged: u64,
+    /// Views written.
+    pub views: u64,
+    /// Events carried out.
+    pub events: u64,
+    /// Faults and planned changes.
+    pub faults: u64,
+    /// What was wrong, if anything.
+    pub violation: Option<Violation>,
+    /// A sum over everything that happened: equal runs have equal ones.
+    pub digest: u64,
+    /// What happened, if it was asked for.
+    pub trace: Vec<String>,
+}
+
+/// How a run is to be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// Decides everything else.
+    pub seed: u64,
+    /// What may go wrong.
+    pub mode: Mode,
+    /// A rule that is left out.
+    pub sabotage: Option<Sabotage>,
+    /// Keep a line per event.
+    pub trace: bool,
+}
+
+/// Carries out one run.
+pub fn run(order: Order) -> Outcome {
+    World::new(order).run()
+}

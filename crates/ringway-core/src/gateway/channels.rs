@@ -132,6 +132,11 @@ impl Gateway {
         Some(self.channels.slab.get(key.0 as usize)?.options)
     }
 
+    /// Positions of detached inboxes that their owners have not confirmed.
+    pub fn lingering_count(&self) -> usize {
+        self.channels.lingering.len()
+    }
+
     /// Channels attached or being attached.
     pub fn channel_count(&self) -> usize {
         self.channels.slab.len()

@@ -220,6 +220,16 @@ impl Gateway {
         }
     }
 
+    /// Ends every publish as unknown and numbers anew: the incarnation that they were numbered under is over.
+    pub(super) fn give_up_publishes(&mut self) {
+        for slot in self.waiting_slots() {
+            while let Some(seq) = self.publishes.lines.get(&slot).and_then(|line| self.publishes.seq_of(line.head)) {
+                self.end(slot, seq, Err(PublishError::Unknown));
+            }
+        }
+        self.publishes = Publishes::default();
+    }
+
     fn waiting_slots(&self) -> Vec<Slot> {
         let mut slots: Vec<Slot> = self.publishes.slab.iter().map(|(_, pending)| pending.publish.slot).collect();
         slots.sort_unstable();
@@ -257,9 +267,15 @@ impl Gateway {
 
     /// Ends a publish and lets the next ones of its slot go.
     fn finish(&mut self, slot: Slot, seq: u64, result: Result<(Option<crate::Position>, u8), PublishError>) {
-        let Some(pending) = self.publishes.take(slot, seq) else { return };
+        if self.end(slot, seq, result) {
+            self.send_line(slot);
+        }
+    }
+
+    fn end(&mut self, slot: Slot, seq: u64, result: Result<(Option<crate::Position>, u8), PublishError>) -> bool {
+        let Some(pending) = self.publishes.take(slot, seq) else { return false };
         self.events.push_back(Event::Published { token: pending.token, result });
-        self.send_line(slot);
+        true
     }
 
     pub(super) fn retry_publishes(&mut self, now: Now) {

@@ -1,0 +1,166 @@
+//! Runs many seeds and prints the first that shows a violation: `ringway-sim --seeds 100000 --mode wild`.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use ringway_sim::{Mode, Order, Outcome, Sabotage, run};
+
+/// Runs the rules of Ringway in a simulated world, seed by seed, under one checker.
+#[derive(Debug, Parser)]
+#[command(name = "ringway-sim")]
+struct Options {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// What may go wrong; without it the modes take turns.
+    #[arg(long, value_enum)]
+    mode: Option<Choice>,
+    /// Threads to run on.
+    #[arg(long, default_value_t = 1)]
+    threads: u64,
+    /// Print the event log of the first violation, or of the only seed.
+    #[arg(long)]
+    trace: bool,
+    /// Print a summary as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Go on after a violation and count them.
+    #[arg(long)]
+    all: bool,
+    /// Leave a rule out, by the number of its entry in the list of sabotages.
+    #[arg(long)]
+    sabotage: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Choice {
+    Planned,
+    One,
+    Wild,
+}
+
+impl Choice {
+    fn mode(self) -> Mode {
+        match self {
+            Self::Planned => Mode::Planned,
+            Self::One => Mode::One,
+            Self::Wild => Mode::Wild,
+        }
+    }
+}
+
+impl Options {
+    fn order(&self, seed: u64) -> Order {
+        let turns = [Mode::One, Mode::Wild, Mode::Planned];
+        let mode = self.mode.map_or(turns[(seed % 3) as usize], Choice::mode);
+        let sabotage = self.sabotage.and_then(|at| Sabotage::ALL.get(at).copied());
+        Order { seed, mode, sabotage, trace: false }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Sum {
+    runs: u64,
+    acknowledged: u64,
+    views: u64,
+    faults: u64,
+    events: u64,
+    failed: Vec<(Order, Outcome)>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let begun = Instant::now();
+    let sum = run_all(&options, begun);
+    let seconds = begun.elapsed().as_secs_f64();
+    let Sum { runs, acknowledged, views, faults, events, failed } = &sum;
+    let violations = failed.len();
+    if options.json {
+        println!(
+            "{{\"runs\":{runs},\"acknowledged\":{acknowledged},\"views\":{views},\"faults\":{faults},\"events\":{events},\
+             \"violations\":{violations},\"seconds\":{seconds:.3}}}"
+        );
+    } else {
+        println!(
+            "{runs} runs, {acknowledged} acknowledgements, {views} views, {faults} faults and changes, {events} events, \
+             {violations} violations, {seconds:.1} s, {:.0} runs/s",
+            *runs as f64 / seconds
+        );
+    }
+    for (order, outcome) in failed {
+        report(&options, *order, outcome);
+    }
+    ExitCode::from(u8::from(violations > 0))
+}
+
+fn run_all(options: &Options, begun: Instant) -> Sum {
+    let next = AtomicU64::new(options.from);
+    let end = options.from + options.seeds;
+    let (found, results) = mpsc::sync_channel(64);
+    let mut sum = Sum::default();
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            let (found, next) = (found.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return;
+                    }
+                    let order = options.order(seed);
+                    if found.send((order, run(order))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(found);
+        let mut told = begun;
+        while let Ok((order, outcome)) = results.recv() {
+            add(&mut sum, order, outcome);
+            if told.elapsed() > Duration::from_secs(5) {
+                told = Instant::now();
+                eprintln!("{} runs, {} violations, {:.0} s", sum.runs, sum.failed.len(), begun.elapsed().as_secs_f64());
+            }
+            if !sum.failed.is_empty() && !options.all {
+                next.store(end, Ordering::Relaxed);
+            }
+        }
+    });
+    sum.failed.sort_by_key(|(order, _)| order.seed);
+    sum
+}
+
+fn add(sum: &mut Sum, order: Order, outcome: Outcome) {
+    sum.runs += 1;
+    sum.acknowledged += outcome.acknowledged;
+    sum.views += outcome.views;
+    sum.faults += outcome.faults;
+    sum.events += outcome.events;
+    if outcome.violation.is_some() {
+        sum.failed.push((order, outcome));
+    }
+}
+
+/// Shows a violation, and how to see it again.
+fn report(options: &Options, order: Order, outcome: &Outcome) {
+    let Some(violation) = &outcome.violation else { return };
+    let mode = format!("{:?}", order.mode).to_lowercase();
+    let at = violation.at as f64 / 1e6;
+    println!("seed {} ({mode}) violates {} at {at:.6} s: {}", order.seed, violation.rule, violation.text);
+    if options.all && options.seeds > 1 {
+        return;
+    }
+    let again = run(Order { trace: true, ..order });
+    let lines = if options.trace { 0 } else { again.trace.len().saturating_sub(25) };
+    for line in &again.trace[lines..] {
+        println!("{line}");
+    }
+    println!("again: ringway-sim --from {} --seeds 1 --mode {mode} --trace", order.seed);
+}

@@ -1,0 +1,192 @@
+//! What must be true in every run, and what was seen of it so far.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use ringway_core::view::View;
+use ringway_core::{Epoch, Incarnation, Position, StreamEpoch};
+
+use crate::setup::Setup;
+use crate::world::Time;
+
+/// Something that must never be was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The name of what was violated: I1, C1 to C8, or a word.
+    pub rule: &'static str,
+    /// Microseconds since the run began.
+    pub at: u64,
+    /// What was seen.
+    pub text: String,
+}
+
+/// A publication of a client.
+#[derive(Debug, Clone)]
+pub(crate) struct Publication {
+    pub(crate) channel: usize,
+    /// Who: one sender per gateway process.
+    pub(crate) sender: u32,
+    /// Its number among those of the sender on the channel, from 1.
+    pub(crate) number: u64,
+    pub(crate) key: Option<u32>,
+    pub(crate) sent: Time,
+    /// When it was acknowledged.
+    pub(crate) acknowledged: Option<Time>,
+}
+
+impl Publication {
+    pub(crate) fn new(channel: usize, sender: u32, number: u64, key: Option<u32>, sent: Time) -> Self {
+        Self { channel, sender, number, key, sent, acknowledged: None }
+    }
+}
+
+/// One life of a stream, as all who saw it agree.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) channel: usize,
+    /// Publications by offset, as far as anybody saw them.
+    pub(crate) entries: BTreeMap<u64, u32>,
+    /// Highest offset acknowledged, and when which was.
+    pub(crate) top: u64,
+    pub(crate) times: BTreeMap<u64, Time>,
+    /// All complete copies of it are gone, with a good excuse.
+    pub(crate) dead: bool,
+    last_of: HashMap<u32, (u64, u64)>,
+}
+
+/// A time in which clients of a gateway listened to a channel.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) channel: usize,
+    pub(crate) attached: Option<Time>,
+    pub(crate) ended: Option<Time>,
+    /// Publications without history that came.
+    pub(crate) got: BTreeSet<u32>,
+    last_of: HashMap<u32, u64>,
+}
+
+/// Everything that was seen.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    pub(crate) violation: Option<Violation>,
+    pub(crate) acknowledged: u64,
+    pub(crate) publications: Vec<Publication>,
+    pub(crate) logs: BTreeMap<StreamEpoch, Log>,
+    /// The newest stream of each channel that anything was acknowledged or attached in.
+    pub(crate) newest: Vec<Option<StreamEpoch>>,
+    pub(crate) sessions: Vec<Session>,
+    /// Who acknowledged in a slot in each term.
+    pub(crate) owners: BTreeMap<(u32, Epoch), Incarnation>,
+    /// Where the publication of each idempotency key stands.
+    pub(crate) keys: BTreeMap<u32, Position>,
+    /// When each member left the registry's view, and whether it was for a lapsed lease or the like.
+    pub(crate) removed: BTreeMap<Incarnation, Time>,
+    /// Nodes that lost their memory or their place since everybody was settled, and nodes in the view then.
+    pub(crate) destroyed: BTreeSet<Incarnation>,
+    pub(crate) settled_nodes: usize,
+    senders: u32,
+}
+
+impl Checker {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        Self {
+            violation: None,
+            acknowledged: 0,
+            publications: Vec::new(),
+            logs: BTreeMap::new(),
+            newest: vec![None; setup.channels.len()],
+            sessions: Vec::new(),
+            owners: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            destroyed: BTreeSet::new(),
+            settled_nodes: 0,
+            senders: 0,
+        }
+    }
+
+    pub(crate) fn violate(&mut self, at: Time, rule: &'static str, text: String) {
+        self.violation.get_or_insert(Violation { rule, at, text });
+    }
+
+    pub(crate) fn new_sender(&mut self) -> u32 {
+        self.senders += 1;
+        self.senders
+    }
+
+    pub(crate) fn published(&mut self, publication: Publication) -> u32 {
+        self.publications.push(publication);
+        self.publications.len() as u32 - 1
+    }
+
+    pub(crate) fn subscribed(&mut self, channel: usize, _now: Time) -> usize {
+        let (got, last_of) = (BTreeSet::new(), HashMap::new());
+        self.sessions.push(Session { channel, attached: None, ended: None, got, last_of });
+        self.sessions.len() - 1
+    }
+
+    pub(crate) fn unsubscribed(&mut self, session: usize, now: Time) {
+        self.sessions[session].ended.get_or_insert(now);
+    }
+
+    /// Everybody is settled: every slot has its copies.
+    pub(crate) fn settled(&mut self, view: &Arc<View>) {
+        self.destroyed.clear();
+        self.settled_nodes = view.nodes.iter().filter(|node| node.serves()).count();
+    }
+
+    /// Where the newest stream of a channel is known to be acknowledged up to.
+    pub(crate) fn acknowledged_top(&self, channel: usize) -> Option<Position> {
+        let epoch = self.newest[channel]?;
+        let log = self.logs.get(&epoch).filter(|log| !log.dead)?;
+        Some(Position { epoch, offset: log.top })
+    }
+
+    /// Somebody saw this publication at this place. Everybody must, and each sender's numbers must ascend.
+    pub(crate) fn seen(&mut self, channel: usize, at: Position, publication: u32) -> Result<(), String> {
+        let Some(known) = self.publications.get(publication as usize) else {
+            return Err(format!("publication {publication} was never published"));
+        };
+        if known.channel != channel {
+            return Err(format!("publication {publication} of channel {} is in channel {channel}", known.channel));
+        }
+        let (sender, number) = (known.sender, known.number);
+        let log = self.logs.entry(at.epoch).or_insert_with(|| Log { channel, ..Log::default() });
+        if let Some(other) = log.entries.insert(at.offset, publication) {
+            return if other == publication {
+                Ok(())
+            } else {
+                Err(format!("channel {channel} has publication {publication} at {at:?}, and had {other} there"))
+            };
+        }
+        let last = log.last_of.entry(sender).or_insert((at.offset, number));
+        if (at.offset > last.0 && number <= last.1) || (at.offset < last.0 && number >= last.1) {
+            return Err(format!(
+                "sender {sender}: number {number} of channel {channel} is at {at:?}, and {} at offset {}",
+                last.1, last.0
+            ));
+        }
+        if at.offset > last.0 {
+            *last = (at.offset, number);
+        }
+        Ok(())
+    }
+
+    /// A publication without history came to a session: each sender's numbers must ascend.
+    pub(crate) fn seen_unkept(&mut self, session: usize, publication: u32) -> Result<(), String> {
+        let known = &self.publications[publication as usize];
+        let session = &mut self.sessions[session];
+        if known.channel != session.channel {
+            return Err(format!("publication {publication} came on channel {}", session.channel));
+        }
+        let last = session.last_of.insert(known.sender, known.number).unwrap_or(0);
+        session.got.insert(publication);
+        if known.number <= last {
+            return Err(format!(
+                "channel {}: number {} of sender {} came after {last}",
+                session.channel, known.number, known.sender
+            ));
+        }
+        Ok(())
+    }
+}

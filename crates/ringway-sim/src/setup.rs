@@ -1,0 +1,117 @@
+//! What a seed decides before a run begins: the cluster's size, its channels, its limits, its clocks' habits.
+
+use std::time::Duration;
+
+use ringway_core::limits::NodeLimits;
+use ringway_core::message::ChannelOptions;
+use ringway_core::ring::{HashKey, SlotCount, slot_of};
+use ringway_core::timing::Timing;
+use ringway_core::{ChannelName, Slot};
+
+use crate::rng::Rng;
+
+/// What may go wrong in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Joins, drains and changed weights only: nothing is lost, on channels without history either.
+    Planned,
+    /// The next fault comes when the last one is over and everybody is settled.
+    One,
+    /// Up to twelve overlapping faults, false evidence, long freezes.
+    Wild,
+}
+
+/// A channel of the run.
+#[derive(Debug, Clone)]
+pub(crate) struct ChannelSetup {
+    pub(crate) name: ChannelName,
+    pub(crate) slot: Slot,
+    pub(crate) options: ChannelOptions,
+}
+
+impl ChannelSetup {
+    pub(crate) fn is_inbox(&self) -> bool {
+        self.name.personal_user().is_some()
+    }
+}
+
+/// Everything that does not change during a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) mode: Mode,
+    pub(crate) key: HashKey,
+    pub(crate) slots: SlotCount,
+    pub(crate) timing: Timing,
+    pub(crate) limits: NodeLimits,
+    pub(crate) channels: Vec<ChannelSetup>,
+    /// Nodes that start at once, and all there may be.
+    pub(crate) nodes: (usize, usize),
+    pub(crate) gateways: usize,
+    /// The registry is in the first gateway's process.
+    pub(crate) hosted: bool,
+    /// The first gateway is also a node.
+    pub(crate) both_roles: bool,
+    /// The orchestrator sees its children's exits.
+    pub(crate) orchestrated: bool,
+    /// Links break around the messages that change hands over copies.
+    pub(crate) targeted: bool,
+    /// Longest ordinary delay of a frame, in microseconds.
+    pub(crate) delay: u64,
+    /// Publishing ends then, in microseconds.
+    pub(crate) quiet_from: u64,
+    /// Mean pause of a client between two steps, in microseconds.
+    pub(crate) pace: u64,
+}
+
+impl Setup {
+    pub(crate) fn draw(rng: &mut Rng, seed: u64, mode: Mode) -> Self {
+        let key = HashKey::from_bytes(std::array::from_fn(|_| rng.next() as u8));
+        let slots = SlotCount::new(if rng.chance(900) { 8 } else { 64 }).expect("a power of two in range");
+        let mut timing = Timing::default();
+        timing.deadline = Duration::from_millis(rng.pick(&[400, 1500, 5000, 5000]));
+        let mut limits = NodeLimits::default();
+        if rng.chance(200) {
+            limits.copy_bytes = rng.range(100, 2000) as usize;
+        }
+        if rng.chance(100) {
+            limits.history_bytes = rng.range(2000, 20_000) as usize;
+        }
+        let count = rng.range(4, 10);
+        let channels = (0..count).map(|number| Self::draw_channel(rng, &key, slots, number)).collect();
+        let planned = mode == Mode::Planned;
+        let nodes = if planned { rng.range(2, 4) } else { rng.range(1, 5) } as usize;
+        let pace = rng.pick(&[10_000, 40_000, 80_000]);
+        Self {
+            mode,
+            key,
+            slots,
+            timing,
+            limits,
+            channels,
+            nodes: (nodes, 5),
+            gateways: rng.pick(&[2, 2, 2, 3]),
+            hosted: rng.chance(300),
+            both_roles: rng.chance(100),
+            orchestrated: rng.chance(600),
+            targeted: seed % 2 == 0 && !planned,
+            delay: rng.pick(&[200, 1_000, 5_000]),
+            quiet_from: rng.range(2_500_000, 7_000_000),
+            pace,
+        }
+    }
+
+    fn draw_channel(rng: &mut Rng, key: &HashKey, slots: SlotCount, number: u64) -> ChannelSetup {
+        let inbox = number % 4 == 3;
+        let unkept = !inbox && number % 3 == 2;
+        let name = if inbox { format!("#user-{number}") } else { format!("channel-{number}") };
+        let name = ChannelName::new(&name).expect("a short name of letters");
+        let history_size = match (unkept, inbox) {
+            (true, _) => 0,
+            (_, true) => 1000,
+            _ => rng.pick(&[3, 20, 1000]),
+        };
+        let history_ttl = Duration::from_secs(if inbox { 600 } else { rng.pick(&[2, 600, 600]) });
+        let options = ChannelOptions { history_size, history_ttl, presence: rng.chance(200) };
+        ChannelSetup { slot: slot_of(key, slots, name.as_str()), name, options }
+    }
+}

@@ -1,0 +1,293 @@
+//! The world of a run: processes, their links, the registry, time. Everything that happens is an [`Event`] in one queue,
+//! in an order that the seed decides.
+
+mod actions;
+mod clients;
+mod faults;
+mod lies;
+mod network;
+mod process;
+mod registry;
+mod watch;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::message::{Frame, RegistryAnswer, RegistryRequest};
+use ringway_core::registry::Registry;
+use ringway_core::view::{Removal, View};
+use ringway_core::{Incarnation, MemberId};
+
+use crate::checker::Checker;
+use crate::rng::Rng;
+use crate::setup::{Mode, Setup};
+use crate::{Order, Outcome, Sabotage};
+
+use clients::Users;
+use faults::{Faults, Heal};
+use network::Network;
+use process::Process;
+
+/// Simulated time in microseconds; the registry's clock runs with it.
+pub(crate) type Time = u64;
+
+/// One millisecond.
+pub(crate) const MS: Time = 1000;
+
+/// After the last fault, longest time until everybody has converged: a new stream's wait, a removal, some retries.
+const CALM: Time = 60_000 * MS;
+
+/// What reaches a process. While it is frozen these wait, and are worked off in order afterwards.
+#[derive(Debug, Clone)]
+pub(crate) enum Input {
+    Tick,
+    Client,
+    Frame(Incarnation, Frame),
+    LinkUp(Incarnation, usize, u64),
+    LinkDown(Incarnation, u64),
+    Answer(u32, RegistryAnswer),
+    View(Arc<View>),
+    Evidence(Incarnation, Removal),
+    Leave,
+    Rejoin(u32),
+    End,
+}
+
+/// What happens in the world.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Something reaches a process of this boot.
+    To(usize, u32, Input),
+    /// A process ends its turn.
+    Flush(usize, u32),
+    /// A frame arrives at the end of a link.
+    Frame { link: usize, generation: u64, to_second: bool, frame: Frame },
+    Connect(usize),
+    Break(usize),
+    Start(usize),
+    Request { process: usize, boot: u32, life: u32, request: RegistryRequest },
+    Fault,
+    Change,
+    /// A change at the worst moment.
+    Sudden,
+    Heal(Heal),
+    Calm,
+    Look,
+}
+
+#[derive(Debug)]
+struct Scheduled {
+    at: Time,
+    order: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// A run under way.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) rng: Rng,
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) network: Network,
+    pub(crate) registry: Registry,
+    /// The registry answers nobody until then.
+    pub(crate) registry_away: Time,
+    pub(crate) faults: Faults,
+    pub(crate) users: Users,
+    pub(crate) checker: Checker,
+    pub(crate) sabotage: Option<Sabotage>,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    events: u64,
+    digest: u64,
+    trace: Option<Vec<String>>,
+    calm_since: Option<Time>,
+    converged: bool,
+}
+
+/// Writes a line of the trace; it is spelled only if somebody wants it.
+macro_rules! note {
+    ($world:expr, $($text:tt)*) => {
+        if $world.is_traced() {
+            let text = format!($($text)*);
+            $world.note(text);
+        }
+    };
+}
+pub(crate) use note;
+
+impl World {
+    pub(crate) fn new(order: Order) -> Self {
+        let mut rng = Rng::new(order.seed.wrapping_mul(4) + order.mode as u64);
+        let setup = Arc::new(Setup::draw(&mut rng, order.seed, order.mode));
+        let born = Arc::new(View::born(setup.key, setup.slots));
+        let total = setup.gateways + setup.nodes.1;
+        let processes: Vec<Process> = (0..total)
+            .map(|at| {
+                let gateway = at < setup.gateways;
+                let name = if gateway { format!("gateway-{at}") } else { format!("node-{}", at - setup.gateways + 1) };
+                let id = MemberId::new(&name).expect("a short name of letters");
+                Process::new(id, !gateway || (setup.both_roles && at == 0), gateway, &mut rng)
+            })
+            .collect();
+        let mut world = Self {
+            now: 0,
+            network: Network::new(total, setup.gateways, setup.both_roles),
+            registry: Registry::new(born, setup.timing.ttl),
+            registry_away: 0,
+            faults: Faults::default(),
+            users: Users::new(&setup),
+            checker: Checker::new(&setup),
+            sabotage: order.sabotage,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            events: 0,
+            digest: 0,
+            trace: order.trace.then(Vec::new),
+            calm_since: None,
+            converged: false,
+            processes,
+            setup,
+            rng,
+        };
+        world.begin();
+        world
+    }
+
+    fn begin(&mut self) {
+        for at in 0..self.setup.gateways + self.setup.nodes.0 {
+            let when = self.rng.range(0, 50 * MS);
+            self.schedule(when, Event::Start(at));
+        }
+        let quiet = self.setup.quiet_from;
+        self.schedule(quiet, Event::Calm);
+        self.schedule(300 * MS, Event::Change);
+        self.schedule(400 * MS, Event::Look);
+        if self.setup.mode != Mode::Planned {
+            self.schedule(500 * MS, Event::Fault);
+        }
+    }
+
+    pub(crate) fn schedule(&mut self, at: Time, event: Event) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Scheduled { at: at.max(self.now), order: self.scheduled, event }));
+    }
+
+    /// Carries the run out, up to its end or the first violation.
+    pub(crate) fn run(mut self) -> Outcome {
+        while let Some(Reverse(Scheduled { at, order, event })) = self.queue.pop() {
+            self.now = at;
+            self.events += 1;
+            self.digest = (self.digest ^ at ^ order.rotate_left(32)).wrapping_mul(0x100_0000_01B3).rotate_left(5);
+            self.happen(event);
+            if self.converged || self.checker.violation.is_some() {
+                break;
+            }
+        }
+        if self.checker.violation.is_none() {
+            self.check_end();
+        }
+        self.digest ^= self.checker.acknowledged.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Outcome {
+            acknowledged: self.checker.acknowledged,
+            views: self.registry.view().epoch.0,
+            events: self.events,
+            faults: self.faults.count,
+            violation: self.checker.violation,
+            digest: self.digest,
+            trace: self.trace.unwrap_or_default(),
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::To(process, boot, input) => self.reach(process, boot, input),
+            Event::Flush(process, boot) => self.flush(process, boot),
+            Event::Frame { link, generation, to_second, frame } => self.arrive(link, generation, to_second, frame),
+            Event::Connect(link) => self.connect(link),
+            Event::Break(link) => self.break_link(link),
+            Event::Start(process) => self.start(process),
+            Event::Request { process, boot, life, request } => self.ask_registry(process, boot, life, request),
+            Event::Fault => self.next_fault(),
+            Event::Change => self.next_change(),
+            Event::Sudden if !self.is_quiet() => self.change(),
+            Event::Sudden => {}
+            Event::Heal(heal) => self.heal(heal),
+            Event::Calm => self.calm(),
+            Event::Look => self.look(),
+        }
+    }
+
+    /// All faults end; what is broken gets time to mend.
+    fn calm(&mut self) {
+        note!(self, "calm");
+        self.calm_since = Some(self.now);
+        self.end_faults();
+    }
+
+    /// Now and then: is everybody settled, and is the run over?
+    fn look(&mut self) {
+        if self.is_settled() {
+            self.checker.settled(self.registry.view());
+        }
+        let Some(since) = self.calm_since else {
+            self.schedule(self.now + 20 * MS, Event::Look);
+            return;
+        };
+        if self.now > since + 500 * MS && self.unconverged().is_none() {
+            self.converged = true;
+        } else if self.now > since + CALM {
+            let why = self.unconverged().unwrap_or_default();
+            self.violate("C5", format!("not converged {} ms after the last fault: {why}", CALM / MS));
+        }
+        self.schedule(self.now + 50 * MS, Event::Look);
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.calm_since.is_some()
+    }
+
+    pub(crate) fn violate(&mut self, rule: &'static str, text: String) {
+        note!(self, "VIOLATION {rule}: {text}");
+        self.checker.violate(self.now, rule, text);
+    }
+
+    pub(crate) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    pub(crate) fn note(&mut self, text: String) {
+        let line = format!("{:>10.3} {text}", self.now as f64 / MS as f64);
+        if let Some(trace) = &mut self.trace {
+            trace.push(line);
+        }
+    }
+
+    /// The registry's own time.
+    pub(crate) fn true_time(&self) -> Duration {
+        Duration::from_micros(self.now)
+    }
+}

@@ -1,0 +1,316 @@
+//! Clients of a gateway: they publish in order, subscribe, leave, read, and tell the checker what they see.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ringway_core::gateway::{ChannelKey, Event as GatewayEvent, NewPublish};
+use ringway_core::message::{Answer, Entry, HistoryQuery, Query};
+use ringway_core::timing::Now;
+use ringway_core::{Incarnation, Position};
+
+use super::{Event, Input, World, note};
+use crate::checker::Publication;
+use crate::setup::Setup;
+
+/// Queries' tokens start here; below are those of publishes.
+const QUERIES: u64 = 1 << 40;
+
+/// A channel that clients of a gateway listen to.
+#[derive(Debug, Clone)]
+pub(crate) struct Subscription {
+    pub(crate) key: ChannelKey,
+    /// Its number among the checker's sessions.
+    pub(crate) session: usize,
+    pub(crate) position: Option<Position>,
+    pub(crate) attached: bool,
+}
+
+/// All clients of one gateway process.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    sender: u32,
+    /// Last number published, per channel.
+    numbers: Vec<u64>,
+    pub(crate) open: BTreeMap<u64, u32>,
+    pub(crate) subscriptions: BTreeMap<usize, Subscription>,
+    by_key: BTreeMap<ChannelKey, usize>,
+    /// Tops that were acknowledged when a query was sent, by its token.
+    queries: BTreeMap<u64, (usize, Option<Position>)>,
+    next_query: u64,
+}
+
+impl Clients {
+    pub(crate) fn new(sender: u32, channels: usize) -> Self {
+        Self { sender, numbers: vec![0; channels], ..Self::default() }
+    }
+}
+
+/// Where the user of an inbox is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct User {
+    /// The process whose gateway has the session, and its boot.
+    pub(crate) at: Option<(usize, u32)>,
+    /// The gateway that the user left and that may still have something to tell: process, boot, incarnation.
+    leaving: Option<(usize, u32, Incarnation)>,
+    /// Handed over up to here.
+    pub(crate) last: Option<Position>,
+    /// The last session ended in order.
+    pub(crate) clean: bool,
+}
+
+/// Users of inboxes, by channel.
+#[derive(Debug)]
+pub(crate) struct Users {
+    pub(crate) list: Vec<User>,
+    keys: Vec<(usize, u32)>,
+}
+
+impl Users {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        Self { list: vec![User::default(); setup.channels.len()], keys: Vec::new() }
+    }
+}
+
+impl World {
+    /// The clients of a gateway do something, and will again after a pause.
+    pub(crate) fn client_step(&mut self, at: usize, now: Now) {
+        if self.processes[at].gateway.is_none() {
+            return;
+        }
+        let boot = self.processes[at].boot;
+        if !self.processes[at].leaving {
+            let publishing = !self.is_quiet();
+            match self.rng.below(100) {
+                0..=69 if publishing => self.publish_some(at, now),
+                70..=84 => self.toggle_some(at, now),
+                85..=90 => self.read_some(at, now),
+                _ => {}
+            }
+        }
+        let pause = self.rng.range(self.setup.pace / 4, self.setup.pace * 2);
+        self.schedule(self.now + pause, Event::To(at, boot, Input::Client));
+    }
+
+    fn publish_some(&mut self, at: usize, now: Now) {
+        let burst = self.rng.range(1, 5);
+        let same = self.rng.below(self.setup.channels.len() as u64) as usize;
+        for _ in 0..burst {
+            let channel = if self.rng.chance(700) { same } else { self.rng.below(self.setup.channels.len() as u64) as usize };
+            let key = self.some_key(channel);
+            self.publish(at, now, channel, key);
+        }
+    }
+
+    /// Now and then a publish has a key, and now and then one that was used before, perhaps through another gateway.
+    fn some_key(&mut self, channel: usize) -> Option<u32> {
+        if !self.setup.channels[channel].options.has_history() || !self.rng.chance(150) {
+            return None;
+        }
+        let used: Vec<u32> =
+            self.users.keys.iter().rev().take(8).filter(|(on, _)| *on == channel).map(|(_, key)| *key).collect();
+        if !used.is_empty() && self.rng.chance(600) {
+            return Some(self.rng.pick(&used));
+        }
+        let key = self.users.keys.len() as u32;
+        self.users.keys.push((channel, key));
+        Some(key)
+    }
+
+    fn publish(&mut self, at: usize, now: Now, channel: usize, key: Option<u32>) {
+        let (setup, time) = (self.setup.clone(), self.now);
+        let process = &mut self.processes[at];
+        let Some(gateway) = &mut process.gateway else { return };
+        if gateway.publishes_waiting() > 200 {
+            return;
+        }
+        process.clients.numbers[channel] += 1;
+        let (sender, number) = (process.clients.sender, process.clients.numbers[channel]);
+        let publication = self.checker.published(Publication::new(channel, sender, number, key, time));
+        let data = Bytes::copy_from_slice(&publication.to_le_bytes());
+        let entry = Entry { data, info: None, tags: None };
+        let new = NewPublish {
+            channel: setup.channels[channel].name.clone(),
+            entry,
+            options: setup.channels[channel].options,
+            idempotency_key: key.map(|key| format!("key-{key}").into()),
+        };
+        process.clients.open.insert(u64::from(publication), publication);
+        let taken = gateway.publish(now, u64::from(publication), new);
+        note!(self, "{} publishes {publication} to channel {channel} (number {number}, key {key:?}): {taken:?}", self.processes[at].id);
+        if taken.is_err() {
+            self.processes[at].clients.open.remove(&u64::from(publication));
+        }
+    }
+
+    /// Subscribes to a channel, or lets one go.
+    fn toggle_some(&mut self, at: usize, now: Now) {
+        let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
+        let subscribed = self.processes[at].clients.subscriptions.contains_key(&channel);
+        let quiet = self.is_quiet();
+        match subscribed {
+            true if !quiet && self.rng.chance(300) => self.unsubscribe(at, now, channel),
+            false if !self.setup.channels[channel].is_inbox() => self.subscribe(at, now, channel),
+            false if self.user_may_come(channel) => self.subscribe(at, now, channel),
+            _ => {}
+        }
+    }
+
+    fn subscribe(&mut self, at: usize, now: Now, channel: usize) {
+        let (setup, time) = (self.setup.clone(), self.now);
+        let process = &mut self.processes[at];
+        let Some(gateway) = &mut process.gateway else { return };
+        let key = gateway.attach(now, setup.channels[channel].name.clone(), setup.channels[channel].options);
+        let session = self.checker.subscribed(channel, time);
+        let subscription = Subscription { key, session, position: None, attached: false };
+        process.clients.subscriptions.insert(channel, subscription);
+        process.clients.by_key.insert(key, channel);
+        if setup.channels[channel].is_inbox() {
+            self.users.list[channel].at = Some((at, process.boot));
+        }
+        note!(self, "{} subscribes to channel {channel}", self.processes[at].id);
+    }
+
+    fn unsubscribe(&mut self, at: usize, now: Now, channel: usize) {
+        let time = self.now;
+        let process = &mut self.processes[at];
+        let Some(subscription) = process.clients.subscriptions.remove(&channel) else { return };
+        process.clients.by_key.remove(&subscription.key);
+        self.checker.unsubscribed(subscription.session, time);
+        if let Some(gateway) = &mut process.gateway {
+            gateway.detach(now, subscription.key);
+        }
+        let user = &mut self.users.list[channel];
+        if self.setup.channels[channel].is_inbox() {
+            user.at = None;
+            user.clean = subscription.attached;
+            user.leaving = Some((at, process.boot, process.incarnation));
+        }
+        note!(self, "{} leaves channel {channel} at {:?}", self.processes[at].id, subscription.position);
+    }
+
+    /// A user comes back when nobody can take the old session for a living one any more.
+    fn user_may_come(&mut self, channel: usize) -> bool {
+        let user = &self.users.list[channel];
+        if user.at.is_some() {
+            return false;
+        }
+        let Some((at, boot, incarnation)) = user.leaving else { return true };
+        let process = &self.processes[at];
+        let told = if process.boot == boot {
+            process.gateway.as_ref().is_none_or(|gateway| gateway.lingering_count() == 0)
+        } else {
+            let lists = |node: &ringway_core::node::Node| node.view().gateway(incarnation).is_some();
+            !self.processes.iter().any(|process| process.node.as_ref().is_some_and(lists))
+        };
+        if told {
+            self.users.list[channel].leaving = None;
+        }
+        told
+    }
+
+    /// A gateway sheds its clients before it leaves.
+    pub(crate) fn shed_clients(&mut self, at: usize, now: Now) {
+        let channels: Vec<usize> = self.processes[at].clients.subscriptions.keys().copied().collect();
+        for channel in channels {
+            self.unsubscribe(at, now, channel);
+        }
+    }
+
+    /// The process of these clients ended: nothing is known of what was open.
+    pub(crate) fn client_ended(&mut self, at: usize) {
+        let (time, boot) = (self.now, self.processes[at].boot);
+        let incarnation = self.processes[at].incarnation;
+        let clients = std::mem::take(&mut self.processes[at].clients);
+        for (channel, subscription) in clients.subscriptions {
+            self.checker.unsubscribed(subscription.session, time);
+            if self.setup.channels[channel].is_inbox() {
+                let user = &mut self.users.list[channel];
+                (user.at, user.clean) = (None, false);
+                user.leaving = Some((at, boot - 1, incarnation));
+            }
+        }
+        for user in &mut self.users.list {
+            if user.leaving.is_some_and(|(process, _, _)| process == at) {
+                user.clean = false;
+            }
+        }
+    }
+
+    fn read_some(&mut self, at: usize, now: Now) {
+        let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
+        let setup = self.setup.clone();
+        let known = self.checker.acknowledged_top(channel);
+        let process = &mut self.processes[at];
+        let Some(gateway) = &mut process.gateway else { return };
+        process.clients.next_query += 1;
+        let token = QUERIES + process.clients.next_query;
+        let (name, options) = (setup.channels[channel].name.clone(), setup.channels[channel].options);
+        let query = HistoryQuery { channel: name, options, since: None, limit: 10_000, reverse: false };
+        if gateway.query(now, token, Query::History(Box::new(query))).is_ok() {
+            process.clients.queries.insert(token, (channel, known));
+        }
+    }
+
+    /// What the gateway's rules tell its clients.
+    pub(crate) fn client_events(&mut self, at: usize) {
+        while let Some(event) = self.processes[at].gateway.as_mut().and_then(ringway_core::gateway::Gateway::next_event) {
+            match event {
+                GatewayEvent::Published { token, result } => {
+                    note!(self, "{}: publish {token} ends: {result:?}", self.processes[at].id);
+                    if let Some(publication) = self.processes[at].clients.open.remove(&token) {
+                        self.watch_published(publication, result);
+                    }
+                }
+                GatewayEvent::Attached { channel, stream, from, .. } => self.attached(at, channel, stream, from),
+                GatewayEvent::Deliver { channel, offset, entry } => self.delivered(at, channel, offset, &entry),
+                GatewayEvent::Lost { channel, at: position } => self.lost(at, channel, position),
+                GatewayEvent::Answered { token, result: Ok(Answer::History(page)) } => {
+                    if let Some((channel, known)) = self.processes[at].clients.queries.remove(&token) {
+                        self.watch_history(channel, known, &page);
+                    }
+                }
+                GatewayEvent::Answered { token, .. } => {
+                    self.processes[at].clients.queries.remove(&token);
+                }
+                GatewayEvent::Disconnect(_) => {}
+            }
+        }
+    }
+
+    fn attached(&mut self, at: usize, key: ChannelKey, stream: Option<Position>, from: u64) {
+        let process = &mut self.processes[at];
+        let Some(channel) = process.clients.by_key.get(&key).copied() else { return };
+        let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
+        subscription.attached = true;
+        subscription.position = stream.map(|stream| Position { epoch: stream.epoch, offset: from });
+        let session = subscription.session;
+        note!(self, "{}: channel {channel} attached at {stream:?} from {from}", self.processes[at].id);
+        self.watch_attached(channel, session, stream, from);
+    }
+
+    fn delivered(&mut self, at: usize, key: ChannelKey, offset: u64, entry: &Entry) {
+        let process = &mut self.processes[at];
+        let Some(channel) = process.clients.by_key.get(&key).copied() else { return };
+        let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
+        let (session, before) = (subscription.session, subscription.position);
+        if let Some(position) = &mut subscription.position {
+            position.offset = offset;
+        }
+        if self.setup.channels[channel].is_inbox() {
+            self.users.list[channel].last = subscription.position;
+        }
+        self.watch_delivered(at, channel, session, before, offset, entry);
+    }
+
+    fn lost(&mut self, at: usize, key: ChannelKey, position: Position) {
+        let process = &mut self.processes[at];
+        let Some(channel) = process.clients.by_key.get(&key).copied() else { return };
+        let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
+        let before = subscription.position.replace(position);
+        if self.setup.channels[channel].is_inbox() {
+            self.users.list[channel].last = Some(position);
+        }
+        note!(self, "{}: channel {channel} lost from {before:?} to {position:?}", self.processes[at].id);
+        self.watch_lost(channel, before, position);
+    }
+}

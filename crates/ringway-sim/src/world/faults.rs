@@ -1,0 +1,340 @@
+//! What goes wrong, and what is changed on purpose, at moments that the seed picks.
+
+use ringway_core::member::Change;
+use ringway_core::message::{Message, StateContent, StateKind};
+use ringway_core::ring::Weight;
+use ringway_core::view::Removal;
+
+use super::process::State;
+use super::{Event, Input, MS, Time, World, note};
+use crate::setup::Mode;
+
+/// Most targeted breaks in a run: enough to hit something, few enough to let the run go on.
+const TARGETED: u32 = 8;
+
+/// Faults under way.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) count: u64,
+    active: u32,
+    targeted: u32,
+}
+
+/// A fault ends.
+#[derive(Debug)]
+pub(crate) enum Heal {
+    Thaw(usize, u32),
+    Uncut(Vec<(usize, bool)>),
+    Restart(usize),
+    Nothing,
+}
+
+impl World {
+    pub(crate) fn next_fault(&mut self) {
+        if self.is_quiet() {
+            return;
+        }
+        let wild = self.setup.mode == Mode::Wild;
+        let may = if wild { self.faults.active < 12 } else { self.faults.active == 0 && self.is_settled() };
+        if may {
+            self.fault();
+        }
+        let pause = if wild { self.rng.range(20, 700) } else { self.rng.range(20, 300) };
+        self.schedule(self.now + pause * MS, Event::Fault);
+    }
+
+    fn fault(&mut self) {
+        let wild = self.setup.mode == Mode::Wild;
+        self.faults.count += 1;
+        let victim = self.some_running();
+        match self.rng.below(if wild { 13 } else { 11 }) {
+            0..=2 => self.crash_and_restart(victim),
+            3 | 4 => self.freeze(victim),
+            5 | 6 => self.cut_pair(victim),
+            7 => self.isolate(victim),
+            8 => self.registry_outage(),
+            9 => self.registry_cut(victim),
+            10 => self.break_some(),
+            11 => self.false_evidence(victim),
+            _ => self.partition(),
+        }
+    }
+
+    /// A process other than the registry's host, where there is one.
+    fn some_running(&mut self) -> Option<usize> {
+        let first = usize::from(self.setup.hosted);
+        let running: Vec<usize> = (first..self.processes.len()).filter(|at| self.processes[*at].runs()).collect();
+        if running.is_empty() { None } else { Some(self.rng.pick(&running)) }
+    }
+
+    fn heal_after(&mut self, low: u64, high: u64, heal: Heal) {
+        self.faults.active += 1;
+        let at = self.now + self.rng.range(low * MS, high * MS);
+        self.schedule(at, Event::Heal(heal));
+    }
+
+    fn crash_and_restart(&mut self, victim: Option<usize>) {
+        let Some(victim) = victim else { return };
+        self.crash(victim);
+        self.heal_after(20, 2500, Heal::Restart(victim));
+    }
+
+    /// A process dies; those it was linked to may find that its host refuses them, and its parent sees it end.
+    pub(crate) fn crash(&mut self, victim: usize) {
+        note!(self, "{} crashes", self.processes[victim].id);
+        let incarnation = self.processes[victim].incarnation;
+        self.end_process(victim);
+        self.checker.destroyed.insert(incarnation);
+        self.copies_changed("a crash");
+        for peer in 0..self.processes.len() {
+            let refused = self.rng.chance(900) && !self.network.is_cut(peer, victim);
+            let at = self.now + self.rng.range(MS, 40 * MS);
+            if peer != victim && refused {
+                let boot = self.processes[peer].boot;
+                self.schedule(at, Event::To(peer, boot, Input::Evidence(incarnation, Removal::Suspected)));
+            }
+        }
+        if self.setup.orchestrated && victim != 0 {
+            let (at, boot) = (self.now + self.rng.range(MS, 60 * MS), self.processes[0].boot);
+            self.schedule(at, Event::To(0, boot, Input::Evidence(incarnation, Removal::Proven)));
+        }
+    }
+
+    fn freeze(&mut self, victim: Option<usize>) {
+        let Some(victim) = victim else { return };
+        note!(self, "{} freezes", self.processes[victim].id);
+        self.processes[victim].frozen = true;
+        let boot = self.processes[victim].boot;
+        let longest = if self.rng.chance(300) { 6000 } else { 2500 };
+        self.heal_after(20, longest, Heal::Thaw(victim, boot));
+    }
+
+    fn thaw(&mut self, victim: usize, boot: u32) {
+        if self.processes[victim].boot != boot || !self.processes[victim].frozen {
+            return;
+        }
+        note!(self, "{} thaws", self.processes[victim].id);
+        self.processes[victim].frozen = false;
+        let backlog = std::mem::take(&mut self.processes[victim].backlog);
+        // Only one of the ticks that were due happens, before or after the rest is worked off.
+        let ticked = backlog.iter().any(|input| matches!(input, Input::Tick));
+        let clients = backlog.iter().any(|input| matches!(input, Input::Client));
+        let first = self.rng.chance(500);
+        if ticked && first {
+            self.reach(victim, boot, Input::Tick);
+        }
+        for input in backlog.into_iter().filter(|input| !matches!(input, Input::Tick | Input::Client)) {
+            self.reach(victim, boot, input);
+        }
+        if ticked && !first {
+            self.reach(victim, boot, Input::Tick);
+        }
+        if clients {
+            self.reach(victim, boot, Input::Client);
+        }
+        self.connect_all(victim);
+    }
+
+    fn cut_pair(&mut self, victim: Option<usize>) {
+        let Some(victim) = victim else { return };
+        let links = self.network.of(victim).to_vec();
+        let link = self.rng.pick(&links);
+        let cuts = match self.rng.below(3) {
+            0 => vec![(link, false)],
+            1 => vec![(link, true)],
+            _ => vec![(link, false), (link, true)],
+        };
+        self.cut_all(cuts, 3000);
+    }
+
+    /// A process is cut off from all others, in one direction or both.
+    fn isolate(&mut self, victim: Option<usize>) {
+        let Some(victim) = victim else { return };
+        let kind = self.rng.below(3);
+        let mut cuts = Vec::new();
+        for link in self.network.of(victim) {
+            let inward = self.network.links[*link].ends[1] == victim;
+            if kind != 0 {
+                cuts.push((*link, inward));
+            }
+            if kind != 1 {
+                cuts.push((*link, !inward));
+            }
+        }
+        if !self.setup.hosted && self.rng.chance(500) {
+            self.processes[victim].registry_cut = self.now + self.rng.range(50, 3000) * MS;
+        }
+        self.cut_all(cuts, 3500);
+    }
+
+    /// Two nodes and a gateway on one side, everybody else on the other.
+    fn partition(&mut self) {
+        let gateway = self.rng.below(self.setup.gateways as u64) as usize;
+        let nodes = self.setup.gateways..self.processes.len();
+        let nodes: Vec<usize> = nodes.filter(|at| self.processes[*at].state == State::Up).collect();
+        let mut inside = vec![gateway];
+        for _ in 0..2.min(nodes.len()) {
+            inside.push(self.rng.pick(&nodes));
+        }
+        let apart = |link: &super::network::Link| inside.contains(&link.ends[0]) != inside.contains(&link.ends[1]);
+        let links: Vec<usize> = (0..self.network.links.len()).filter(|at| apart(&self.network.links[*at])).collect();
+        let until = self.now + self.rng.range(500, 5000) * MS;
+        for at in inside.iter().filter(|_| !self.setup.hosted) {
+            self.processes[*at].registry_cut = until;
+        }
+        self.cut_all(links.into_iter().flat_map(|link| [(link, false), (link, true)]).collect(), 4000);
+    }
+
+    fn cut_all(&mut self, cuts: Vec<(usize, bool)>, longest: u64) {
+        note!(self, "cut: {:?}", cuts.iter().map(|(link, second)| {
+            let ends = self.network.links[*link].ends;
+            let (from, to) = if *second { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
+            format!("{} -> {}", self.processes[from].id, self.processes[to].id)
+        }).collect::<Vec<_>>());
+        for (link, to_second) in &cuts {
+            self.cut(*link, *to_second);
+        }
+        self.heal_after(50, longest, Heal::Uncut(cuts));
+    }
+
+    fn registry_outage(&mut self) {
+        let away = self.rng.range(100, 5000) * MS;
+        note!(self, "registry away for {} ms", away / MS);
+        self.registry_away = self.now + away;
+        self.heal_after(away / MS, away / MS + 1, Heal::Nothing);
+    }
+
+    fn registry_cut(&mut self, victim: Option<usize>) {
+        let Some(victim) = victim else { return };
+        let away = self.rng.range(100, 5000) * MS;
+        note!(self, "registry away for {} for {} ms", self.processes[victim].id, away / MS);
+        self.processes[victim].registry_cut = self.now + away;
+        self.heal_after(away / MS, away / MS + 1, Heal::Nothing);
+    }
+
+    fn break_some(&mut self) {
+        let link = self.rng.below(self.network.links.len() as u64) as usize;
+        self.break_link(link);
+    }
+
+    fn false_evidence(&mut self, victim: Option<usize>) {
+        let (Some(victim), Some(by)) = (victim, self.some_running()) else { return };
+        let (incarnation, boot) = (self.processes[victim].incarnation, self.processes[by].boot);
+        note!(self, "{} is told that {} died", self.processes[by].id, self.processes[victim].id);
+        self.schedule(self.now, Event::To(by, boot, Input::Evidence(incarnation, Removal::Suspected)));
+    }
+
+    pub(crate) fn heal(&mut self, heal: Heal) {
+        self.faults.active = self.faults.active.saturating_sub(1);
+        match heal {
+            Heal::Thaw(at, boot) => self.thaw(at, boot),
+            Heal::Uncut(cuts) => cuts.into_iter().for_each(|(link, to_second)| self.uncut(link, to_second)),
+            Heal::Restart(at) => self.start(at),
+            Heal::Nothing => {}
+        }
+    }
+
+    /// The calm: freezes and outages end now. Cuts and restarts end at the times they were given.
+    pub(crate) fn end_faults(&mut self) {
+        self.registry_away = self.now;
+        for at in 0..self.processes.len() {
+            self.processes[at].registry_cut = self.now;
+            let boot = self.processes[at].boot;
+            self.thaw(at, boot);
+        }
+    }
+
+    /// Joins, drains, weights.
+    pub(crate) fn next_change(&mut self) {
+        if self.is_quiet() {
+            return;
+        }
+        let planned = self.setup.mode == Mode::Planned;
+        if self.rng.chance(if planned { 600 } else { 250 }) {
+            self.change();
+        }
+        let pause: Time = self.rng.range(50, 600) * MS;
+        self.schedule(self.now + pause, Event::Change);
+    }
+
+    pub(crate) fn change(&mut self) {
+        self.faults.count += 1;
+        match self.rng.below(10) {
+            0..=3 => self.join_one(),
+            4..=6 => self.drain_one(),
+            7 | 8 => self.weigh_one(),
+            _ => self.gateway_leaves(),
+        }
+    }
+
+    fn join_one(&mut self) {
+        let down = (self.setup.gateways..self.processes.len()).find(|at| self.processes[*at].state == State::Down);
+        let any_gateway = (0..self.setup.gateways).find(|at| self.processes[*at].state == State::Down);
+        if let Some(at) = any_gateway.or(down) {
+            self.start(at);
+        }
+    }
+
+    fn some_node(&mut self) -> Option<usize> {
+        let node = |at: &usize| self.processes[*at].runs() && !self.processes[*at].is_gateway && !self.processes[*at].leaving;
+        let nodes: Vec<usize> = (self.setup.gateways..self.processes.len()).filter(node).collect();
+        if nodes.is_empty() { None } else { Some(self.rng.pick(&nodes)) }
+    }
+
+    /// SIGTERM for a node: it hands over and leaves.
+    fn drain_one(&mut self) {
+        let Some(at) = self.some_node() else { return };
+        note!(self, "{} is asked to leave", self.processes[at].id);
+        self.processes[at].leaving = true;
+        let boot = self.processes[at].boot;
+        self.schedule(self.now, Event::To(at, boot, Input::Leave));
+    }
+
+    fn weigh_one(&mut self) {
+        let (Some(node), Some(by)) = (self.some_node(), self.some_running()) else { return };
+        let weight = Weight::from_thousandths(self.rng.pick(&[500, 1000, 2000, 3000])).unwrap_or(Weight::ONE);
+        let (incarnation, now) = (self.processes[node].incarnation, self.processes[by].clock(self.now));
+        note!(self, "{} is to weigh {}", self.processes[node].id, weight.as_number());
+        if let Some(member) = &mut self.processes[by].member {
+            member.change(now, 1, Change::Weight(incarnation, weight));
+            self.turn(by);
+        }
+    }
+
+    /// A gateway that still has another beside it sheds its clients and leaves.
+    fn gateway_leaves(&mut self) {
+        let running: Vec<usize> = (0..self.setup.gateways).filter(|at| self.processes[*at].runs()).collect();
+        let Some(at) = running.last().copied().filter(|at| running.len() > 1 && *at > 0) else { return };
+        note!(self, "{} is asked to leave", self.processes[at].id);
+        self.processes[at].leaving = true;
+        let now = self.processes[at].clock(self.now);
+        self.shed_clients(at, now);
+        let boot = self.processes[at].boot;
+        self.schedule(self.now + 20 * MS, Event::To(at, boot, Input::Leave));
+    }
+
+    /// Around the messages that change hands over copies, links break on purpose: before (`false`) or after they arrive.
+    pub(crate) fn targets(&mut self, message: &Message, _link: usize) -> Option<bool> {
+        if !self.setup.targeted || self.is_quiet() || self.faults.targeted >= TARGETED {
+            return None;
+        }
+        let chance = match message {
+            Message::Claimed(_) | Message::Released(_) => 60,
+            Message::Mark(_) | Message::Release(_) => 60,
+            Message::State(state) => match (&state.kind, &state.content) {
+                (StateKind::Fetched, _) => 100,
+                (StateKind::Sync(_), StateContent::Part { .. } | StateContent::Same { .. }) => 10,
+            },
+            _ => return None,
+        };
+        if matches!(message, Message::Mark(_) | Message::Release(_)) && self.rng.chance(20) {
+            let at = self.now + self.rng.below(3 * MS);
+            self.schedule(at, Event::Sudden);
+        }
+        if self.rng.chance(chance) {
+            self.faults.targeted += 1;
+            return Some(self.rng.chance(500));
+        }
+        None
+    }
+}

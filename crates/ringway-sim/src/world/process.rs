@@ -1,0 +1,381 @@
+//! A process: its rules, its clock, whether it runs. This is also how a real process has to drive the rules.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::gateway::Gateway;
+use ringway_core::limits::GatewayLimits;
+use ringway_core::member::{Identity, Member};
+use ringway_core::message::{Frame, Message};
+use ringway_core::node::Node;
+use ringway_core::peers::Outgoing;
+use ringway_core::ring::Weight;
+use ringway_core::timing::Now;
+use ringway_core::view::{GatewayEntry, NodeEntry, View};
+use ringway_core::{Incarnation, MemberId};
+
+use super::clients::Clients;
+use super::{Event, Input, MS, Time, World, note};
+use crate::rng::Rng;
+
+/// Rules are given time this often.
+const TICK: Time = 10 * MS;
+
+/// Whether a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// No process.
+    Down,
+    /// In the cluster, or on its way in.
+    Up,
+    /// Removed; it will come back as a new incarnation.
+    Between,
+    /// It has left, and answers what is still under way before it ends.
+    Lingering,
+}
+
+/// One process, through all its boots.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) id: MemberId,
+    pub(crate) is_node: bool,
+    pub(crate) is_gateway: bool,
+    pub(crate) weight: Weight,
+    pub(crate) state: State,
+    pub(crate) frozen: bool,
+    /// Number of this start of the process, and of this incarnation.
+    pub(crate) boot: u32,
+    pub(crate) life: u32,
+    pub(crate) incarnation: Incarnation,
+    /// Offset in microseconds and rate in millionths of the local clock.
+    clock: (u64, u64),
+    pub(crate) member: Option<Member>,
+    pub(crate) node: Option<Node>,
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) backlog: VecDeque<Input>,
+    /// Connections this process knows: link and generation by the peer's incarnation.
+    pub(crate) connections: BTreeMap<Incarnation, (usize, u64)>,
+    pub(crate) outbox: Vec<Outgoing>,
+    flush_due: bool,
+    next_ping: Now,
+    pub(crate) loop_last: Time,
+    /// Bound of the next pause before coming back (R11), and when this incarnation began.
+    pub(crate) pause: Time,
+    pub(crate) since: Time,
+    pub(crate) clients: Clients,
+    /// Slots it held the mark of when it was last looked at.
+    pub(crate) marks: u64,
+    /// The registry cannot be reached from here until then.
+    pub(crate) registry_cut: Time,
+    /// It asked to leave, or was told to drain.
+    pub(crate) leaving: bool,
+}
+
+impl Process {
+    pub(crate) fn new(id: MemberId, is_node: bool, is_gateway: bool, rng: &mut Rng) -> Self {
+        Self {
+            id,
+            is_node,
+            is_gateway,
+            weight: Weight::from_thousandths(rng.pick(&[1000, 1000, 1000, 500, 2000])).unwrap_or(Weight::ONE),
+            state: State::Down,
+            frozen: false,
+            boot: 0,
+            life: 0,
+            incarnation: Incarnation(0),
+            clock: (rng.below(1_000_000_000), rng.range(990_000, 1_010_001)),
+            member: None,
+            node: None,
+            gateway: None,
+            backlog: VecDeque::new(),
+            connections: BTreeMap::new(),
+            outbox: Vec::new(),
+            flush_due: false,
+            next_ping: Duration::ZERO,
+            loop_last: 0,
+            pause: 30 * MS,
+            since: 0,
+            clients: Clients::default(),
+            marks: 0,
+            registry_cut: 0,
+            leaving: false,
+        }
+    }
+
+    /// What its clock shows.
+    pub(crate) fn clock(&self, now: Time) -> Now {
+        Duration::from_nanos((self.clock.0 + now) * self.clock.1 / 1000)
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        self.state == State::Up && !self.frozen
+    }
+
+    /// It holds memory that counts: running or frozen.
+    pub(crate) fn holds(&self) -> bool {
+        self.state == State::Up
+    }
+}
+
+impl World {
+    /// A process starts, with nothing but its name; it reads the view from the registry first.
+    pub(crate) fn start(&mut self, at: usize) {
+        if self.processes[at].state != State::Down {
+            return;
+        }
+        if !self.registry_reaches(at) {
+            self.schedule(self.now + 50 * MS, Event::Start(at));
+            return;
+        }
+        let sender = self.checker.new_sender();
+        let channels = self.setup.channels.len();
+        let process = &mut self.processes[at];
+        process.boot += 1;
+        process.frozen = false;
+        process.leaving = false;
+        process.pause = 30 * MS;
+        process.backlog.clear();
+        process.outbox.clear();
+        process.gateway = None;
+        process.clients = Clients::new(sender, channels);
+        let boot = process.boot;
+        self.live(at);
+        self.schedule(self.now + MS, Event::To(at, boot, Input::Tick));
+        if self.processes[at].is_gateway {
+            let pace = self.setup.pace;
+            self.schedule(self.now + pace, Event::To(at, boot, Input::Client));
+        }
+    }
+
+    /// A new incarnation begins, in a new process or in one that was removed.
+    pub(crate) fn live(&mut self, at: usize) {
+        let incarnation = Incarnation(self.rng.next());
+        let random = self.rng.next();
+        let view = self.known_view(at);
+        let (setup, now) = (self.setup.clone(), self.now);
+        let process = &mut self.processes[at];
+        let clock = process.clock(now);
+        (process.state, process.incarnation, process.since) = (State::Up, incarnation, now);
+        process.life += 1;
+        process.marks = 0;
+        process.flush_due = false;
+        process.connections.clear();
+        let address: Arc<str> = process.id.as_str().into();
+        let (id, weight) = (process.id.clone(), process.weight);
+        let node = process.is_node.then(|| NodeEntry {
+            id: id.clone(),
+            incarnation,
+            address: address.clone(),
+            now: Weight::ZERO,
+            next: weight,
+        });
+        let gateway =
+            process.is_gateway.then(|| GatewayEntry { id: id.clone(), incarnation, address, draining: false });
+        let hosts = setup.hosted && at == 0;
+        let identity = Identity { id, incarnation, node, gateway };
+        let mut member = Member::new(clock, identity, view.clone(), setup.timing, hosts);
+        if setup.hosted && at != 0 {
+            member.set_host(self.processes[0].incarnation);
+        }
+        let process = &mut self.processes[at];
+        process.member = Some(member);
+        process.node = process
+            .is_node
+            .then(|| Node::new(clock, incarnation, view.clone(), setup.timing, setup.limits, random));
+        let old = process.gateway.take();
+        process.gateway = process.is_gateway.then(|| match old {
+            Some(gateway) => gateway.reborn(incarnation, view.clone()),
+            None => Gateway::new(incarnation, view.clone(), setup.timing, GatewayLimits::default()),
+        });
+        note!(self, "{} lives as {incarnation} with {view:?}", self.processes[at].id);
+        if self.processes[at].is_node && self.processes[at].is_gateway {
+            self.processes[at].gateway.as_mut().into_iter().for_each(|gateway| gateway.on_link_up(clock, incarnation));
+            self.processes[at].node.as_mut().into_iter().for_each(|node| node.on_link_up(clock, incarnation));
+        }
+        self.apply_view(at, &view);
+        self.connect_all(at);
+        self.turn(at);
+    }
+
+    /// The view a process begins with: the newest, where the registry can be reached; else the one it had.
+    fn known_view(&self, at: usize) -> Arc<View> {
+        let process = &self.processes[at];
+        match &process.member {
+            Some(member) if !self.registry_reaches(at) => member.view().clone(),
+            _ => self.registry.view().clone(),
+        }
+    }
+
+    /// Something reaches a process: now, or when it thaws.
+    pub(crate) fn reach(&mut self, at: usize, boot: u32, input: Input) {
+        let process = &mut self.processes[at];
+        if process.boot != boot || process.state == State::Down {
+            return;
+        }
+        if process.frozen {
+            process.backlog.push_back(input);
+            return;
+        }
+        self.take_input(at, input);
+        self.turn(at);
+    }
+
+    pub(crate) fn take_input(&mut self, at: usize, input: Input) {
+        let now = self.processes[at].clock(self.now);
+        match input {
+            Input::Tick => self.tick(at, now),
+            Input::Client => self.client_step(at, now),
+            Input::Frame(from, frame) => self.take_frame(at, now, from, frame),
+            Input::LinkUp(peer, link, generation) => self.link_up(at, now, peer, link, generation),
+            Input::LinkDown(peer, generation) => self.link_down(at, now, peer, generation),
+            Input::Answer(life, answer) => {
+                if self.processes[at].life == life
+                    && let Some(member) = &mut self.processes[at].member
+                {
+                    member.on_answer(now, &answer);
+                }
+            }
+            Input::View(view) => {
+                if let Some(member) = &mut self.processes[at].member {
+                    member.on_view(now, &view);
+                }
+            }
+            Input::Evidence(peer, proof) => {
+                if let Some(member) = &mut self.processes[at].member {
+                    member.evidence(now, peer, proof);
+                }
+            }
+            Input::Leave => {
+                if let Some(member) = &mut self.processes[at].member {
+                    member.leave();
+                }
+            }
+            Input::Rejoin(life) => {
+                if self.processes[at].life == life && self.processes[at].state == State::Between {
+                    self.live(at);
+                }
+            }
+            Input::End => self.end_process(at),
+        }
+    }
+
+    fn tick(&mut self, at: usize, now: Now) {
+        let process = &mut self.processes[at];
+        let boot = process.boot;
+        let node = process.node.as_ref();
+        if let Some(member) = &mut process.member {
+            let settled = |peer: Incarnation| node.map(|node| node.settled_by(peer)).unwrap_or_default();
+            member.tick(now, settled);
+        }
+        if let Some(node) = &mut process.node {
+            node.tick(now);
+        }
+        if let Some(gateway) = &mut process.gateway {
+            gateway.tick(now);
+        }
+        if now >= process.next_ping && process.state == State::Up {
+            process.next_ping = now + self.setup.timing.ping;
+            if let Some(node) = &mut process.node {
+                node.ping();
+            } else if let Some(gateway) = &mut process.gateway {
+                gateway.ping(Default::default());
+            }
+        }
+        let next = self.now + TICK;
+        self.schedule(next, Event::To(at, boot, Input::Tick));
+    }
+
+    /// A frame: the member learns of views and of life, then the role that it is for gets it.
+    fn take_frame(&mut self, at: usize, now: Now, from: Incarnation, frame: Frame) {
+        let Frame { epoch, message } = frame;
+        if let Some(member) = &mut self.processes[at].member {
+            member.heard(now, from);
+            if let Message::Moved(view) = &message {
+                member.on_view(now, view);
+                self.act(at);
+            }
+        }
+        let process = &mut self.processes[at];
+        let (to_node, to_gateway) = roles_of(&message);
+        match (&mut process.node, &mut process.gateway) {
+            (Some(node), Some(gateway)) => {
+                if to_gateway {
+                    gateway.on_message(now, from, epoch, message.clone());
+                }
+                if to_node {
+                    node.on_message(now, from, epoch, message);
+                }
+            }
+            (Some(node), None) => node.on_message(now, from, epoch, message),
+            (None, Some(gateway)) => gateway.on_message(now, from, epoch, message),
+            (None, None) => {}
+        }
+    }
+
+    /// After every input: actions are carried out, frames collected and watched, events told to the clients.
+    pub(crate) fn turn(&mut self, at: usize) {
+        self.act(at);
+        self.collect(at);
+        self.client_events(at);
+        let process = &mut self.processes[at];
+        if !process.flush_due && process.state != State::Down {
+            process.flush_due = true;
+            let boot = process.boot;
+            let pause = self.rng.below(300);
+            self.schedule(self.now + pause, Event::Flush(at, boot));
+        }
+    }
+
+    /// Takes what the rules want sent, under the checker's eyes.
+    pub(crate) fn collect(&mut self, at: usize) {
+        let process = &mut self.processes[at];
+        let mut out = Vec::new();
+        if let Some(node) = &mut process.node {
+            out.extend(node.drain_frames());
+        }
+        let from_node = out.len();
+        if let Some(gateway) = &mut process.gateway {
+            out.extend(gateway.drain_frames());
+        }
+        for sent in &out[..from_node] {
+            self.watch_sent(at, sent);
+        }
+        self.watch_marks(at);
+        self.processes[at].outbox.append(&mut out);
+    }
+
+    /// The turn ends: batches are closed, and everything goes on its links.
+    pub(crate) fn flush(&mut self, at: usize, boot: u32) {
+        let process = &mut self.processes[at];
+        if process.boot != boot || !process.flush_due || process.state == State::Down {
+            return;
+        }
+        process.flush_due = false;
+        if process.frozen {
+            return;
+        }
+        if let Some(node) = &mut process.node {
+            node.finish_turn();
+        }
+        self.collect(at);
+        for out in std::mem::take(&mut self.processes[at].outbox) {
+            self.send(at, out);
+        }
+    }
+}
+
+/// Which roles a message is for: node, gateway.
+pub(crate) fn roles_of(message: &Message) -> (bool, bool) {
+    match message {
+        Message::Ping(_) | Message::Moved(_) => (true, true),
+        Message::PubOk(_)
+        | Message::PubNo(_)
+        | Message::Attached(_)
+        | Message::Deliver(_)
+        | Message::Detached(_)
+        | Message::Answer(..)
+        | Message::Disconnect(_) => (false, true),
+        _ => (true, false),
+    }
+}

@@ -1,0 +1,86 @@
+//! The way to the registry and back: delays, losses, outages, and a watch that may be late or skip.
+
+use std::sync::Arc;
+
+use ringway_core::message::{RegistryOp, RegistryRequest};
+use ringway_core::view::View;
+
+use super::{Event, Input, MS, World, note};
+use crate::setup::Mode;
+
+impl World {
+    /// The registry can be reached from this process now.
+    pub(crate) fn registry_reaches(&self, at: usize) -> bool {
+        if self.setup.hosted {
+            let to_host = || !self.network.is_cut(at, 0) && !self.network.is_cut(0, at) && self.processes[0].runs();
+            return at == 0 || to_host();
+        }
+        self.now >= self.registry_away && self.now >= self.processes[at].registry_cut
+    }
+
+    /// A request goes out. Now and then it is lost, or takes its time.
+    pub(crate) fn send_request(&mut self, at: usize, request: RegistryRequest) {
+        let process = &self.processes[at];
+        let (boot, life) = (process.boot, process.life);
+        let here = self.setup.hosted && at == 0;
+        let troubled = self.setup.mode != Mode::Planned && !self.is_quiet() && !here;
+        if troubled && (self.rng.chance(10) || !self.registry_reaches(at)) {
+            return;
+        }
+        let writes = matches!(request.op, RegistryOp::Cas(_));
+        let delay = match (here, troubled && writes && self.rng.chance(30)) {
+            (true, _) => 10,
+            (_, true) => self.rng.range(50 * MS, 1500 * MS),
+            _ => self.rng.range(100, 3 * MS),
+        };
+        self.schedule(self.now + delay, Event::Request { process: at, boot, life, request });
+    }
+
+    /// The registry carries a request out, and answers.
+    pub(crate) fn ask_registry(&mut self, at: usize, boot: u32, life: u32, request: RegistryRequest) {
+        let here = self.setup.hosted && at == 0;
+        if !here && !self.registry_reaches(at) {
+            return;
+        }
+        let op = self.is_traced().then(|| brief(&request.op));
+        let before = self.registry.view().clone();
+        let answer = self.registry.handle(self.true_time(), request);
+        if let Some(op) = op {
+            note!(self, "registry: {} asks {op}: {}", self.processes[at].id, answer.done);
+        }
+        if self.registry.view().epoch != before.epoch {
+            self.view_written(at, &before);
+        }
+        let troubled = self.setup.mode != Mode::Planned && !self.is_quiet() && !here;
+        if troubled && self.rng.chance(10) {
+            return;
+        }
+        let late = troubled && self.rng.chance(10);
+        let delay = if here { 10 } else if late { self.rng.range(100 * MS, 1500 * MS) } else { self.rng.range(100, 3 * MS) };
+        self.schedule(self.now + delay, Event::To(at, boot, Input::Answer(life, answer)));
+    }
+
+    /// A new view: the checker looks at what it takes away, and the watch tells everybody, more or less.
+    fn view_written(&mut self, by: usize, before: &Arc<View>) {
+        let view = self.registry.view().clone();
+        note!(self, "registry: {} wrote {view:?}", self.processes[by].id);
+        self.watch_view(by, before, &view);
+        for at in 0..self.processes.len() {
+            let boot = self.processes[at].boot;
+            let skips = self.setup.mode != Mode::Planned && self.rng.chance(100);
+            if skips || !self.registry_reaches(at) {
+                continue;
+            }
+            let late = self.rng.chance(100);
+            let delay = if late { self.rng.range(10 * MS, 300 * MS) } else { self.rng.range(100, 10 * MS) };
+            self.schedule(self.now + delay, Event::To(at, boot, Input::View(view.clone())));
+        }
+    }
+}
+
+fn brief(op: &RegistryOp) -> String {
+    match op {
+        RegistryOp::Cas(view) => format!("Cas {view:?}"),
+        op => format!("{op:?}"),
+    }
+}
