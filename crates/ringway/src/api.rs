@@ -54,7 +54,7 @@ pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Ro
         .route("/api/info", post(methods::info))
         .route("/api/channels", post(methods::channels))
         .route("/api/{*method}", any(unknown))
-        .layer(middleware::from_fn_with_state(api.clone(), key::check));
+        .route_layer(middleware::from_fn_with_state(api.clone(), key::check));
     if let Some(plain) = &api.config.plain {
         let say = || get(outside::say).post(outside::say);
         router = router.route("/websocket/to/{user}/{*message}", say());

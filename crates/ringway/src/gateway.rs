@@ -62,6 +62,7 @@ pub use counts::Counts;
 pub use handler::{CentrifugeHandler, PlainHandler};
 pub use inbox::{Batch, ClientInput, Inbox, Protocol, Ticket};
 pub use routes::SocketRoutes;
+pub(crate) use routes::USER_NAME_RULE;
 pub use socket::Socket;
 
 use channel::Channels;
@@ -131,7 +132,7 @@ impl<S: Socket> Hub<S> {
         // What the rules have delivered goes first to those who were there, and not to whoever comes now.
         self.drain_events(now);
         match input {
-            ClientInput::Opened { ticket, socket, protocol } => self.open(now, ticket, socket, protocol),
+            ClientInput::Opened { ticket, socket, protocol } => self.open(now, &ticket, socket, protocol),
             ClientInput::Commands(ticket, commands) => {
                 for command in commands {
                     self.on_command(now, ticket.session(), command);

@@ -8,15 +8,15 @@ use ringway_core::UserName;
 use ringway_protocol::plain::{InboxMessage, NOT_ACKNOWLEDGED};
 
 use super::Api;
-use crate::gateway::{ApiAnswer, ApiRequest};
+use crate::gateway::{ApiAnswer, ApiRequest, USER_NAME_RULE};
 
 /// Puts the message into the user's inbox and answers `OK` once it is acknowledged.
 pub(super) async fn say(State(api): State<Api>, Path((user, message)): Path<(String, String)>) -> Response {
     let user = match UserName::new(&user) {
         Ok(user) => user,
         Err(error) => {
-            let rule = "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
-            return (StatusCode::BAD_REQUEST, format!("this is not a user name: {error}. {rule}\n")).into_response();
+            let text = format!("this is not a user name: {error}. {USER_NAME_RULE}\n");
+            return (StatusCode::BAD_REQUEST, text).into_response();
         }
     };
     let mut data = Vec::new();

@@ -1,1 +1,208 @@
+//! The router against a hub that answers as the test says.
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use ringway_core::id::StreamEpoch;
+use ringway_core::message::{HistoryPage, NodeInfo, Presence};
+use ringway_core::{ChannelName, Incarnation, MemberId, Position};
+use ringway_protocol::api::ApiError;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
 use super::*;
+use crate::gateway::{ApiAnswer, ApiRequest, Batch, MemberInfo};
+
+const KEY: &str = "the key";
+
+fn config() -> GatewayConfig {
+    GatewayConfig { api_key: Some(KEY.into()), ..GatewayConfig::open() }
+}
+
+/// Sends a request to a router whose hub gives `answer` to the first call.
+async fn exchange(
+    config: GatewayConfig,
+    request: Request<Body>,
+    answer: impl FnOnce(ApiRequest) -> ApiAnswer + Send + 'static,
+) -> (StatusCode, String) {
+    let inbox = Arc::new(Inbox::new(1 << 20));
+    let router = routes(Arc::new(config), inbox.clone());
+    let hub = tokio::spawn(async move {
+        inbox.arrived().await;
+        let mut batch = Batch::default();
+        inbox.take(&mut batch);
+        if let Some(ClientInput::Call(Call { request, reply })) = batch.inputs.pop() {
+            reply.send(answer(request)).unwrap();
+        }
+    });
+    let response = router.oneshot(request).await.unwrap();
+    hub.abort();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape of an answer")]
+fn never(request: ApiRequest) -> ApiAnswer {
+    panic!("the hub was asked: {request:?}")
+}
+
+fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::post(path).header("X-API-Key", KEY).body(body.into()).unwrap()
+}
+
+async fn result(path: &str, body: Value, answer: ApiAnswer) -> Value {
+    let (status, body) = exchange(config(), post(path, body.to_string()), |_| answer).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+fn at(offset: u64) -> Position {
+    Position { epoch: StreamEpoch::parse("abcdefgh").unwrap(), offset }
+}
+
+#[tokio::test]
+async fn the_methods_have_the_shapes_of_the_reference() {
+    let place = json!({"result": {"offset": 1, "epoch": "abcdefgh"}});
+    let publish = json!({"channel": "news", "data": {"a": 1}});
+    assert_eq!(result("/api/publish", publish.clone(), ApiAnswer::Published(Some(at(1)))).await, place);
+    assert_eq!(result("/api/publish", publish.clone(), ApiAnswer::Published(None)).await, json!({"result": {}}));
+    let failed = ApiAnswer::Failed(ApiError::UnknownChannel);
+    let error = json!({"error": {"code": 102, "message": "unknown channel"}});
+    assert_eq!(result("/api/publish", publish, failed).await, error);
+    let parts = ApiAnswer::Broadcast(vec![Ok(Some(at(1))), Err(ApiError::UnknownChannel)]);
+    let broadcast = json!({"channels": ["a", "b:c"], "data": 1});
+    assert_eq!(result("/api/broadcast", broadcast, parts).await, json!({"result": {"responses": [place, error]}}));
+    let present =
+        || ApiAnswer::Presence(vec![Presence { client: 1, user: "ann".into(), conn_info: None, chan_info: None }]);
+    let client = uuid::Uuid::from_u128(1).to_string();
+    let expected = json!({"result": {"presence": {&client: {"user": "ann", "client": &client}}}});
+    assert_eq!(result("/api/presence", json!({"channel": "news"}), present()).await, expected);
+    let expected = json!({"result": {"num_clients": 1, "num_users": 1}});
+    assert_eq!(result("/api/presence_stats", json!({"channel": "news"}), present()).await, expected);
+    let history = ApiAnswer::History(HistoryPage { top: at(2), publications: Vec::new() });
+    let expected = json!({"result": {"publications": [], "epoch": "abcdefgh", "offset": 2}});
+    assert_eq!(result("/api/history", json!({"channel": "news", "limit": 0}), history).await, expected);
+    assert_eq!(result("/api/disconnect", json!({"user": "ann"}), ApiAnswer::Done).await, json!({"result": {}}));
+}
+
+#[tokio::test]
+async fn members_and_channels_are_listed() {
+    let member = MemberInfo {
+        id: MemberId::new("node-1").unwrap(),
+        incarnation: Incarnation(7),
+        sockets: 3,
+        node: NodeInfo { users: 2, channels: 4, ..NodeInfo::default() },
+    };
+    let info = result("/api/info", json!({}), ApiAnswer::Info(vec![member])).await;
+    let node = &info["result"]["nodes"][0];
+    assert_eq!((&node["name"], &node["num_clients"], &node["num_channels"]), (&json!("node-1"), &json!(3), &json!(4)));
+    let name = |name: &str| ChannelName::new(name).unwrap();
+    let found = ApiAnswer::Channels(vec![(name("b:1"), 2), (name("a:1"), 1), (name("c"), 1)]);
+    let channels = result("/api/channels", json!({"pattern": "*:1"}), found).await;
+    let expected = json!({"result": {"channels": {"a:1": {"num_clients": 1}, "b:1": {"num_clients": 2}}}});
+    assert_eq!(channels, expected);
+}
+
+#[tokio::test]
+async fn a_publication_is_handed_on_whole() {
+    let body = json!({"channel": "news", "data": {"a": [1, 2]}, "tags": {"k": "v"}, "idempotency_key": "once"});
+    let (status, _) = exchange(config(), post("/api/publish", format!("{body:#}")), |request| {
+        let ApiRequest::Publish(publish) = request else { panic!("{request:?}") };
+        assert_eq!(publish.entry.data, Bytes::from_static(br#"{"a":[1,2]}"#), "compact");
+        assert_eq!(publish.entry.tags, Some(Bytes::from_static(br#"{"k":"v"}"#)));
+        assert_eq!((publish.entry.info, publish.idempotency_key), (None, Some("once".into())));
+        ApiAnswer::Published(None)
+    })
+    .await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn without_the_key_nothing_is_done() {
+    let body = r#"{"channel":"news","data":1}"#;
+    let request =
+        |header: &str, value: &str| Request::post("/api/publish").header(header, value).body(body.into()).unwrap();
+    for refused in [request("x-other", "1"), request("x-api-key", "wrong"), request("authorization", "Bearer the key")]
+    {
+        let (status, text) = exchange(config(), refused, never).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert!(text.contains("key"), "{text}");
+    }
+    let keyless = GatewayConfig { api_key: None, ..config() };
+    assert_eq!(exchange(keyless, request("x-api-key", KEY), never).await.0, StatusCode::UNAUTHORIZED);
+    for let_in in [request("x-api-key", KEY), request("authorization", "apikey the key")] {
+        assert_eq!(exchange(config(), let_in, |_| ApiAnswer::Published(None)).await.0, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_have_their_status() {
+    let get = Request::get("/api/publish").header("X-API-Key", KEY).body(Body::empty()).unwrap();
+    let table = [
+        (post("/api/publish", "{\"channel\":"), StatusCode::BAD_REQUEST),
+        (post("/api/publish", ""), StatusCode::BAD_REQUEST),
+        (post("/api/publish", "[]"), StatusCode::BAD_REQUEST),
+        (post("/api/publish", vec![b' '; 2 << 20]), StatusCode::PAYLOAD_TOO_LARGE),
+        (post("/api/nonsense", "{}"), StatusCode::NOT_FOUND),
+        (get, StatusCode::METHOD_NOT_ALLOWED),
+    ];
+    for (request, expected) in table {
+        let name = format!("{} {}", request.method(), request.uri());
+        assert_eq!(exchange(config(), request, never).await.0, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_an_error_in_the_answer() {
+    for (path, body) in [
+        ("/api/publish", json!({"channel": "news"})),
+        ("/api/disconnect", json!({"user": ""})),
+        ("/api/disconnect", json!({"user": "ann", "disconnect": {"code": 1000}})),
+    ] {
+        let (status, text) = exchange(config(), post(path, body.to_string()), never).await;
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, &answer["error"]["code"]), (StatusCode::OK, &json!(107)));
+    }
+    let nobody = json!({"user": "ann", "client": "no such id"});
+    assert_eq!(exchange(config(), post("/api/disconnect", nobody.to_string()), never).await.1, r#"{"result":{}}"#);
+}
+
+#[tokio::test]
+async fn too_much_at_once_is_503() {
+    let request = post("/api/publish", r#"{"channel":"news","data":1}"#);
+    assert_eq!(exchange(config(), request, |_| ApiAnswer::Overloaded).await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn the_way_in_from_outside_answers_ok() {
+    for prefix in ["", "/ufire-websocket"] {
+        for method in ["GET", "POST"] {
+            let path = format!("{prefix}/websocket/to/b%C3%A9a/hello%20there%2F/you");
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let (status, text) = exchange(config(), request, |request| {
+                let ApiRequest::Say(user, data) = request else { panic!("{request:?}") };
+                assert_eq!(user.as_str(), "béa");
+                assert_eq!(data, Bytes::from_static(br#"{"content":"hello there//you","from":null}"#));
+                ApiAnswer::Published(Some(at(1)))
+            })
+            .await;
+            assert_eq!((status, text.as_str()), (StatusCode::OK, "OK"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_way_in_from_outside_says_what_is_wrong() {
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let (status, text) = exchange(config(), get("/websocket/to/a%23b/hi"), never).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(text.contains("user name"), "{text}");
+    assert_eq!(exchange(config(), get("/websocket/to/%FF/hi"), never).await.0, StatusCode::BAD_REQUEST);
+    let failed = |_| ApiAnswer::Failed(ApiError::Internal);
+    let (status, text) = exchange(config(), get("/websocket/to/bob/hi"), failed).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("did not acknowledge"), "{text}");
+    let closed = GatewayConfig { plain: None, ..config() };
+    assert_eq!(exchange(closed, get("/websocket/to/bob/hi"), never).await.0, StatusCode::NOT_FOUND);
+}

@@ -1,5 +1,6 @@
 //! Who a client is: connection tokens, checked where they arrive, in the connection's own task.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -90,8 +91,7 @@ impl Verifier {
             Some(exp) => Some(Duration::from_secs(exp).checked_sub(now).ok_or(TokenError::Expired)?),
             None => None,
         };
-        let info =
-            claims.info.map(|info| ringway_protocol::json::payload(info.get().as_bytes()).map(|i| i.into_owned()));
+        let info = claims.info.map(|info| ringway_protocol::json::payload(info.get().as_bytes()).map(Cow::into_owned));
         let info = info.transpose().map_err(|_| TokenError::Invalid)?.map(Bytes::from);
         Ok(Credentials { user, info, lifetime })
     }

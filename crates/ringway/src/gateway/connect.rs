@@ -22,7 +22,7 @@ use super::{Hub, Socket};
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " Ringway");
 
 impl<S: Socket> Hub<S> {
-    pub(super) fn open(&mut self, now: Now, ticket: Arc<Ticket>, socket: S, protocol: Protocol) {
+    pub(super) fn open(&mut self, now: Now, ticket: &Arc<Ticket>, socket: S, protocol: Protocol) {
         self.serial = self.serial.wrapping_add(1);
         let (state, user) = match protocol {
             Protocol::Centrifuge => (State::Silent, None),

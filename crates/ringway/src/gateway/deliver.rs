@@ -69,7 +69,7 @@ impl<S: Socket> Hub<S> {
         }
         let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
         let push = encode_unsubscribe(&mut self.scratch, name.as_str(), Unsubscribed::InsufficientState);
-        for listener in channel.listeners.to_vec() {
+        for listener in channel.listeners.clone() {
             let Some(session) = self.sessions.get(listener as usize).filter(|session| !session.is_plain()) else {
                 continue;
             };

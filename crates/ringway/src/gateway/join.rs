@@ -13,6 +13,7 @@ use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, Su
 
 use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
+use super::config::ChannelRules;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::stored::Stored;
 use super::waiting::{Waiting, query_fault};
@@ -55,8 +56,8 @@ impl<S: Socket> Hub<S> {
             return *key;
         }
         let rules = self.config.rules_of(&name).ok();
-        let options = rules.map(|rules| rules.options()).unwrap_or_default();
-        let is_positioned = rules.is_some_and(|rules| rules.is_positioned());
+        let options = rules.map(ChannelRules::options).unwrap_or_default();
+        let is_positioned = rules.is_some_and(ChannelRules::is_positioned);
         let key = self.rules.attach(now, name.clone(), options);
         self.names.insert(name, key);
         self.channels.insert(key, Channel { is_fresh: true, is_positioned, ..Channel::default() });

@@ -10,6 +10,7 @@ use ringway_protocol::plain::{HELP, NOT_ACKNOWLEDGED};
 use uuid::Uuid;
 
 use super::command::Named;
+use super::config::ChannelRules;
 use super::session::{SessionId, SessionKey};
 use super::stored::info_of;
 use super::waiting::Waiting;
@@ -72,7 +73,7 @@ impl<S: Socket> Hub<S> {
         idempotency_key: Option<Box<str>>,
     ) {
         self.counts.publishes += 1;
-        let options = self.config.rules_of(&channel).map(|rules| rules.options()).unwrap_or_default();
+        let options = self.config.rules_of(&channel).map(ChannelRules::options).unwrap_or_default();
         let token = self.waiting.insert(waiting) as u64;
         let new = NewPublish { channel, entry, options, idempotency_key };
         if let Err(error) = self.rules.publish(now, token, new) {

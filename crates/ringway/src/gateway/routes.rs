@@ -9,15 +9,18 @@
 use std::sync::Arc;
 
 use ringway_core::UserName;
+use ringway_edge::hyper::StatusCode;
 use ringway_edge::hyper::header::HeaderMap;
-use ringway_edge::hyper::http::request::Parts;
-use ringway_edge::hyper::{Response, StatusCode};
-use ringway_edge::{Body, ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
+use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
 
 use super::auth::Verifier;
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
 use super::{Client, GatewayConfig, origin};
+
+/// What people are told who chose another name.
+pub(crate) const USER_NAME_RULE: &str =
+    "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
 
 /// Decides which handler serves an upgrade.
 #[derive(Debug)]
@@ -46,35 +49,31 @@ impl SocketRoutes {
     pub fn route(&self, path: &str, headers: &HeaderMap) -> Option<Route> {
         let plain = self.config.plain.as_ref();
         if path == "/connection/websocket" {
-            let handler = || Ok(Upgrade::new(CentrifugeHandler::new(self.desk.clone()), self.options()));
-            return Some(self.upgrade(headers, handler));
+            return Some(self.guarded(headers, || {
+                Route::Upgrade(Upgrade::new(CentrifugeHandler::new(self.desk.clone()), self.options()))
+            }));
         }
         if path == "/echo" && self.has_echo {
             let options = ConnOptions { max_message: ECHO_MAX_MESSAGE, max_outbox: 2 * ECHO_MAX_MESSAGE };
             return Some(Route::Upgrade(Upgrade::new(Echo, options)));
         }
         let user = under_prefix(path, &plain?.prefix).strip_prefix("/socket/")?;
-        Some(self.upgrade(headers, || {
-            let user = user_of(user)?;
-            Ok(Upgrade::new(PlainHandler::new(self.desk.clone(), user), self.options()))
+        Some(self.guarded(headers, || match user_of(user) {
+            Ok(user) => Route::Upgrade(Upgrade::new(PlainHandler::new(self.desk.clone(), user), self.options())),
+            Err(why) => Route::Http(plain_response(StatusCode::BAD_REQUEST, why)),
         }))
-    }
-
-    /// [`SocketRoutes::route`] for the head of a request.
-    pub fn route_parts(&self, parts: &Parts) -> Option<Route> {
-        self.route(parts.uri.path(), &parts.headers)
     }
 
     fn options(&self) -> ConnOptions {
         ConnOptions { max_message: self.config.limits.message_bytes, max_outbox: self.config.limits.outbox_bytes }
     }
 
-    fn upgrade(&self, headers: &HeaderMap, upgrade: impl FnOnce() -> Result<Upgrade, Response<Body>>) -> Route {
+    fn guarded(&self, headers: &HeaderMap, route: impl FnOnce() -> Route) -> Route {
         if !origin::is_allowed(headers, &self.config.allowed_origins) {
             let text = "this page may not connect here: its origin is not among the gateway's allowed_origins\n";
             return Route::Http(plain_response(StatusCode::FORBIDDEN, text));
         }
-        upgrade().map_or_else(Route::Http, Route::Upgrade)
+        route()
     }
 }
 
@@ -83,12 +82,9 @@ fn under_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
     path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
-/// The user named by a path, or the answer that says what is wrong with it.
-fn user_of(encoded: &str) -> Result<UserName, Response<Body>> {
-    let bad = |why: &dyn std::fmt::Display| {
-        let rule = "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
-        plain_response(StatusCode::BAD_REQUEST, format!("this is not a user name: {why}. {rule}\n"))
-    };
+/// The user named by a path, or what is wrong with it.
+fn user_of(encoded: &str) -> Result<UserName, String> {
+    let bad = |why: &dyn std::fmt::Display| format!("this is not a user name: {why}. {USER_NAME_RULE}\n");
     let name = percent_decode(encoded).ok_or_else(|| bad(&"its percent-encoding is broken"))?;
     UserName::new(&name).map_err(|error| bad(&error))
 }

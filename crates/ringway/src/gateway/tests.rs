@@ -1,1 +1,10 @@
-use super::*;
+//! The hub against an owner played by hand: each test decides what the owner says, and when.
+
+mod calls;
+mod harness;
+mod inbox;
+mod lost;
+mod permissions;
+mod publishing;
+mod recovery;
+mod sessions;

@@ -1,0 +1,104 @@
+//! Calls of backends.
+
+use ringway_core::UserName;
+use ringway_core::message::{Answer, Disconnect, Message, NodeInfo};
+use ringway_protocol::api::ApiError;
+
+use super::harness::*;
+use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, GatewayConfig, History};
+
+fn publication(channel: &str) -> Box<ApiPublish> {
+    Box::new(ApiPublish { channel: Ok(name(channel)), entry: entry("1"), idempotency_key: Some("k".into()) })
+}
+
+#[test]
+fn a_publish_is_answered_with_its_place() {
+    let mut world = World::open();
+    let mut answer = world.call(ApiRequest::Publish(publication("news")));
+    assert!(answer.try_recv().is_err());
+    let sent = world.publishes().pop().unwrap();
+    assert_eq!((&sent.idempotency_key, &sent.entry.info), (&Some("k".into()), &None));
+    world.acknowledge(&sent, Some(at(1)));
+    assert_eq!(answer.try_recv().unwrap(), ApiAnswer::Published(Some(at(1))));
+}
+
+#[test]
+fn a_broadcast_is_answered_in_order_when_all_parts_are() {
+    let mut world = World::open();
+    let channels = vec![Ok(name("a")), Ok(name("no:such")), Ok(name("b"))];
+    let mut answer = world.call(ApiRequest::Broadcast(channels, publication("ignored")));
+    let sent = world.publishes();
+    world.acknowledge(&sent[1], Some(at(9)));
+    assert!(answer.try_recv().is_err());
+    world.reject(&sent[0]);
+    let expected = vec![Err(ApiError::Internal), Err(ApiError::UnknownChannel), Ok(Some(at(9)))];
+    assert_eq!(answer.try_recv().unwrap(), ApiAnswer::Broadcast(expected));
+}
+
+#[test]
+fn calls_that_make_no_sense_are_answered_at_once() {
+    let mut world = World::open();
+    let history = |channel: &str| {
+        let channel = ringway_core::ChannelName::new(channel);
+        ApiRequest::History(Box::new(History { channel, limit: 1, since: None, reverse: false }))
+    };
+    let table = [
+        (ApiRequest::Publish(publication("no:such")), ApiError::UnknownChannel),
+        (ApiRequest::Presence(Ok(name("no:such"))), ApiError::UnknownChannel),
+        (ApiRequest::Presence(Ok(name("#ann"))), ApiError::NotAvailable),
+        (history(""), ApiError::BadRequest),
+        (ApiRequest::Broadcast(Vec::new(), publication("x")), ApiError::BadRequest),
+    ];
+    for (request, error) in table {
+        let mut answer = world.call(request);
+        assert_eq!(answer.try_recv().unwrap(), ApiAnswer::Failed(error));
+    }
+}
+
+#[test]
+fn calls_have_a_limit_and_free_their_place() {
+    let mut config = GatewayConfig::open();
+    config.limits.calls = 1;
+    let mut world = World::new(config);
+    let mut first = world.call(ApiRequest::Publish(publication("news")));
+    let mut second = world.call(ApiRequest::Publish(publication("news")));
+    assert_eq!(second.try_recv().unwrap(), ApiAnswer::Overloaded);
+    let sent = world.publishes().pop().unwrap();
+    world.acknowledge(&sent, None);
+    assert_eq!(first.try_recv().unwrap(), ApiAnswer::Published(None));
+    let mut third = world.call(ApiRequest::Publish(publication("news")));
+    assert!(third.try_recv().is_err(), "it is under way");
+}
+
+#[test]
+fn all_nodes_are_asked_for_channels_and_counts() {
+    let mut world = World::open();
+    let mut channels = world.call(ApiRequest::Channels);
+    world.answer(Answer::Channels(vec![(name("news"), 3)]));
+    assert_eq!(channels.try_recv().unwrap(), ApiAnswer::Channels(vec![(name("news"), 3)]));
+    let mut info = world.call(ApiRequest::Info);
+    world.answer(Answer::Info(NodeInfo { users: 5, ..NodeInfo::default() }));
+    let ApiAnswer::Info(members) = info.try_recv().unwrap() else { panic!() };
+    assert_eq!((members.len(), members[0].id.as_str(), members[0].node.users), (1, "node-1", 5));
+}
+
+#[test]
+fn an_order_to_disconnect_goes_to_the_users_owner() {
+    let mut world = World::open();
+    let user = UserName::new("ann").unwrap();
+    let order = Disconnect { user, client: None, whitelist: Vec::new(), code: 3503, reason: "force disconnect".into() };
+    let mut answer = world.call(ApiRequest::Disconnect(Box::new(order.clone())));
+    assert_eq!(answer.try_recv().unwrap(), ApiAnswer::Done);
+    assert!(matches!(world.said.last(), Some(Message::Disconnect(sent)) if **sent == order));
+}
+
+#[test]
+fn a_message_from_outside_is_kept_as_a_plain_one() {
+    let mut world = World::open();
+    let data = bytes::Bytes::from_static(br#"{"content":"hi","from":null}"#);
+    let mut answer = world.call(ApiRequest::Say(UserName::new("bob").unwrap(), data.clone()));
+    let sent = world.publishes().pop().unwrap();
+    assert_eq!((sent.channel.as_str(), &sent.entry.data), ("#bob", &data));
+    world.acknowledge(&sent, Some(at(1)));
+    assert!(matches!(answer.try_recv(), Ok(ApiAnswer::Published(_))));
+}

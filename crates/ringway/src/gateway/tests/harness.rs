@@ -1,0 +1,354 @@
+//! A hub, sockets that keep what was sent to them, and an owner whose every word the test speaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ringway_core::gateway::Gateway;
+use ringway_core::id::{ChannelName, Incarnation, MemberId, Position, StreamEpoch, UserName};
+use ringway_core::limits::GatewayLimits;
+use ringway_core::message::{
+    Answer, Attach, Attached, Deliver, Entry, HistoryPage, Message, PubNo, PubOk, Query, Refusal,
+};
+use ringway_core::ring::{HashKey, SlotCount, Weight};
+use ringway_core::timing::{Now, Timing};
+use ringway_core::view::{NodeEntry, View};
+use ringway_protocol::centrifuge::json;
+use serde_json::Value;
+
+use crate::gateway::{
+    ApiAnswer, ApiRequest, Call, ClientInput, Command, GatewayConfig, Hub, Protocol, Socket, Ticket, Verifier,
+};
+
+/// What happened at a socket.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    queued: Vec<Bytes>,
+    seen: Vec<Value>,
+    pub(super) frames: Vec<Bytes>,
+    pub(super) closed: Option<(u16, String)>,
+    pub(super) flushes: usize,
+    pub(super) resumed: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct FakeSocket(pub(super) Arc<Mutex<Record>>);
+
+impl Socket for FakeSocket {
+    fn send(&self, frame: Bytes) {
+        self.0.lock().queued.push(frame);
+    }
+
+    fn flush(&self) {
+        let mut record = self.0.lock();
+        record.flushes += 1;
+        let queued = std::mem::take(&mut record.queued);
+        record.seen.extend(queued.iter().map(|frame| serde_json::from_slice(payload(frame)).unwrap()));
+        record.frames.extend(queued);
+    }
+
+    fn close(&self, code: u16, reason: &str) {
+        self.flush();
+        self.0.lock().closed.get_or_insert((code, reason.to_owned()));
+    }
+
+    fn resume(&self) {
+        self.0.lock().resumed += 1;
+    }
+}
+
+/// The payload of a server's frame.
+fn payload(frame: &[u8]) -> &[u8] {
+    assert_eq!(frame[0], 0x81, "a whole text frame");
+    match frame[1] {
+        126 => &frame[4..],
+        127 => &frame[10..],
+        _ => &frame[2..],
+    }
+}
+
+/// A client.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) socket: FakeSocket,
+}
+
+impl Peer {
+    /// Takes what was sent since the last look.
+    pub(super) fn seen(&self) -> Vec<Value> {
+        std::mem::take(&mut self.socket.0.lock().seen)
+    }
+
+    /// Takes the one message that was sent since the last look.
+    #[track_caller]
+    pub(super) fn one(&self) -> Value {
+        let mut seen = self.seen();
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        seen.remove(0)
+    }
+
+    pub(super) fn closed(&self) -> Option<u16> {
+        self.socket.0.lock().closed.as_ref().map(|(code, _)| *code)
+    }
+
+    /// Offsets of the publications pushed since the last look.
+    pub(super) fn offsets(&self) -> Vec<u64> {
+        let offset = |seen: &Value| seen["push"]["pub"]["offset"].as_u64();
+        self.seen().iter().filter_map(offset).collect()
+    }
+
+    /// Contents of the plain messages received since the last look.
+    pub(super) fn contents(&self) -> Vec<String> {
+        let message = |seen: &Value| (seen["type"] == 3).then(|| seen["content"].as_str().unwrap().to_owned());
+        self.seen().iter().filter_map(message).collect()
+    }
+}
+
+/// The stream epoch that the owner uses unless told otherwise.
+pub(super) fn epoch() -> StreamEpoch {
+    StreamEpoch::parse("abcdefgh").unwrap()
+}
+
+pub(super) fn other_epoch() -> StreamEpoch {
+    StreamEpoch::parse("zzzzzzzz").unwrap()
+}
+
+/// No offsets, for pages without publications.
+#[allow(clippy::reversed_empty_ranges, reason = "it is meant to be empty")]
+pub(super) const NOTHING: std::ops::RangeInclusive<u64> = 1..=0;
+
+pub(super) fn at(offset: u64) -> Position {
+    Position { epoch: epoch(), offset }
+}
+
+pub(super) fn entry(data: &str) -> Entry {
+    Entry { data: Bytes::copy_from_slice(data.as_bytes()), info: None, tags: None }
+}
+
+pub(super) fn name(name: &str) -> ChannelName {
+    ChannelName::new(name).unwrap()
+}
+
+pub(super) struct World {
+    pub(super) hub: Hub<FakeSocket>,
+    pub(super) now: Now,
+    pub(super) config: GatewayConfig,
+    owner: Incarnation,
+    view: Arc<View>,
+    /// Everything sent to the owner.
+    pub(super) said: Vec<Message>,
+}
+
+pub(super) const SECRET: &str = "secret";
+
+impl World {
+    /// A hub with the demo's open config.
+    pub(super) fn open() -> Self {
+        Self::new(GatewayConfig { token_hmac_secret: Some(SECRET.into()), ..GatewayConfig::open() })
+    }
+
+    pub(super) fn new(config: GatewayConfig) -> Self {
+        let (me, owner) = (Incarnation(1), Incarnation(2));
+        let born = View::born(HashKey::from_bytes([7; 16]), SlotCount::MIN);
+        let view = Arc::new(born.with_node(NodeEntry {
+            id: MemberId::new("node-1").unwrap(),
+            incarnation: owner,
+            address: "10.0.0.1:7002".into(),
+            now: Weight::ONE,
+            next: Weight::ONE,
+        }));
+        let now = Duration::from_secs(1000);
+        let rules = Gateway::new(me, Arc::new(born), Timing::default(), GatewayLimits::default());
+        let mut hub = Hub::new(now, rules, Arc::new(config.clone()));
+        hub.rules.on_view(now, view.clone());
+        hub.rules.on_link_up(now, owner);
+        let mut world = Self { hub, now, config, owner, view, said: Vec::new() };
+        world.turn();
+        world
+    }
+
+    /// What a driver does at the end of a turn.
+    pub(super) fn turn(&mut self) {
+        self.hub.on_events(self.now);
+        let frames: Vec<_> = self.hub.rules.drain_frames().collect();
+        for mut outgoing in frames {
+            if let Message::Attach(attaches) = &mut outgoing.frame.message {
+                attaches.iter_mut().for_each(|attach| self.hub.fill_attach(attach));
+            }
+            self.said.push(outgoing.frame.message);
+        }
+        self.hub.flush();
+    }
+
+    /// Lets time pass in steps of a quarter second.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now += Duration::from_millis(250);
+            self.hub.rules.tick(self.now);
+            self.hub.tick(self.now);
+            self.turn();
+        }
+    }
+
+    pub(super) fn input(&mut self, input: ClientInput<FakeSocket>) {
+        self.hub.on_input(self.now, input);
+    }
+
+    /// A new connection, with nothing said yet.
+    pub(super) fn connect(&mut self, protocol: Protocol) -> Peer {
+        let peer = Peer { ticket: Ticket::new(), socket: FakeSocket::default() };
+        let (ticket, socket) = (peer.ticket.clone(), peer.socket.clone());
+        self.input(ClientInput::Opened { ticket, socket, protocol });
+        self.turn();
+        peer
+    }
+
+    /// A plain client that waits for its greeting.
+    pub(super) fn plain(&mut self, user: &str) -> Peer {
+        self.connect(Protocol::Plain(UserName::new(user).unwrap()))
+    }
+
+    /// An anonymous Centrifuge client with a session.
+    pub(super) fn anonymous(&mut self) -> Peer {
+        let peer = self.connect(Protocol::Centrifuge);
+        self.send(&peer, r#"{"id":1,"connect":{}}"#);
+        assert!(peer.one()["connect"]["client"].is_string());
+        peer
+    }
+
+    /// Sends a Centrifuge frame and ends the turn.
+    pub(super) fn send(&mut self, peer: &Peer, frame: &str) {
+        self.queue(peer, frame);
+        self.turn();
+    }
+
+    /// Sends a Centrifuge frame without ending the turn.
+    pub(super) fn queue(&mut self, peer: &Peer, frame: &str) {
+        let verifier = Verifier::new(self.config.token_hmac_secret.as_deref());
+        let commands = json::decode_frame(frame.as_bytes()).unwrap();
+        let commands = commands.map(|command| Command::of(command.unwrap(), &verifier)).collect();
+        self.input(ClientInput::Commands(peer.ticket.clone(), commands));
+    }
+
+    pub(super) fn hang_up(&mut self, peer: &Peer) {
+        self.input(ClientInput::Closed(peer.ticket.clone()));
+        self.turn();
+    }
+
+    pub(super) fn call(&mut self, request: ApiRequest) -> tokio::sync::oneshot::Receiver<ApiAnswer> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.input(ClientInput::Call(Call { request, reply }));
+        self.turn();
+        answer
+    }
+
+    /// The owner says something; the hub hears it when the turn ends.
+    pub(super) fn hear(&mut self, message: Message) {
+        let epoch = self.view.epoch;
+        self.hub.rules.on_message(self.now, self.owner, epoch, message);
+    }
+
+    /// The newest attach of a channel.
+    #[track_caller]
+    pub(super) fn attach_of(&self, channel: &str) -> Attach {
+        let attaches = self.said.iter().rev().filter_map(|message| match message {
+            Message::Attach(attaches) => attaches.iter().find(|attach| attach.channel.as_str() == channel),
+            _ => None,
+        });
+        attaches.into_iter().next().expect("the channel was attached").clone()
+    }
+
+    /// The owner attaches a channel: its stream, and where deliveries begin. Ends the turn.
+    #[track_caller]
+    pub(super) fn attached(&mut self, channel: &str, stream: Option<Position>, from: u64) {
+        let attach = self.attach_of(channel).attach;
+        self.hear(Message::Attached(Attached { attach, stream, from, users: 42 }));
+        self.turn();
+    }
+
+    /// The owner delivers a publication. Does not end the turn.
+    #[track_caller]
+    pub(super) fn deliver(&mut self, channel: &str, offset: u64, data: &str) {
+        let attach = self.attach_of(channel).attach;
+        self.hear(Message::Deliver(Deliver { attach, offset, entry: entry(data) }));
+    }
+
+    /// Delivers these offsets, each with itself as payload, and ends the turn.
+    #[track_caller]
+    pub(super) fn deliver_all(&mut self, channel: &str, offsets: std::ops::RangeInclusive<u64>) {
+        for offset in offsets {
+            self.deliver(channel, offset, &offset.to_string());
+        }
+        self.turn();
+    }
+
+    /// Queries sent to the owner so far.
+    pub(super) fn queries(&self) -> Vec<(u64, Query)> {
+        let query = |message: &Message| match message {
+            Message::Query(id, query) => Some((*id, query.clone())),
+            _ => None,
+        };
+        self.said.iter().filter_map(query).collect()
+    }
+
+    /// The owner answers the newest query. Ends the turn.
+    #[track_caller]
+    pub(super) fn answer(&mut self, answer: Answer) {
+        let (id, _) = self.queries().pop().expect("something was asked");
+        self.hear(Message::Answer(id, answer));
+        self.turn();
+    }
+
+    /// The owner answers the newest query with these publications below that top. Ends the turn.
+    #[track_caller]
+    pub(super) fn page(&mut self, top: Position, offsets: std::ops::RangeInclusive<u64>) {
+        let publications = offsets.map(|offset| (offset, entry(&offset.to_string()))).collect();
+        self.answer(Answer::History(HistoryPage { top, publications }));
+    }
+
+    /// Publishes sent to the owner so far: slot, number, channel, payload.
+    pub(super) fn publishes(&self) -> Vec<ringway_core::message::Publish> {
+        let publish = |message: &Message| match message {
+            Message::Publish(publish) => Some((**publish).clone()),
+            _ => None,
+        };
+        self.said.iter().filter_map(publish).collect()
+    }
+
+    /// The owner acknowledges a publish. Ends the turn.
+    pub(super) fn acknowledge(&mut self, publish: &ringway_core::message::Publish, position: Option<Position>) {
+        self.hear(Message::PubOk(PubOk { slot: publish.slot, seq: publish.seq, position, copies: 1 }));
+        self.turn();
+    }
+
+    /// The owner has no room for a publish. Ends the turn.
+    pub(super) fn reject(&mut self, publish: &ringway_core::message::Publish) {
+        self.hear(Message::PubNo(PubNo { slot: publish.slot, seq: publish.seq, why: Refusal::Full }));
+        self.turn();
+    }
+
+    /// The channel is attached anew elsewhere, and goes on from there. Ends the turn.
+    #[track_caller]
+    pub(super) fn lose(&mut self, channel: &str, stream: Position) {
+        let now = self.now;
+        self.hub.rules.on_link_down(now, self.owner);
+        self.hub.rules.on_link_up(now, self.owner);
+        self.turn();
+        self.attached(channel, Some(stream), stream.offset);
+    }
+}
+
+/// A token for a user.
+pub(super) fn token(user: &str, exp: Option<u64>) -> String {
+    let claims = serde_json::json!({ "sub": user, "exp": exp, "info": { "of": user } });
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}
+
+/// Seconds since 1970, for the ends of tokens.
+pub(super) fn unix() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}

@@ -1,0 +1,190 @@
+//! Personal channels: what waits is for the first device, what is new for all, in both protocols.
+
+use ringway_core::message::{AttachFrom, Message};
+use serde_json::{Value, json};
+
+use super::harness::*;
+use crate::gateway::Protocol;
+
+fn say(world: &mut World, user: &str, offset: u64, content: &str) {
+    let data = json!({"content": content, "from": "bob"}).to_string();
+    world.deliver(&format!("#{user}"), offset, &data);
+}
+
+fn centrifuge(world: &mut World, user: &str, recover: Option<u64>) -> Peer {
+    let peer = world.connect(Protocol::Centrifuge);
+    let subs = recover.map_or(json!({}), |offset| {
+        let channel = format!("#{user}");
+        json!({channel: {"recover": true, "offset": offset, "epoch": "abcdefgh"}})
+    });
+    world.send(&peer, &json!({"id": 1, "connect": {"token": token(user, None), "subs": subs}}).to_string());
+    peer
+}
+
+#[test]
+fn the_greeting_names_the_owner_then_comes_what_waited() {
+    let mut world = World::open();
+    let peer = world.plain("ann");
+    assert!(peer.seen().is_empty());
+    assert_eq!(world.attach_of("#ann").from, AttachFrom::Inbox);
+    world.attached("#ann", Some(at(5)), 3);
+    say(&mut world, "ann", 4, "one");
+    say(&mut world, "ann", 5, "two");
+    world.turn();
+    let seen = peer.seen();
+    let greeting = &seen[0];
+    assert_eq!((&greeting["type"], &greeting["content"]), (&json!(1), &json!("connected")));
+    assert_eq!((&greeting["ip"], &greeting["userCount"]), (&json!("『node-1:7002』"), &json!(42)));
+    assert_eq!((&greeting["from"], greeting["dateTime"].as_str().unwrap().len()), (&Value::Null, 19));
+    let texts: Vec<&Value> = seen[1..].iter().map(|message| &message["content"]).collect();
+    assert_eq!(texts, ["one", "two"]);
+    assert_eq!((&seen[1]["type"], &seen[1]["from"]), (&json!(3), &json!("bob")));
+}
+
+#[test]
+fn a_second_device_gets_only_what_is_new() {
+    let mut world = World::open();
+    let first = world.plain("ann");
+    world.attached("#ann", Some(at(5)), 3);
+    say(&mut world, "ann", 4, "one");
+    world.turn();
+    let second = world.plain("ann");
+    assert_eq!(second.one()["type"], 1);
+    say(&mut world, "ann", 5, "two");
+    say(&mut world, "ann", 6, "three");
+    world.turn();
+    assert_eq!(first.contents(), ["one", "two", "three"]);
+    assert_eq!(second.contents(), ["three"]);
+}
+
+#[test]
+fn of_two_devices_that_come_together_one_gets_what_waited() {
+    let mut world = World::open();
+    let (first, second) = (world.plain("ann"), world.plain("ann"));
+    world.attached("#ann", Some(at(2)), 0);
+    say(&mut world, "ann", 1, "one");
+    say(&mut world, "ann", 2, "two");
+    say(&mut world, "ann", 3, "three");
+    world.turn();
+    assert_eq!(first.contents(), ["one", "two", "three"]);
+    assert_eq!(second.contents(), ["three"]);
+}
+
+#[test]
+fn if_the_first_leaves_before_it_was_greeted_the_second_is_first() {
+    let mut world = World::open();
+    let (first, second) = (world.plain("ann"), world.plain("ann"));
+    world.hang_up(&first);
+    world.attached("#ann", Some(at(1)), 0);
+    say(&mut world, "ann", 1, "one");
+    world.turn();
+    assert_eq!(second.contents(), ["one"]);
+}
+
+#[test]
+fn the_last_device_out_says_how_far_the_user_was_told() {
+    let mut world = World::open();
+    let peer = world.plain("ann");
+    world.attached("#ann", Some(at(2)), 0);
+    say(&mut world, "ann", 1, "one");
+    // The device goes before the second message is worked off, but after it came in: it is told, then it leaves.
+    say(&mut world, "ann", 2, "two");
+    world.hang_up(&peer);
+    let Some(Message::Detach(detach)) = world.said.last() else { panic!("{:?}", world.said.last()) };
+    assert_eq!(detach.delivered, Some(at(2)));
+}
+
+#[test]
+fn a_message_after_the_hang_up_is_not_taken_for_told() {
+    let mut world = World::open();
+    let peer = world.plain("ann");
+    world.attached("#ann", Some(at(0)), 0);
+    world.input(crate::gateway::ClientInput::Closed(peer.ticket.clone()));
+    world.turn();
+    let Some(Message::Detach(detach)) = world.said.last() else { panic!("{:?}", world.said.last()) };
+    assert_eq!(detach.delivered, Some(at(0)));
+}
+
+#[test]
+fn anything_that_is_not_a_plain_message_is_shown_as_json() {
+    let mut world = World::open();
+    let peer = world.plain("ann");
+    world.attached("#ann", Some(at(0)), 0);
+    let _ = peer.seen();
+    world.deliver("#ann", 1, r#"{"a":[1,2]}"#);
+    world.turn();
+    let message = peer.one();
+    assert_eq!((&message["content"], &message["from"]), (&json!(r#"{"a":[1,2]}"#), &Value::Null));
+}
+
+#[test]
+fn both_protocols_share_the_inbox() {
+    let mut world = World::open();
+    let plain = world.plain("ann");
+    world.attached("#ann", Some(at(0)), 0);
+    let rich = centrifuge(&mut world, "ann", None);
+    assert_eq!(rich.one()["connect"]["subs"]["#ann"]["positioned"], true);
+    say(&mut world, "ann", 1, "hi");
+    world.turn();
+    assert_eq!(plain.contents(), ["hi"]);
+    let push = json!({"push":{"channel":"#ann","pub":{"data":{"content":"hi","from":"bob"},"offset":1}}});
+    assert_eq!(rich.one(), push);
+}
+
+#[test]
+fn a_first_centrifuge_session_is_told_what_waited() {
+    let mut world = World::open();
+    let peer = centrifuge(&mut world, "ann", None);
+    world.attached("#ann", Some(at(5)), 3);
+    let reply = peer.one();
+    assert_eq!(reply["connect"]["subs"]["#ann"]["offset"], 3, "pushes go on from here");
+    say(&mut world, "ann", 4, "one");
+    say(&mut world, "ann", 5, "two");
+    world.turn();
+    assert_eq!(peer.offsets(), [4, 5]);
+}
+
+#[test]
+fn a_centrifuge_session_recovers_its_personal_channel() {
+    let mut world = World::open();
+    let peer = centrifuge(&mut world, "ann", Some(1));
+    world.attached("#ann", Some(at(5)), 3);
+    world.page(at(5), 2..=5);
+    let reply = peer.one();
+    let sub = &reply["connect"]["subs"]["#ann"];
+    assert_eq!((&sub["recovered"], &sub["offset"]), (&json!(true), &json!(1)));
+    assert_eq!(sub["publications"].as_array().unwrap().len(), 4);
+    // What waited is among what it recovered, and not told again.
+    say(&mut world, "ann", 4, "one");
+    say(&mut world, "ann", 5, "two");
+    say(&mut world, "ann", 6, "three");
+    world.turn();
+    assert_eq!(peer.offsets(), [6]);
+}
+
+#[test]
+fn commands_sent_with_the_connect_are_answered_after_it() {
+    let mut world = World::open();
+    let peer = world.connect(Protocol::Centrifuge);
+    let connect = json!({"id":1,"connect":{"token": token("ann", None)}});
+    world.send(&peer, &format!("{connect}\n{}", r#"{"id":2,"subscribe":{"channel":"news"}}"#));
+    assert!(peer.seen().is_empty());
+    world.attached("#ann", Some(at(0)), 0);
+    assert_eq!(peer.one()["connect"]["subs"]["#ann"]["epoch"], "abcdefgh");
+    world.attached("news", Some(at(0)), 0);
+    assert_eq!(peer.one()["id"], 2);
+}
+
+#[test]
+fn news_of_the_owner_come_at_the_interval() {
+    let mut world = World::open();
+    let peer = world.plain("ann");
+    world.attached("#ann", Some(at(0)), 0);
+    let _ = peer.seen();
+    world.hear(Message::Ping(ringway_core::message::Load { users: 7, ..Default::default() }));
+    world.pass(std::time::Duration::from_millis(5250));
+    let news = peer.one();
+    assert_eq!((&news["type"], &news["userCount"], &news["ip"]), (&json!(4), &json!(7), &json!("『node-1:7002』")));
+    world.pass(std::time::Duration::from_secs(10));
+    assert_eq!(peer.seen().len(), 2);
+}

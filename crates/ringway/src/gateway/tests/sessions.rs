@@ -1,0 +1,217 @@
+//! A session's life in time: pings, deadlines, tokens that end, orders to close; and what owners are told of sessions.
+
+use std::time::Duration;
+
+use ringway_core::UserName;
+use ringway_core::message::{Answer, Disconnect, Message, Presence, SessionChange};
+use serde_json::json;
+
+use super::harness::*;
+use crate::gateway::Protocol;
+
+fn session_changes(world: &World) -> Vec<SessionChange> {
+    let change = |message: &Message| match message {
+        Message::Sessions(change) => Some((**change).clone()),
+        _ => None,
+    };
+    world.said.iter().filter_map(change).collect()
+}
+
+#[test]
+fn the_connect_is_answered_with_what_the_client_needs() {
+    let mut world = World::open();
+    let peer = world.connect(Protocol::Centrifuge);
+    world.send(&peer, r#"{"id":1,"connect":{}}"#);
+    let reply = peer.one();
+    let connect = &reply["connect"];
+    assert_eq!((&reply["id"], &connect["ping"], &connect["pong"]), (&json!(1), &json!(25), &json!(true)));
+    assert!(!connect["version"].as_str().unwrap().is_empty());
+    assert_eq!(connect["client"].as_str().unwrap().as_bytes()[14], b'4', "a random UUID");
+    assert!(connect["subs"].is_null());
+}
+
+#[test]
+fn who_says_nothing_is_stale() {
+    let mut world = World::open();
+    let peer = world.connect(Protocol::Centrifuge);
+    world.pass(Duration::from_millis(9750));
+    assert_eq!(peer.closed(), None);
+    world.pass(Duration::from_millis(500));
+    assert_eq!(peer.closed(), Some(3502));
+}
+
+#[test]
+fn pings_come_spread_and_then_regularly() {
+    let mut world = World::open();
+    let peers: Vec<_> = (0..40).map(|_| world.anonymous()).collect();
+    let mut first = Vec::new();
+    for step in 1..=100 {
+        world.pass(Duration::from_millis(250));
+        for peer in &peers {
+            if peer.seen() == [json!({})] {
+                first.push(step);
+                world.send(peer, "{}");
+            }
+        }
+    }
+    assert_eq!(first.len(), 40);
+    assert!(first.iter().all(|step| (50..=100).contains(step)), "{first:?}");
+    assert!(first.iter().max().unwrap() - first.iter().min().unwrap() > 15, "spread: {first:?}");
+    world.pass(Duration::from_secs(25));
+    for peer in &peers {
+        assert_eq!(peer.seen().len(), 1, "one ping in each interval");
+    }
+}
+
+#[test]
+fn a_missing_pong_closes() {
+    let mut world = World::open();
+    let peer = world.anonymous();
+    while peer.seen().is_empty() {
+        world.pass(Duration::from_millis(250));
+    }
+    world.pass(Duration::from_millis(7500));
+    assert_eq!(peer.closed(), None);
+    world.pass(Duration::from_millis(750));
+    assert_eq!(peer.closed(), Some(3012));
+}
+
+#[test]
+fn a_pong_counts_once() {
+    let mut world = World::open();
+    let peer = world.anonymous();
+    while peer.seen().is_empty() {
+        world.pass(Duration::from_millis(250));
+    }
+    world.send(&peer, "{}");
+    assert_eq!(peer.closed(), None);
+    world.send(&peer, "{}");
+    assert_eq!(peer.closed(), Some(3501));
+}
+
+#[test]
+fn credentials_end_a_grace_after_their_time() {
+    let mut world = World::open();
+    let peer = world.connect(Protocol::Centrifuge);
+    world.send(&peer, &json!({"id":1,"connect":{"token": token("", Some(unix() + 5))}}).to_string());
+    let reply = peer.one();
+    assert_eq!(reply["connect"]["expires"], true);
+    assert!((3..=5).contains(&reply["connect"]["ttl"].as_u64().unwrap()));
+    for _ in 0..31 {
+        world.pass(Duration::from_secs(1));
+        if !peer.seen().is_empty() {
+            world.send(&peer, "{}");
+        }
+    }
+    assert_eq!(peer.closed(), Some(3005));
+}
+
+#[test]
+fn a_refresh_extends_the_session() {
+    let mut world = World::open();
+    let peer = world.connect(Protocol::Centrifuge);
+    world.send(&peer, &json!({"id":1,"connect":{"token": token("", Some(unix() + 5))}}).to_string());
+    let _ = peer.seen();
+    world.send(&peer, &json!({"id":2,"refresh":{"token": token("", Some(unix() + 600))}}).to_string());
+    let ttl = peer.one()["refresh"]["ttl"].as_u64().unwrap();
+    assert!((598..=600).contains(&ttl));
+    for _ in 0..40 {
+        world.pass(Duration::from_secs(1));
+        if !peer.seen().is_empty() {
+            world.send(&peer, "{}");
+        }
+    }
+    assert_eq!(peer.closed(), None);
+    world.send(&peer, &json!({"id":3,"refresh":{"token": token("eve", None)}}).to_string());
+    assert_eq!(peer.closed(), Some(3500), "another user's token");
+}
+
+#[test]
+fn an_order_closes_the_sessions_it_names() {
+    let mut world = World::open();
+    let mut devices = Vec::new();
+    for _ in 0..2 {
+        let peer = world.connect(Protocol::Centrifuge);
+        world.send(&peer, &json!({"id":1,"connect":{"token": token("ann", None)}}).to_string());
+        devices.push(peer);
+    }
+    world.attached("#ann", Some(at(0)), 0);
+    let plain = world.plain("ann");
+    let _ = plain.seen();
+    let client = devices[1].one()["connect"]["client"].as_str().unwrap().to_owned();
+    let kept = uuid::Uuid::parse_str(&client).unwrap().as_u128();
+    let user = UserName::new("ann").unwrap();
+    let order = Disconnect { user, client: None, whitelist: vec![kept], code: 3011, reason: "force reconnect".into() };
+    world.hear(Message::Close(Box::new(order)));
+    world.turn();
+    assert_eq!((devices[0].closed(), devices[1].closed(), plain.closed()), (Some(3011), None, Some(3011)));
+    assert_eq!(plain.one()["type"], 2, "the plain client is asked to come back first");
+}
+
+#[test]
+fn shedding_closes_some_at_a_time() {
+    let mut world = World::open();
+    let peers: Vec<_> = (0..5).map(|_| world.anonymous()).collect();
+    assert_eq!(world.hub.shed(2), 3);
+    assert_eq!(peers.iter().filter(|peer| peer.closed() == Some(3001)).count(), 2);
+    world.hub.shut_down();
+    assert!(peers.iter().all(|peer| peer.closed() == Some(3001)));
+}
+
+#[test]
+fn the_attach_says_who_is_here() {
+    let mut world = World::open();
+    let (one, two) = (world.anonymous(), world.anonymous());
+    world.queue(&one, r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    world.queue(&two, r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    world.turn();
+    let attach = world.attach_of("news");
+    assert_eq!((attach.sessions, attach.presence.len()), (2, 2));
+    assert!(session_changes(&world).is_empty(), "the attach says it all");
+}
+
+#[test]
+fn who_comes_and_goes_later_is_told_once_a_turn() {
+    let mut world = World::open();
+    let peers: Vec<_> = (0..3).map(|_| world.anonymous()).collect();
+    world.send(&peers[0], r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    world.attached("news", Some(at(0)), 0);
+    world.queue(&peers[1], r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    world.queue(&peers[2], r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    world.queue(&peers[2], r#"{"id":3,"unsubscribe":{"channel":"news"}}"#);
+    world.turn();
+    let changes = session_changes(&world);
+    assert_eq!(changes.len(), 1);
+    assert_eq!((changes[0].sessions, changes[0].joined.len(), changes[0].left.len()), (2, 1, 1));
+}
+
+#[test]
+fn presence_and_history_are_asked_of_the_owner() {
+    let mut world = World::open();
+    let peer = world.anonymous();
+    world.send(&peer, r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    world.attached("news", Some(at(0)), 0);
+    let _ = peer.seen();
+    let present = |user: &str, client| Presence { client, user: user.into(), conn_info: None, chan_info: None };
+    world.send(&peer, r#"{"id":3,"presence":{"channel":"news"}}"#);
+    world.answer(Answer::Presence(vec![present("ann", 1)]));
+    let client = uuid::Uuid::from_u128(1).to_string();
+    assert_eq!(peer.one(), json!({"id":3,"presence":{"presence":{&client:{"user":"ann","client":&client}}}}));
+    world.send(&peer, r#"{"id":4,"presence_stats":{"channel":"news"}}"#);
+    world.answer(Answer::Presence(vec![present("", 1), present("", 2), present("ann", 3)]));
+    assert_eq!(peer.one(), json!({"id":4,"presence_stats":{"num_clients":3,"num_users":2}}));
+    world.send(&peer, r#"{"id":5,"history":{"channel":"news","limit":-1}}"#);
+    world.page(at(2), 1..=2);
+    let publications = json!([{"data":1,"offset":1},{"data":2,"offset":2}]);
+    assert_eq!(peer.one(), json!({"id":5,"history":{"publications":publications,"epoch":"abcdefgh","offset":2}}));
+    for (history, code) in [
+        (json!({"channel":"news","since":{"offset":0,"epoch":"abcdefgh"},"reverse":true}), 107),
+        (json!({"channel":"news","since":{"offset":1,"epoch":"bogus"}}), 112),
+    ] {
+        world.send(&peer, &json!({"id": 6, "history": history}).to_string());
+        assert_eq!(peer.one()["error"]["code"], code);
+    }
+    world.send(&peer, r#"{"id":7,"history":{"channel":"news","since":{"offset":1,"epoch":"zzzzzzzz"}}}"#);
+    world.answer(Answer::Refused(ringway_core::message::Refusal::Unrecoverable));
+    assert_eq!(peer.one()["error"]["code"], 112);
+}
