@@ -325,6 +325,16 @@ pub struct SessionChange {
     pub left: Vec<u128>,
 }
 
+impl SessionChange {
+    /// Brings what is known of a gateway's sessions up to date. Somebody who joins and is known already is not doubled.
+    pub(crate) fn apply(&self, sessions: &mut u32, presence: &mut Vec<Presence>) {
+        *sessions = self.sessions;
+        let joins = |client: u128| self.joined.iter().any(|joined| joined.client == client);
+        presence.retain(|present| !self.left.contains(&present.client) && !joins(present.client));
+        presence.extend(self.joined.iter().cloned());
+    }
+}
+
 /// A read, answered by the owner of the channel or by any node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Query {
@@ -567,4 +577,20 @@ pub struct Have {
     pub index: u64,
     /// It holds the mark.
     pub mark: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_sessions_doubles_nobody() {
+        let present = |client| Presence { client, user: "".into(), conn_info: None, chan_info: None };
+        let channel = ChannelName::new("news").unwrap();
+        let (joined, left) = (vec![present(2), present(3)], vec![1]);
+        let change = SessionChange { channel, attach: AttachId(1), sessions: 2, joined, left };
+        let (mut sessions, mut presence) = (2, vec![present(1), present(2)]);
+        change.apply(&mut sessions, &mut presence);
+        assert_eq!((sessions, presence), (2, vec![present(2), present(3)]));
+    }
 }

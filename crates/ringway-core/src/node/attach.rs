@@ -34,7 +34,11 @@ impl Node {
         if attached || self.slots[slot.index()].reign().is_some_and(waits) {
             return;
         }
-        if self.stream_or_new(now, slot, &attach.channel, attach.options).is_some() {
+        let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else { return };
+        if self.streams[key as usize].epoch.is_none() {
+            // Nothing of it is ever uncommitted, and publishes may be held until all gateways listen.
+            self.attach_now(now, slot, from, attach);
+        } else {
             self.when_committed(now, slot, Wait::Attach(from, attach));
         }
     }
@@ -120,13 +124,22 @@ impl Node {
         }
     }
 
+    /// Sessions came and went. An attach that still waits for a commit is told too: it would say what is no longer so.
     pub(super) fn on_sessions(&mut self, from: Incarnation, change: SessionChange) {
         let Some(key) = self.names.get(&change.channel).copied() else { return };
         let listeners = self.streams[key as usize].listeners.iter_mut();
         for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == change.attach) {
-            listener.sessions = change.sessions;
-            listener.presence.retain(|presence| !change.left.contains(&presence.client));
-            listener.presence.extend(change.joined.iter().cloned());
+            change.apply(&mut listener.sessions, &mut listener.presence);
+        }
+        let slot = self.slot_of(&change.channel);
+        let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
+        for (_, wait) in &mut reign.waiting {
+            if let Wait::Attach(gateway, attach) = wait
+                && *gateway == from
+                && attach.attach == change.attach
+            {
+                change.apply(&mut attach.sessions, &mut attach.presence);
+            }
         }
     }
 
@@ -151,7 +164,7 @@ impl Node {
         stream.listeners = Vec::new();
     }
 
-    /// A gateway is gone, or its link is new: it listens nowhere. What it reported of inboxes is kept.
+    /// A gateway or its link is gone: it listens nowhere until it attaches again, and users it had may come elsewhere. What it reported of inboxes is kept.
     pub(super) fn drop_listeners(&mut self, now: Now, gateway: Incarnation) {
         let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);
         let keys: Vec<u32> = self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
