@@ -98,7 +98,8 @@ impl Ticket {
     /// Counts an answered publish; whether the connection is to be resumed.
     #[must_use]
     pub(super) fn end_publish(&self, limit: u32) -> bool {
-        let left = self.in_flight.fetch_sub(1, Ordering::SeqCst).saturating_sub(1);
+        let before = self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+        let left = before.map_or(0, |before| before - 1);
         left <= limit / 2 && self.paused.swap(false, Ordering::SeqCst)
     }
 }
@@ -181,5 +182,45 @@ impl<S> Inbox<S> {
         debug_assert!(batch.inputs.is_empty() && batch.held.is_empty(), "the last batch was not worked off");
         batch.bytes = 0;
         mem::swap(&mut *self.queue.lock(), batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::harness::FakeSocket;
+    use super::*;
+
+    fn puzzled() -> ClientInput<FakeSocket> {
+        ClientInput::Puzzled(Ticket::new())
+    }
+
+    #[test]
+    fn who_brings_too_much_is_held_until_it_is_worked_off() {
+        let inbox: Inbox<FakeSocket> = Inbox::new(100);
+        let (polite, greedy) = (FakeSocket::default(), FakeSocket::default());
+        assert!(!inbox.push(puzzled(), 100, || polite.clone()));
+        assert!(inbox.push(puzzled(), 1, || greedy.clone()));
+        inbox.push_always(puzzled());
+        let mut batch = Batch::default();
+        inbox.take(&mut batch);
+        assert_eq!(batch.inputs.len(), 3, "nothing is dropped");
+        assert_eq!(greedy.0.lock().resumed, 0);
+        batch.inputs.clear();
+        batch.resume();
+        assert_eq!((polite.0.lock().resumed, greedy.0.lock().resumed), (0, 1));
+        assert!(!inbox.push(puzzled(), 100, || polite.clone()), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn the_hub_wakes_for_what_arrives() {
+        let inbox: Arc<Inbox<FakeSocket>> = Arc::new(Inbox::new(100));
+        let mut batch = Batch::default();
+        for _ in 0..3 {
+            inbox.push_always(puzzled());
+            inbox.push_always(puzzled());
+            inbox.arrived().await;
+            inbox.take(&mut batch);
+            assert_eq!(batch.inputs.drain(..).count(), 2);
+        }
     }
 }

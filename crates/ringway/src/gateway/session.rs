@@ -145,3 +145,16 @@ impl Wish {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        // There may be hundreds of thousands: what few sessions need belongs into a box.
+        assert!(size_of::<Session<super::super::Client>>() <= 136, "{}", size_of::<Session<super::super::Client>>());
+        assert!(size_of::<super::super::channel::Channel>() <= 88, "{}", size_of::<super::super::channel::Channel>());
+        assert!(size_of::<Ticket>() <= 16);
+    }
+}

@@ -1,7 +1,7 @@
 //! One timer for all sessions: each stands in one bucket of a wheel, at the tick when it next wants to be looked at.
 //!
 //! A session that changes its mind is simply put in again; it remembers its tick, so that the older entry means
-//! nothing when its bucket comes round. That costs four bytes per session and no work while nothing is due.
+//! nothing when its bucket comes round. That costs eight bytes per session and no work while nothing is due.
 
 use std::time::Duration;
 

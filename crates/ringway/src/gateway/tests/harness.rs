@@ -23,17 +23,17 @@ use crate::gateway::{
 
 /// What happened at a socket.
 #[derive(Debug, Default)]
-pub(super) struct Record {
+pub(in crate::gateway) struct Record {
     queued: Vec<Bytes>,
     seen: Vec<Value>,
     pub(super) frames: Vec<Bytes>,
     pub(super) closed: Option<(u16, String)>,
     pub(super) flushes: usize,
-    pub(super) resumed: usize,
+    pub(in crate::gateway) resumed: usize,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct FakeSocket(pub(super) Arc<Mutex<Record>>);
+pub(in crate::gateway) struct FakeSocket(pub(in crate::gateway) Arc<Mutex<Record>>);
 
 impl Socket for FakeSocket {
     fn send(&self, frame: Bytes) {
