@@ -107,7 +107,7 @@ impl Demo {
     pub async fn run(mut self, tell: impl FnOnce(&Ready)) -> Result<(), DemoError> {
         let mut signals = Signals::take()?;
         self.config.cluster.id = Some(MemberId::new(GATEWAY).expect("letters, a dash and a digit"));
-        self.config.cluster.link_listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.config.cluster.link_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         self.config.cluster.expect_nodes = self.nodes;
         let bound = app::bind(Arc::new(self.config.clone()), Roles::GATEWAY).await?;
         let address = bound.client_addr().unwrap_or_else(|| SocketAddr::new(self.config.server.listen, self.config.server.port));

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
@@ -17,7 +17,6 @@ use parking_lot::Mutex;
 use ringway_core::Incarnation;
 use ringway_core::view::{NodeState, Placement};
 use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::cluster::{ClusterHandle, ClusterState, Reach};
 
@@ -76,10 +75,14 @@ impl Health {
 
     /// How it is now.
     pub fn report(&self) -> Report {
+        self.report_at(Instant::now())
+    }
+
+    fn report_at(&self, now: Instant) -> Report {
         let state = self.cluster.state();
         let mut seen = self.seen.lock();
-        seen.look(&state, self.expected);
-        let (status, why) = match seen.problem(&state, self.expected) {
+        seen.look(&state, self.expected, now);
+        let (status, why) = match seen.problem(&state, self.expected, now) {
             Some((status, why)) => (status, Some(why)),
             None => ("ok", None),
         };
@@ -90,7 +93,7 @@ impl Health {
         let mut changes = self.cluster.watch();
         loop {
             let state = changes.borrow_and_update().clone();
-            self.seen.lock().look(&state, self.expected);
+            self.seen.lock().look(&state, self.expected, Instant::now());
             if changes.changed().await.is_err() {
                 return;
             }
@@ -117,14 +120,13 @@ pub(crate) fn active(state: &ClusterState) -> usize {
 
 impl Seen {
     /// Takes a state in. Slot by slot only while somebody is missing, so a healthy cluster costs a look at its nodes.
-    fn look(&mut self, state: &ClusterState, expected: usize) {
+    fn look(&mut self, state: &ClusterState, expected: usize, now: Instant) {
         self.started |= active(state) >= expected;
         let mut serving = state.view.nodes.iter().filter(|node| node.serves()).peekable();
         if serving.peek().is_some() && serving.all(|node| reachable(state, Some(node.incarnation))) {
             self.missing.clear();
             return;
         }
-        let now = Instant::now();
         self.missing.resize(state.view.slots.get() as usize, None);
         for (slot, since) in state.view.slots.slots().zip(&mut self.missing) {
             match reachable(state, state.placement.owner(slot)) {
@@ -134,13 +136,13 @@ impl Seen {
         }
     }
 
-    fn problem(&self, state: &ClusterState, expected: usize) -> Option<(&'static str, String)> {
+    fn problem(&self, state: &ClusterState, expected: usize, now: Instant) -> Option<(&'static str, String)> {
         if !self.started {
             let active = active(state);
             return Some(("starting", format!("{active} of {expected} nodes are active")));
         }
         let late = self.missing.iter().zip(state.view.slots.slots());
-        let late = late.filter(|(since, _)| since.is_some_and(|since| since.elapsed() >= GRACE)).map(|(_, slot)| slot);
+        let late = late.filter(|(since, _)| since.is_some_and(|since| now >= since + GRACE)).map(|(_, slot)| slot);
         let mut owners: BTreeMap<String, u32> = BTreeMap::new();
         for slot in late {
             *owners.entry(owner_name(state, &state.placement, slot)).or_default() += 1;

@@ -98,6 +98,7 @@ impl Collector for ClusterNumbers {
         let slots: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), table.index_of(&node.id).map_or(0, |index| u64::from(table.slots_owned(index))))).collect();
         let users: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).users)).collect();
         let channels: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).channels)).collect();
+        let unsettled: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).unsettled)).collect();
         let history: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).history_bytes)).collect();
         let sockets: Vec<_> = state.view.gateways.iter().map(|gateway| (gateway.id.as_str(), load(gateway.incarnation).sockets)).collect();
         let me = state.me.id.as_str();
@@ -105,6 +106,7 @@ impl Collector for ClusterNumbers {
         per_member("view_epoch", "Epoch of the view that this process has", &[(me, state.view.epoch.0)])?;
         per_member("nodes_unreachable", "Nodes of the view that this process has no live link to", &[(me, away)])?;
         per_member("node_slots", "Slots that a node owns", &slots)?;
+        per_member("node_slots_unsettled", "Owned slots of a node that lack a copy or are not live", &unsettled)?;
         per_member("node_users", "Connected users whose inbox a node owns", &users)?;
         per_member("node_channels", "Channels that a node holds, as owner or standby", &channels)?;
         per_member("node_history_bytes", "Bytes of history that a node holds", &history)?;

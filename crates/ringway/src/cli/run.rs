@@ -82,7 +82,7 @@ impl MemberArgs {
             config.cluster.id = Some(id.clone());
         }
         if let Some(address) = self.link_listen {
-            config.cluster.link_listen = address;
+            config.cluster.link_listen = Some(address);
         }
         if let Some(secret) = std::env::var(SECRET).ok().filter(|secret| !secret.is_empty()) {
             config.cluster.secret = Some(Secret(secret));

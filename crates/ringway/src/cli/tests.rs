@@ -1,0 +1,98 @@
+//! What can be written, and what is refused.
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::args::NodeOrder;
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("ringway").chain(line.split_whitespace()))
+}
+
+fn command(line: &str) -> Command {
+    parse(line).unwrap_or_else(|why| panic!("{why}")).command
+}
+
+#[test]
+fn the_definition_has_no_contradictions() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn members_are_run_with_their_flags() {
+    let Command::Serve(serve) = command("serve --config a.toml --port 0 --listen 0.0.0.0 --dev") else { panic!("no serve") };
+    assert_eq!((serve.port.port, serve.dev), (Some(0), true));
+    assert_eq!(serve.port.listen.unwrap().to_string(), "0.0.0.0");
+    let Command::Gateway(gateway) = command("gateway --join h:1") else { panic!("no gateway") };
+    assert_eq!(gateway.join.as_deref(), Some("h:1"));
+    let Command::Demo(demo) = command("demo --nodes 5 --admin-token x --api-key y") else { panic!("no demo") };
+    assert_eq!((demo.nodes, demo.port.admin_token.as_deref(), demo.port.api_key.as_deref()), (5, Some("x"), Some("y")));
+    let Command::Demo(demo) = command("demo") else { panic!("no demo") };
+    assert_eq!((demo.nodes, demo.port.port), (3, None));
+}
+
+#[test]
+fn node_runs_one_or_orders_one() {
+    let Command::Node(node) = command("node --join 127.0.0.1:1 --id node-7") else { panic!("no node") };
+    assert!(node.order.is_none());
+    assert_eq!((node.run.join.as_deref(), node.run.member.id.unwrap().as_str()), (Some("127.0.0.1:1"), "node-7"));
+    let Command::Node(node) = command("node kill node-2 --json") else { panic!("no node") };
+    let Some(NodeOrder::Kill(one)) = node.order else { panic!("no kill") };
+    assert_eq!((one.id.as_str(), one.client.json), ("node-2", true));
+    for order in ["add", "stop node-1", "start node-1", "freeze node-1", "thaw node-1", "remove node-1"] {
+        assert!(matches!(command(&format!("node {order}")), Command::Node(node) if node.order.is_some()), "{order}");
+    }
+}
+
+#[test]
+fn clients_take_json_and_an_address() {
+    for line in ["members", "ring", "ring news:1", "ring --user bob", "send bob hello", "top", "node add"] {
+        command(&format!("{line} --json --url http://127.0.0.1:1"));
+    }
+    let Command::Bench { load } = command("bench idle --users 5 --json") else { panic!("no bench") };
+    assert!(load.common().json);
+}
+
+#[test]
+fn nonsense_is_refused_as_wrong_usage() {
+    for (line, kind) in [
+        ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("sing", ErrorKind::InvalidSubcommand),
+        ("demo --nodes 0", ErrorKind::ValueValidation),
+        ("demo --nodes 65", ErrorKind::ValueValidation),
+        ("demo --port 70000", ErrorKind::ValueValidation),
+        ("serve --listen here", ErrorKind::ValueValidation),
+        ("demo --admin-token=", ErrorKind::InvalidValue),
+        ("node --id a/b", ErrorKind::ValueValidation),
+        ("node explode node-1", ErrorKind::InvalidSubcommand),
+        ("node kill", ErrorKind::MissingRequiredArgument),
+        ("ring a --user b", ErrorKind::ArgumentConflict),
+        ("top --every 1ms", ErrorKind::ValueValidation),
+        ("send bob", ErrorKind::MissingRequiredArgument),
+    ] {
+        let why = parse(line).expect_err(line);
+        assert_eq!(why.kind(), kind, "{line}: {why}");
+    }
+}
+
+#[test]
+fn help_teaches_with_examples_and_tells_the_exit_codes() {
+    let help = Cli::command().render_help().to_string();
+    for words in ["ringway demo", "ringway node kill node-2", "Exit codes", "64 the config has faults", "RINGWAY_LOG"] {
+        assert!(help.contains(words), "no {words:?} in\n{help}");
+    }
+}
+
+#[test]
+fn tokens_survive_the_way_through_an_address() {
+    assert_eq!(run::percent_encoded("aZ09-._~"), "aZ09-._~");
+    assert_eq!(run::percent_encoded("a b/ä#%"), "a%20b%2F%C3%A4%23%25");
+}
+
+#[test]
+fn tables_line_up() {
+    let rows = [["a", "1"], ["long", "1000"]].map(|row| row.map(str::to_owned).to_vec());
+    let text = paint::table(&["NAME ", "N"], &rows, |_, _, cell| cell);
+    assert_eq!(text, "NAME     N\na        1\nlong  1000\n");
+}

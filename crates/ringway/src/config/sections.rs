@@ -92,14 +92,17 @@ pub struct Cluster {
     pub id: Option<MemberId>,
     /// Link address of the first gateway; `None`: this process is it.
     pub join: Option<String>,
-    /// Where members reach this one; port 0 takes a free one.
-    pub link_listen: SocketAddr,
+    /// Where members reach this one; port 0 takes a free one. `None`: port 9889 of this machine for the first process,
+    /// a free one for those that join it.
+    pub link_listen: Option<SocketAddr>,
     /// `host:port` told to the other members, if not where it listens.
     pub link_advertise: Option<String>,
     /// What all members know; needed as soon as there is more than one.
     pub secret: Option<Secret>,
     /// Number of slots, for the process that gives birth to the cluster.
     pub slots: SlotCount,
+    /// Copies of a slot, its owner's included: 2, or 1 without a standby. For the process that gives birth to the cluster.
+    pub replicas: u8,
     /// Share of the slots in relation to other nodes.
     pub weight: Weight,
     /// Active nodes that `/health` waits for before its first 200.
@@ -111,10 +114,11 @@ impl Default for Cluster {
         Self {
             id: None,
             join: None,
-            link_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9_889)),
+            link_listen: None,
             link_advertise: None,
             secret: None,
             slots: SlotCount::DEFAULT,
+            replicas: 2,
             weight: Weight::ONE,
             expect_nodes: 1,
         }
@@ -129,6 +133,7 @@ impl Cluster {
         section.read("link_advertise", &mut self.link_advertise);
         section.read("secret", &mut self.secret);
         section.read("slots", &mut self.slots);
+        section.read_within("replicas", &mut self.replicas, 1..=2, "it must be 1 or 2");
         section.read("weight", &mut self.weight);
         section.read_within("expect_nodes", &mut self.expect_nodes, 1..=ringway_core::ring::MAX_NODES, "it must lie between 1 and 1,024");
         section.section("timing", |section| read_timing(timing, section));

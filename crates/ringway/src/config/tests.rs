@@ -1,1 +1,168 @@
-//! soon
+//! The file: its defaults, its faults, and the example that names every setting.
+
+use std::time::Duration;
+
+use ringway_core::ring::{SlotCount, Weight};
+
+use super::*;
+use crate::gateway::Allowed;
+
+const EXAMPLE: &str = include_str!("../../../../ringway.example.toml");
+
+fn parsed(text: &str) -> Config {
+    let mut config = Config::default();
+    config.apply(text).unwrap_or_else(|faults| panic!("{faults}"));
+    config
+}
+
+fn faults(text: &str) -> Vec<String> {
+    Config::default().apply(text).unwrap_err().0
+}
+
+/// Exactly one fault, with all of these words.
+#[track_caller]
+fn assert_fault(text: &str, words: &[&str]) {
+    let found = faults(text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    for word in words {
+        assert!(found[0].contains(word), "no {word:?} in {:?}", found[0]);
+    }
+}
+
+#[test]
+fn the_example_is_the_defaults() {
+    assert_eq!(parsed(EXAMPLE), Config::default());
+}
+
+#[test]
+fn the_example_names_every_setting_and_no_other() {
+    let reading = reader::Reading::default();
+    Config::default().read(&reading, EXAMPLE);
+    assert_eq!(reading.faults(), Vec::<String>::new());
+    let example: toml::Table = EXAMPLE.parse().unwrap();
+    for path in reading.asked() {
+        let whole = toml::Value::Table(example.clone());
+        let found = path.split('.').try_fold(&whole, |at, key| at.get(key));
+        assert!(found.is_some(), "ringway.example.toml lacks {path}");
+    }
+}
+
+#[test]
+fn values_are_read_in_their_own_units() {
+    let config = parsed(
+        r#"
+        [server]
+        listen = "::"
+        port = 0
+        max_connections = 7
+        [cluster]
+        id = "n-1"
+        slots = 64
+        weight = 0.5
+        secret = "s"
+        timing = { deadline = "250ms", forget = "7d" }
+        [channels.namespaces.news]
+        history_size = 5
+        history_ttl = "10m"
+        publish = "subscribers"
+        [limits.session]
+        message_bytes = "16MiB"
+        "#,
+    );
+    assert_eq!((config.server.listen.to_string().as_str(), config.server.port, config.server.max_connections), ("::", 0, Some(7)));
+    assert_eq!(config.cluster.slots, SlotCount::new(64).unwrap());
+    assert_eq!(config.cluster.weight, Weight::from_number(0.5).unwrap());
+    assert_eq!((config.timing.deadline, config.timing.forget), (Duration::from_millis(250), Duration::from_secs(7 * 86_400)));
+    let news = &config.gateway.namespaces["news"];
+    assert_eq!((news.history_size, news.history_ttl, news.publish), (5, Duration::from_secs(600), Allowed::Subscribers));
+    assert_eq!(config.gateway.limits.message_bytes, 16 << 20);
+}
+
+#[test]
+fn a_slip_of_the_pen_is_answered_with_the_right_word() {
+    assert_fault("[server]\nprot = 1", &["`server.prot`", "not a setting", "Did you mean `port`?"]);
+    assert_fault("[clint]", &["`clint`", "Did you mean `client`?"]);
+    assert_fault("[cluster.timing]\nsuspekt = \"1s\"", &["`cluster.timing.suspekt`", "`suspect`"]);
+    assert_fault("[channels.namespaces.news]\nhistroy_size = 1", &["`channels.namespaces.news.histroy_size`", "`history_size`"]);
+    assert_fault("[api]\nzzz = 1", &["`api.zzz`", "Known here: key"]);
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let found = faults("port = 1\n[server]\nport = 70000\nlisten = \"here\"\n[cluster]\nslots = 7\n[client]\nping_interval = 5\n[plain]\nprefix = \"x/\"");
+    let keys = ["`server.port`", "`server.listen`", "`cluster.slots`", "`client.ping_interval`", "`plain.prefix`", "`port`"];
+    assert_eq!(found.len(), keys.len(), "{found:#?}");
+    for key in keys {
+        assert!(found.iter().any(|fault| fault.starts_with(key)), "{key} in {found:#?}");
+    }
+}
+
+#[test]
+fn each_kind_of_value_says_what_it_wants() {
+    assert_fault("[server]\nport = \"9888\"", &["`server.port`", "string", "whole number"]);
+    assert_fault("[server]\nport = 65536", &["`server.port`", "65536", "65535"]);
+    assert_fault("[client]\nanonymous = 1", &["`client.anonymous`", "true or false"]);
+    assert_fault("[client]\npong_timeout = \"5 parsecs\"", &["`client.pong_timeout`", "5 parsecs", "5s"]);
+    assert_fault("[client]\nallowed_origins = \"*\"", &["`client.allowed_origins`", "list"]);
+    assert_fault("[client]\nallowed_origins = [\"https://a/b\"]", &["`client.allowed_origins`", "https://a/b"]);
+    assert_fault("[limits.session]\nmessage_bytes = \"64KB\"", &["`limits.session.message_bytes`", "64KiB"]);
+    assert_fault("[cluster]\nid = \"no de\"", &["`cluster.id`", "no de"]);
+    assert_fault("[cluster]\nlink_listen = \"somewhere\"", &["`cluster.link_listen`", "127.0.0.1:9889"]);
+    assert_fault("[cluster]\nweight = -1", &["`cluster.weight`", "-1"]);
+    assert_fault("[cluster]\nweight = 0", &["`cluster.weight`", "own nothing"]);
+    assert_fault("[channels.without_namespace]\npublish = \"everybody\"", &["`channels.without_namespace.publish`", "\"anyone\""]);
+    assert_fault("server = 1", &["`server`", "[server]"]);
+}
+
+#[test]
+fn a_secret_of_the_wrong_kind_is_not_quoted() {
+    let found = faults("[admin]\ntoken = 123456789");
+    assert!(found[0].starts_with("`admin.token`") && !found[0].contains("123456789"), "{found:?}");
+    let config = parsed("[admin]\ntoken = \"hush\"\n[cluster]\nsecret = \"hush\"");
+    assert!(!format!("{:?}{:?}", config.admin, config.cluster).contains("hush"));
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_faults() {
+    assert_fault("[inbox]\nhistory_size = 0\nrecovery = false", &["`inbox.history_size`", "`history_ttl`"]);
+    assert_fault("[channels.without_namespace]\nrecovery = true", &["`channels.without_namespace.recovery`", "history"]);
+    assert_fault("[client]\npong_timeout = \"25s\"", &["`client.pong_timeout`", "`ping_interval`"]);
+    assert_fault("[cluster.timing]\nsuspect = \"2s\"", &["`cluster.timing.suspect`", "`cluster.timing.ttl`"]);
+    assert_fault("[cluster.timing]\nping = \"1s\"", &["`cluster.timing.ping`", "quarter"]);
+    assert_fault("[channels.namespaces.\"a:b\"]", &["a:b", "namespace"]);
+}
+
+#[test]
+fn bounds_are_kept() {
+    assert_fault("[limits.session]\nsubscriptions = 0", &["`limits.session.subscriptions`", "0"]);
+    assert_fault("[cluster]\nexpect_nodes = 2000", &["`cluster.expect_nodes`", "1,024"]);
+    assert_fault("[client]\nping_interval = \"2h\"", &["`client.ping_interval`", "1h"]);
+    assert_fault("[server]\nmax_connections = 0", &["`server.max_connections`", "every client"]);
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_line() {
+    assert_fault("[server]\nport = \n", &["line 2"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let why = Config::default().with_file(Path::new("/no/such/ringway.toml")).unwrap_err();
+    assert!(why.to_string().contains("/no/such/ringway.toml"));
+}
+
+#[test]
+fn the_open_config_is_what_the_demo_promises() {
+    let config = Config::default().open();
+    let channels = config.gateway.without_namespace.unwrap();
+    assert!(config.gateway.allow_anonymous && config.gateway.plain.is_some() && config.server.echo);
+    assert_eq!((channels.history_size, channels.history_ttl), (1000, Duration::from_secs(600)));
+    assert!(channels.recovery && channels.presence && channels.publish == Allowed::Subscribers);
+}
+
+#[test]
+fn distances_between_words() {
+    for (from, to, distance) in [("port", "port", 0), ("prot", "port", 2), ("", "ab", 2), ("kitten", "sitting", 3)] {
+        assert_eq!(reader::edits(from, to), distance, "{from} {to}");
+    }
+}

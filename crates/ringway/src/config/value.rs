@@ -68,7 +68,7 @@ macro_rules! whole_numbers {
         }
     )*};
 }
-whole_numbers!(u16, u32, usize);
+whole_numbers!(u8, u16, u32, usize);
 
 impl Setting for Duration {
     fn from_toml(value: &Value) -> Result<Self, String> {

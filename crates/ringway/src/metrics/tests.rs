@@ -1,1 +1,41 @@
-//! soon
+//! What Prometheus reads.
+
+use std::collections::HashMap;
+
+use prometheus_client::metrics::counter::Counter;
+use ringway_core::message::Load;
+use ringway_core::ring::{HashKey, SlotCount, Weight};
+use ringway_core::view::{NodeEntry, Placement, View};
+use ringway_core::{Incarnation, MemberId};
+
+use super::*;
+use crate::cluster::{ClusterState, Myself, cluster};
+
+#[test]
+fn registered_numbers_stand_under_our_prefix() {
+    let metrics = Metrics::default();
+    let closed = Counter::<u64>::default();
+    metrics.register("sockets_closed", "Sockets closed by us", closed.clone());
+    closed.inc_by(3);
+    let text = metrics.text().unwrap();
+    assert!(text.contains("ringway_sockets_closed_total 3\n"), "{text}");
+    assert!(text.contains("# HELP ringway_sockets_closed Sockets closed by us."), "{text}");
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_cluster_is_in_numbers() {
+    let view = View::born(HashKey::from_bytes([1; 16]), SlotCount::new(64).unwrap());
+    let id = MemberId::new("node-1").unwrap();
+    let view = view.with_node(NodeEntry { id: id.clone(), incarnation: Incarnation(1), address: "".into(), now: Weight::ONE, next: Weight::ONE });
+    let loads = HashMap::from([(Incarnation(1), Load { users: 9, ..Load::default() })]);
+    let me = Myself { id, incarnation: Incarnation(1) };
+    let placement = Arc::new(Placement::of(&view, None));
+    let (_seat, handle) = cluster(ClusterState { view: Arc::new(view), placement, me, loads, links: HashMap::new() });
+    let metrics = Metrics::default();
+    metrics.collect_cluster(handle);
+    let text = metrics.text().unwrap();
+    for line in ["ringway_node_slots{member=\"node-1\"} 64", "ringway_node_users{member=\"node-1\"} 9", "ringway_view_epoch{member=\"node-1\"} 2"] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+}

@@ -1,0 +1,177 @@
+//! A cluster without members' tasks: a view that tests change, and units that are shells.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request};
+use ringway_core::message::Load;
+use ringway_core::ring::{HashKey, SlotCount, Weight};
+use ringway_core::view::{GatewayEntry, NodeEntry, Placement, View};
+use ringway_core::{Incarnation, MemberId};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use super::super::Admin;
+use crate::cluster::{Change, ClusterState, Myself, Reach, cluster};
+use crate::orchestrator::Orchestrator;
+use crate::orchestrator::evidence;
+use crate::orchestrator::process::{Launch, ProcessDriver};
+
+/// Longest wait for anything.
+const SOON: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Fake {
+    router: Router,
+    state: watch::Sender<Arc<ClusterState>>,
+    pub(super) orchestrator: Option<Orchestrator>,
+    _logs: Option<tempfile::TempDir>,
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(super) fn error(&self) -> &str {
+        self.body["error"].as_str().unwrap_or_else(|| panic!("no error: {self:?}"))
+    }
+}
+
+pub(super) fn id(name: &str) -> MemberId {
+    MemberId::new(name).unwrap()
+}
+
+fn node(name: &str, incarnation: u64) -> NodeEntry {
+    NodeEntry { id: id(name), incarnation: Incarnation(incarnation), address: format!("127.0.0.1:7{incarnation}").into(), now: Weight::ONE, next: Weight::ONE }
+}
+
+/// gateway-0, which is this process, and node-1 to node-3 with incarnations of these numbers.
+fn first() -> ClusterState {
+    let view = View::born(HashKey::from_bytes([7; 16]), SlotCount::new(64).unwrap());
+    let gateway = GatewayEntry { id: id("gateway-0"), incarnation: Incarnation(100), address: "127.0.0.1:9888".into(), draining: false };
+    let view = (1..=3).fold(view.with_gateway(gateway), |view, number| view.with_node(node(&format!("node-{number}"), number)));
+    state(view.activated())
+}
+
+fn state(view: View) -> ClusterState {
+    let loads = HashMap::from([
+        (Incarnation(100), Load { sockets: 42, ..Load::default() }),
+        (Incarnation(2), Load { users: 7, ..Load::default() }),
+    ]);
+    let links = view.nodes.iter().map(|node| (node.incarnation, Reach::Up)).collect();
+    let me = Myself { id: id("gateway-0"), incarnation: Incarnation(100) };
+    ClusterState { placement: Arc::new(Placement::of(&view, None)), view: Arc::new(view), me, loads, links }
+}
+
+impl Fake {
+    pub(super) fn new() -> Self {
+        Self::with_token(Some("secret"))
+    }
+
+    /// Without an orchestrator.
+    pub(super) fn with_token(token: Option<&str>) -> Self {
+        Self::build(token, None)
+    }
+
+    /// With three shells as node-1 to node-3, and a member task that obeys every removal.
+    pub(super) async fn orchestrating() -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        let script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+        let arguments = ["-c", script].map(Into::into).to_vec();
+        let launch = Launch { program: "/bin/sh".into(), arguments, environment: Vec::new(), logs: logs.path().to_owned() };
+        let orchestrator = Orchestrator::new(ProcessDriver::new(launch).unwrap());
+        for _ in 0..3 {
+            let id = orchestrator.add(std::collections::BTreeSet::new()).await.unwrap();
+            while !std::fs::read_to_string(logs.path().join(format!("{id}.log"))).is_ok_and(|log| log.contains("ready")) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        Self { _logs: Some(logs), ..Self::build(Some("secret"), Some(orchestrator)) }
+    }
+
+    fn build(token: Option<&str>, orchestrator: Option<Orchestrator>) -> Self {
+        let (mut seat, handle) = cluster(first());
+        if let Some(orchestrator) = &orchestrator {
+            tokio::spawn(evidence::carry(orchestrator.clone(), handle.clone()));
+        }
+        let router = Admin::new(handle, orchestrator.clone()).routes(token);
+        let published = seat.state.clone();
+        tokio::spawn(async move {
+            while let Some(order) = seat.orders.recv().await {
+                let Change::Remove(incarnation, why) = order.change else { panic!("unexpected: {order:?}") };
+                let view = seat.state.borrow().view.without(incarnation, why);
+                let epoch = view.epoch;
+                seat.state.send_replace(Arc::new(state(view)));
+                let _asker_left = order.answer.send(Ok(epoch));
+            }
+        });
+        Self { router, state: published, orchestrator, _logs: None }
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut ClusterState)) {
+        self.state.send_modify(|state| change(Arc::make_mut(state)));
+    }
+
+    /// Another view, with what follows from it.
+    pub(super) fn view(&self, change: impl FnOnce(&View) -> View) {
+        let view = change(&self.state.borrow().view);
+        self.state.send_replace(Arc::new(state(view)));
+    }
+
+    pub(super) fn join(&self, name: &str, incarnation: u64) {
+        self.view(|view| view.with_node(node(name, incarnation)).activated());
+    }
+
+    pub(super) async fn call_as(&self, method: Method, path: &str, authorization: Option<&str>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(value) = authorization {
+            request = request.header("authorization", value.as_bytes());
+        }
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() }
+    }
+
+    pub(super) async fn call(&self, method: Method, path: &str) -> Answer {
+        self.call_as(method, path, Some("Bearer secret")).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path).await
+    }
+
+    pub(super) async fn post(&self, path: &str) -> Answer {
+        self.call(Method::POST, path).await
+    }
+
+    pub(super) async fn member(&self, name: &str) -> Value {
+        let answer = self.get("/admin/members").await;
+        let members = answer.body["members"].as_array().unwrap();
+        members.iter().find(|member| member["id"] == name).cloned().unwrap_or_default()
+    }
+
+    /// Asks until the member is in this state.
+    pub(super) async fn wait_for(&self, name: &str, wanted: &str) -> Value {
+        let mut changes = self.state.subscribe();
+        let seen = async {
+            loop {
+                let member = self.member(name).await;
+                if member["state"] == wanted {
+                    return member;
+                }
+                // A unit's exit is no change of the state: look again soon.
+                let _either = tokio::time::timeout(Duration::from_millis(10), changes.changed()).await;
+            }
+        };
+        tokio::time::timeout(SOON, seen).await.unwrap_or_else(|_| panic!("{name} is not {wanted}"))
+    }
+}
