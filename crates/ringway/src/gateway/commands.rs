@@ -132,7 +132,7 @@ impl Allowed {
 
 /// Channels that a name reserves: `$…` for bearers of a token for it, which nobody has here, and `…#ann,bob` for
 /// these users, of which a personal channel is the simplest case.
-fn is_for<S>(channel: &ChannelName, session: &Session<S>) -> bool {
+pub(super) fn is_for<S>(channel: &ChannelName, session: &Session<S>) -> bool {
     let name = channel.as_str();
     let Some((_, users)) = name.rsplit_once('#') else { return !name.starts_with('$') };
     let user = session.user.as_ref().map(UserName::as_str);

@@ -43,7 +43,7 @@ impl<S: Socket> Hub<S> {
     /// The first message of a plain session, and then what went wrong before it.
     pub(super) fn greet(&mut self, key: SessionKey, channel: ChannelKey, users: Option<u64>) {
         let owner = self.owner_of(channel);
-        let users = users.unwrap_or_else(|| owner.map_or(0, |owner| self.rules.load(owner).users));
+        let users = users.unwrap_or_else(|| self.users_of(owner));
         let frame = self.encode_about(owner, |owner| Body::Connected { owner, users });
         self.send(key, frame);
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
@@ -62,7 +62,7 @@ impl<S: Socket> Hub<S> {
         let frame = match news.get(&owner) {
             Some(frame) => frame.clone(),
             None => {
-                let users = owner.map_or(0, |owner| self.rules.load(owner).users);
+                let users = self.users_of(owner);
                 let frame = self.encode_about(owner, |owner| Body::Server { owner, users });
                 news.insert(owner, frame.clone());
                 frame
@@ -90,6 +90,11 @@ impl<S: Socket> Hub<S> {
     fn owner_of(&self, channel: ChannelKey) -> Option<Incarnation> {
         let name = self.rules.channel_name(channel)?;
         self.rules.placement()?.owner(self.rules.slot_of(name.as_str()))
+    }
+
+    /// Users of an owner as it last said. It may not know yet of the one who is told, who is there for certain.
+    fn users_of(&self, owner: Option<Incarnation>) -> u64 {
+        owner.map_or(0, |owner| self.rules.load(owner).users.max(1))
     }
 
     fn encode_about(&mut self, owner: Option<Incarnation>, body: impl FnOnce(Option<Owner<'_>>) -> Body<'_>) -> Bytes {

@@ -10,6 +10,7 @@ use ringway_protocol::plain::{HELP, NOT_ACKNOWLEDGED};
 use uuid::Uuid;
 
 use super::command::Named;
+use super::commands::is_for;
 use super::config::ChannelRules;
 use super::session::{SessionId, SessionKey};
 use super::stored::info_of;
@@ -39,6 +40,10 @@ impl<S: Socket> Hub<S> {
     fn may_publish(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
         let rules = self.config.rules_of(channel)?;
         let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
+        // A personal channel is for its user to read and for others to write to.
+        if !channel.as_str().starts_with('#') && !is_for(channel, session) {
+            return Err(ErrorCode::PermissionDenied);
+        }
         let is_member = self.names.get(channel).is_some_and(|channel| session.sub(*channel).is_some());
         if rules.publish.permits(session, is_member) { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
     }

@@ -127,9 +127,13 @@ fn publishing_follows_the_rules_of_the_channel() {
     world.send(&anonymous, r#"{"id":2,"subscribe":{"channel":"subscribers:x"}}"#);
     world.attached("subscribers:x", Some(at(0)), 0);
     let _ = anonymous.seen();
-    for (channel, anonymous_may, ann_may) in
-        [("nobody:x", false, false), ("subscribers:x", true, false), ("named:x", false, true), ("anyone:x", true, true)]
-    {
+    for (channel, anonymous_may, ann_may) in [
+        ("nobody:x", false, false),
+        ("subscribers:x", true, false),
+        ("named:x", false, true),
+        ("anyone:x", true, true),
+        ("anyone:x#ann", false, true),
+    ] {
         for (peer, may) in [(&anonymous, anonymous_may), (&ann, ann_may)] {
             let frame = json!({"id":3,"publish":{"channel":channel,"data":1}}).to_string();
             world.send(peer, &frame);
