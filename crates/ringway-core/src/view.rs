@@ -97,6 +97,8 @@ pub struct View {
     pub key: HashKey,
     /// Number of slots, fixed when the cluster was born.
     pub slots: SlotCount,
+    /// Copies of a slot that its owner keeps, its own included: 2, or 1 without a standby. Fixed when the cluster was born.
+    pub copies: u8,
     /// Nodes, ordered by id.
     pub nodes: Vec<NodeEntry>,
     /// Gateways, ordered by id.
@@ -126,7 +128,7 @@ impl View {
     /// The view of a cluster that was just born: nobody in it, epoch 1.
     pub fn born(key: HashKey, slots: SlotCount) -> Self {
         let (nodes, gateways) = (Vec::new(), Vec::new());
-        Self { epoch: Epoch(1), key, slots, nodes, gateways, removals: 0, crashes: 0, checksum: 0 }
+        Self { epoch: Epoch(1), key, slots, copies: 2, nodes, gateways, removals: 0, crashes: 0, checksum: 0 }
     }
 
     /// The node of this incarnation, if it is in the view.
@@ -253,6 +255,7 @@ impl View {
 pub struct Placement {
     cur: Side,
     next: Side,
+    copies: u8,
 }
 
 /// One of the two tables with the incarnations its indices stand for.
@@ -279,7 +282,7 @@ impl Placement {
             let near = before.map_or(&*cur.table, |before| &*before.next.table);
             Side::of(view, &next_nodes, Some(near))
         };
-        Self { cur, next }
+        Self { cur, next, copies: view.copies }
     }
 
     /// The table of owners and standbys at this epoch.
@@ -310,7 +313,8 @@ impl Placement {
     /// Who should hold the slot: owner and standby of now and of next, without doubles.
     pub fn wanted(&self, slot: Slot) -> Wanted {
         let mut wanted = Wanted::new();
-        for who in [self.cur.owner(slot), self.cur.standby(slot), self.next.owner(slot), self.next.standby(slot)] {
+        let second = |side: &Side| side.standby(slot).filter(|_| self.copies > 1);
+        for who in [self.cur.owner(slot), second(&self.cur), self.next.owner(slot), second(&self.next)] {
             wanted.extend(who.filter(|who| !wanted.contains(who)));
         }
         wanted

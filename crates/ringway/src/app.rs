@@ -34,6 +34,9 @@ use crate::routes::{RouteParts, routes};
 /// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
 const RESERVED_FILES: usize = 256;
 
+/// Where the first process of a cluster listens for links unless told otherwise: next to the clients' port.
+const LINK_PORT: u16 = 9_889;
+
 /// Commands that may wait for the member task: there are two, and each ends it.
 const COMMANDS: usize = 4;
 
@@ -93,12 +96,7 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
     } else {
         None
     };
-    // Without a secret nobody can join, so nobody needs to know the port.
-    let link_address = match &config.cluster.secret {
-        Some(_) => config.cluster.link_listen.to_string(),
-        None => "127.0.0.1:0".into(),
-    };
-    let links = Listener::bind(&link_address).await?;
+    let links = Listener::bind(&link_address(&config).to_string()).await?;
     Ok(Bound { config, roles, clients, links })
 }
 
@@ -152,7 +150,8 @@ impl Bound {
                 (view, None, Some((target, host)))
             }
             None => {
-                let view = Arc::new(View::born(HashKey::from_bytes(rand::random()), config.cluster.slots));
+                let born = View::born(HashKey::from_bytes(rand::random()), config.cluster.slots);
+                let view = Arc::new(View { copies: config.cluster.replicas, ..born });
                 (view.clone(), Some(Registry::new(view, config.timing.ttl)), None)
             }
         };
@@ -242,6 +241,12 @@ impl Running {
             Err(error) => format!("the member task failed: {error}"),
         }
     }
+}
+
+/// Where to listen for links. Only the first process's port must be known to others, and only if they have the secret.
+fn link_address(config: &Config) -> SocketAddr {
+    let port = if config.cluster.join.is_none() && config.cluster.secret.is_some() { LINK_PORT } else { 0 };
+    config.cluster.link_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 fn default_id(roles: Roles) -> MemberId {
