@@ -173,21 +173,32 @@ impl Gateway {
             return;
         }
         let placement = Placement::of(&view, self.placement.as_ref());
-        self.awaited = self.peers.linked().filter(|peer| self.view().node(*peer).is_some()).collect();
+        // Who left on purpose says what it still has to say; who was removed is not waited for.
+        let crashed = view.crashes > self.view().crashes;
+        let counts = |peer: &Incarnation| self.view().node(*peer).is_some() && (!crashed || view.node(*peer).is_some());
+        self.awaited = self.peers.linked().filter(counts).collect();
+        let skipped = view.epoch > self.view().epoch.next();
+        let removed: Vec<Incarnation> = self.peers.linked().filter(|peer| crashed && !view.has(*peer)).collect();
         self.peers.set_view(view.clone());
         self.placement = Some(placement);
         self.loads.retain(|node, _| view.has(*node));
         self.owed = view.nodes.iter().map(|node| node.incarnation).collect();
+        for peer in removed {
+            self.lose_unkept_at(now, peer);
+        }
+        self.forget_attaches_elsewhere(skipped);
         self.follow_owners(now);
-        self.resend_moved(now);
+        self.resend_moved(skipped);
         self.retry_queries(now);
         self.pay_attaches_done();
     }
 
     /// A link to a member came up, anew or instead of an older one.
     pub fn on_link_up(&mut self, now: Now, peer: Incarnation) {
+        if self.peers.is_up(peer) {
+            self.on_link_down(now, peer);
+        }
         self.peers.link_up(peer);
-        self.forget_attaches_at(peer);
         self.follow_owners(now);
         self.resend_to(now, peer);
         self.retry_queries(now);
@@ -216,8 +227,8 @@ impl Gateway {
         let in_view = self.view().has(from);
         match message {
             Message::Deliver(deliver) => self.on_deliver(now, from, in_view, deliver),
-            // A node that left on purpose may still owe these.
-            Message::PubOk(ok) => self.on_pub_ok(now, &ok),
+            // A node that left on purpose may still owe these. What has a place in a stream is asked of the new owner.
+            Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(now, &ok),
             Message::PubNo(no) => self.on_pub_no(now, from, &no),
             _ if !in_view => {}
             Message::Ping(load) => {

@@ -116,6 +116,9 @@ pub struct Member {
     lapsed: bool,
     next_renewal: Now,
     next_look: Now,
+    last_tick: Now,
+    /// When this process last stood still for a while: what it did not hear then proves nothing.
+    awake_since: Now,
     put_sent: Option<Now>,
     open: BTreeMap<u64, Open>,
     next_request: u64,
@@ -161,6 +164,8 @@ impl Member {
             lapsed: false,
             next_renewal: now,
             next_look: now,
+            last_tick: now,
+            awake_since: now,
             put_sent: None,
             open: BTreeMap::new(),
             next_request: 0,
@@ -241,6 +246,8 @@ impl Member {
         self.actions.push_back(Action::View(view.clone()));
         match (self.standing, view.has(self.me)) {
             (Standing::Outside, true) => self.standing = Standing::Inside,
+            // Whoever had my id is gone: my turn, at once.
+            (Standing::Outside, false) if self.id_taken && view.incarnation_of(&self.id).is_none() => self.next_renewal = now,
             (Standing::Inside | Standing::Leaving, false) => self.end(),
             _ => {}
         }
@@ -250,7 +257,7 @@ impl Member {
 
     /// The view has moved on without me.
     fn end(&mut self) {
-        let left = self.standing == Standing::Leaving && self.open.values().any(|open| open.purpose == Purpose::Leave);
+        let left = self.standing == Standing::Leaving;
         self.standing = Standing::Gone;
         self.actions.push_back(if left { Action::Left } else { Action::Expelled });
     }
@@ -276,7 +283,7 @@ impl Member {
     fn conclude(&mut self, now: Now, answer: &RegistryAnswer, purpose: &Purpose, sent: Now, epoch: Epoch) {
         let inside = answer.view.has(self.me);
         match purpose {
-            Purpose::Renew if answer.done && inside && !self.lapsed => self.renewed(sent),
+            Purpose::Renew if answer.done && inside && !self.lapsed && !self.has_run_out(now) => self.renewed(sent),
             Purpose::Renew if !answer.done => self.lapse(),
             Purpose::Put if answer.done => {
                 if self.standing == Standing::Outside || self.lapsed {
@@ -303,6 +310,7 @@ impl Member {
                 self.lapsed = false;
                 self.renewed(*put_sent);
             }
+            Purpose::Affirm { .. } => self.next_renewal = now,
             Purpose::Leases if answer.view.epoch == epoch => self.remove_lapsed(now, &answer.lapsed),
             Purpose::Asked(token, _) if answer.done => {
                 self.actions.push_back(Action::Changed(*token, Ok(epoch.next())));
@@ -315,6 +323,11 @@ impl Member {
     fn renewed(&mut self, sent: Now) {
         self.last_renewal = Some(self.last_renewal.map_or(sent, |last| last.max(sent)));
         self.say_lease();
+    }
+
+    /// The lease, as I count it, is over (R14).
+    fn has_run_out(&self, now: Now) -> bool {
+        self.last_renewal.is_some_and(|last| now >= last + self.timing.own()) && !self.hosts_registry
     }
 
     fn lapse(&mut self) {
@@ -344,7 +357,11 @@ impl Member {
             return;
         }
         self.expire(now);
-        if self.last_renewal.is_some_and(|last| now >= last + self.timing.own()) && !self.hosts_registry {
+        if now > self.last_tick + self.timing.ping * 4 {
+            self.awake_since = now;
+        }
+        self.last_tick = now;
+        if self.has_run_out(now) {
             self.lapse();
         }
         if now >= self.next_renewal {
@@ -431,6 +448,12 @@ impl Member {
         let late: Vec<u64> = self.open.iter().filter(|(_, open)| now >= open.sent + limit).map(|(id, _)| *id).collect();
         for id in late {
             match self.open.remove(&id).map(|open| open.purpose) {
+                // The view has told what the answer did not.
+                Some(Purpose::Join) if self.standing != Standing::Outside => {
+                    if let Some(put) = self.put_sent.take() {
+                        self.renewed(put);
+                    }
+                }
                 // Perhaps I am in the view, perhaps I was: only another incarnation is sure not to be.
                 Some(Purpose::Join) => {
                     self.standing = Standing::Gone;
@@ -491,7 +514,9 @@ impl Member {
         if !serving(self.me) || self.is_writing() {
             return;
         }
-        let silent = |peer: Incarnation| now > self.last_heard(peer).max(self.view_since) + self.timing.suspect;
+        let silent = |peer: Incarnation| {
+            now > self.last_heard(peer).max(self.view_since).max(self.awake_since) + self.timing.suspect
+        };
         let members = self.view.nodes.iter().map(|node| node.incarnation);
         let members = members.chain(self.view.gateways.iter().map(|gateway| gateway.incarnation));
         let suspect = members.filter(|peer| *peer != self.me && Some(*peer) != self.host).find(|peer| {

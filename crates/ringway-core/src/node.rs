@@ -225,6 +225,8 @@ impl Node {
         self.send_claims(now);
         self.pump_copies(now);
         self.count_unsettled();
+        // Gateways that change over wait for word of the new view from everybody.
+        self.ping();
     }
 
     /// Drops everything: nothing that this incarnation holds may ever count again (R11).
@@ -237,6 +239,10 @@ impl Node {
         self.streams.clear();
         self.names.clear();
         self.gateways.clear();
+        self.claims.start_over();
+        self.haves.clear();
+        self.stalled.clear();
+        self.holding.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
     }
 
@@ -247,6 +253,10 @@ impl Node {
         for gateway in gone {
             self.gateways.remove(&gateway);
             self.drop_listeners(now, gateway);
+        }
+        for entry in &mut self.slots {
+            // Incarnations never return, so nothing of theirs will be repeated.
+            entry.publishers.retain(|publisher| view.gateway(publisher.gateway).is_some());
         }
         self.settled_by.retain(|node, _| view.node(*node).is_some());
         self.copies.start_over(|node| view.node(node).is_some());
@@ -286,11 +296,13 @@ impl Node {
 
     /// A link to a member came up, anew or instead of an older one.
     pub fn on_link_up(&mut self, now: Now, peer: Incarnation) {
+        if self.peers.is_up(peer) {
+            self.on_link_down(now, peer);
+        }
         self.peers.link_up(peer);
         if self.expelled {
             return;
         }
-        self.drop_listeners(now, peer);
         self.claims_link_up(now, peer);
         self.copies_link_up(now, peer);
         if self.settled_at != Epoch(0) {
@@ -302,6 +314,7 @@ impl Node {
     /// A link ended. What it carried may be lost; `need` and marks stay as they are.
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
         self.peers.link_down(peer);
+        self.drop_listeners(now, peer);
         self.copies_link_down(now, peer);
     }
 

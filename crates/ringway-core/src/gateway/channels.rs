@@ -95,13 +95,15 @@ impl Gateway {
     pub fn detach(&mut self, now: Now, key: ChannelKey) {
         let Some(channel) = self.channels.slab.try_remove(key.0 as usize) else { return };
         let delivered = channel.position.filter(|_| channel.inbox);
-        let Some(asked) = channel.asked else { return };
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
         if delivered.is_some() && self.channels.lingering.len() < self.limits.lingering {
-            let kept = (detach.clone(), channel.slot, Some(asked), now);
+            // Without a link to the owner, too: it is told when there is one.
+            let kept = (detach.clone(), channel.slot, channel.asked, now);
             self.channels.lingering.insert(detach.attach, kept);
         }
-        self.peers.send(asked, Message::Detach(detach));
+        if let Some(asked) = channel.asked {
+            self.peers.send(asked, Message::Detach(detach));
+        }
     }
 
     /// Tells the owner which sessions came and went. Nothing is sent while the channel is being attached: that says all.
@@ -188,6 +190,17 @@ impl Gateway {
             }
         }
         self.send_attaches();
+    }
+
+    /// What was asked of anybody but the owner is void; after a skipped view, so is what was asked of the owner: it may
+    /// have seen another in between, and let its listeners go.
+    pub(super) fn forget_attaches_elsewhere(&mut self, skipped: bool) {
+        let Some(placement) = &self.placement else { return };
+        for (_, channel) in &mut self.channels.slab {
+            if skipped || channel.asked != placement.owner(channel.slot) {
+                (channel.asked, channel.answered) = (None, false);
+            }
+        }
     }
 
     /// What was asked of this member on an older link is void.

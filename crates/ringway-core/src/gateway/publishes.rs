@@ -164,9 +164,8 @@ impl Gateway {
         }
         let Some(floor) = self.publishes.slab.get(line.head as usize).map(|head| head.publish.seq) else { return };
         while let Some(pending) = self.publishes.slab.get_mut(line.unsent as usize) {
-            let elsewhere = pending.sent.is_some_and(|sent| sent != owner);
-            let may_be_taken = elsewhere && !pending.publish.options.has_history();
-            // Without history there is no telling a repeat at a new owner: the former one says yes, no, or is gone.
+            // Without history there is no telling a repeat: whoever has it says yes, no, or is gone.
+            let may_be_taken = pending.sent.is_some() && !pending.publish.options.has_history();
             if pending.publish.seq >= floor + WINDOW || may_be_taken {
                 break;
             }
@@ -186,14 +185,27 @@ impl Gateway {
         }
     }
 
-    /// Starts over every list whose head was sent to somebody else, or to nobody yet.
-    pub(super) fn resend_moved(&mut self, _now: Now) {
+    /// Starts over every list whose head was sent to somebody else than the owner, or to nobody yet; after a skipped
+    /// view every list: its owner may have seen another in between, and dropped what waited for an answer.
+    pub(super) fn resend_moved(&mut self, skipped: bool) {
         for slot in self.waiting_slots() {
-            let owner = self.reachable_owner(slot);
+            let owner = self.placement.as_ref().and_then(|placement| placement.owner(slot));
             let head = self.publishes.lines.get(&slot).and_then(|line| self.publishes.slab.get(line.head as usize));
-            if owner.is_some() && head.is_some_and(|head| head.sent != owner) {
+            if skipped || head.is_some_and(|head| head.sent != owner) {
+                self.recall(slot);
                 self.send_again(slot);
             }
+        }
+    }
+
+    /// What was sent counts as not sent, where a repeat can be told from the first.
+    fn recall(&mut self, slot: Slot) {
+        let mut key = self.publishes.lines.get(&slot).map_or(NONE, |line| line.head);
+        while let Some(pending) = self.publishes.slab.get_mut(key as usize) {
+            if pending.publish.options.has_history() {
+                pending.sent = None;
+            }
+            key = pending.next;
         }
     }
 
@@ -206,7 +218,7 @@ impl Gateway {
         }
     }
 
-    /// Gives up publishes without history that a lost link may or may not have carried to somebody who no longer owns them.
+    /// Gives up publishes without history that a lost link, or a removed member, may or may not have taken: at most once.
     pub(super) fn lose_unkept_at(&mut self, _now: Now, peer: Incarnation) {
         let lost: Vec<(Slot, u64)> = self
             .publishes

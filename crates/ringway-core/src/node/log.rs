@@ -81,10 +81,12 @@ impl Node {
 
     /// Moves the commit point of a slot as far as copies and lease allow, and lets happen what waited for it.
     pub(super) fn advance(&mut self, now: Now, slot: Slot) {
-        let point = self.commit_point(slot);
+        // What is committed stays so, even while a copy that is waited for is away.
+        let committed = self.slots[slot.index()].reign().map_or(0, |reign| reign.commit);
+        let point = self.commit_point(slot).max(committed);
         let Some(reign) = self.slots[slot.index()].reign() else { return };
         let waits = reign.waiting.front().is_some_and(|(index, _)| *index <= point);
-        if point < reign.commit || (point == reign.commit && !waits) {
+        if point == reign.commit && !waits {
             return;
         }
         // Checked here, after the batch was taken and just before anything is said.

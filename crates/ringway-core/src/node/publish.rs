@@ -2,21 +2,35 @@
 
 use super::slot::Wait;
 use super::Node;
-use crate::id::{Epoch, Incarnation, Slot};
+use crate::id::{Epoch, Incarnation, Position, Slot};
 use crate::message::{Deliver, Message, Op, PubNo, Publish, Refusal};
 use crate::timing::Now;
 
 impl Node {
     pub(super) fn on_publish(&mut self, now: Now, from: Incarnation, publish: Publish) {
         let (slot, seq) = (publish.slot, publish.seq);
-        let live = self.slots.get(slot.index()).and_then(super::slot::SlotEntry::reign).is_some();
-        if !live || self.view().gateway(from).is_none() {
+        let live = self.slots.get(slot.index()).and_then(super::slot::SlotEntry::reign);
+        let Some(reign) = live.filter(|_| self.view().gateway(from).is_some()) else {
             self.refuse(from, slot, seq, Refusal::Retry);
             return;
+        };
+        let mut held = reign.held.iter().filter(|(gateway, _)| *gateway == from).map(|(_, held)| held.seq).peekable();
+        let waits = held.peek().is_some_and(|first| *first <= seq);
+        match held.last() {
+            Some(last) if waits && seq <= last => {}
+            // What follows a held one is held behind it, whatever its channel: the order of numbers is one.
+            Some(last) if waits && (seq == last + 1 || seq == publish.floor) => self.hold(from, publish),
+            Some(_) if waits => self.refuse(from, slot, seq, Refusal::Retry),
+            _ => self.admit(now, from, publish),
         }
+    }
+
+    /// Taken if it is the next number, or the oldest that the gateway still waits for (R22).
+    fn admit(&mut self, now: Now, from: Incarnation, publish: Publish) {
+        let (slot, seq) = (publish.slot, publish.seq);
         let publisher = self.slots[slot.index()].publisher(from);
         if seq <= publisher.last {
-            self.repeat(now, from, &publish);
+            self.repeat(now, from, publish);
         } else if seq == publisher.last + 1 || seq == publish.floor {
             self.take(now, from, publish);
         } else {
@@ -28,22 +42,36 @@ impl Node {
         self.peers.send(gateway, Message::PubNo(PubNo { slot, seq, why }));
     }
 
-    /// It was taken before: answered with its old place once that is committed; not at all if it was given up long ago.
-    fn repeat(&mut self, now: Now, from: Incarnation, publish: &Publish) {
+    /// A number that is not new: answered with its old place once that is committed.
+    fn repeat(&mut self, now: Now, from: Incarnation, publish: Publish) {
         let (slot, seq) = (publish.slot, publish.seq);
-        let entry = &self.slots[slot.index()];
-        if entry.reign().is_some_and(|reign| reign.held.iter().any(|(gateway, held)| *gateway == from && held.seq == seq)) {
+        let publisher = self.slots[slot.index()].publisher(from);
+        match publisher.taken.iter().find(|(taken, _)| *taken == seq).map(|(_, position)| *position) {
+            Some(Some(position)) => self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position }),
+            Some(None) => self.acknowledge(slot, from, seq, None),
+            None => self.repeat_unlogged(now, from, publish),
+        }
+    }
+
+    /// The number was passed, and what came of it is not in the log. Its gateway sends nothing below its floor, so it is
+    /// one of three: a repeat of a key, a publish without history that nobody has taken, or one that was refused.
+    fn repeat_unlogged(&mut self, now: Now, from: Incarnation, publish: Publish) {
+        let (slot, seq) = (publish.slot, publish.seq);
+        if !publish.options.has_history() {
+            self.take_unkept(now, from, publish);
             return;
         }
-        let publisher = entry.publishers.iter().find(|publisher| publisher.gateway == from);
-        let taken = publisher.and_then(|publisher| publisher.taken.iter().find(|(taken, _)| *taken == seq));
-        match taken.map(|(_, position)| *position) {
-            Some(Some(position)) => {
-                self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
-            }
-            Some(None) => self.acknowledge(slot, from, seq, None),
-            None => {}
+        match self.place_of_key(now, &publish) {
+            Some(position) => self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position }),
+            None => self.refuse(from, slot, seq, Refusal::Full),
         }
+    }
+
+    /// Where the first publish with this one's idempotency key stands.
+    fn place_of_key(&self, now: Now, publish: &Publish) -> Option<Position> {
+        let stream = self.streams.get(*self.names.get(&publish.channel)? as usize)?;
+        let offset = stream.keyed(publish.idempotency_key.as_ref()?, now, self.timing.idempotency)?;
+        stream.at(offset)
     }
 
     /// The next one: without history it goes out at once, with history into the log.
@@ -53,6 +81,11 @@ impl Node {
             self.take_unkept(now, from, publish);
             return;
         }
+        if let Some(position) = self.place_of_key(now, &publish) {
+            self.slots[slot.index()].publisher(from).take(seq, floor, Some(position));
+            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
+            return;
+        }
         let Some(key) = self.place_for(now, &publish) else {
             // Counts as an answer: the next number may follow.
             self.slots[slot.index()].publisher(from).last = seq;
@@ -60,12 +93,6 @@ impl Node {
             return;
         };
         let stream = &self.streams[key as usize];
-        let first_one = publish.idempotency_key.as_ref().and_then(|key| stream.keyed(key, now, self.timing.idempotency));
-        if let Some(position) = first_one.and_then(|offset| stream.at(offset)) {
-            self.slots[slot.index()].publisher(from).take(seq, floor, Some(position));
-            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
-            return;
-        }
         let (offset, first) = (stream.top() + 1, stream.first_after_append(now));
         let Publish { channel, entry, options, idempotency_key, .. } = publish;
         let publisher = (from, seq, floor);
@@ -90,16 +117,22 @@ impl Node {
             self.refuse(from, slot, publish.seq, Refusal::Retry);
             return;
         }
-        let (seq, floor) = (publish.seq, publish.floor);
-        self.slots[slot.index()].publisher(from).take(seq, floor, None);
-        if self.must_hold(now, slot) {
-            if let Some(reign) = self.slots[slot.index()].reign_mut() {
-                reign.held.push((from, publish));
-            }
-            self.holding.insert(slot);
+        let held = self.slots[slot.index()].reign().is_some_and(|reign| !reign.held.is_empty());
+        if held || self.must_hold(now, slot) {
+            self.hold(from, publish);
             return;
         }
+        self.slots[slot.index()].publisher(from).take(publish.seq, publish.floor, None);
         self.deliver_unkept(from, publish);
+    }
+
+    /// Keeps a publish aside, as if it had not come yet.
+    fn hold(&mut self, from: Incarnation, publish: Publish) {
+        let slot = publish.slot;
+        if let Some(reign) = self.slots[slot.index()].reign_mut() {
+            reign.held.push((from, publish));
+            self.holding.insert(slot);
+        }
     }
 
     fn deliver_unkept(&mut self, from: Incarnation, publish: Publish) {
@@ -132,13 +165,13 @@ impl Node {
     /// Lets go what was held, where all gateways have changed over by now.
     pub(super) fn release_held(&mut self, now: Now) {
         for slot in std::mem::take(&mut self.holding) {
-            if self.must_hold(now, slot) {
+            if self.must_hold(now, slot) || !self.may_commit(now, slot) {
                 self.holding.insert(slot);
                 continue;
             }
             let held = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.held));
             for (from, publish) in held.unwrap_or_default() {
-                self.deliver_unkept(from, publish);
+                self.on_publish(now, from, publish);
             }
         }
     }

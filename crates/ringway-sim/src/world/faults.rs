@@ -35,6 +35,9 @@ impl World {
             return;
         }
         let wild = self.setup.mode == Mode::Wild;
+        if self.is_settled() {
+            self.checker.settled(self.registry.view());
+        }
         let may = if wild { self.faults.active < 12 } else { self.faults.active == 0 && self.is_settled() };
         if may {
             self.fault();

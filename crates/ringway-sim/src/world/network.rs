@@ -6,6 +6,8 @@ use ringway_core::message::{Frame, Message};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
 
+use ringway_core::view::Removal;
+
 use super::process::State;
 use super::{Event, Input, MS, Time, World, note};
 
@@ -147,7 +149,20 @@ impl World {
         for end in 0..2 {
             let at = self.now + self.delay();
             self.network.links[link].last[end] = at;
+            self.find_replaced(ends[end], ends[1 - end], at);
             self.schedule(at, Event::To(ends[end], boots[end], Input::LinkUp(incarnations[1 - end], link, generation)));
+        }
+    }
+
+    /// Whoever reaches an address and finds another incarnation of that id there knows that the listed one has ended.
+    fn find_replaced(&mut self, at: usize, peer: usize, when: Time) {
+        let (id, incarnation) = (&self.processes[peer].id, self.processes[peer].incarnation);
+        let listed = self.processes[at].member.as_ref().and_then(|member| member.view().incarnation_of(id));
+        let Some(ended) = listed.filter(|listed| *listed != incarnation) else { return };
+        let known = self.registry.view().has(incarnation);
+        if !known {
+            let boot = self.processes[at].boot;
+            self.schedule(when, Event::To(at, boot, Input::Evidence(ended, Removal::Suspected)));
         }
     }
 
