@@ -7,7 +7,7 @@ use ringway_core::view::Removal;
 use tracing::{info, warn};
 
 use super::{Condition, Orchestrator, Units};
-use crate::cluster::{Change, ClusterHandle, ClusterState};
+use crate::cluster::{Change, ChangeError, ClusterHandle, ClusterState};
 
 /// A removal that failed is tried again after this, or at the next change.
 const RETRY: Duration = Duration::from_millis(100);
@@ -27,6 +27,8 @@ pub async fn carry(orchestrator: Orchestrator, cluster: ClusterHandle) {
         for incarnation in &found {
             match cluster.change(Change::Remove(*incarnation, Removal::Proven)).await {
                 Ok(epoch) => info!(%incarnation, %epoch, "dead member removed from the view"),
+                // It left by itself, or somebody else saw its end first.
+                Err(ChangeError::NotInView) => {}
                 Err(why) => warn!(%incarnation, %why, "dead member not removed from the view yet"),
             }
         }
