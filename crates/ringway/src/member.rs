@@ -34,6 +34,7 @@ use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
 
+use evidence::Proof;
 pub use join::{JoinError, first_view};
 
 /// How often the rules see time pass. Retries are a few of these apart.
@@ -151,7 +152,7 @@ struct Task {
     batch: Batch<Client>,
     changes: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
     next_change: u64,
-    evidence: mpsc::Sender<Incarnation>,
+    evidence: mpsc::Sender<Proof>,
     draining: Option<oneshot::Sender<()>>,
     left: Option<Now>,
     next_ping: Now,
@@ -177,7 +178,7 @@ pub async fn run(parts: Parts) -> End {
     let Parts { seat, events: (early, mut events), mut commands, .. } = parts;
     let ClusterSeat { state, mut orders } = seat;
     // Evidence is rare and soon acted on; a probe that finds the queue full tries again.
-    let (evidence, mut proofs) = mpsc::channel(16);
+    let (evidence, mut proofs) = mpsc::channel::<Proof>(16);
     let fixed = Static {
         id: parts.id,
         weight: parts.node,
@@ -204,7 +205,13 @@ pub async fn run(parts: Parts) -> End {
     loop {
         tokio::select! {
             biased;
-            _ = ticks.tick() => task.tick(clock::now()),
+            _ = ticks.tick() => {
+                // What has arrived is known, however late this turn is: no deadline may pass over it.
+                while let Ok(event) = events.try_recv() {
+                    task.on_link_event(clock::now(), event);
+                }
+                task.tick(clock::now());
+            }
             Some(command) = commands.recv() => {
                 if let Some(stopped) = task.on_command(command) {
                     task.turn(clock::now());
@@ -214,7 +221,7 @@ pub async fn run(parts: Parts) -> End {
                 }
             }
             Some(order) = orders.recv() => task.on_order(clock::now(), order),
-            Some(dead) = proofs.recv() => task.on_proof(clock::now(), dead),
+            Some(proof) = proofs.recv() => task.on_proof(clock::now(), &proof),
             count = events.recv_many(&mut taken, EVENTS) => {
                 if count == 0 {
                     error!("the links have ended; this member stops");
@@ -247,7 +254,7 @@ impl Task {
         me: Incarnation,
         view: Arc<View>,
         registry: Option<Registry>,
-        evidence: mpsc::Sender<Incarnation>,
+        evidence: mpsc::Sender<Proof>,
     ) -> Self {
         let now = clock::now();
         let hosts = registry.is_some();

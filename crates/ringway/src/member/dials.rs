@@ -6,7 +6,7 @@ use ringway_core::Incarnation;
 use ringway_core::timing::Now;
 use ringway_core::view::View;
 use ringway_link::{Event, Target};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{Peer, Task};
 
@@ -73,7 +73,7 @@ impl Task {
                 }
             }
             Event::Refused { target } => self.on_refused(now, &target),
-            Event::Failed { target, why } => warn!(%target, %why, "a member could not be linked; trying again"),
+            Event::Failed { target, why } => self.on_dial_failed(now, &target, &why),
         }
     }
 

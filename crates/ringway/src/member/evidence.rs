@@ -1,11 +1,12 @@
-//! Evidence of death: a link that ended, and a host that then refuses a connection to where the member listened.
+//! Evidence of death: a link that ended, and a host that then refuses a connection to where the member listened, or
+//! where its next incarnation answers.
 
 use std::time::Duration;
 
 use ringway_core::Incarnation;
 use ringway_core::timing::Now;
 use ringway_core::view::Removal;
-use ringway_link::{Evidence, Identity, Target};
+use ringway_link::{DialError, Evidence, Identity, Target};
 use tracing::warn;
 
 use super::Task;
@@ -19,6 +20,28 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Probes after one broken link. After that silence decides.
 const PROBES: u32 = 50;
 
+/// What a probe found out about a member whose link ended.
+#[derive(Debug)]
+pub(super) struct Proof {
+    dead: Incarnation,
+    how: Removal,
+}
+
+impl Proof {
+    /// Nothing listens there any more. It may have moved, so this is a suspicion.
+    fn refused(dead: Incarnation) -> Self {
+        Self { dead, how: Removal::Suspected }
+    }
+
+    /// Who answered in place of the one that was dialed. The same id under another incarnation is its successor: the
+    /// process itself says, under the join secret, that its former life is over.
+    fn answered(target: &Target, answered: &Identity) -> Option<Self> {
+        let (id, dead) = target.member.as_ref()?;
+        let successor = answered.id == *id && answered.incarnation != *dead;
+        successor.then_some(Self { dead: *dead, how: Removal::Proven })
+    }
+}
+
 impl Task {
     /// Probes where the member listened, until it is refused, somebody answers, or silence decides.
     pub(super) fn look_for_evidence(&self, identity: &Identity) {
@@ -30,35 +53,47 @@ impl Task {
         let target = Target::member(identity.address.clone(), identity.id.clone(), peer);
         tokio::spawn(async move {
             for _ in 0..PROBES {
-                match links.probe(&target, PROBE).await {
-                    Evidence::Refused => {
-                        // The task may have ended; then nobody needs the proof.
-                        let _ = proofs.send(peer).await;
-                        return;
+                let proof = match links.probe(&target, PROBE).await {
+                    Evidence::Refused => Some(Proof::refused(peer)),
+                    Evidence::Answered(answered) => Proof::answered(&target, &answered),
+                    Evidence::Unknown(DialError::Other(answered)) => Proof::answered(&target, &answered),
+                    Evidence::Unknown(_) => {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
                     }
-                    Evidence::Answered(_) => return,
-                    Evidence::Unknown(_) => tokio::time::sleep(PAUSE).await,
+                };
+                if let Some(proof) = proof {
+                    // The task may have ended; then nobody needs the proof.
+                    let _ = proofs.send(proof).await;
                 }
+                return;
             }
         });
     }
 
-    /// A probe was refused. It counts only while there is no link: the member may have come back meanwhile.
-    pub(super) fn on_proof(&mut self, now: Now, dead: Incarnation) {
-        if !self.peers.contains_key(&dead) && self.rules.view().has(dead) {
-            warn!(incarnation = %dead, "its link ended and its host refuses a new one: the member is dead");
-            self.rules.evidence(now, dead, Removal::Suspected);
+    /// A probe proved something. It counts only while there is no link: the member may have come back meanwhile.
+    pub(super) fn on_proof(&mut self, now: Now, proof: &Proof) {
+        if !self.peers.contains_key(&proof.dead) && self.rules.view().has(proof.dead) {
+            warn!(incarnation = %proof.dead, how = ?proof.how, "its link ended and nobody of this name listens there: the member is dead");
+            self.rules.evidence(now, proof.dead, proof.how);
         }
         self.turn(now);
     }
 
     /// A dial was refused. For a member of the view that was linked before, that is evidence too.
     pub(super) fn on_refused(&mut self, now: Now, target: &Target) {
-        if let Some(peer) = target.incarnation()
-            && !self.peers.contains_key(&peer)
-            && self.rules.view().has(peer)
+        if let Some(peer) = target.incarnation() {
+            self.on_proof(now, &Proof::refused(peer));
+        }
+    }
+
+    /// A dial found somebody else, or nobody in time.
+    pub(super) fn on_dial_failed(&mut self, now: Now, target: &Target, why: &DialError) {
+        warn!(%target, %why, "a member could not be linked; trying again");
+        if let DialError::Other(answered) = why
+            && let Some(proof) = Proof::answered(target, answered)
         {
-            self.rules.evidence(now, peer, Removal::Suspected);
+            self.on_proof(now, &proof);
         }
     }
 }
