@@ -31,6 +31,7 @@ mod mailbox;
 pub mod centrifuge;
 pub mod plain;
 pub mod raw;
+pub mod server;
 
 pub mod faulty;
 
@@ -38,6 +39,7 @@ pub use centrifuge::CentrifugeClient;
 pub use plain::PlainClient;
 pub use process::Process;
 pub use raw::RawWs;
+pub use server::Server;
 pub use wait::{eventually, eventually_ok};
 
 pub use ringway_bench::checker::{CheckReport, Checker, Delivery, Promise};

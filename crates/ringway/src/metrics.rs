@@ -66,7 +66,9 @@ impl Metrics {
 
     fn page(&self) -> Response {
         match self.text() {
-            Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+            Ok(text) => {
+                ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+            }
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "a metric could not be written").into_response(),
         }
     }
@@ -95,12 +97,23 @@ impl Collector for ClusterNumbers {
         };
         let load = |incarnation| state.loads.get(&incarnation).copied().unwrap_or_default();
         let nodes = &state.view.nodes;
-        let slots: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), table.index_of(&node.id).map_or(0, |index| u64::from(table.slots_owned(index))))).collect();
+        let slots: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                (node.id.as_str(), table.index_of(&node.id).map_or(0, |index| u64::from(table.slots_owned(index))))
+            })
+            .collect();
         let users: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).users)).collect();
         let channels: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).channels)).collect();
         let unsettled: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).unsettled)).collect();
-        let history: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).history_bytes)).collect();
-        let sockets: Vec<_> = state.view.gateways.iter().map(|gateway| (gateway.id.as_str(), load(gateway.incarnation).sockets)).collect();
+        let history: Vec<_> =
+            nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).history_bytes)).collect();
+        let sockets: Vec<_> = state
+            .view
+            .gateways
+            .iter()
+            .map(|gateway| (gateway.id.as_str(), load(gateway.incarnation).sockets))
+            .collect();
         let me = state.me.id.as_str();
         let away = nodes.iter().filter(|node| state.reach(node.incarnation) != Reach::Up).count() as u64;
         per_member("view_epoch", "Epoch of the view that this process has", &[(me, state.view.epoch.0)])?;
