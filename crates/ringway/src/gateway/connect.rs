@@ -40,6 +40,7 @@ impl<S: Socket> Hub<S> {
             due: Tick::default(),
             expires: Tick::default(),
             state,
+            backlog: None,
             dirty: false,
         }) as SessionKey;
         ticket.set_session(key);
@@ -161,7 +162,7 @@ impl<S: Socket> Hub<S> {
         self.leave_all(key);
         if let Some(session) = self.sessions.get_mut(key as usize) {
             session.state = State::Gone;
-            (session.user, session.info) = (None, None);
+            (session.user, session.info, session.backlog) = (None, None, None);
         }
     }
 

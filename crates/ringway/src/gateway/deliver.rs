@@ -26,6 +26,12 @@ impl<S: Socket> Hub<S> {
         let scratch = &mut self.scratch;
         for &listener in &channel.listeners {
             let Some(session) = self.sessions.get_mut(listener as usize) else { continue };
+            if session.is_plain() && session.must_wait(offset, channel.attach_top, self.config.limits.outbox_bytes) {
+                if session.hold(entry) {
+                    self.stalled.push(listener);
+                }
+                continue;
+            }
             let frame = match session.is_plain() {
                 false => push.get_or_insert_with(|| encode_push(scratch, name.as_str(), offset, entry)),
                 true => message.get_or_insert_with(|| encode_message(scratch, self.clock.text(), entry)),
@@ -103,7 +109,7 @@ fn encode_unsubscribe(scratch: &mut Vec<u8>, channel: &str, why: Unsubscribed) -
     frame(scratch, |out| json::push(out, &Push::Unsubscribe { channel, code, reason }))
 }
 
-fn encode_message(scratch: &mut Vec<u8>, date_time: &str, entry: &Entry) -> Bytes {
+pub(super) fn encode_message(scratch: &mut Vec<u8>, date_time: &str, entry: &Entry) -> Bytes {
     let message = InboxMessage::decode(&entry.data);
     let body = Body::Message { content: &message.content, from: message.from.as_deref() };
     frame(scratch, |out| plain::encode(out, date_time, &body))

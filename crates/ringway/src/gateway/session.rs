@@ -9,6 +9,7 @@ use ringway_core::timing::Now;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use super::backlog::Backlog;
 use super::command::{Command, Seen};
 use super::inbox::Ticket;
 use super::wheel::Tick;
@@ -42,6 +43,8 @@ pub(super) struct Session<S> {
     /// When the wheel is to end it for its credentials.
     pub(super) expires: Tick,
     pub(super) state: State,
+    /// What waited for the user and does not fit into the socket's queue yet.
+    pub(super) backlog: Option<Box<Backlog>>,
     /// Its socket has frames that are not flushed.
     pub(super) dirty: bool,
 }
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         // There may be hundreds of thousands: what few sessions need belongs into a box.
-        assert!(size_of::<Session<super::super::Client>>() <= 136, "{}", size_of::<Session<super::super::Client>>());
+        assert!(size_of::<Session<super::super::Client>>() <= 144, "{}", size_of::<Session<super::super::Client>>());
         assert!(size_of::<super::super::channel::Channel>() <= 88, "{}", size_of::<super::super::channel::Channel>());
         assert!(size_of::<Ticket>() <= 16);
     }

@@ -10,6 +10,8 @@ pub trait Socket: Send + 'static {
     fn send(&self, frame: Bytes);
     /// Writes what is queued.
     fn flush(&self);
+    /// Bytes that are queued and not yet taken by the kernel.
+    fn queued(&self) -> usize;
     /// Closes after what is queued.
     fn close(&self, code: u16, reason: &str);
     /// Takes back one pause of reading.
@@ -24,6 +26,10 @@ impl Socket for Arc<ringway_edge::Conn> {
 
     fn flush(&self) {
         ringway_edge::Conn::flush(self);
+    }
+
+    fn queued(&self) -> usize {
+        self.queued_bytes()
     }
 
     fn close(&self, code: u16, reason: &str) {

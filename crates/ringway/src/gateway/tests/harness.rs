@@ -29,6 +29,8 @@ pub(in crate::gateway) struct Record {
     pub(super) frames: Vec<Bytes>,
     pub(super) closed: Option<(u16, String)>,
     pub(super) flushes: usize,
+    /// Bytes that the client has not read.
+    pub(super) stuck: usize,
     pub(in crate::gateway) resumed: usize,
 }
 
@@ -46,6 +48,11 @@ impl Socket for FakeSocket {
         let queued = std::mem::take(&mut record.queued);
         record.seen.extend(queued.iter().map(|frame| serde_json::from_slice(payload(frame)).unwrap()));
         record.frames.extend(queued);
+    }
+
+    fn queued(&self) -> usize {
+        let record = self.0.lock();
+        record.stuck + record.queued.iter().map(Bytes::len).sum::<usize>()
     }
 
     fn close(&self, code: u16, reason: &str) {

@@ -188,3 +188,28 @@ fn news_of_the_owner_come_at_the_interval() {
     world.pass(std::time::Duration::from_secs(10));
     assert_eq!(peer.seen().len(), 2);
 }
+
+#[test]
+fn what_waited_is_handed_on_as_the_client_reads() {
+    let mut world = World::open();
+    let first = world.plain("ann");
+    world.attached("#ann", Some(at(4)), 0);
+    say(&mut world, "ann", 1, "one");
+    world.turn();
+    first.socket.0.lock().stuck = world.config.limits.outbox_bytes;
+    let second = world.plain("ann");
+    for (offset, content) in [(2, "two"), (3, "three"), (4, "four"), (5, "new")] {
+        say(&mut world, "ann", offset, content);
+    }
+    world.turn();
+    assert_eq!(first.contents(), ["one"]);
+    assert_eq!(second.contents(), ["new"], "another device does not wait for the slow one");
+    world.pass(std::time::Duration::from_millis(250));
+    assert!(first.contents().is_empty());
+    first.socket.0.lock().stuck = 0;
+    world.pass(std::time::Duration::from_millis(250));
+    say(&mut world, "ann", 6, "newer");
+    world.turn();
+    assert_eq!(first.contents(), ["two", "three", "four", "new", "newer"]);
+    assert_eq!(first.closed(), None);
+}
