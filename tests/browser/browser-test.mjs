@@ -3,7 +3,7 @@
 //   node browser-test.mjs 'http://127.0.0.1:PORT/#token=T' [--lossless]
 //
 // `--lossless` also asserts that no numbered message went missing over the kill. CHROMIUM names the browser (default /usr/bin/chromium);
-// SCREENSHOTS names a folder for a picture of the page at the end and at a failure.
+// SCREENSHOTS names a folder for pictures of the page after the kill, at the end and at a failure.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -107,6 +107,7 @@ async function killAnOwner() {
   const said = await page.evaluate(() => countOf("bob", "sent"));
   await until("alice hears what bob said after the kill", ([number]) => heardBy("alice") > number, [said], FLOW_AGAIN_MS);
   console.log(`  ${victim} killed; alice heard again within ${Date.now() - killed} ms of the answer, ${await page.evaluate(() => countOf("alice", "missing"))} missing`);
+  await picture("kill");
   await until(`${victim} is listed as down`, ([id]) => stateOf(id) === "down", [victim]);
   await until("alice's box names a living owner", ([id]) => document.querySelector('.chat[data-user="alice"]').dataset.owner !== id, [victim]);
 }
