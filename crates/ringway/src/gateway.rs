@@ -12,6 +12,7 @@
 
 mod auth;
 mod backend;
+mod backlog;
 mod call;
 mod channel;
 mod command;
@@ -93,6 +94,8 @@ pub struct Hub<S = Client> {
     wheel: Wheel,
     /// Sessions with frames that are not flushed.
     dirty: Vec<SessionKey>,
+    /// Sessions with a backlog.
+    stalled: Vec<SessionKey>,
     /// Channels whose sessions changed in this turn.
     listed: Vec<ChannelKey>,
     clock: plain::WallClock,
@@ -119,6 +122,7 @@ impl<S: Socket> Hub<S> {
             calls: 0,
             wheel: Wheel::new(now),
             dirty: Vec::new(),
+            stalled: Vec::new(),
             listed: Vec::new(),
             clock: plain::WallClock::default(),
             ping: ws::frame(Kind::Text, &ping),
