@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::NodeLimits;
-use crate::message::{Answer, Have, Load, Message, NodeInfo, Query, Refusal};
+use crate::message::{Answer, Attach, Have, Load, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
@@ -94,6 +94,8 @@ pub struct Node {
     stalled: BTreeSet<Slot>,
     /// Slots that hold publishes until gateways have changed over.
     holding: BTreeSet<Slot>,
+    /// Attaches that came while their slot was being taken over: at most one for each gateway and channel.
+    parked: BTreeMap<Slot, Vec<(Incarnation, Attach)>>,
     /// Owned slots that are not settled.
     unsettled: u64,
     settled_at: Epoch,
@@ -131,6 +133,7 @@ impl Node {
             haves: Vec::new(),
             stalled: BTreeSet::new(),
             holding: BTreeSet::new(),
+            parked: BTreeMap::new(),
             unsettled: 0,
             settled_at: Epoch(0),
             settled_by: BTreeMap::new(),
@@ -243,6 +246,7 @@ impl Node {
         self.haves.clear();
         self.stalled.clear();
         self.holding.clear();
+        self.parked.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
     }
 
@@ -281,6 +285,7 @@ impl Node {
     /// No longer the owner: waiting answers and attaches are dropped, data and mark are kept.
     fn stop(&mut self, slot: Slot) {
         self.refuse_waiting(slot);
+        self.parked.remove(&slot);
         let entry = &mut self.slots[slot.index()];
         entry.phase = Phase::Idle;
         entry.staging = None;

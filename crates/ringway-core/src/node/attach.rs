@@ -1,6 +1,6 @@
 //! Gateways that listen: attached with their position, told what follows it, asked nothing. Presence lives here too.
 
-use super::slot::Wait;
+use super::slot::{Phase, Wait};
 use super::Node;
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::message::{
@@ -19,12 +19,22 @@ impl Node {
         Some((key, self.streams.get(key as usize)?))
     }
 
-    /// Attaches once all of the slot is committed. Where I am not live I stay silent: the gateway asks again.
+    /// Attaches once all of the slot is committed. Where the slot is not mine I stay silent: the gateway asks elsewhere.
     pub(super) fn on_attach(&mut self, now: Now, from: Incarnation, attach: Attach) {
         let slot = self.slot_of(&attach.channel);
-        let live = self.slots[slot.index()].reign().is_some();
-        if !live || self.view().gateway(from).is_none() {
+        if self.view().gateway(from).is_none() {
             return;
+        }
+        match &self.slots[slot.index()].phase {
+            Phase::Live(_) => {}
+            Phase::Idle => return,
+            Phase::Claiming | Phase::Fetching(_) => {
+                // Kept until I am live: the gateway may already have said that it has sent all its attaches.
+                let parked = self.parked.entry(slot).or_default();
+                parked.retain(|(gateway, older)| *gateway != from || older.channel != attach.channel);
+                parked.push((from, attach));
+                return;
+            }
         }
         let known = |stream: &Stream| stream.listeners.iter().any(|l| l.gateway == from && l.attach == attach.attach);
         let attached = self.stream_of(&attach.channel).is_some_and(|(_, stream)| known(stream));
@@ -83,6 +93,7 @@ impl Node {
     /// Nobody listens there any more. How far an inbox was handed on is kept in the log.
     pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: Detach) {
         let slot = self.slot_of(&detach.channel);
+        self.forget_waiting_attach(slot, detach.attach);
         if self.slots[slot.index()].reign().is_none() {
             return;
         }
@@ -100,14 +111,16 @@ impl Node {
                 self.drop_unused(now, key);
             }
         }
-        self.forget_waiting_attach(slot, detach.attach);
         if detach.delivered.is_some() {
             self.when_committed(now, slot, Wait::Detached(from, detach.attach));
         }
     }
 
-    /// A detach overtook its attach, which still waits for a commit.
+    /// A detach overtook its attach, which still waits for the slot or for a commit.
     fn forget_waiting_attach(&mut self, slot: Slot, attach: AttachId) {
+        if let Some(parked) = self.parked.get_mut(&slot) {
+            parked.retain(|(_, parked)| parked.attach != attach);
+        }
         if let Some(reign) = self.slots[slot.index()].reign_mut() {
             let same = |wait: &Wait| matches!(wait, Wait::Attach(_, waiting) if waiting.attach == attach);
             reign.waiting.retain(|(_, wait)| !same(wait));
@@ -126,12 +139,16 @@ impl Node {
 
     /// Sessions came and went. An attach that still waits for a commit is told too: it would say what is no longer so.
     pub(super) fn on_sessions(&mut self, from: Incarnation, change: SessionChange) {
-        let Some(key) = self.names.get(&change.channel).copied() else { return };
-        let listeners = self.streams[key as usize].listeners.iter_mut();
+        let stream = self.names.get(&change.channel).and_then(|key| self.streams.get_mut(*key as usize));
+        let listeners = stream.into_iter().flat_map(|stream| &mut stream.listeners);
         for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == change.attach) {
             change.apply(&mut listener.sessions, &mut listener.presence);
         }
         let slot = self.slot_of(&change.channel);
+        let parked = self.parked.get_mut(&slot).into_iter().flatten();
+        for (_, attach) in parked.filter(|(gateway, parked)| *gateway == from && parked.attach == change.attach) {
+            change.apply(&mut attach.sessions, &mut attach.presence);
+        }
         let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
         for (_, wait) in &mut reign.waiting {
             if let Wait::Attach(gateway, attach) = wait
@@ -166,6 +183,7 @@ impl Node {
 
     /// A gateway or its link is gone: it listens nowhere until it attaches again, and users it had may come elsewhere. What it reported of inboxes is kept.
     pub(super) fn drop_listeners(&mut self, now: Now, gateway: Incarnation) {
+        self.parked.values_mut().for_each(|parked| parked.retain(|(from, _)| *from != gateway));
         let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);
         let keys: Vec<u32> = self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
         for key in keys {

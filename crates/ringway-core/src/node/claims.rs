@@ -203,6 +203,9 @@ impl Node {
         entry.term = epoch;
         entry.phase = Phase::Live(Box::new(reign));
         self.keep_reigning(now, slot);
+        for (gateway, attach) in self.parked.remove(&slot).unwrap_or_default() {
+            self.on_attach(now, gateway, attach);
+        }
     }
 
     /// The lease allows an acknowledgement of this slot (R12, R13).
