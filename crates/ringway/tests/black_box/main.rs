@@ -1,0 +1,7 @@
+//! The whole program from outside: real processes, real sockets, no look inside.
+
+mod bad_input;
+mod centrifuge;
+mod life;
+mod plain;
+mod support;

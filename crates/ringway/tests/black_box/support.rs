@@ -1,0 +1,67 @@
+//! What these tests share: ways to start the program, and users who are named.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use ringway_testkit::process::Builder;
+use ringway_testkit::{CentrifugeClient, PlainClient, Process, Server, Target};
+use serde_json::{Value, json};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ringway");
+/// For what should take milliseconds, on a machine that does other things as well.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// For a whole cluster to start or to change.
+pub(crate) const CHANGE: Duration = Duration::from_secs(40);
+/// What the tests' servers sign tokens with.
+const SIGNING_KEY: &str = "a signing key for tests alone";
+/// Named users need a token; the rest of the open config stays.
+const NAMED_USERS: &str = "[client]\ntoken_hmac_secret = \"a signing key for tests alone\"\n";
+
+/// `serve --dev` with named users and what `config` says besides.
+pub(crate) async fn dev(config: &str) -> Server {
+    let builder =
+        Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+    Server::start(configured(builder, &format!("{NAMED_USERS}{config}")), SOON).await
+}
+
+/// `serve` as it is for real use.
+pub(crate) async fn serve(config: &str) -> Server {
+    let builder = Process::builder(BINARY, &["serve", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+    Server::start(configured(builder, config), SOON).await
+}
+
+/// A demo of so many nodes with named users. Few slots: what these tests look at does not depend on their number.
+pub(crate) async fn demo(nodes: usize) -> Server {
+    let server = Server::start(demo_builder(nodes), CHANGE).await;
+    server.settled(nodes).await;
+    server
+}
+
+pub(crate) fn demo_builder(nodes: usize) -> Builder {
+    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", &nodes.to_string()]);
+    configured(builder, &format!("{NAMED_USERS}[cluster]\nslots = 1024\n"))
+}
+
+pub(crate) fn configured(builder: Builder, config: &str) -> Builder {
+    let file = builder.file("ringway.toml", config);
+    builder.arg("--config").arg(file)
+}
+
+/// Connects a named user, with further fields of the connect request.
+pub(crate) async fn named(addr: SocketAddr, user: &str, fields: Value) -> anyhow::Result<CentrifugeClient> {
+    let key = EncodingKey::from_secret(SIGNING_KEY.as_bytes());
+    let mut request = json!({"token": encode(&Header::default(), &json!({"sub": user}), &key)?});
+    if let (Some(request), Some(fields)) = (request.as_object_mut(), fields.as_object()) {
+        request.extend(fields.clone());
+    }
+    CentrifugeClient::connect_with(&Target::from(addr), request).await
+}
+
+/// A plain user who has been welcomed.
+pub(crate) async fn plain(addr: SocketAddr, user: &str) -> PlainClient {
+    let mut client = PlainClient::connect(addr, user).await.expect("a plain user");
+    let welcome = client.recv(SOON).await.expect("a welcome");
+    assert_eq!(welcome["type"], 1, "{welcome}");
+    client
+}
