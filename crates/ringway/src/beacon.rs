@@ -58,7 +58,9 @@ pub enum BeaconError {
     #[error("{} is not private to you, so nothing secret is kept there: remove it, or set XDG_RUNTIME_DIR to a directory of yours", .0.display())]
     NotPrivate(PathBuf),
     /// Another demo of this user runs; its file stays.
-    #[error("another demo is running at {0}; `ringway members` and the like speak to that one. For this one, give --url and --token")]
+    #[error(
+        "another demo is running at {0}; `ringway members` and the like speak to that one. For this one, give --url and --token"
+    )]
     Another(String),
 }
 
@@ -103,7 +105,9 @@ impl Beacon {
         }
         let (path, draft) = (directory.join(FILE), directory.join(format!("{FILE}.{}", self.pid)));
         let text = serde_json::to_vec_pretty(self).expect("texts and numbers");
-        write_private(&draft, &text).and_then(|()| fs::rename(&draft, &path)).map_err(|why| BeaconError::Io { path: path.clone(), why })?;
+        write_private(&draft, &text)
+            .and_then(|()| fs::rename(&draft, &path))
+            .map_err(|why| BeaconError::Io { path: path.clone(), why })?;
         Ok(Lit { path, pid: self.pid })
     }
 
@@ -121,7 +125,8 @@ impl Beacon {
 
 impl Drop for Lit {
     fn drop(&mut self) {
-        let ours = fs::read(&self.path).is_ok_and(|text| serde_json::from_slice::<Beacon>(&text).is_ok_and(|beacon| beacon.pid == self.pid));
+        let ours = fs::read(&self.path)
+            .is_ok_and(|text| serde_json::from_slice::<Beacon>(&text).is_ok_and(|beacon| beacon.pid == self.pid));
         if ours {
             // Left behind, it is stale and known to be.
             let _ = fs::remove_file(&self.path);

@@ -85,7 +85,9 @@ pub enum ChangeError {
     #[error("{0}")]
     NotNow(String),
     /// No answer from the registry, or none from the member task.
-    #[error("no answer from the registry; the change may or may not have been made. Look at the members, then try again")]
+    #[error(
+        "no answer from the registry; the change may or may not have been made. Look at the members, then try again"
+    )]
     Unknown,
 }
 

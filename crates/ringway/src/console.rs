@@ -9,7 +9,9 @@ use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -56,9 +58,10 @@ static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 /// The routes.
 pub fn routes() -> Router {
-    Router::new()
-        .route("/", get(|headers: HeaderMap| async move { answer("index.html", &headers) }))
-        .route("/console/{file}", get(|Path(file): Path<String>, headers: HeaderMap| async move { answer(&file, &headers) }))
+    Router::new().route("/", get(|headers: HeaderMap| async move { answer("index.html", &headers) })).route(
+        "/console/{file}",
+        get(|Path(file): Path<String>, headers: HeaderMap| async move { answer(&file, &headers) }),
+    )
 }
 
 fn answer(name: &str, asked: &HeaderMap) -> Response {

@@ -110,7 +110,8 @@ impl Demo {
         self.config.cluster.link_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         self.config.cluster.expect_nodes = self.nodes;
         let bound = app::bind(Arc::new(self.config.clone()), Roles::GATEWAY).await?;
-        let address = bound.client_addr().unwrap_or_else(|| SocketAddr::new(self.config.server.listen, self.config.server.port));
+        let address =
+            bound.client_addr().unwrap_or_else(|| SocketAddr::new(self.config.server.listen, self.config.server.port));
 
         let launch = self.launch(bound.link_addr(), logs::directory()?)?;
         let orchestrator = Orchestrator::new(ProcessDriver::new(launch.clone())?);
@@ -124,7 +125,12 @@ impl Demo {
         let outcome = match started {
             Ok(true) => {
                 let (beacon, lit) = self.light(address);
-                tell(&Ready { address, beacon, logs: launch.logs, not_found: lit.as_ref().err().map(ToString::to_string) });
+                tell(&Ready {
+                    address,
+                    beacon,
+                    logs: launch.logs,
+                    not_found: lit.as_ref().err().map(ToString::to_string),
+                });
                 tokio::select! {
                     () = signals.first() => Ok(()),
                     why = running.ended() => Err(DemoError::Failed(why)),
@@ -175,7 +181,8 @@ impl Demo {
     fn light(&self, address: SocketAddr) -> (Beacon, Result<beacon::Lit, BeaconError>) {
         let text = |secret: Option<&String>| secret.cloned().unwrap_or_default();
         let token = text(self.config.admin.token.as_ref().map(|token| &token.0));
-        let beacon = Beacon::new(format!("http://{}", reachable(address)), token, text(self.config.gateway.api_key.as_ref()));
+        let beacon =
+            Beacon::new(format!("http://{}", reachable(address)), token, text(self.config.gateway.api_key.as_ref()));
         let lit = beacon.light(&beacon::directory());
         (beacon, lit)
     }

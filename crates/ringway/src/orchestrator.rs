@@ -153,7 +153,9 @@ impl Orchestrator {
     pub async fn act(&self, id: &MemberId, action: Action) -> Result<(), OrchestratorError> {
         self.ask(|answer| Command::Act { id: id.clone(), action, answer }).await??;
         if action == Action::Kill && !self.wait_for_exit(id).await {
-            return Err(OrchestratorError::NotNow(format!("{id} was sent SIGKILL and has not ended yet; look again in a moment")));
+            return Err(OrchestratorError::NotNow(format!(
+                "{id} was sent SIGKILL and has not ended yet; look again in a moment"
+            )));
         }
         Ok(())
     }

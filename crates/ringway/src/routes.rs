@@ -5,10 +5,10 @@ use axum::Router;
 use crate::admin::Admin;
 use crate::cluster::ClusterHandle;
 use crate::config::Config;
+use crate::console;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
-use crate::console;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -29,5 +29,8 @@ pub fn routes(parts: RouteParts<'_>) -> Router {
     metrics.collect_cluster(cluster.clone());
     let health = Health::new(cluster.clone(), config.cluster.expect_nodes);
     let token = config.admin.token.as_ref().map(|token| token.0.as_str());
-    console::routes().merge(health.routes()).merge(metrics.routes()).merge(Admin::new(cluster, orchestrator).routes(token))
+    console::routes()
+        .merge(health.routes())
+        .merge(metrics.routes())
+        .merge(Admin::new(cluster, orchestrator).routes(token))
 }

@@ -33,7 +33,7 @@ fn client(demo: &Process, args: &[&str]) -> (Option<i32>, String) {
     for home in ["HOME", "XDG_RUNTIME_DIR"] {
         command.env(home, demo.dir());
     }
-    let output = command.output().unwrap();
+    let output = command.output().expect("the binary can be started");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
 }
@@ -121,7 +121,8 @@ async fn a_node_without_a_cluster_and_a_child_without_its_parent_end_at_once() {
     let mut node = Process::start(BINARY, &["node"]);
     assert_eq!(node.wait_exit(SOON).await.code(), Some(2));
     assert!(node.stderr().contains("--join"), "{}", node.stderr());
-    let mut orphan = Process::builder(BINARY, &["node", "--join", "127.0.0.1:1"]).env("RINGWAY_PARENT_PID", "1").start();
+    let mut orphan =
+        Process::builder(BINARY, &["node", "--join", "127.0.0.1:1"]).env("RINGWAY_PARENT_PID", "1").start();
     assert_eq!(orphan.wait_exit(SOON).await.code(), Some(69));
     assert!(orphan.stderr().contains("is gone"), "{}", orphan.stderr());
 }

@@ -44,23 +44,34 @@ pub(super) async fn act(
     let (before, id) = known.ok_or_else(|| unknown(&id))?;
     let member = match (&admin.orchestrator, action) {
         _ if admin.cluster.state().me.id == id => Err(about_itself(&admin, &id)),
-        (Some(orchestrator), _) if orchestrator.units().contains_key(&id) => admin.act_on_unit(orchestrator, &id, action).await,
+        (Some(orchestrator), _) if orchestrator.units().contains_key(&id) => {
+            admin.act_on_unit(orchestrator, &id, action).await
+        }
         (_, Action::Remove) => admin.forget_stranger(&id, before),
-        _ => Err(AdminError::conflict(format!("{id} was not started by this process, so it can neither be signalled nor started from here: do it where it runs (SIGTERM drains it)"))),
+        _ => Err(AdminError::conflict(format!(
+            "{id} was not started by this process, so it can neither be signalled nor started from here: do it where it runs (SIGTERM drains it)"
+        ))),
     }?;
     Ok(Json(Done { action: name, member }))
 }
 
 fn about_itself(admin: &Admin, id: &MemberId) -> AdminError {
     let why = match admin.orchestrator {
-        Some(_) => "it starts and stops the others and keeps the list of members, so it does nothing to itself: end it with Ctrl-C where it runs",
+        Some(_) => {
+            "it starts and stops the others and keeps the list of members, so it does nothing to itself: end it with Ctrl-C where it runs"
+        }
         None => "it is the process that you are asking: send it SIGTERM where it runs",
     };
     AdminError::conflict(format!("{id} is not acted upon from here: {why}"))
 }
 
 impl Admin {
-    async fn act_on_unit(&self, orchestrator: &Orchestrator, id: &MemberId, action: Action) -> Result<Member, AdminError> {
+    async fn act_on_unit(
+        &self,
+        orchestrator: &Orchestrator,
+        id: &MemberId,
+        action: Action,
+    ) -> Result<Member, AdminError> {
         let ended = orchestrator.units().get(id).is_some_and(|unit| unit.condition == Condition::Ended);
         // A newcomer whose id is still listed would have to wait, and a forgotten one would still be listed.
         if ended && matches!(action, Action::Start | Action::Remove) {
@@ -77,14 +88,20 @@ impl Admin {
 
     async fn wait_until_left(&self, id: &MemberId) -> Result<(), AdminError> {
         let left = self.cluster.wait_until(LEFT_DEADLINE, |state| state.view.incarnation_of(id).is_none()).await;
-        let waiting = || AdminError::conflict(format!("{id} has no process any more and is still in the view: its removal is not through yet. Try again in a moment"));
+        let waiting = || {
+            AdminError::conflict(format!(
+                "{id} has no process any more and is still in the view: its removal is not through yet. Try again in a moment"
+            ))
+        };
         left.then_some(()).ok_or_else(waiting)
     }
 
     /// A member that was started elsewhere can be forgotten once it is gone.
     fn forget_stranger(&self, id: &MemberId, before: Member) -> Result<Member, AdminError> {
         if self.cluster.state().view.incarnation_of(id).is_some() {
-            return Err(AdminError::conflict(format!("{id} is still in the cluster: only a member that is down can be removed; stop it where it runs first")));
+            return Err(AdminError::conflict(format!(
+                "{id} is still in the cluster: only a member that is down can be removed; stop it where it runs first"
+            )));
         }
         self.memory.forget(id);
         Ok(before)

@@ -22,7 +22,9 @@ impl AdminError {
     }
 
     pub(super) fn unauthorized(what: &str) -> Self {
-        let text = format!("{what}: send `Authorization: Bearer TOKEN`, with the token that the process was given or printed when it started");
+        let text = format!(
+            "{what}: send `Authorization: Bearer TOKEN`, with the token that the process was given or printed when it started"
+        );
         Self { status: StatusCode::UNAUTHORIZED, text }
     }
 

@@ -96,7 +96,8 @@ impl Admin {
     pub(super) fn ids(&self, state: &ClusterState) -> BTreeSet<MemberId> {
         let nodes = state.view.nodes.iter().map(|node| node.id.clone());
         let gateways = state.view.gateways.iter().map(|gateway| gateway.id.clone());
-        let units = self.orchestrator.iter().flat_map(|orchestrator| orchestrator.units().keys().cloned().collect::<Vec<_>>());
+        let units =
+            self.orchestrator.iter().flat_map(|orchestrator| orchestrator.units().keys().cloned().collect::<Vec<_>>());
         nodes.chain(gateways).chain(units).chain(self.memory.ids()).collect()
     }
 
@@ -125,7 +126,9 @@ impl Admin {
 }
 
 pub(super) fn unknown(id: &str) -> AdminError {
-    AdminError::not_found(format!("there is no member {id}: it is not in the cluster and was not started here; GET /admin/members lists those there are"))
+    AdminError::not_found(format!(
+        "there is no member {id}: it is not in the cluster and was not started here; GET /admin/members lists those there are"
+    ))
 }
 
 /// Numbers and names of a member that the view lists.
@@ -143,7 +146,7 @@ fn present(state: &ClusterState, id: &MemberId, node: Option<&NodeEntry>, gatewa
         users: node.map_or(0, |node| load(node.incarnation).users),
         sockets: gateway.map_or(0, |gateway| load(gateway.incarnation).sockets),
         pid: 0,
-        address: address.map(|address| address.to_string()).unwrap_or_default(),
+        address: address.map(ToString::to_string).unwrap_or_default(),
         orchestrator: false,
     }
 }
@@ -153,7 +156,12 @@ fn roles(gateway: bool, node: bool) -> Vec<&'static str> {
 }
 
 /// What a member of the view is doing. What the orchestrator knows of its process comes before what the links say.
-fn state_of(state: &ClusterState, node: Option<&NodeEntry>, gateway: Option<&GatewayEntry>, unit: Option<&Unit>) -> State {
+fn state_of(
+    state: &ClusterState,
+    node: Option<&NodeEntry>,
+    gateway: Option<&GatewayEntry>,
+    unit: Option<&Unit>,
+) -> State {
     let condition = unit.map(|unit| unit.condition);
     let incarnation = node.map(|node| node.incarnation).or(gateway.map(|gateway| gateway.incarnation));
     let reached = incarnation.is_some_and(|incarnation| state.reach(incarnation) == Reach::Up);

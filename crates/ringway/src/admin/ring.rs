@@ -33,7 +33,12 @@ pub(super) async fn look_up(
     State(admin): State<Admin>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Place>, AdminError> {
-    let Query(asked) = asked.map_err(|why| AdminError::bad_request(format!("the query cannot be read: {}; ask with ?key=CHANNEL or ?user=NAME", why.body_text())))?;
+    let Query(asked) = asked.map_err(|why| {
+        AdminError::bad_request(format!(
+            "the query cannot be read: {}; ask with ?key=CHANNEL or ?user=NAME",
+            why.body_text()
+        ))
+    })?;
     let key = asked.channel()?;
     let state = admin.cluster.state();
     let table = state.placement.table();
@@ -53,8 +58,12 @@ impl Asked {
         let wrong = |what: &str, why| AdminError::bad_request(format!("this cannot be the name of a {what}: {why}"));
         match (&self.key, &self.user) {
             (Some(key), None) => ChannelName::new(key).map_err(|why| wrong("channel", why)),
-            (None, Some(user)) => UserName::new(user).map(|user| ChannelName::personal(&user)).map_err(|why| wrong("user", why)),
-            _ => Err(AdminError::bad_request("ask for one name: ?key=CHANNEL, or ?user=NAME for a user's personal channel")),
+            (None, Some(user)) => {
+                UserName::new(user).map(|user| ChannelName::personal(&user)).map_err(|why| wrong("user", why))
+            }
+            _ => Err(AdminError::bad_request(
+                "ask for one name: ?key=CHANNEL, or ?user=NAME for a user's personal channel",
+            )),
         }
     }
 }

@@ -33,7 +33,9 @@ async fn the_table_of_the_module_is_what_the_router_has() {
 #[tokio::test]
 async fn only_the_token_opens_the_door() {
     let fake = Fake::new();
-    for header in [None, Some("Bearer wrong"), Some("Bearer"), Some("Basic secret"), Some("Bearer secret2"), Some("secret")] {
+    for header in
+        [None, Some("Bearer wrong"), Some("Bearer"), Some("Basic secret"), Some("Bearer secret2"), Some("secret")]
+    {
         let refused = fake.call_as(Method::GET, "/admin/members", header).await;
         assert_eq!(refused.status, 401, "{header:?}");
         assert!(refused.error().contains("Authorization: Bearer"), "{refused:?}");
@@ -48,7 +50,11 @@ async fn only_the_token_opens_the_door() {
 async fn any_text_is_a_token() {
     for token in ["ä ö", "a b", "!", "\u{1f600}"] {
         let fake = Fake::with_token(Some(token));
-        assert_eq!(fake.call_as(Method::GET, "/admin/members", Some(&format!("Bearer {token}"))).await.status, 200, "{token}");
+        assert_eq!(
+            fake.call_as(Method::GET, "/admin/members", Some(&format!("Bearer {token}"))).await.status,
+            200,
+            "{token}"
+        );
         assert_eq!(fake.call_as(Method::GET, "/admin/members", Some("Bearer x")).await.status, 401, "{token}");
     }
 }

@@ -24,7 +24,9 @@ impl Api {
         let beacon = beacon(args.url.as_deref());
         let token = args.token.clone().or_else(|| beacon.as_ref().map(|beacon| beacon.token.clone()));
         let target = target(args.url.as_deref(), beacon.as_ref()).await?;
-        let token = token.ok_or_else(|| CliError::Usage("the admin API needs its token: give --token, or set RINGWAY_ADMIN_TOKEN".to_owned()))?;
+        let token = token.ok_or_else(|| {
+            CliError::Usage("the admin API needs its token: give --token, or set RINGWAY_ADMIN_TOKEN".to_owned())
+        })?;
         Ok(Self { target, key: ("authorization", format!("Bearer {token}")) })
     }
 
@@ -33,7 +35,9 @@ impl Api {
         let beacon = beacon(url);
         let key = key.map(str::to_owned).or_else(|| beacon.as_ref().map(|beacon| beacon.api_key.clone()));
         let target = target(url, beacon.as_ref()).await?;
-        let key = key.ok_or_else(|| CliError::Usage("the server API needs its key: give --api-key, or set RINGWAY_API_KEY".to_owned()))?;
+        let key = key.ok_or_else(|| {
+            CliError::Usage("the server API needs its key: give --api-key, or set RINGWAY_API_KEY".to_owned())
+        })?;
         Ok(Self { target, key: ("x-api-key", key) })
     }
 
@@ -50,7 +54,10 @@ impl Api {
         let headers = [(self.key.0, self.key.1.as_str()), ("content-type", "application/json")];
         let exchange = async { Connection::open(self.target.addr).await?.request(method, &path, &headers, body).await };
         let answer = exchange.await.map_err(|why: anyhow::Error| {
-            CliError::Unavailable(format!("no answer from {}: {why:#}. Is it running? `ringway demo` starts a cluster", self.target.addr))
+            CliError::Unavailable(format!(
+                "no answer from {}: {why:#}. Is it running? `ringway demo` starts a cluster",
+                self.target.addr
+            ))
         })?;
         self.read(&path, &answer)
     }
@@ -64,7 +71,12 @@ impl Api {
                 "{} has no {path}: it was started without an admin token (--admin-token), or is no ringway",
                 self.target.addr
             ))),
-            None => Err(CliError::Failed(format!("{} answered {path} with status {}: {}", self.target.addr, answer.status, answer.text().trim()))),
+            None => Err(CliError::Failed(format!(
+                "{} answered {path} with status {}: {}",
+                self.target.addr,
+                answer.status,
+                answer.text().trim()
+            ))),
         }
     }
 }
@@ -73,7 +85,9 @@ impl Api {
 fn refusal(status: u16, value: &Value) -> String {
     match value.get("error") {
         Some(Value::String(text)) => text.clone(),
-        Some(error) => format!("refused: {} (code {})", error["message"].as_str().unwrap_or("no reason given"), error["code"]),
+        Some(error) => {
+            format!("refused: {} (code {})", error["message"].as_str().unwrap_or("no reason given"), error["code"])
+        }
         None => format!("refused with status {status}: {value}"),
     }
 }

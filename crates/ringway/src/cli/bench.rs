@@ -9,6 +9,8 @@ pub(super) async fn run(load: ringway_bench::Bench) -> Result<(), CliError> {
     say(&format!("{}\n", text.trim_end()))?;
     match report.is_clean() {
         true => Ok(()),
-        false => Err(CliError::Failed("sockets were closed, or messages lost, doubled or out of order: see the report".to_owned())),
+        false => Err(CliError::Failed(
+            "sockets were closed, or messages lost, doubled or out of order: see the report".to_owned(),
+        )),
     }
 }

@@ -35,7 +35,9 @@ pub(super) struct Members {
 
 impl Members {
     pub(super) fn read(value: Value) -> Result<Self, CliError> {
-        serde_json::from_value(value).map_err(|why| CliError::Failed(format!("the members could not be read: {why}. Is the server of another version?")))
+        serde_json::from_value(value).map_err(|why| {
+            CliError::Failed(format!("the members could not be read: {why}. Is the server of another version?"))
+        })
     }
 
     /// As a table for people.
@@ -93,7 +95,14 @@ pub(super) async fn ring(args: RingArgs) -> Result<(), CliError> {
         return say(&format!("{answer}\n"));
     }
     let word = |name: &str| answer[name].as_str().unwrap_or("none").to_owned();
-    let line = format!("{} lies in slot {}: owner {}, standby {} (epoch {})\n", word("key"), answer["slot"], word("owner"), word("standby"), answer["epoch"]);
+    let line = format!(
+        "{} lies in slot {}: owner {}, standby {} (epoch {})\n",
+        word("key"),
+        answer["slot"],
+        word("owner"),
+        word("standby"),
+        answer["epoch"]
+    );
     say(&line)
 }
 
@@ -107,9 +116,16 @@ async fn shares(api: &Api, json: bool) -> Result<(), CliError> {
     }
     let members = Members::read(answer)?;
     let most = members.members.iter().map(|member| member.slots).max().unwrap_or(0).max(1);
-    let nodes: Vec<&Member> = members.members.iter().filter(|member| member.roles.iter().any(|role| role == "node")).collect();
-    let rows: Vec<Vec<String>> = nodes.iter().map(|node| vec![node.id.clone(), node.slots.to_string(), "#".repeat((BAR * node.slots as f64 / most as f64) as usize)]).collect();
+    let nodes: Vec<&Member> =
+        members.members.iter().filter(|member| member.roles.iter().any(|role| role == "node")).collect();
+    let rows: Vec<Vec<String>> = nodes
+        .iter()
+        .map(|node| {
+            vec![node.id.clone(), node.slots.to_string(), "#".repeat((BAR * node.slots as f64 / most as f64) as usize)]
+        })
+        .collect();
     let mut text = table(&["NODE ", "SLOTS", " "], &rows, |_, _, cell| cell);
-    let _infallible = writeln!(text, "\nepoch {}; `ringway ring NAME` or `ringway ring --user USER` finds an owner", members.epoch);
+    let _infallible =
+        writeln!(text, "\nepoch {}; `ringway ring NAME` or `ringway ring --user USER` finds an owner", members.epoch);
     say(&text)
 }

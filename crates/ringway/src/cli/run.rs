@@ -171,7 +171,10 @@ fn told_ready(ready: &Ready) -> String {
     let beacon = &ready.beacon;
     let mut text = format!("\n  {}\n\n", on.bold(&page(&beacon.url, &beacon.token)));
     let lines = [
-        ("Open that page, then", "ringway members    ringway top    ringway node kill node-2    ringway send bob hello"),
+        (
+            "Open that page, then",
+            "ringway members    ringway top    ringway node kill node-2    ringway send bob hello",
+        ),
         ("Admin token", beacon.token.as_str()),
         ("API key", beacon.api_key.as_str()),
         ("Nodes' logs", &ready.logs.display().to_string()),
@@ -193,7 +196,11 @@ fn told_open(config: &Config, address: std::net::SocketAddr) -> String {
     let key = config.gateway.api_key.as_deref().unwrap_or_default();
     let warning = "THIS CONFIG IS OPEN: anybody who reaches the port may connect and talk. For development only.";
     let base = format!("http://{}", reachable(address));
-    format!("\n  {}\n\n  Admin token  {token}\n  API key      {key}\n\n  {}\n\n", on.bold(&page(&base, token)), on.red(warning))
+    format!(
+        "\n  {}\n\n  Admin token  {token}\n  API key      {key}\n\n  {}\n\n",
+        on.bold(&page(&base, token)),
+        on.red(warning)
+    )
 }
 
 /// For use in an address: all but unreserved characters as `%XX`.

@@ -9,7 +9,8 @@ use super::error::CliError;
 use super::say;
 
 pub(super) async fn run(args: SendArgs) -> Result<(), CliError> {
-    let user = UserName::new(&args.user).map_err(|why| CliError::Usage(format!("{:?} cannot be a user: {why}", args.user)))?;
+    let user =
+        UserName::new(&args.user).map_err(|why| CliError::Usage(format!("{:?} cannot be a user: {why}", args.user)))?;
     let api = Api::server(args.url.as_deref(), args.api_key.as_deref()).await?;
     let body = json!({
         "channel": ChannelName::personal(&user).as_str(),

@@ -21,7 +21,9 @@ fn the_definition_has_no_contradictions() {
 
 #[test]
 fn members_are_run_with_their_flags() {
-    let Command::Serve(serve) = command("serve --config a.toml --port 0 --listen 0.0.0.0 --dev") else { panic!("no serve") };
+    let Command::Serve(serve) = command("serve --config a.toml --port 0 --listen 0.0.0.0 --dev") else {
+        panic!("no serve")
+    };
     assert_eq!((serve.port.port, serve.dev), (Some(0), true));
     assert_eq!(serve.port.listen.unwrap().to_string(), "0.0.0.0");
     let Command::Gateway(gateway) = command("gateway --join h:1") else { panic!("no gateway") };

@@ -7,11 +7,23 @@ use super::reader::Reading;
 /// The lengths of time that detection and leases rely on (see [`Timing`]).
 pub(super) fn timing(timing: &Timing, reading: &Reading) {
     let rules = [
-        (timing.suspect < timing.ttl, "`cluster.timing.suspect` must be shorter than `cluster.timing.ttl`: a silent link is noticed before its lease lapses"),
-        (timing.ping * 4 <= timing.suspect, "`cluster.timing.ping` must be at most a quarter of `cluster.timing.suspect`: one lost ping is no silence"),
+        (
+            timing.suspect < timing.ttl,
+            "`cluster.timing.suspect` must be shorter than `cluster.timing.ttl`: a silent link is noticed before its lease lapses",
+        ),
+        (
+            timing.ping * 4 <= timing.suspect,
+            "`cluster.timing.ping` must be at most a quarter of `cluster.timing.suspect`: one lost ping is no silence",
+        ),
         (timing.pair >= timing.ttl, "`cluster.timing.pair` must be at least `cluster.timing.ttl`"),
-        (timing.publish_retry < timing.deadline, "`cluster.timing.publish_retry` must be shorter than `cluster.timing.deadline`: a publish is tried more than once"),
-        (timing.attach_retry < timing.deadline, "`cluster.timing.attach_retry` must be shorter than `cluster.timing.deadline`"),
+        (
+            timing.publish_retry < timing.deadline,
+            "`cluster.timing.publish_retry` must be shorter than `cluster.timing.deadline`: a publish is tried more than once",
+        ),
+        (
+            timing.attach_retry < timing.deadline,
+            "`cluster.timing.attach_retry` must be shorter than `cluster.timing.deadline`",
+        ),
     ];
     for (_, sentence) in rules.iter().filter(|(holds, _)| !holds) {
         reading.fault(format!("{sentence}."));

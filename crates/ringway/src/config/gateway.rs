@@ -12,8 +12,12 @@ const LARGEST_HISTORY: u32 = 100_000;
 const LONGEST_HISTORY: Duration = Duration::from_secs(366 * 86_400);
 
 /// The words that stand for [`Allowed`].
-const WHO: &[(&str, Allowed)] =
-    &[("nobody", Allowed::Nobody), ("subscribers", Allowed::Subscribers), ("named", Allowed::Named), ("anyone", Allowed::Anyone)];
+const WHO: &[(&str, Allowed)] = &[
+    ("nobody", Allowed::Nobody),
+    ("subscribers", Allowed::Subscribers),
+    ("named", Allowed::Named),
+    ("anyone", Allowed::Anyone),
+];
 
 /// Reads everything that a gateway's sessions need from the file's sections.
 pub(super) fn read(config: &mut GatewayConfig, root: &mut Section<'_>) {
@@ -37,13 +41,18 @@ fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
         section.fault("pong_timeout", "must be shorter than `ping_interval`: a pong belongs to the ping before it");
     }
     for origin in config.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
-        let why = format!("has {origin:?}, but an origin is \"*\", or scheme and host such as \"https://example.org\", without a path");
+        let why = format!(
+            "has {origin:?}, but an origin is \"*\", or scheme and host such as \"https://example.org\", without a path"
+        );
         section.fault("allowed_origins", &why);
     }
 }
 
 fn is_origin(text: &str) -> bool {
-    text == "*" || text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'))
+    text == "*"
+        || text
+            .split_once("://")
+            .is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'))
 }
 
 fn channels(config: &mut GatewayConfig, section: &mut Section<'_>) {
@@ -65,8 +74,18 @@ fn channels(config: &mut GatewayConfig, section: &mut Section<'_>) {
 }
 
 fn rules(rules: &mut ChannelRules, section: &mut Section<'_>) {
-    section.read_within("history_size", &mut rules.history_size, ..=LARGEST_HISTORY, "a channel keeps at most 100,000 publications");
-    section.read_within("history_ttl", &mut rules.history_ttl, ..=LONGEST_HISTORY, "publications are kept for 366d at most");
+    section.read_within(
+        "history_size",
+        &mut rules.history_size,
+        ..=LARGEST_HISTORY,
+        "a channel keeps at most 100,000 publications",
+    );
+    section.read_within(
+        "history_ttl",
+        &mut rules.history_ttl,
+        ..=LONGEST_HISTORY,
+        "publications are kept for 366d at most",
+    );
     section.read("recovery", &mut rules.recovery);
     section.read("presence", &mut rules.presence);
     section.read_word("subscribe", &mut rules.subscribe, WHO);
@@ -75,7 +94,10 @@ fn rules(rules: &mut ChannelRules, section: &mut Section<'_>) {
         section.fault("history_size", "and `history_ttl` belong together: set both for a history, or neither");
     }
     if rules.recovery && !rules.options().has_history() {
-        section.fault("recovery", "needs a history to recover from: set `history_size` and `history_ttl`, or `recovery = false`");
+        section.fault(
+            "recovery",
+            "needs a history to recover from: set `history_size` and `history_ttl`, or `recovery = false`",
+        );
     }
 }
 
@@ -84,7 +106,12 @@ fn plain(config: &mut Option<PlainConfig>, section: &mut Section<'_>) {
     let mut plain = config.clone().unwrap_or_default();
     section.read("enabled", &mut enabled);
     section.read("prefix", &mut plain.prefix);
-    section.read_within("info_interval", &mut plain.info_interval, Duration::from_millis(100)..=ONE_HOUR, "it must lie between 100ms and 1h");
+    section.read_within(
+        "info_interval",
+        &mut plain.info_interval,
+        Duration::from_millis(100)..=ONE_HOUR,
+        "it must lie between 100ms and 1h",
+    );
     if !is_prefix(&plain.prefix) {
         let why = "must be empty, or a path such as \"/ufire-websocket\": a slash in front, none at the end, letters, digits and -_.~ between";
         section.fault("prefix", why);

@@ -27,7 +27,12 @@ fn session(limits: &mut SessionLimits, section: &mut Section<'_>) {
     count(section, "subscriptions", &mut limits.subscriptions);
     bytes(section, "message_bytes", &mut limits.message_bytes);
     bytes(section, "outbox_bytes", &mut limits.outbox_bytes);
-    section.read_within("publishes_in_flight", &mut limits.publishes_in_flight, 1..=10_000, "it must lie between 1 and 10,000");
+    section.read_within(
+        "publishes_in_flight",
+        &mut limits.publishes_in_flight,
+        1..=10_000,
+        "it must lie between 1 and 10,000",
+    );
     section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
     bytes(section, "inbox_bytes", &mut limits.inbox_bytes);
     count(section, "calls", &mut limits.calls);

@@ -104,7 +104,11 @@ impl Section<'_> {
             Some((_, meant)) => *into = *meant,
             None => {
                 let all: Vec<String> = words.iter().map(|(known, _)| format!("{known:?}")).collect();
-                self.reading.fault(format!("`{}` is {word:?}, but must be one of {}.", self.path_of(key), all.join(", ")));
+                self.reading.fault(format!(
+                    "`{}` is {word:?}, but must be one of {}.",
+                    self.path_of(key),
+                    all.join(", ")
+                ));
             }
         }
     }
@@ -117,7 +121,10 @@ impl Section<'_> {
             None => Table::new(),
             Some(Value::Table(table)) => table,
             Some(other) => {
-                self.reading.fault(format!("`{path}` is {}, but must be a section: write [{path}] on a line of its own.", other.type_str()));
+                self.reading.fault(format!(
+                    "`{path}` is {}, but must be a section: write [{path}] on a line of its own.",
+                    other.type_str()
+                ));
                 return;
             }
         };
@@ -126,7 +133,8 @@ impl Section<'_> {
 
     /// Reads tables whose names are the user's own.
     pub(super) fn named_sections(&mut self, mut read: impl FnMut(&str, &mut Section<'_>)) {
-        let names: Vec<String> = self.table.iter().filter(|(_, value)| value.is_table()).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> =
+            self.table.iter().filter(|(_, value)| value.is_table()).map(|(name, _)| name.clone()).collect();
         for name in names {
             self.section(&name, |section| read(&name, section));
         }
@@ -163,7 +171,12 @@ impl Drop for Section<'_> {
 /// The known key that a person probably meant.
 fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
     let allowed = SLIP_EDITS.min(key.chars().count() / 2);
-    known.iter().map(|other| (edits(key, other), other)).filter(|(edits, _)| *edits <= allowed).min().map(|(_, other)| other)
+    known
+        .iter()
+        .map(|other| (edits(key, other), other))
+        .filter(|(edits, _)| *edits <= allowed)
+        .min()
+        .map(|(_, other)| other)
 }
 
 /// Insertions, deletions and replacements between two words (Levenshtein).

@@ -80,7 +80,10 @@ impl Server {
         section.read_within("header_timeout", &mut self.header_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
         section.read_within("close_timeout", &mut self.close_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
         if self.max_connections == Some(0) {
-            section.fault("max_connections", "is 0, which would refuse every client: leave it empty for as many as the system allows");
+            section.fault(
+                "max_connections",
+                "is 0, which would refuse every client: leave it empty for as many as the system allows",
+            );
         }
     }
 }
@@ -135,7 +138,12 @@ impl Cluster {
         section.read("slots", &mut self.slots);
         section.read_within("replicas", &mut self.replicas, 1..=2, "it must be 1 or 2");
         section.read("weight", &mut self.weight);
-        section.read_within("expect_nodes", &mut self.expect_nodes, 1..=ringway_core::ring::MAX_NODES, "it must lie between 1 and 1,024");
+        section.read_within(
+            "expect_nodes",
+            &mut self.expect_nodes,
+            1..=ringway_core::ring::MAX_NODES,
+            "it must lie between 1 and 1,024",
+        );
         section.section("timing", |section| read_timing(timing, section));
         if self.weight.is_zero() {
             section.fault("weight", "is 0: such a node would own nothing; leave the role out instead");
@@ -174,4 +182,3 @@ impl Admin {
         section.read("token", &mut self.token);
     }
 }
-

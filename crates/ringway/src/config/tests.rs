@@ -69,12 +69,21 @@ fn values_are_read_in_their_own_units() {
         message_bytes = "16MiB"
         "#,
     );
-    assert_eq!((config.server.listen.to_string().as_str(), config.server.port, config.server.max_connections), ("::", 0, Some(7)));
+    assert_eq!(
+        (config.server.listen.to_string().as_str(), config.server.port, config.server.max_connections),
+        ("::", 0, Some(7))
+    );
     assert_eq!(config.cluster.slots, SlotCount::new(64).unwrap());
     assert_eq!(config.cluster.weight, Weight::from_number(0.5).unwrap());
-    assert_eq!((config.timing.deadline, config.timing.forget), (Duration::from_millis(250), Duration::from_secs(7 * 86_400)));
+    assert_eq!(
+        (config.timing.deadline, config.timing.forget),
+        (Duration::from_millis(250), Duration::from_secs(7 * 86_400))
+    );
     let news = &config.gateway.namespaces["news"];
-    assert_eq!((news.history_size, news.history_ttl, news.publish), (5, Duration::from_secs(600), Allowed::Subscribers));
+    assert_eq!(
+        (news.history_size, news.history_ttl, news.publish),
+        (5, Duration::from_secs(600), Allowed::Subscribers)
+    );
     assert_eq!(config.gateway.limits.message_bytes, 16 << 20);
 }
 
@@ -83,14 +92,20 @@ fn a_slip_of_the_pen_is_answered_with_the_right_word() {
     assert_fault("[server]\nprot = 1", &["`server.prot`", "not a setting", "Did you mean `port`?"]);
     assert_fault("[clint]", &["`clint`", "Did you mean `client`?"]);
     assert_fault("[cluster.timing]\nsuspekt = \"1s\"", &["`cluster.timing.suspekt`", "`suspect`"]);
-    assert_fault("[channels.namespaces.news]\nhistroy_size = 1", &["`channels.namespaces.news.histroy_size`", "`history_size`"]);
+    assert_fault(
+        "[channels.namespaces.news]\nhistroy_size = 1",
+        &["`channels.namespaces.news.histroy_size`", "`history_size`"],
+    );
     assert_fault("[api]\nzzz = 1", &["`api.zzz`", "Known here: key"]);
 }
 
 #[test]
 fn every_fault_is_told_at_once() {
-    let found = faults("port = 1\n[server]\nport = 70000\nlisten = \"here\"\n[cluster]\nslots = 7\n[client]\nping_interval = 5\n[plain]\nprefix = \"x/\"");
-    let keys = ["`server.port`", "`server.listen`", "`cluster.slots`", "`client.ping_interval`", "`plain.prefix`", "`port`"];
+    let found = faults(
+        "port = 1\n[server]\nport = 70000\nlisten = \"here\"\n[cluster]\nslots = 7\n[client]\nping_interval = 5\n[plain]\nprefix = \"x/\"",
+    );
+    let keys =
+        ["`server.port`", "`server.listen`", "`cluster.slots`", "`client.ping_interval`", "`plain.prefix`", "`port`"];
     assert_eq!(found.len(), keys.len(), "{found:#?}");
     for key in keys {
         assert!(found.iter().any(|fault| fault.starts_with(key)), "{key} in {found:#?}");
@@ -110,7 +125,10 @@ fn each_kind_of_value_says_what_it_wants() {
     assert_fault("[cluster]\nlink_listen = \"somewhere\"", &["`cluster.link_listen`", "127.0.0.1:9889"]);
     assert_fault("[cluster]\nweight = -1", &["`cluster.weight`", "-1"]);
     assert_fault("[cluster]\nweight = 0", &["`cluster.weight`", "own nothing"]);
-    assert_fault("[channels.without_namespace]\npublish = \"everybody\"", &["`channels.without_namespace.publish`", "\"anyone\""]);
+    assert_fault(
+        "[channels.without_namespace]\npublish = \"everybody\"",
+        &["`channels.without_namespace.publish`", "\"anyone\""],
+    );
     assert_fault("server = 1", &["`server`", "[server]"]);
 }
 
@@ -125,7 +143,10 @@ fn a_secret_of_the_wrong_kind_is_not_quoted() {
 #[test]
 fn settings_that_contradict_each_other_are_faults() {
     assert_fault("[inbox]\nhistory_size = 0\nrecovery = false", &["`inbox.history_size`", "`history_ttl`"]);
-    assert_fault("[channels.without_namespace]\nrecovery = true", &["`channels.without_namespace.recovery`", "history"]);
+    assert_fault(
+        "[channels.without_namespace]\nrecovery = true",
+        &["`channels.without_namespace.recovery`", "history"],
+    );
     assert_fault("[client]\npong_timeout = \"25s\"", &["`client.pong_timeout`", "`ping_interval`"]);
     assert_fault("[cluster.timing]\nsuspect = \"2s\"", &["`cluster.timing.suspect`", "`cluster.timing.ttl`"]);
     assert_fault("[cluster.timing]\nping = \"1s\"", &["`cluster.timing.ping`", "quarter"]);

@@ -53,7 +53,8 @@ impl<T: Setting> Setting for Option<T> {
 
 impl Setting for Vec<String> {
     fn from_toml(value: &Value) -> Result<Self, String> {
-        let texts = || -> Option<Self> { value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect() };
+        let texts =
+            || -> Option<Self> { value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect() };
         texts().ok_or_else(|| wrong(value, "a list of texts, such as [\"a\", \"b\"]"))
     }
 }
@@ -73,28 +74,35 @@ whole_numbers!(u8, u16, u32, usize);
 impl Setting for Duration {
     fn from_toml(value: &Value) -> Result<Self, String> {
         let text = value.as_str().ok_or_else(|| wrong(value, "a time with its unit, such as \"5s\""))?;
-        duration(text).ok_or_else(|| format!("is {text:?}, but must be a time such as \"250ms\", \"5s\", \"10m\", \"24h\" or \"7d\""))
+        duration(text).ok_or_else(|| {
+            format!("is {text:?}, but must be a time such as \"250ms\", \"5s\", \"10m\", \"24h\" or \"7d\"")
+        })
     }
 }
 
 impl Setting for Size {
     fn from_toml(value: &Value) -> Result<Self, String> {
         let text = value.as_str().ok_or_else(|| wrong(value, "a size with its unit, such as \"64KiB\""))?;
-        size(text).ok_or_else(|| format!("is {text:?}, but must be a size such as \"512B\", \"64KiB\", \"16MiB\" or \"1GiB\""))
+        size(text).ok_or_else(|| {
+            format!("is {text:?}, but must be a size such as \"512B\", \"64KiB\", \"16MiB\" or \"1GiB\"")
+        })
     }
 }
 
 impl Setting for IpAddr {
     fn from_toml(value: &Value) -> Result<Self, String> {
         let text = String::from_toml(value)?;
-        text.parse().map_err(|_| format!("is {text:?}, but must be an IP address, such as \"127.0.0.1\", \"0.0.0.0\" or \"::\""))
+        text.parse().map_err(|_| {
+            format!("is {text:?}, but must be an IP address, such as \"127.0.0.1\", \"0.0.0.0\" or \"::\"")
+        })
     }
 }
 
 impl Setting for SocketAddr {
     fn from_toml(value: &Value) -> Result<Self, String> {
         let text = String::from_toml(value)?;
-        text.parse().map_err(|_| format!("is {text:?}, but must be an IP address with a port, such as \"127.0.0.1:9889\""))
+        text.parse()
+            .map_err(|_| format!("is {text:?}, but must be an IP address with a port, such as \"127.0.0.1:9889\""))
     }
 }
 
@@ -114,7 +122,8 @@ impl Setting for SlotCount {
 impl Setting for Weight {
     fn from_toml(value: &Value) -> Result<Self, String> {
         let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
-        Self::from_number(number.ok_or_else(|| wrong(value, "a number, such as 1 or 0.5"))?).map_err(|why| format!("is not possible: {why}"))
+        Self::from_number(number.ok_or_else(|| wrong(value, "a number, such as 1 or 0.5"))?)
+            .map_err(|why| format!("is not possible: {why}"))
     }
 }
 

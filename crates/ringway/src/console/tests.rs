@@ -21,7 +21,8 @@ fn every_file_of_the_page_is_in_the_binary() {
     let served = ["html", "js", "css", "svg"];
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../console");
     let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let there: BTreeSet<String> = names.filter(|name| name.rsplit_once('.').is_some_and(|(_, kind)| served.contains(&kind))).collect();
+    let there: BTreeSet<String> =
+        names.filter(|name| name.rsplit_once('.').is_some_and(|(_, kind)| served.contains(&kind))).collect();
     let embedded: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(embedded, there);
 }

@@ -57,5 +57,9 @@ pub(super) fn tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-    if shown.is_empty() { "    (nothing)".to_owned() } else { shown.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n") }
+    if shown.is_empty() {
+        "    (nothing)".to_owned()
+    } else {
+        shown.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    }
 }

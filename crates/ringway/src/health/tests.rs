@@ -12,14 +12,26 @@ use crate::cluster::{ClusterSeat, Myself, cluster};
 fn state(view: View, up: &[u64]) -> Arc<ClusterState> {
     let links = up.iter().map(|incarnation| (Incarnation(*incarnation), Reach::Up)).collect();
     let me = Myself { id: MemberId::new("gateway-0").unwrap(), incarnation: Incarnation(100) };
-    Arc::new(ClusterState { placement: Arc::new(Placement::of(&view, None)), view: Arc::new(view), me, loads: HashMap::new(), links })
+    Arc::new(ClusterState {
+        placement: Arc::new(Placement::of(&view, None)),
+        view: Arc::new(view),
+        me,
+        loads: HashMap::new(),
+        links,
+    })
 }
 
 fn nodes(count: u64) -> View {
     let born = View::born(HashKey::from_bytes([1; 16]), SlotCount::new(64).unwrap());
     let with = |view: View, number: u64| {
         let id = MemberId::new(&format!("node-{number}")).unwrap();
-        view.with_node(NodeEntry { id, incarnation: Incarnation(number), address: "".into(), now: Weight::ONE, next: Weight::ONE })
+        view.with_node(NodeEntry {
+            id,
+            incarnation: Incarnation(number),
+            address: "".into(),
+            now: Weight::ONE,
+            next: Weight::ONE,
+        })
     };
     (1..=count).fold(born, with)
 }
@@ -57,7 +69,10 @@ async fn once_started_only_slots_without_an_owner_for_three_seconds_count() {
     assert_eq!(report.status, "degraded");
     let slots = state(nodes(2).activated(), &[]).placement.table().clone();
     let of_two = slots.slots_owned(slots.index_of(&MemberId::new("node-2").unwrap()).unwrap());
-    assert_eq!(report.why.as_ref().unwrap(), &format!("{of_two} slots have had no reachable owner for 3s or longer: {of_two} of node-2"));
+    assert_eq!(
+        report.why.as_ref().unwrap(),
+        &format!("{of_two} slots have had no reachable owner for 3s or longer: {of_two} of node-2")
+    );
     assert_eq!(report.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
     // One node is enough once the other one is out of the view.
     seat.state.send_replace(state(nodes(2).activated().without(Incarnation(2), Removal::Suspected), &[1]));

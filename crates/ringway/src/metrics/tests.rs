@@ -27,7 +27,13 @@ fn registered_numbers_stand_under_our_prefix() {
 fn the_cluster_is_in_numbers() {
     let view = View::born(HashKey::from_bytes([1; 16]), SlotCount::new(64).unwrap());
     let id = MemberId::new("node-1").unwrap();
-    let view = view.with_node(NodeEntry { id: id.clone(), incarnation: Incarnation(1), address: "".into(), now: Weight::ONE, next: Weight::ONE });
+    let view = view.with_node(NodeEntry {
+        id: id.clone(),
+        incarnation: Incarnation(1),
+        address: "".into(),
+        now: Weight::ONE,
+        next: Weight::ONE,
+    });
     let loads = HashMap::from([(Incarnation(1), Load { users: 9, ..Load::default() })]);
     let me = Myself { id, incarnation: Incarnation(1) };
     let placement = Arc::new(Placement::of(&view, None));
@@ -35,7 +41,11 @@ fn the_cluster_is_in_numbers() {
     let metrics = Metrics::default();
     metrics.collect_cluster(handle);
     let text = metrics.text().unwrap();
-    for line in ["ringway_node_slots{member=\"node-1\"} 64", "ringway_node_users{member=\"node-1\"} 9", "ringway_view_epoch{member=\"node-1\"} 2"] {
+    for line in [
+        "ringway_node_slots{member=\"node-1\"} 64",
+        "ringway_node_users{member=\"node-1\"} 9",
+        "ringway_view_epoch{member=\"node-1\"} 2",
+    ] {
         assert!(text.contains(line), "no {line} in\n{text}");
     }
 }

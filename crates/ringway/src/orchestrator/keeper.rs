@@ -107,8 +107,12 @@ impl<D: Driver> Keeper<D> {
             }
             // A second SIGTERM would mean "at once": asking twice does not.
             (Action::Stop, Condition::Stopping) => Ok(()),
-            (Action::Kill, Condition::Running | Condition::Stopping | Condition::Frozen) => self.order(id, Order::Kill, condition).await,
-            (Action::Freeze, Condition::Running | Condition::Stopping) => self.order(id, Order::Freeze, Condition::Frozen).await,
+            (Action::Kill, Condition::Running | Condition::Stopping | Condition::Frozen) => {
+                self.order(id, Order::Kill, condition).await
+            }
+            (Action::Freeze, Condition::Running | Condition::Stopping) => {
+                self.order(id, Order::Freeze, Condition::Frozen).await
+            }
             (Action::Thaw, Condition::Frozen) => {
                 let after = if self.leaving.contains(id) { Condition::Stopping } else { Condition::Running };
                 self.order(id, Order::Thaw, after).await
@@ -163,7 +167,12 @@ impl<D: Driver> Keeper<D> {
 }
 
 /// Owns one unit until it ends, so that an order can never reach a process that took over its number.
-async fn keep<R: Running>(mut unit: R, id: MemberId, mut orders: mpsc::Receiver<(Order, Delivered)>, exits: mpsc::Sender<Exit>) {
+async fn keep<R: Running>(
+    mut unit: R,
+    id: MemberId,
+    mut orders: mpsc::Receiver<(Order, Delivered)>,
+    exits: mpsc::Sender<Exit>,
+) {
     loop {
         tokio::select! {
             how = unit.ended() => {
@@ -186,7 +195,9 @@ fn refusal(id: &MemberId, action: Action, condition: Condition) -> String {
         (Action::Remove, _) => format!("{id} still has a process; stop or kill it first, then remove it"),
         (Action::Stop, Condition::Frozen) => format!("{id} is frozen and cannot hand over: thaw it first, or kill it"),
         (Action::Freeze, Condition::Frozen) => format!("{id} is frozen already; thaw it"),
-        (Action::Thaw, Condition::Running | Condition::Stopping) => format!("{id} is not frozen: there is nothing to thaw"),
+        (Action::Thaw, Condition::Running | Condition::Stopping) => {
+            format!("{id} is not frozen: there is nothing to thaw")
+        }
         _ => format!("{id} is down: it has no process; start it first"),
     }
 }

@@ -12,7 +12,9 @@ pub const PARENT_PID: &str = "RINGWAY_PARENT_PID";
 #[derive(Debug, thiserror::Error)]
 pub enum LifelineError {
     /// The variable is there and is no number.
-    #[error("{PARENT_PID} is {0:?}, which is no process id. It is set by the process that starts nodes; unset it for a node of your own")]
+    #[error(
+        "{PARENT_PID} is {0:?}, which is no process id. It is set by the process that starts nodes; unset it for a node of your own"
+    )]
     NoNumber(String),
     /// The parent ended before the tie was made.
     #[error("the process {0} that started this node is gone")]

@@ -10,7 +10,8 @@ use super::*;
 /// Longest wait for anything.
 const SOON: Duration = Duration::from_secs(10);
 /// Ends when asked to, as a node does after handing over.
-const POLITE: &str = "trap 'echo bye; exit 0' TERM; echo \"I am $1, child of $RINGWAY_PARENT_PID\"; while :; do sleep 0.01; done";
+const POLITE: &str =
+    "trap 'echo bye; exit 0' TERM; echo \"I am $1, child of $RINGWAY_PARENT_PID\"; while :; do sleep 0.01; done";
 
 fn launch(script: &str, logs: &Path) -> Launch {
     let arguments = ["-c", script].map(Into::into).to_vec();
@@ -54,7 +55,10 @@ async fn a_node_runs_with_its_own_id_log_and_secret() {
     assert_eq!(id.as_str(), "node-1");
     let log = logs.path().join("node-1.log");
     let greeting = format!("I am node-1, child of {}", std::process::id());
-    eventually("greeting", || fs::read_to_string(&log).is_ok_and(|text| text.contains(&greeting) && text.contains("secret: hush"))).await;
+    eventually("greeting", || {
+        fs::read_to_string(&log).is_ok_and(|text| text.contains(&greeting) && text.contains("secret: hush"))
+    })
+    .await;
     let pid = orchestrator.units()[&id].pid;
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
     assert!(!String::from_utf8_lossy(&arguments).contains("hush"));

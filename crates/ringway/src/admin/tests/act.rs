@@ -19,7 +19,12 @@ async fn without_an_orchestrator_actions_are_refused_with_the_reason() {
 #[tokio::test]
 async fn unknown_members_and_actions_are_not_found() {
     let fake = Fake::orchestrating().await;
-    for path in ["/admin/members/node-9/kill", "/admin/members/%20/kill", "/admin/members/node-1/explode", "/admin/members/node-1"] {
+    for path in [
+        "/admin/members/node-9/kill",
+        "/admin/members/%20/kill",
+        "/admin/members/node-1/explode",
+        "/admin/members/node-1",
+    ] {
         let refused = fake.post(path).await;
         assert_eq!(refused.status, 404, "{path}: {refused:?}");
     }
@@ -42,7 +47,10 @@ async fn a_kill_is_carried_out_and_the_view_hears_of_it() {
     let fake = Fake::orchestrating().await;
     assert_ne!(fake.member("node-2").await["pid"], 0);
     let done = fake.post("/admin/members/node-2/kill").await;
-    assert_eq!((done.status, &done.body["action"], &done.body["member"]["id"]), (200, &json!("kill"), &json!("node-2")));
+    assert_eq!(
+        (done.status, &done.body["action"], &done.body["member"]["id"]),
+        (200, &json!("kill"), &json!("node-2"))
+    );
     let down = fake.wait_for("node-2", "down").await;
     assert_eq!((&down["pid"], &down["slots"]), (&json!(0), &json!(0)));
     for action in ["kill", "stop", "freeze", "thaw"] {
@@ -100,7 +108,10 @@ async fn ids_are_never_used_twice() {
     let mut names = Vec::new();
     for _ in 0..2 {
         let added = fake.post("/admin/members").await;
-        assert_eq!((added.status, &added.body["action"], &added.body["member"]["state"]), (200, &json!("add"), &json!("joining")));
+        assert_eq!(
+            (added.status, &added.body["action"], &added.body["member"]["state"]),
+            (200, &json!("add"), &json!("joining"))
+        );
         names.push(added.body["member"]["id"].as_str().unwrap().to_owned());
     }
     assert_eq!(names, ["node-4", "node-6"]);

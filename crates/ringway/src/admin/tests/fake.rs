@@ -50,14 +50,26 @@ pub(super) fn id(name: &str) -> MemberId {
 }
 
 fn node(name: &str, incarnation: u64) -> NodeEntry {
-    NodeEntry { id: id(name), incarnation: Incarnation(incarnation), address: format!("127.0.0.1:7{incarnation}").into(), now: Weight::ONE, next: Weight::ONE }
+    NodeEntry {
+        id: id(name),
+        incarnation: Incarnation(incarnation),
+        address: format!("127.0.0.1:7{incarnation}").into(),
+        now: Weight::ONE,
+        next: Weight::ONE,
+    }
 }
 
 /// gateway-0, which is this process, and node-1 to node-3 with incarnations of these numbers.
 fn first() -> ClusterState {
     let view = View::born(HashKey::from_bytes([7; 16]), SlotCount::new(64).unwrap());
-    let gateway = GatewayEntry { id: id("gateway-0"), incarnation: Incarnation(100), address: "127.0.0.1:9888".into(), draining: false };
-    let view = (1..=3).fold(view.with_gateway(gateway), |view, number| view.with_node(node(&format!("node-{number}"), number)));
+    let gateway = GatewayEntry {
+        id: id("gateway-0"),
+        incarnation: Incarnation(100),
+        address: "127.0.0.1:9888".into(),
+        draining: false,
+    };
+    let view = (1..=3)
+        .fold(view.with_gateway(gateway), |view, number| view.with_node(node(&format!("node-{number}"), number)));
     state(view.activated())
 }
 
@@ -86,11 +98,13 @@ impl Fake {
         let logs = tempfile::tempdir().unwrap();
         let script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
         let arguments = ["-c", script].map(Into::into).to_vec();
-        let launch = Launch { program: "/bin/sh".into(), arguments, environment: Vec::new(), logs: logs.path().to_owned() };
+        let launch =
+            Launch { program: "/bin/sh".into(), arguments, environment: Vec::new(), logs: logs.path().to_owned() };
         let orchestrator = Orchestrator::new(ProcessDriver::new(launch).unwrap());
         for _ in 0..3 {
             let id = orchestrator.add(std::collections::BTreeSet::new()).await.unwrap();
-            while !std::fs::read_to_string(logs.path().join(format!("{id}.log"))).is_ok_and(|log| log.contains("ready")) {
+            while !std::fs::read_to_string(logs.path().join(format!("{id}.log"))).is_ok_and(|log| log.contains("ready"))
+            {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }

@@ -15,9 +15,11 @@ async fn members_are_listed_as_the_view_has_them() {
     let answer = fake.get("/admin/members").await;
     assert_eq!(answer.status, 200);
     assert!(answer.body["epoch"].as_u64().unwrap() > 1);
-    let ids: Vec<&str> = answer.body["members"].as_array().unwrap().iter().map(|member| member["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        answer.body["members"].as_array().unwrap().iter().map(|member| member["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["gateway-0", "node-1", "node-2", "node-3", "node-10"]);
-    let slots: u64 = answer.body["members"].as_array().unwrap().iter().map(|member| member["slots"].as_u64().unwrap()).sum();
+    let slots: u64 =
+        answer.body["members"].as_array().unwrap().iter().map(|member| member["slots"].as_u64().unwrap()).sum();
     assert_eq!(slots, 64);
     let gateway = fake.member("gateway-0").await;
     let wanted = json!({
@@ -26,7 +28,10 @@ async fn members_are_listed_as_the_view_has_them() {
     });
     assert_eq!(gateway, wanted);
     let node = fake.member("node-2").await;
-    assert_eq!((&node["users"], &node["pid"], &node["weight"], &node["address"]), (&json!(7), &json!(0), &json!(1.0), &json!("127.0.0.1:72")));
+    assert_eq!(
+        (&node["users"], &node["pid"], &node["weight"], &node["address"]),
+        (&json!(7), &json!(0), &json!(1.0), &json!("127.0.0.1:72"))
+    );
 }
 
 #[tokio::test]
@@ -38,13 +43,23 @@ async fn states_tell_what_a_member_is_doing() {
         state.links.insert(Incarnation(1), Reach::Silent);
         state.links.remove(&Incarnation(2));
     });
-    assert_eq!((&fake.member("node-1").await["state"], &fake.member("node-2").await["state"]), (&json!("suspect"), &json!("suspect")));
+    assert_eq!(
+        (&fake.member("node-1").await["state"], &fake.member("node-2").await["state"]),
+        (&json!("suspect"), &json!("suspect"))
+    );
     let four = |view: &ringway_core::view::View| {
         let node = view.nodes[0].clone();
-        view.with_node(ringway_core::view::NodeEntry { id: super::fake::id("node-4"), incarnation: Incarnation(4), ..node })
+        view.with_node(ringway_core::view::NodeEntry {
+            id: super::fake::id("node-4"),
+            incarnation: Incarnation(4),
+            ..node
+        })
     };
     fake.view(four);
-    assert_eq!((&fake.member("node-4").await["state"], &fake.member("node-4").await["slots"]), (&json!("joining"), &json!(0)));
+    assert_eq!(
+        (&fake.member("node-4").await["state"], &fake.member("node-4").await["slots"]),
+        (&json!("joining"), &json!(0))
+    );
 }
 
 #[tokio::test]
@@ -81,7 +96,17 @@ async fn the_ring_names_owner_and_standby() {
 async fn names_that_cannot_be_are_refused() {
     let fake = Fake::new();
     let long = "x".repeat(256);
-    for query in ["", "?key=", "?user=", "?user=a%20b", "?user=a/b", "?key=a&user=b", "?key=%00", "?key=a&key=b", &format!("?key={long}")] {
+    for query in [
+        "",
+        "?key=",
+        "?user=",
+        "?user=a%20b",
+        "?user=a/b",
+        "?key=a&user=b",
+        "?key=%00",
+        "?key=a&key=b",
+        &format!("?key={long}"),
+    ] {
         let refused = fake.get(&format!("/admin/ring{query}")).await;
         assert_eq!(refused.status, 400, "{query}: {refused:?}");
         assert!(!refused.error().is_empty());
