@@ -86,7 +86,6 @@ enum Purpose {
     Leave,
     Turn,
     Asked(u64, Change),
-    Read,
 }
 
 #[derive(Debug)]
@@ -192,6 +191,12 @@ impl Member {
     /// Says which member's process the registry is in.
     pub fn set_host(&mut self, host: Incarnation) {
         self.host = Some(host);
+    }
+
+    /// The way to the registry is new: what was asked on the old one, and only says that I am alive, is asked again now.
+    pub fn on_registry_link(&mut self, now: Now) {
+        self.open.retain(|_, open| !matches!(open.purpose, Purpose::Renew | Purpose::Put | Purpose::Leases));
+        self.next_renewal = now;
     }
 
     /// A frame of this member came in.
@@ -369,6 +374,7 @@ impl Member {
             self.keep_lease(now);
         }
         if self.standing == Standing::Outside {
+            self.act_on_evidence(now);
             return;
         }
         if now >= self.next_look {
@@ -414,7 +420,7 @@ impl Member {
             }
             // The key must not end while we wait.
             self.put_sent = None;
-            self.request(now, Purpose::Read, RegistryOp::Read);
+            self.request(now, Purpose::Leases, RegistryOp::Leases);
             return;
         }
         let mut view = (*self.view).clone();
@@ -468,7 +474,7 @@ impl Member {
     }
 
     fn is_writing(&self) -> bool {
-        let writes = |purpose: &Purpose| !matches!(purpose, Purpose::Renew | Purpose::Put | Purpose::Leases | Purpose::Read);
+        let writes = |purpose: &Purpose| !matches!(purpose, Purpose::Renew | Purpose::Put | Purpose::Leases);
         self.open.values().any(|open| writes(&open.purpose))
     }
 
@@ -487,14 +493,33 @@ impl Member {
 
     /// Asks for lapsed leases, if the registry was there for me all the time and the view is old enough (R16).
     fn look_at_leases(&mut self, now: Now) {
-        let there = now <= self.last_answer + self.timing.ttl / 2 && now >= self.answered_from + self.timing.ttl * 2;
         let old = now >= self.view_since + self.timing.suspect;
-        if there && old && self.lease_is_good(now) && !self.is_writing() {
+        if self.registry_was_there(now) && old && self.lease_is_good(now) && !self.is_writing() {
             self.request(now, Purpose::Leases, RegistryOp::Leases);
         }
     }
 
+    /// Nobody in the view is alive, so nobody will remove my predecessor: all have restarted and wait as I do. Whoever
+    /// takes over an id answers for its last life, so this is not held back for the last node (R18).
+    fn replace_predecessor(&mut self, now: Now, lapsed: &[Incarnation]) {
+        let mut members = self.view.nodes.iter().map(|node| node.incarnation);
+        let all = members.all(|node| lapsed.contains(&node))
+            && self.view.gateways.iter().all(|gateway| lapsed.contains(&gateway.incarnation));
+        if let Some(taken) = self.view.incarnation_of(&self.id).filter(|_| all && self.registry_was_there(now)) {
+            self.write(now, Purpose::Remove, self.view.without(taken, Removal::Suspected));
+        }
+    }
+
+    /// The registry has answered for so long, without a gap, that whoever lives has renewed or affirmed.
+    fn registry_was_there(&self, now: Now) -> bool {
+        now <= self.last_answer + self.timing.ttl / 2 && now >= self.answered_from + self.timing.ttl * 2
+    }
+
     fn remove_lapsed(&mut self, now: Now, lapsed: &[Incarnation]) {
+        if self.standing == Standing::Outside {
+            self.replace_predecessor(now, lapsed);
+            return;
+        }
         let host = self.host;
         let dead = lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
         if let Some(dead) = dead {
@@ -540,7 +565,7 @@ impl Member {
     }
 
     fn act_on_evidence(&mut self, now: Now) {
-        if self.standing == Standing::Outside || self.standing == Standing::Gone || self.is_writing() {
+        if self.standing == Standing::Gone || self.is_writing() {
             return;
         }
         if let Some((peer, proof)) = self.evidence.iter().next().map(|(peer, proof)| (*peer, *proof)) {

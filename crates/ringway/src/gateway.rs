@@ -223,8 +223,9 @@ impl<S: Socket> Hub<S> {
         if let Some(name) = self.rules.channel_name(key) {
             self.names.remove(name);
         }
+        let unread = self.channels.get(key).map_or(0, |channel| channel.unread);
         self.channels.remove(key);
-        self.rules.detach(now, key);
+        self.rules.detach(now, key, unread);
     }
 
     /// Has the channel looked at when the turn ends.

@@ -92,9 +92,12 @@ impl Gateway {
     }
 
     /// Lets a channel go after its last local session.
-    pub fn detach(&mut self, now: Now, key: ChannelKey) {
+    ///
+    /// `unread` is the number of last deliveries that no session could be handed: an inbox keeps them for its user.
+    pub fn detach(&mut self, now: Now, key: ChannelKey, unread: u64) {
         let Some(channel) = self.channels.slab.try_remove(key.0 as usize) else { return };
-        let delivered = channel.position.filter(|_| channel.inbox);
+        let handed = |position: Position| Position { offset: position.offset.saturating_sub(unread), ..position };
+        let delivered = channel.position.filter(|_| channel.inbox).map(handed);
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
         if delivered.is_some() && self.channels.lingering.len() < self.limits.lingering {
             // Without a link to the owner, too: it is told when there is one.

@@ -177,7 +177,7 @@ impl World {
         process.clients.by_key.remove(&subscription.key);
         self.checker.unsubscribed(subscription.session, time);
         if let Some(gateway) = &mut process.gateway {
-            gateway.detach(now, subscription.key);
+            gateway.detach(now, subscription.key, 0);
         }
         let user = &mut self.users.list[channel];
         if self.setup.channels[channel].is_inbox() {

@@ -10,7 +10,7 @@ use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::Disconnect;
 
 use super::deliver::encode_message;
-use super::session::Session;
+use super::session::{Session, SessionKey};
 use super::{Hub, Socket};
 
 /// Bytes held back for one session: a thousand messages of the largest size that clients may send. Beyond, the client
@@ -42,6 +42,17 @@ impl<S: Socket> Session<S> {
 }
 
 impl<S: Socket> Hub<S> {
+    /// A session ends. What is held back for it was not handed to anybody: if it was the user's last, the inbox keeps it.
+    pub(super) fn keep_unread(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(key as usize).filter(|session| session.user.is_some()) else { return };
+        let unread = session.backlog.as_ref().map_or(0, |backlog| backlog.entries.len() as u64);
+        for sub in &session.subs {
+            if let Some(channel) = self.channels.get_mut(sub.channel) {
+                channel.unread = unread;
+            }
+        }
+    }
+
     /// Hands on as much of each backlog as fits.
     pub(super) fn feed_backlogs(&mut self) {
         let room = self.config.limits.outbox_bytes / 2;

@@ -32,6 +32,8 @@ pub(super) struct Channel {
     pub(super) position: Option<Position>,
     /// Top of the stream at the first attach: whatever is below it waited for the first session alone.
     pub(super) attach_top: u64,
+    /// Deliveries that the session that ended last had not been handed.
+    pub(super) unread: u64,
     /// The owner has answered.
     pub(super) is_attached: bool,
     /// Subscribers are told positions, and when one is lost.

@@ -159,6 +159,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn end(&mut self, key: SessionKey) {
+        self.keep_unread(key);
         self.leave_all(key);
         if let Some(session) = self.sessions.get_mut(key as usize) {
             session.state = State::Gone;

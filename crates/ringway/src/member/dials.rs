@@ -84,6 +84,7 @@ impl Task {
         if self.host_id.as_ref() == Some(&identity.id) {
             self.host = Some(peer);
             self.rules.set_host(peer);
+            self.rules.on_registry_link(now);
         }
         self.rules.heard(now, peer);
         self.rules.refute(peer);

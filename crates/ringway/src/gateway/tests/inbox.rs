@@ -213,3 +213,21 @@ fn what_waited_is_handed_on_as_the_client_reads() {
     assert_eq!(first.contents(), ["two", "three", "four", "new", "newer"]);
     assert_eq!(first.closed(), None);
 }
+
+#[test]
+fn what_a_session_was_not_handed_stays_in_the_inbox() {
+    let mut world = World::open();
+    let peer = world.plain("ann");
+    world.attached("#ann", Some(at(3)), 0);
+    peer.socket.0.lock().stuck = world.config.limits.outbox_bytes;
+    for (offset, content) in [(1, "one"), (2, "two"), (3, "three")] {
+        say(&mut world, "ann", offset, content);
+    }
+    world.turn();
+    world.hang_up(&peer);
+    let detach = world.said.iter().rev().find_map(|message| match message {
+        Message::Detach(detach) => Some(detach.delivered),
+        _ => None,
+    });
+    assert_eq!(detach, Some(Some(at(0))), "all three were held back");
+}
