@@ -117,6 +117,7 @@ impl Story {
         let mut id = String::new();
         self.change(&format!("a node {what}"), nodes, CHANGE_LIMIT, async |demo| {
             id = act(demo).await?;
+            demo.wait_state(&id, "active", START_LIMIT).await;
             Ok(())
         })
         .await;
@@ -150,8 +151,11 @@ impl Story {
         self.demo.settled(nodes).await;
         let settled = start.elapsed();
         println!("{what}: done in {acting:.0?}, everybody reached {slowest:.0?} later, settled after {settled:.1?}");
-        println!("  latency since: {}", self.swarm.latencies());
+        let latencies = self.swarm.latencies();
+        println!("  latency since: {latencies}");
         assert!(slowest <= limit, "{what}: {:?}", self.swarm.reach().reached.iter().take(5).collect::<Vec<_>>());
+        // What was sent at the worst moment waited as long as somebody could not be reached.
+        assert!(latencies.max_ms <= limit.as_secs_f64() * 1000.0, "{what}: {latencies}");
         self.check();
         self.look_up().await;
     }
