@@ -39,7 +39,8 @@ impl Node {
         let known = |stream: &Stream| stream.listeners.iter().any(|l| l.gateway == from && l.attach == attach.attach);
         let attached = self.stream_of(&attach.channel).is_some_and(|(_, stream)| known(stream));
         let waits = |reign: &super::slot::Reign| {
-            reign.waiting.iter().any(|(_, wait)| matches!(wait, Wait::Attach(_, waiting) if waiting.attach == attach.attach))
+            let same = |wait: &Wait| matches!(wait, Wait::Attach(gateway, waiting) if *gateway == from && waiting.attach == attach.attach);
+            reign.waiting.iter().any(|(_, wait)| same(wait))
         };
         if attached || self.slots[slot.index()].reign().is_some_and(waits) {
             return;
@@ -76,7 +77,10 @@ impl Node {
         let start = Self::start_of(stream, from, attach.from);
         let attended = stream.is_attended();
         let (sessions, presence, id) = (attach.sessions, attach.presence, attach.attach);
-        stream.listeners.push(Listener { gateway: from, attach: id, sessions, delivered: start, presence });
+        // A second session begins at the top, which says nothing of how far the first has come.
+        let resumes = matches!(attach.from, AttachFrom::At(_));
+        let delivered = if resumes { start } else { start.min(stream.delivered) };
+        stream.listeners.push(Listener { gateway: from, attach: id, sessions, delivered, presence });
         stream.used = now;
         self.users += u64::from(!attended && attach.channel.personal_user().is_some());
         let stream = &self.streams[key as usize];
@@ -93,7 +97,7 @@ impl Node {
     /// Nobody listens there any more. How far an inbox was handed on is kept in the log.
     pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: Detach) {
         let slot = self.slot_of(&detach.channel);
-        self.forget_waiting_attach(slot, detach.attach);
+        self.forget_waiting_attach(slot, from, detach.attach);
         if self.slots[slot.index()].reign().is_none() {
             return;
         }
@@ -117,12 +121,12 @@ impl Node {
     }
 
     /// A detach overtook its attach, which still waits for the slot or for a commit.
-    fn forget_waiting_attach(&mut self, slot: Slot, attach: AttachId) {
+    fn forget_waiting_attach(&mut self, slot: Slot, from: Incarnation, attach: AttachId) {
         if let Some(parked) = self.parked.get_mut(&slot) {
-            parked.retain(|(_, parked)| parked.attach != attach);
+            parked.retain(|(gateway, parked)| *gateway != from || parked.attach != attach);
         }
         if let Some(reign) = self.slots[slot.index()].reign_mut() {
-            let same = |wait: &Wait| matches!(wait, Wait::Attach(_, waiting) if waiting.attach == attach);
+            let same = |wait: &Wait| matches!(wait, Wait::Attach(gateway, waiting) if *gateway == from && waiting.attach == attach);
             reign.waiting.retain(|(_, wait)| !same(wait));
         }
     }
@@ -184,6 +188,9 @@ impl Node {
     /// A gateway or its link is gone: it listens nowhere until it attaches again, and users it had may come elsewhere. What it reported of inboxes is kept.
     pub(super) fn drop_listeners(&mut self, now: Now, gateway: Incarnation) {
         self.parked.values_mut().for_each(|parked| parked.retain(|(from, _)| *from != gateway));
+        for reign in self.slots.iter_mut().filter_map(super::slot::SlotEntry::reign_mut) {
+            reign.waiting.retain(|(_, wait)| !matches!(wait, Wait::Attach(from, _) if *from == gateway));
+        }
         let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);
         let keys: Vec<u32> = self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
         for key in keys {

@@ -239,15 +239,15 @@ impl World {
         if self.network.links[link].cut[direction] > 0 {
             return;
         }
-        if self.rng.chance(500) {
+        if self.network.links[link].up.is_none() {
+            let at = self.now + MS;
+            self.schedule(at, Event::Connect(link));
+        } else if self.rng.chance(500) {
             self.break_link(link);
-        } else if self.network.links[link].up.is_some() {
+        } else {
             for frame in std::mem::take(&mut self.network.links[link].held[direction]) {
                 self.carry(link, to_second, frame);
             }
-        } else {
-            let at = self.now + MS;
-            self.schedule(at, Event::Connect(link));
         }
     }
 }

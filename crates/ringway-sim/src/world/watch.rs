@@ -309,8 +309,10 @@ impl World {
             return;
         }
         let trimmed = log.top.max(at.offset) > before.offset + u64::from(options.history_size);
-        let age = |time: &Time| u128::from(self.now - time) >= options.history_ttl.as_micros() * 97 / 100;
-        let aged = log.times.get(&(before.offset + 1)).is_none_or(age);
+        // It may have waited for its commit for long, so its age counts from its sending.
+        let sent = log.entries.get(&(before.offset + 1)).map(|next| self.checker.publications[*next as usize].sent);
+        let age = |sent: Time| u128::from(self.now - sent) >= options.history_ttl.as_micros() * 97 / 100;
+        let aged = sent.is_none_or(age);
         if at.offset < before.offset || !(trimmed || aged) {
             self.violate("C2", format!("channel {channel} loses what is between {before:?} and {at:?}"));
         }
