@@ -185,11 +185,11 @@ impl<S: Socket> Hub<S> {
     /// Asks up to `count` clients to connect elsewhere, for a gateway that leaves. Returns how many are left.
     pub fn shed(&mut self, count: usize) -> usize {
         let open = |(key, session): (usize, &Session<S>)| (!session.is_gone()).then_some(key as SessionKey);
-        let keys: Vec<SessionKey> = self.sessions.iter().filter_map(open).collect();
-        for key in keys.iter().take(count) {
-            self.close(*key, Disconnect::Shutdown);
+        let keys: Vec<SessionKey> = self.sessions.iter().filter_map(open).take(count).collect();
+        for key in keys {
+            self.close(key, Disconnect::Shutdown);
         }
-        keys.len().saturating_sub(count)
+        self.sessions.iter().filter_map(open).count()
     }
 
     /// Closes every session: the gateway stops.

@@ -9,7 +9,7 @@ use ringway_protocol::plain::{self, Body, InboxMessage};
 use ringway_protocol::ws::{self, Kind};
 
 use super::session::{SessionKey, Sub};
-use super::stored::Stored;
+use super::stored::{self, Stored};
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {
@@ -111,6 +111,9 @@ fn encode_unsubscribe(scratch: &mut Vec<u8>, channel: &str, why: Unsubscribed) -
 
 pub(super) fn encode_message(scratch: &mut Vec<u8>, date_time: &str, entry: &Entry) -> Bytes {
     let message = InboxMessage::decode(&entry.data);
-    let body = Body::Message { content: &message.content, from: message.from.as_deref() };
+    // What a client publishes says who published it; its payload may claim anything.
+    let publisher = stored::publisher_of(entry);
+    let from = message.from.as_deref().filter(|from| publisher.as_deref().is_none_or(|publisher| publisher == *from));
+    let body = Body::Message { content: &message.content, from };
     frame(scratch, |out| plain::encode(out, date_time, &body))
 }

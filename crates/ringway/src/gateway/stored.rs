@@ -52,6 +52,12 @@ impl<'a> Stored<'a> {
     }
 }
 
+/// The user whose client published it, empty if anonymous; `None` for what backends publish.
+pub(super) fn publisher_of(entry: &Entry) -> Option<Cow<'_, str>> {
+    let info: Info<'_> = serde_json::from_slice(entry.info.as_deref()?).ok()?;
+    Some(info.user)
+}
+
 /// The `info` of what a client publishes.
 pub(super) fn info_of(user: &str, client: &str, conn_info: Option<&Bytes>) -> Bytes {
     let conn_info = conn_info.and_then(|info| serde_json::from_slice(info).ok());

@@ -1,6 +1,6 @@
 //! Personal channels: what waits is for the first device, what is new for all, in both protocols.
 
-use ringway_core::message::{AttachFrom, Message};
+use ringway_core::message::{AttachFrom, Deliver, Entry, Message};
 use serde_json::{Value, json};
 
 use super::harness::*;
@@ -230,4 +230,21 @@ fn what_a_session_was_not_handed_stays_in_the_inbox() {
         _ => None,
     });
     assert_eq!(detach, Some(Some(at(0))), "all three were held back");
+}
+
+#[test]
+fn nobody_writes_in_the_name_of_another() {
+    let mut world = World::open();
+    let peer = world.plain("ann");
+    world.attached("#ann", Some(at(0)), 0);
+    let _ = peer.seen();
+    for (offset, user) in [(1, "bob"), (2, "eve"), (3, "")] {
+        let attach = world.attach_of("#ann").attach;
+        let info = format!(r#"{{"user":"{user}","client":"c"}}"#);
+        let entry = Entry { info: Some(info.into()), ..entry(r#"{"content":"hello","from":"bob"}"#) };
+        world.hear(Message::Deliver(Deliver { attach, offset, entry }));
+    }
+    world.turn();
+    let from: Vec<_> = peer.seen().into_iter().map(|message| message["from"].clone()).collect();
+    assert_eq!(from, [json!("bob"), json!(null), json!(null)]);
 }
