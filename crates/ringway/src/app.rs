@@ -37,7 +37,7 @@ const RESERVED_FILES: usize = 256;
 /// Where the first process of a cluster listens for links unless told otherwise: next to the clients' port.
 const LINK_PORT: u16 = 9_889;
 
-/// Commands that may wait for the member task: there are two, and each ends it.
+/// Commands that may wait for the member task: there are three, given one after the other.
 const COMMANDS: usize = 4;
 
 /// Why a process did not start. Nothing is left behind.
@@ -171,6 +171,7 @@ impl Bound {
             config: Arc::new(config.gateway.clone()),
             inbox: Arc::new(Inbox::new(config.gateway.limits.inbox_bytes)),
             edge: Edge::new(edge_config(&config)),
+            drain_rate: config.drain.rate,
         });
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
         if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
@@ -200,7 +201,15 @@ impl Bound {
 }
 
 impl Running {
-    /// Hands over, sheds clients, leaves the view. Returns when that is done.
+    /// Takes no new sockets and sends the clients away, at the pace that is set. Returns when nobody is left.
+    pub async fn shed(&self) {
+        if let Some(edge) = &self.edge {
+            edge.stop_accepting();
+        }
+        self.order(Command::Shed).await;
+    }
+
+    /// Hands over and leaves the view. Returns when that is done. Clients that are still there are sent away at once.
     pub async fn drain(&self) {
         if let Some(edge) = &self.edge {
             edge.stop_accepting();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
 pub use reader::Faults;
-pub use sections::{Admin, Cluster, Secret, Server};
+pub use sections::{Admin, Cluster, Drain, Secret, Server};
 pub use value::{Size, duration, size};
 
 use reader::Reading;
@@ -52,6 +52,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// The admin API.
     pub admin: Admin,
+    /// How a gateway leaves.
+    pub drain: Drain,
     /// Bounds of queues and tables.
     pub limits: Limits,
     /// How long things take between members.
@@ -109,6 +111,7 @@ impl Config {
         root.section("cluster", |section| self.cluster.read(section, &mut self.timing));
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));
+        root.section("drain", |section| self.drain.read(section));
         root.section("limits", |section| self.limits.read(section, &mut self.gateway.limits));
         drop(root);
         check::timing(&self.timing, reading);

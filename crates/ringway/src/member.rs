@@ -7,6 +7,7 @@ mod dials;
 mod evidence;
 mod facts;
 mod join;
+mod shedding;
 mod turn;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +36,7 @@ use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
 
 use evidence::Proof;
+use shedding::Shedding;
 pub use join::{JoinError, first_view};
 
 /// How often the rules see time pass. Retries are a few of these apart.
@@ -46,6 +48,8 @@ const EVENTS: usize = 64;
 /// What the rest of the process orders the member task to do.
 #[derive(Debug)]
 pub enum Command {
+    /// Send the clients away, at the pace that is set; answered when nobody is left.
+    Shed(oneshot::Sender<()>),
     /// Hand over and leave; answered when that is done.
     Drain(oneshot::Sender<()>),
     /// Close every session and end; answered when that is done.
@@ -96,6 +100,8 @@ pub struct GatewayParts {
     pub inbox: Arc<Inbox<Client>>,
     /// The sockets.
     pub edge: Edge,
+    /// Clients that are sent away per second when it drains.
+    pub drain_rate: u32,
 }
 
 /// Counters of the rules, published a few times a second.
@@ -153,6 +159,7 @@ struct Task {
     changes: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
     next_change: u64,
     evidence: mpsc::Sender<Proof>,
+    shedding: Option<Shedding>,
     draining: Option<oneshot::Sender<()>>,
     left: Option<Now>,
     next_ping: Now,
@@ -213,7 +220,7 @@ pub async fn run(parts: Parts) -> End {
                 task.tick(clock::now());
             }
             Some(command) = commands.recv() => {
-                if let Some(stopped) = task.on_command(command) {
+                if let Some(stopped) = task.on_command(clock::now(), command) {
                     task.turn(clock::now());
                     task.say_goodbye().await;
                     let _ = stopped.send(());
@@ -281,6 +288,7 @@ impl Task {
             changes: HashMap::new(),
             next_change: 0,
             evidence,
+            shedding: None,
             draining: None,
             left: None,
             next_ping: now,

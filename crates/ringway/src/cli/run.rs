@@ -138,8 +138,9 @@ async fn run_member(
     Ok(())
 }
 
-/// Hands over where there is somebody to take it, and closes.
+/// Sends clients away, hands over where there is somebody to take it, and closes.
 async fn leave(running: &Running) {
+    running.shed().await;
     let state = running.cluster.state();
     let mut others = state.view.nodes.iter().filter(|node| node.incarnation != state.me.incarnation);
     if others.any(ringway_core::view::NodeEntry::serves) {

@@ -182,3 +182,22 @@ impl Admin {
         section.read("token", &mut self.token);
     }
 }
+
+/// How a gateway leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// Clients that are sent away per second.
+    pub rate: u32,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { rate: 200 }
+    }
+}
+
+impl Drain {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read_within("rate", &mut self.rate, 1..=1_000_000, "it must lie between 1 and 1,000,000");
+    }
+}

@@ -27,6 +27,11 @@ impl Task {
             hub.rules.tick(now);
             hub.tick(now);
         }
+        self.shed(now);
+        if self.draining.is_some() {
+            // Asked again and again: one that has joined anew meanwhile, after a freeze, still means to leave.
+            self.rules.leave();
+        }
         let node = &self.node;
         self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
         if now >= self.next_ping {
@@ -51,15 +56,19 @@ impl Task {
         self.batch = batch;
     }
 
-    pub(super) fn on_command(&mut self, command: Command) -> Option<tokio::sync::oneshot::Sender<()>> {
+    pub(super) fn on_command(&mut self, now: Now, command: Command) -> Option<tokio::sync::oneshot::Sender<()>> {
         match command {
+            Command::Shed(done) => {
+                self.begin_to_shed(now, done);
+                None
+            }
             Command::Drain(done) => {
                 info!("draining: handing over, then leaving");
                 self.draining = Some(done);
+                // Whoever came in through a handshake that was under way.
                 if let Some(hub) = &mut self.hub {
                     hub.shut_down();
                 }
-                self.rules.leave();
                 None
             }
             Command::Stop(done) => {
