@@ -5,10 +5,11 @@
 //! | `GET /admin/members` | `{"epoch","members":[…]}`, one [`Member`] each |
 //! | `POST /admin/members` | starts one more node; `{"action":"add","member":{…}}` |
 //! | `POST /admin/members/{id}/{action}` | `stop`, `start`, `kill`, `freeze`, `thaw` or `remove`; `{"action","member":{…}}` |
+//! | `POST /admin/members/{id}/weight` | `{"weight":2}`: another share of the slots for a node; `{"action":"weight","member":{…}}` |
 //! | `GET /admin/ring` | with `?key=` or `?user=`: `{"key","slot","owner","standby","epoch"}` |
 //!
 //! All of them need `Authorization: Bearer <token>`; a process without a configured token has none of these routes. Bodies are
-//! optional, and their type does not matter. An action answers when it is carried out or under way. Errors are
+//! optional where the table shows none, and their type does not matter. An action answers when it is carried out or under way. Errors are
 //! `{"error":"what, why, what to do"}` with 400, 401, 404, 405, 409 or 503.
 
 mod actions;
@@ -17,6 +18,7 @@ mod error;
 mod members;
 mod memory;
 mod ring;
+mod weight;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -51,6 +53,7 @@ impl Admin {
         let inside = Router::new()
             .route("/members", get(members::list).post(actions::add))
             .route("/members/{id}/{action}", post(actions::act))
+            .route("/members/{id}/weight", post(weight::set))
             .route("/ring", get(ring::look_up))
             .fallback(error::no_route)
             .method_not_allowed_fallback(error::no_method)

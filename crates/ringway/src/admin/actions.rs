@@ -14,11 +14,14 @@ use crate::orchestrator::{Action, Condition, Orchestrator};
 /// A member whose process has ended is out of the view within milliseconds; this much is allowed for a registry that is slow.
 const LEFT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// A view that is written is known here within milliseconds.
+pub(super) const VIEW_DEADLINE: Duration = Duration::from_secs(1);
+
 /// The answer: what was done, and the member as it is now.
 #[derive(Debug, Serialize)]
 pub(super) struct Done {
-    action: &'static str,
-    member: Member,
+    pub(super) action: &'static str,
+    pub(super) member: Member,
 }
 
 pub(super) async fn add(State(admin): State<Admin>) -> Result<Json<Done>, AdminError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use ringway_core::MemberId;
+use ringway_core::ring::Weight;
 
 use crate::config;
 use crate::telemetry::LogFormat;
@@ -32,6 +33,7 @@ Examples:
   ringway node --join 10.0.0.1:9889 --id node-7    run a node here and join (RINGWAY_SECRET holds the secret)
   ringway node add                                 have the demo start one more
   ringway node stop node-2                         let it hand over and leave
+  ringway node weight node-2 2                     let it own about twice as much
   ringway node freeze node-2 && ringway node thaw node-2";
 
 /// A WebSocket cluster: any number of users on any number of gateways, every user and channel owned by one node.
@@ -155,6 +157,8 @@ pub(super) enum NodeOrder {
     Freeze(OneNode),
     /// SIGCONT: go on after a freeze
     Thaw(OneNode),
+    /// Give it another share of the slots: 2 owns about twice what 1 does
+    Weight(NodeWeight),
     /// Forget one that is down
     Remove(OneNode),
 }
@@ -166,6 +170,15 @@ pub(super) struct OneNode {
     pub(super) id: String,
     #[command(flatten)]
     pub(super) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NodeWeight {
+    #[command(flatten)]
+    pub(super) one: OneNode,
+    /// Its share in relation to the others'; fractions are allowed
+    #[arg(value_name = "W", value_parser = weight)]
+    pub(super) weight: f64,
 }
 
 #[derive(Debug, Args)]
@@ -241,4 +254,10 @@ pub(super) struct TopArgs {
 fn interval(text: &str) -> Result<Duration, String> {
     let parsed = config::duration(text).filter(|time| *time >= Duration::from_millis(100));
     parsed.ok_or_else(|| "expected a time of 100ms or more, such as 500ms, 1s or 1m".to_owned())
+}
+
+fn weight(text: &str) -> Result<f64, String> {
+    let weight = text.parse().map_err(|_| "expected a number, such as 2 or 0.5".to_owned())?;
+    Weight::from_number(weight).map_err(|why| why.to_string())?;
+    Ok(weight)
 }

@@ -42,7 +42,7 @@ fn node_runs_one_or_orders_one() {
     let Command::Node(node) = command("node kill node-2 --json") else { panic!("no node") };
     let Some(NodeOrder::Kill(one)) = node.order else { panic!("no kill") };
     assert_eq!((one.id.as_str(), one.client.json), ("node-2", true));
-    for order in ["add", "stop node-1", "start node-1", "freeze node-1", "thaw node-1", "remove node-1"] {
+    for order in ["add", "stop node-1", "start node-1", "freeze node-1", "thaw node-1", "remove node-1", "weight node-1 0.5"] {
         assert!(matches!(command(&format!("node {order}")), Command::Node(node) if node.order.is_some()), "{order}");
     }
 }
@@ -69,6 +69,8 @@ fn nonsense_is_refused_as_wrong_usage() {
         ("node --id a/b", ErrorKind::ValueValidation),
         ("node explode node-1", ErrorKind::InvalidSubcommand),
         ("node kill", ErrorKind::MissingRequiredArgument),
+        ("node weight node-1", ErrorKind::MissingRequiredArgument),
+        ("node weight node-1 much", ErrorKind::ValueValidation),
         ("ring a --user b", ErrorKind::ArgumentConflict),
         ("top --every 1ms", ErrorKind::ValueValidation),
         ("send bob", ErrorKind::MissingRequiredArgument),

@@ -120,8 +120,12 @@ impl Fake {
         let published = seat.state.clone();
         tokio::spawn(async move {
             while let Some(order) = seat.orders.recv().await {
-                let Change::Remove(incarnation, why) = order.change else { panic!("unexpected: {order:?}") };
-                let view = seat.state.borrow().view.without(incarnation, why);
+                let before = seat.state.borrow().view.clone();
+                let view = match order.change {
+                    Change::Remove(incarnation, why) => before.without(incarnation, why),
+                    Change::Weight(incarnation, weight) => before.with_next_weight(incarnation, weight),
+                    Change::Drain(_) => panic!("unexpected: {order:?}"),
+                };
                 let epoch = view.epoch;
                 seat.state.send_replace(Arc::new(state(view)));
                 let _asker_left = order.answer.send(Ok(epoch));
@@ -145,11 +149,15 @@ impl Fake {
     }
 
     pub(super) async fn call_as(&self, method: Method, path: &str, authorization: Option<&str>) -> Answer {
+        self.ask(method, path, authorization, Body::empty()).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, authorization: Option<&str>, body: Body) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(value) = authorization {
             request = request.header("authorization", value.as_bytes());
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() }
@@ -165,6 +173,11 @@ impl Fake {
 
     pub(super) async fn post(&self, path: &str) -> Answer {
         self.call(Method::POST, path).await
+    }
+
+    /// With a body.
+    pub(super) async fn post_body(&self, path: &str, body: &str) -> Answer {
+        self.ask(Method::POST, path, Some("Bearer secret"), Body::from(body.to_owned())).await
     }
 
     pub(super) async fn member(&self, name: &str) -> Value {
