@@ -1,1 +1,129 @@
+use super::*;
+use bytes::Bytes;
 
+const TTL: Duration = Duration::from_secs(60);
+
+fn stream(size: u32) -> Stream {
+    let options = ChannelOptions { history_size: size, history_ttl: TTL, presence: false };
+    let name = ChannelName::new("news").unwrap();
+    Stream::new(Duration::ZERO, name, Slot(1), options, Some(StreamEpoch::from_random(1)))
+}
+
+fn entry(text: &str) -> Entry {
+    Entry { data: Bytes::copy_from_slice(text.as_bytes()), info: None, tags: None }
+}
+
+/// Appends and commits, as an owner without replicas does.
+fn append(stream: &mut Stream, now: u64) {
+    let (now, offset) = (Duration::from_secs(now), stream.top() + 1);
+    let first = stream.first_after_append(now);
+    stream.append(now, first, entry(&offset.to_string()));
+}
+
+fn offsets(stream: &Stream, since: Option<u64>, limit: u32, reverse: bool) -> Vec<u64> {
+    let query = HistoryQuery {
+        channel: stream.name.clone(),
+        options: stream.options,
+        since: since.map(|offset| (offset, None)),
+        limit,
+        reverse,
+    };
+    let page = stream.page(&query, 100, stream.epoch.unwrap());
+    assert_eq!(page.top.offset, stream.committed());
+    assert!(page.publications.iter().all(|(offset, entry)| entry.data == offset.to_string()));
+    page.publications.into_iter().map(|(offset, _)| offset).collect()
+}
+
+#[test]
+fn offsets_begin_at_one_and_history_keeps_the_newest() {
+    let mut stream = stream(3);
+    assert_eq!((stream.top(), stream.first()), (0, 1));
+    (0..5).for_each(|_| append(&mut stream, 0));
+    assert_eq!(stream.top(), 5);
+    assert_eq!(offsets(&stream, None, 100, false), [2, 3, 4], "four are kept while the fifth might not be committed");
+    let freed = stream.trim(3);
+    assert!(freed > 0);
+    assert_eq!(offsets(&stream, None, 100, false), [3, 4, 5]);
+}
+
+#[test]
+fn pages_go_both_ways_and_end_at_the_commit_point() {
+    let mut stream = stream(100);
+    (0..6).for_each(|_| append(&mut stream, 0));
+    stream.hold_back();
+    let table: [(Option<u64>, u32, bool, &[u64]); 8] = [
+        (None, 100, false, &[1, 2, 3, 4, 5]),
+        (None, 2, false, &[1, 2]),
+        (Some(3), 100, false, &[4, 5]),
+        (Some(5), 100, false, &[]),
+        (Some(u64::MAX), 100, false, &[]),
+        (None, 2, true, &[5, 4]),
+        (Some(3), 100, true, &[2, 1]),
+        (None, 0, false, &[]),
+    ];
+    for (since, limit, reverse, expected) in table {
+        assert_eq!(offsets(&stream, since, limit, reverse), expected, "{since:?} {limit} {reverse}");
+    }
+    stream.commit_one();
+    assert_eq!(offsets(&stream, Some(5), 100, false), [6]);
+}
+
+#[test]
+fn what_is_too_old_goes_and_what_is_not_committed_stays() {
+    let mut stream = stream(100);
+    append(&mut stream, 0);
+    append(&mut stream, 30);
+    append(&mut stream, 30);
+    stream.hold_back();
+    assert_eq!(stream.first_fresh(Duration::from_secs(59)), 1);
+    assert_eq!(stream.first_fresh(Duration::from_secs(60)), 2);
+    assert_eq!(stream.first_fresh(Duration::from_secs(600)), 3, "the last one is not committed");
+}
+
+#[test]
+fn bytes_are_counted_in_and_out() {
+    let mut stream = stream(2);
+    let mut held = 0;
+    for offset in 1..=5 {
+        let first = stream.first_after_append(Duration::ZERO);
+        let (added, freed) = stream.append(Duration::ZERO, first, entry(&"x".repeat(offset * 100)));
+        held += added;
+        held -= freed;
+        assert_eq!(held, stream.bytes());
+    }
+    held -= stream.trim(6);
+    assert_eq!((held, stream.bytes(), stream.is_empty()), (0, 0, true));
+    assert_eq!(stream.first(), 6, "offsets go on");
+}
+
+#[test]
+fn keys_are_remembered_for_their_time() {
+    let (mut stream, keep) = (stream(10), Duration::from_secs(300));
+    let at = Duration::from_secs(100);
+    assert!(stream.remember("a".into(), at, 7));
+    assert_eq!(stream.keyed("a", at + keep / 2, keep), Some(7));
+    assert_eq!(stream.keyed("a", at + keep, keep), None);
+    assert_eq!(stream.keyed("b", at, keep), None);
+    assert_eq!((stream.forget_keys(at + keep, keep), stream.key_count()), (1, 0));
+}
+
+#[test]
+fn a_stream_survives_its_travel_in_any_number_of_parts() {
+    let mut original = stream(1000);
+    (0..50).for_each(|second| append(&mut original, second));
+    original.delivered = 17;
+    original.remember("key".into(), Duration::from_secs(40), 41);
+    for part in [1, 100, 1_000_000] {
+        // The other node's clock reads something else.
+        let (here, there) = (Duration::from_secs(50), Duration::from_secs(5000));
+        let states = original.states(here, part);
+        let mut copy = stream(1);
+        states.into_iter().for_each(|state| copy.absorb(there, state));
+        assert_eq!((copy.top(), copy.first(), copy.delivered), (50, 1, 17));
+        assert_eq!(copy.bytes(), original.bytes());
+        assert_eq!(copy.epoch, original.epoch);
+        assert_eq!(offsets(&copy, None, 1000, false), (1..=50).collect::<Vec<_>>());
+        assert_eq!(copy.keyed("key", there, Duration::from_secs(300)), Some(41));
+        assert_eq!(copy.first_fresh(there + Duration::from_secs(20)), original.first_fresh(here + Duration::from_secs(20)));
+    }
+}

@@ -1,1 +1,117 @@
+use super::*;
+use crate::ring::moves;
 
+fn weight(number: f64) -> Weight {
+    Weight::from_number(number).unwrap()
+}
+
+fn node(name: &str, incarnation: u64) -> NodeEntry {
+    let id = MemberId::new(name).unwrap();
+    let address = "127.0.0.1:1".into();
+    NodeEntry { id, incarnation: Incarnation(incarnation), address, now: weight(1.0), next: weight(1.0) }
+}
+
+fn born() -> View {
+    View::born(HashKey::from_bytes([7; 16]), SlotCount::new(64).unwrap())
+}
+
+/// A view of active nodes with these incarnations.
+fn active(incarnations: &[u64]) -> View {
+    let joined = incarnations.iter().fold(born(), |view, n| view.with_node(node(&format!("n{n}"), *n)));
+    joined.activated()
+}
+
+fn states(view: &View) -> Vec<NodeState> {
+    view.nodes.iter().map(NodeEntry::state).collect()
+}
+
+#[test]
+fn the_first_node_is_active_and_others_join() {
+    let view = born().with_node(node("n1", 1)).with_node(node("n2", 2));
+    assert_eq!(states(&view), [NodeState::Active, NodeState::Joining]);
+    assert_eq!(states(&view.activated()), [NodeState::Active, NodeState::Active]);
+    assert_eq!(view.epoch, Epoch(3), "each write is one epoch");
+}
+
+#[test]
+fn weights_say_what_a_node_is_doing() {
+    let view = active(&[1, 2, 3]);
+    assert_eq!(states(&view.with_next_weight(Incarnation(2), Weight::ZERO))[1], NodeState::Draining);
+    assert_eq!(states(&view.with_next_weight(Incarnation(2), weight(2.0)))[1], NodeState::Reweighting);
+    let draining = view.with_next_weight(Incarnation(2), Weight::ZERO);
+    assert_eq!(states(&draining.activated())[1], NodeState::Draining, "others becoming active does not call a drain off");
+}
+
+#[test]
+fn a_view_never_loses_its_last_active_node() {
+    let draining = active(&[1, 2]).with_next_weight(Incarnation(2), Weight::ZERO);
+    let left = draining.without(Incarnation(1), Removal::Proven);
+    assert_eq!(states(&left), [NodeState::Active], "the drain is called off");
+}
+
+#[test]
+fn room_is_two_that_stay_or_one_and_nobody_else() {
+    let table: [(&[u64], Option<u64>, bool); 5] = [
+        (&[1], None, false),
+        (&[1, 2], None, true),
+        (&[1, 2, 3], None, true),
+        (&[1, 2, 3], Some(2), false),
+        (&[1, 2, 3, 4], Some(2), true),
+    ];
+    for (nodes, draining, room) in table {
+        let view = draining.iter().fold(active(nodes), |view, n| view.with_next_weight(Incarnation(*n), Weight::ZERO));
+        assert_eq!(view.has_room_without(Incarnation(1)), room, "{nodes:?}, draining {draining:?}");
+    }
+}
+
+#[test]
+fn removals_are_counted_by_what_is_known_of_them() {
+    let view = active(&[1, 2, 3, 4]);
+    let counts = |view: &View| (view.removals, view.crashes);
+    assert_eq!(counts(&view.without(Incarnation(2), Removal::Planned)), (0, 0));
+    assert_eq!(counts(&view.without(Incarnation(2), Removal::Proven)), (0, 1));
+    assert_eq!(counts(&view.without(Incarnation(2), Removal::Suspected)), (1, 1));
+}
+
+#[test]
+fn a_newcomer_is_wanted_where_it_will_be_and_owns_nothing_yet() {
+    let before = active(&[1, 2]);
+    let joining = before.with_node(node("n3", 3));
+    let placement = Placement::of(&joining, Some(&Placement::of(&before, None)));
+    let activated = Placement::of(&joining.activated(), Some(&placement));
+    for slot in joining.slots.slots() {
+        assert_ne!(placement.owner(slot), Some(Incarnation(3)));
+        let will = [activated.owner(slot), activated.standby(slot)];
+        let wanted = placement.wanted(slot);
+        assert!(will.iter().flatten().all(|node| wanted.contains(node)), "{slot}: {wanted:?} lacks one of {will:?}");
+        assert!((2..=4).contains(&wanted.len()));
+    }
+}
+
+#[test]
+fn one_copy_wants_no_standby() {
+    let view = View { copies: 1, ..active(&[1, 2, 3]) };
+    let placement = Placement::of(&view, None);
+    for slot in view.slots.slots() {
+        assert_eq!(placement.wanted(slot).as_slice(), [placement.owner(slot).unwrap()]);
+    }
+}
+
+#[test]
+fn tables_do_not_depend_on_the_way_that_led_to_them() {
+    let (mut view, mut placement) = (active(&[1]), Placement::of(&active(&[1]), None));
+    let changes: [fn(&View) -> View; 5] = [
+        |view| view.with_node(node("n2", 2)),
+        View::activated,
+        |view| view.with_node(node("n3", 3)).with_next_weight(Incarnation(1), Weight::from_number(3.0).unwrap()),
+        View::activated,
+        |view| view.without(Incarnation(2), Removal::Proven),
+    ];
+    for change in changes {
+        view = change(&view);
+        placement = Placement::of(&view, Some(&placement));
+        let whole = Placement::of(&view, None);
+        assert_eq!(placement.checksum(), whole.checksum(), "{view:?}");
+        assert!(moves(placement.table(), whole.table()).is_empty());
+    }
+}
