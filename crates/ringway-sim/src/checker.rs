@@ -1,9 +1,7 @@
 //! What must be true in every run, and what was seen of it so far.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
-use ringway_core::view::View;
 use ringway_core::{Epoch, Incarnation, Position, StreamEpoch};
 
 use crate::setup::Setup;
@@ -81,9 +79,10 @@ pub(crate) struct Checker {
     pub(crate) keys: BTreeMap<u32, Position>,
     /// When each member left the registry's view, and whether it was for a lapsed lease or the like.
     pub(crate) removed: BTreeMap<Incarnation, Time>,
-    /// Nodes that lost their memory or their place since everybody was settled, and nodes in the view then.
+    /// Nodes that lost their memory or their place since everybody was settled.
     pub(crate) destroyed: BTreeSet<Incarnation>,
-    pub(crate) settled_nodes: usize,
+    /// Nodes that serve in the registry's view.
+    pub(crate) serving: usize,
     senders: u32,
 }
 
@@ -100,7 +99,7 @@ impl Checker {
             keys: BTreeMap::new(),
             removed: BTreeMap::new(),
             destroyed: BTreeSet::new(),
-            settled_nodes: 0,
+            serving: 0,
             senders: 0,
         }
     }
@@ -130,9 +129,8 @@ impl Checker {
     }
 
     /// Everybody is settled: every slot has its copies.
-    pub(crate) fn settled(&mut self, view: &Arc<View>) {
+    pub(crate) fn settled(&mut self) {
         self.destroyed.clear();
-        self.settled_nodes = view.nodes.iter().filter(|node| node.serves()).count();
     }
 
     /// Where the newest stream of a channel is known to be acknowledged up to.

@@ -1,55 +1,64 @@
-//! Rules left out, one at a time, by means outside the rules: a process or a link that lies. Each shows that the
+//! Rules left out, one at a time, by means outside the rules: a link or a process that lies. Each shows that the
 //! checker notices what the rule is there for.
 
 /// What is wrong in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
-    /// A removed node is never told: it keeps its memory and mark, and comes back as if it had been in the view (R11).
-    KeepExpelled,
-    /// Replicas' confirmations are forged as soon as an operation is sent (R3: commit before the copy has it).
-    ForgeHave,
-    /// A mark is forged in the first answer to a `Sync` (R2, R12 "confirmed").
+    /// R1: a replica obeys whoever writes; frames of older owners are passed off as the newest's.
+    ForgeTerm,
+    /// R2: a replica is marked with its `Sync`, before it is waited for.
+    MarkEarly,
+    /// R2, R12 "confirmed": every confirmation says that the mark is there.
     ForgeMark,
-    /// Claims are answered on behalf of nodes that have not been asked (R7).
-    ForgeClaimed,
-    /// A release counts as agreed to when it is sent (R5).
-    ForgeReleased,
-    /// Publishers' memory is stripped from states (R8, R22: dedup).
-    StripPublishers,
-    /// Idempotency keys are stripped from states.
-    StripKeys,
-    /// An owner drops a replica when its link breaks, by a forged `Released` (R4).
+    /// R3: replicas confirm what they do not have yet.
+    ForgeHave,
+    /// R4: an owner that loses the link to a replica thinks that it left the view.
     DropUnreachable,
-    /// Nodes believe that their lease never lapses (R12, R13).
-    ForgeLease,
-    /// Nodes are not told of removals (R10: no wait before a new stream).
+    /// R5: a release counts as agreed to, and is never sent.
+    ForgeReleased,
+    /// R7: claims are answered for nodes that have not been asked.
+    ForgeClaimed,
+    /// R8, R22: what gateways' publishes were answered does not travel with a copy.
+    StripPublishers,
+    /// Section 8.4: idempotency keys do not travel to a copy.
+    StripKeys,
+    /// R10: nodes do not hear that anybody was removed on suspicion.
     HideRemovals,
-    /// Answers of an older `Sync` are taken for ones of the newest (R6).
-    RenumberHave,
-    /// Nodes are told at once that all have settled (R19, R20).
+    /// R12, R13: nodes believe that their lease is good for ever.
+    ForgeLease,
+    /// R20: everybody seems settled at once.
     ForgeSettled,
-    /// Frames are repeated on gateways' links (a connection that delivers twice).
-    DuplicateDeliver,
-    /// Frames to gateways are swapped (a connection out of order).
-    SwapDeliver,
+    /// R22, gap rule: every publish says that nothing before it is open.
+    ForgeFloor,
+    /// R23: a gateway is told another offset than the owner gave.
+    ForgeOffset,
+    /// Section 8.12: attaches come after the word that all were sent.
+    LateAttach,
+    /// Copies trim what the owner keeps.
+    TrimCopies,
+    /// The position of an inbox is lost on the way.
+    ForgetDelivered,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::KeepExpelled,
-        Self::ForgeHave,
+    pub const ALL: [Self; 17] = [
+        Self::ForgeTerm,
+        Self::MarkEarly,
         Self::ForgeMark,
-        Self::ForgeClaimed,
+        Self::ForgeHave,
+        Self::DropUnreachable,
         Self::ForgeReleased,
+        Self::ForgeClaimed,
         Self::StripPublishers,
         Self::StripKeys,
-        Self::DropUnreachable,
-        Self::ForgeLease,
         Self::HideRemovals,
-        Self::RenumberHave,
+        Self::ForgeLease,
         Self::ForgeSettled,
-        Self::DuplicateDeliver,
-        Self::SwapDeliver,
+        Self::ForgeFloor,
+        Self::ForgeOffset,
+        Self::LateAttach,
+        Self::TrimCopies,
+        Self::ForgetDelivered,
     ];
 }

@@ -7,7 +7,6 @@ use ringway_core::view::View;
 
 use super::process::State;
 use super::{Event, Input, MS, World, note};
-use crate::Sabotage;
 
 /// A process that left answers what is still under way for this long.
 const LINGER: u64 = 300 * MS;
@@ -43,9 +42,6 @@ impl World {
     }
 
     pub(crate) fn apply_view(&mut self, at: usize, view: &Arc<View>) {
-        if self.sabotage == Some(Sabotage::KeepExpelled) && self.hides_removal(at, view) {
-            return;
-        }
         let view = &self.lied_view(view);
         let process = &mut self.processes[at];
         let now = process.clock(self.now);
@@ -68,9 +64,7 @@ impl World {
         }
         let (boot, life, bound) = (process.boot, process.life, process.pause);
         process.pause = (process.pause * 2).min(1000 * MS);
-        if self.sabotage != Some(Sabotage::KeepExpelled) {
-            process.node = None;
-        }
+        process.node = None;
         process.outbox.clear();
         self.break_all(at);
         self.copies_changed("an expulsion");

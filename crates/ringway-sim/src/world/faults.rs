@@ -36,7 +36,7 @@ impl World {
         }
         let wild = self.setup.mode == Mode::Wild;
         if self.is_settled() {
-            self.checker.settled(self.registry.view());
+            self.checker.settled();
         }
         let may = if wild { self.faults.active < 12 } else { self.faults.active == 0 && self.is_settled() };
         if may {

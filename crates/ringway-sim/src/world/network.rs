@@ -180,6 +180,7 @@ impl World {
         let generation = self.network.links[link].generation;
         self.network.links[link].held = [Vec::new(), Vec::new()];
         note!(self, "{} == {} breaks", self.processes[ends[0]].id, self.processes[ends[1]].id);
+        self.lie_about_break(ends, incarnations);
         for end in 0..2 {
             let at = self.now + self.rng.below(5 * MS);
             let boot = self.processes[ends[end]].boot;

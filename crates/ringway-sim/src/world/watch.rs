@@ -179,15 +179,20 @@ impl World {
                 self.checker.destroyed.insert(gone.incarnation);
             }
         }
+        // What a drain leaves is what it was asked to leave; what a removal takes was there before.
+        let serving = |view: &View| view.nodes.iter().filter(|node| node.serves()).count();
+        self.checker.serving = if view.crashes > before.crashes { serving(before) } else { serving(view) };
         self.copies_changed("a view");
+        self.checker.serving = serving(view);
     }
 
     /// C1: each slot in which something was acknowledged has a complete copy in the view, or a good excuse.
     pub(crate) fn copies_changed(&mut self, why: &str) {
+        let alone = self.checker.serving <= 1;
         let excused = match self.setup.mode {
             Mode::Planned => false,
-            Mode::One => self.checker.settled_nodes <= 1,
-            Mode::Wild => self.checker.destroyed.len() >= 2 || self.checker.settled_nodes <= 1,
+            Mode::One => alone,
+            Mode::Wild => alone || self.checker.destroyed.len() >= 2,
         };
         for channel in 0..self.setup.channels.len() {
             let Some(epoch) = self.checker.newest[channel] else { continue };
