@@ -44,7 +44,9 @@ const COMMANDS: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port for clients is not to be had.
-    #[error("cannot listen for clients on {address}: {why}. Another program has the port, or it needs rights: choose another one with --port")]
+    #[error(
+        "cannot listen for clients on {address}: {why}. Another program has the port, or it needs rights: choose another one with --port"
+    )]
     Port {
         /// Where.
         address: SocketAddr,
@@ -58,7 +60,9 @@ pub enum StartError {
     #[error(transparent)]
     Join(#[from] JoinError),
     /// A member that joins others needs their secret.
-    #[error("cannot join without the cluster's secret: set [cluster] secret, or RINGWAY_SECRET, to the same text on every member")]
+    #[error(
+        "cannot join without the cluster's secret: set [cluster] secret, or RINGWAY_SECRET, to the same text on every member"
+    )]
     NoSecret,
 }
 

@@ -36,8 +36,8 @@ use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
 
 use evidence::Proof;
-use shedding::Shedding;
 pub use join::{JoinError, first_view};
+use shedding::Shedding;
 
 /// How often the rules see time pass. Retries are a few of these apart.
 const TICK: Duration = Duration::from_millis(10);
@@ -357,7 +357,8 @@ impl Static {
     fn entry(&self, incarnation: Incarnation) -> Entry {
         let id = self.id.clone();
         let address = self.links.identity().address.clone();
-        let node = self.weight.map(|weight| NodeEntry { id: id.clone(), incarnation, address, now: weight, next: weight });
+        let node =
+            self.weight.map(|weight| NodeEntry { id: id.clone(), incarnation, address, now: weight, next: weight });
         let gateway = self.gateway.as_ref().map(|gateway| GatewayEntry {
             id: id.clone(),
             incarnation,

@@ -53,7 +53,12 @@ impl Numbers {
             gauge(encoder, "subscriptions", "Sessions in channels now", hub.subscriptions)?;
             counter(encoder, "deliveries", "Publications handed to sessions", hub.deliveries)?;
             counter(encoder, "publishes", "Publishes taken from clients and backends", hub.publishes)?;
-            counter(encoder, "publishes_failed", "Publishes refused or not acknowledged in time", hub.publishes_failed)?;
+            counter(
+                encoder,
+                "publishes_failed",
+                "Publishes refused or not acknowledged in time",
+                hub.publishes_failed,
+            )?;
             counter(encoder, "sessions_recovered", "Subscriptions that got everything they had missed", hub.recovered)?;
             counter(encoder, "sessions_not_recovered", "Subscriptions that could not be recovered", hub.not_recovered)?;
             counter(encoder, "sessions_closed", "Sessions closed by this gateway", hub.closed)?;

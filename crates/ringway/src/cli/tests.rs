@@ -42,7 +42,9 @@ fn node_runs_one_or_orders_one() {
     let Command::Node(node) = command("node kill node-2 --json") else { panic!("no node") };
     let Some(NodeOrder::Kill(one)) = node.order else { panic!("no kill") };
     assert_eq!((one.id.as_str(), one.client.json), ("node-2", true));
-    for order in ["add", "stop node-1", "start node-1", "freeze node-1", "thaw node-1", "remove node-1", "weight node-1 0.5"] {
+    for order in
+        ["add", "stop node-1", "start node-1", "freeze node-1", "thaw node-1", "remove node-1", "weight node-1 0.5"]
+    {
         assert!(matches!(command(&format!("node {order}")), Command::Node(node) if node.order.is_some()), "{order}");
     }
 }

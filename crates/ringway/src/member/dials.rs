@@ -22,9 +22,12 @@ impl Task {
         if self.registry.is_some() {
             return;
         }
-        let targets: Vec<Target> = view.nodes.iter().filter(|node| self.dials(view, node.incarnation)).map(|node| {
-            Target::member(node.address.clone(), node.id.clone(), node.incarnation)
-        }).collect();
+        let targets: Vec<Target> = view
+            .nodes
+            .iter()
+            .filter(|node| self.dials(view, node.incarnation))
+            .map(|node| Target::member(node.address.clone(), node.id.clone(), node.incarnation))
+            .collect();
         for target in &targets {
             self.parts.links.dial(target.clone());
         }
@@ -77,7 +80,13 @@ impl Task {
         }
     }
 
-    fn on_up(&mut self, now: Now, link: ringway_link::LinkId, identity: ringway_link::Identity, sender: ringway_link::LinkSender) {
+    fn on_up(
+        &mut self,
+        now: Now,
+        link: ringway_link::LinkId,
+        identity: ringway_link::Identity,
+        sender: ringway_link::LinkSender,
+    ) {
         let peer = identity.incarnation;
         info!(peer = %identity.id, incarnation = %peer, "link up");
         self.peers.insert(peer, Peer { link, sender, identity: identity.clone() });

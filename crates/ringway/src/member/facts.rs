@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ringway_core::Incarnation;
 use ringway_core::timing::Now;
 use ringway_core::view::Placement;
-use ringway_core::Incarnation;
 
 use super::{Stats, Task};
 use crate::cluster::{ClusterState, Myself, Reach};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway_core::{Epoch, MemberId};
 use ringway_core::message::{Frame, Message, RegistryOp, RegistryRequest};
 use ringway_core::view::View;
+use ringway_core::{Epoch, MemberId};
 use ringway_link::{DialError, Event, HandshakeError, Links, Target};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
@@ -71,7 +71,15 @@ pub async fn first_view(
                     return Ok((view, host, kept));
                 }
             }
-            Event::Failed { target, why: DialError::Handshake(why @ (HandshakeError::Refused(_) | HandshakeError::Rejected(_) | HandshakeError::Version { .. })) } => {
+            Event::Failed {
+                target,
+                why:
+                    DialError::Handshake(
+                        why @ (HandshakeError::Refused(_)
+                        | HandshakeError::Rejected(_)
+                        | HandshakeError::Version { .. }),
+                    ),
+            } => {
                 return Err(JoinError::Refused { address: target.address, why });
             }
             event => kept.push(event),
