@@ -90,6 +90,8 @@ pub struct Node {
     removal_seen: Option<Now>,
     /// `Have`s to be sent at the end of the turn.
     haves: Vec<(Incarnation, Have)>,
+    /// Owners that were refused, by slot: at most one entry for each slot and node of the view.
+    refused: BTreeSet<(Incarnation, Slot)>,
     /// Slots whose commit point the lease holds up.
     stalled: BTreeSet<Slot>,
     /// Slots that hold publishes until gateways have changed over.
@@ -131,6 +133,7 @@ impl Node {
             next_sync: 0,
             removal_seen: None,
             haves: Vec::new(),
+            refused: BTreeSet::new(),
             stalled: BTreeSet::new(),
             holding: BTreeSet::new(),
             parked: BTreeMap::new(),
@@ -225,6 +228,7 @@ impl Node {
         for slot in view.slots.slots() {
             self.apply_placement(now, slot, crashed);
         }
+        self.own_up_to_refusals();
         self.send_claims(now);
         self.pump_copies(now);
         self.count_unsettled();
@@ -244,6 +248,7 @@ impl Node {
         self.gateways.clear();
         self.claims.start_over();
         self.haves.clear();
+        self.refused.clear();
         self.stalled.clear();
         self.holding.clear();
         self.parked.clear();
@@ -319,6 +324,7 @@ impl Node {
     /// A link ended. What it carried may be lost; `need` and marks stay as they are.
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
         self.peers.link_down(peer);
+        self.refused.retain(|(owner, _)| *owner != peer);
         self.drop_listeners(now, peer);
         self.copies_link_down(now, peer);
     }

@@ -57,8 +57,14 @@ impl Node {
                 reign.replicas.push(Replica::new(*node));
             }
         }
-        for replica in reign.replicas.iter().filter(|replica| !replica.stream) {
-            self.copies.peer(replica.node).1.push_back(slot);
+        for replica in &mut reign.replicas {
+            if !replica.stream {
+                self.copies.peer(replica.node).1.push_back(slot);
+            } else if wanted.contains(&replica.node) && replica.answered && !replica.marked && !replica.mark_sent {
+                // It was to be released, gave its mark up, and is wanted again: no further answer will ask for the mark.
+                (replica.need, replica.mark_sent) = (true, true);
+                self.copies.marks.push((replica.node, slot));
+            }
         }
         self.advance(now, slot);
         self.settle(slot);
@@ -141,16 +147,19 @@ impl Node {
         let Some(reign) = self.slots.get_mut(have.slot.index()).and_then(super::slot::SlotEntry::reign_mut) else { return };
         let term = reign.term;
         let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == from) else { return };
-        if !replica.stream || have.term != term || have.sync != replica.sync {
+        // A `Have` without a `Sync`: it refused some of what I sent, in a view that I have not seen.
+        let broken = replica.stream && have.sync == 0;
+        if !broken && (!replica.stream || have.term != term || have.sync != replica.sync) {
             return;
         }
         let copied = std::mem::take(&mut replica.copying);
-        if have.index < replica.synced {
+        if broken || have.index < replica.synced {
             // It did not hold what I thought it did: copy it whole.
             replica.start_over();
             let copies = self.copies.peer(from);
             copies.2 = copies.2.saturating_sub(copied);
             copies.1.push_back(have.slot);
+            self.settle(have.slot);
             return;
         }
         (replica.answered, replica.have) = (true, replica.have.max(have.index));

@@ -14,9 +14,26 @@ impl Node {
         if slot.index() < self.slots.len() && owner == Some(from) {
             return true;
         }
+        if slot.index() < self.slots.len() && self.view().node(from).is_some() {
+            self.refused.insert((from, slot));
+        }
         let view = self.view().clone();
         self.peers.send(from, Message::Moved(view));
         false
+    }
+
+    /// An owner that I refused is the owner again. If it never saw the view between, it stayed live and believes that I
+    /// have what it sent: a `Have` that names no `Sync` tells it to start over.
+    pub(super) fn own_up_to_refusals(&mut self) {
+        for (owner, slot) in std::mem::take(&mut self.refused) {
+            let now = self.placement.as_ref().and_then(|placement| placement.owner(slot));
+            if now == Some(owner) {
+                self.slots[slot.index()].sync = 0;
+                self.answer(owner, slot);
+            } else if self.view().node(owner).is_some() {
+                self.refused.insert((owner, slot));
+            }
+        }
     }
 
     /// Queues an answer for the end of the turn: cumulative, the last one for a slot says it all.
