@@ -183,7 +183,7 @@ impl Story {
         println!("{report}");
         self.check();
         assert_eq!((report.check.lost, report.check.unanswered), (0, 0), "{report}");
-        let members = self.demo.members().await.unwrap();
+        let members = self.demo.members().await.expect("the list of members");
         assert_eq!(members.len(), 5, "a gateway and four nodes: {members:?}");
     }
 }

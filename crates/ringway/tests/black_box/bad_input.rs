@@ -24,8 +24,9 @@ impl Bystanders {
     async fn are_undisturbed(&mut self) {
         self.count += 1;
         let text = format!("number {}", self.count);
-        self.ann.send_to("ben", &text).unwrap();
-        assert_eq!(self.ben.recv_content(SOON).await.unwrap(), (text, Some("ann".to_owned())));
+        self.ann.send_to("ben", &text).expect("an open socket");
+        let got = self.ben.recv_content(SOON).await.expect("what ann sent");
+        assert_eq!(got, (text, Some("ann".to_owned())));
         assert!(self.ann.closed().is_none() && self.ben.closed().is_none());
         assert_eq!(self.ben.contents().len(), self.count);
     }
@@ -166,6 +167,20 @@ async fn a_slow_reader_is_told_3008() {
     .await;
     let closed = lazy.closed(SOON).await.unwrap();
     assert_eq!(closed.map(|closed| closed.0), Some(3008));
+}
+
+#[tokio::test]
+async fn silent_clients_are_closed() {
+    let times = "ping_interval = \"1s\"\npong_timeout = \"300ms\"\nstale_timeout = \"500ms\"\n";
+    let server = dev(times).await;
+    let mut mute = RawWs::connect(server.addr(), "/connection/websocket").await.unwrap();
+    assert_eq!(mute.closed(SOON).await.unwrap(), Some((3502, "stale".into())));
+    let alive = CentrifugeClient::connect(server.addr()).await.unwrap();
+    let mut dead = CentrifugeClient::connect(server.addr()).await.unwrap();
+    dead.ignore_pings();
+    assert_eq!(dead.wait_closed(SOON).await.unwrap().code, Some(3012));
+    eventually(SOON, || async { (alive.pings() >= 2).then_some(()) }).await;
+    assert!(alive.closed().is_none());
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! The Centrifuge protocol as its clients see it: recovery, history, presence, over kills too.
 
-use ringway_testkit::{CentrifugeClient, process};
+use ringway_testkit::raw::Frame;
+use ringway_testkit::{CentrifugeClient, RawWs, process};
 use serde_json::{Value, json};
 
-use crate::support::{CHANGE, SOON, demo, dev, named};
+use crate::support::{CHANGE, SOON, demo, dev, named, named_request};
 
 #[tokio::test]
 async fn a_client_that_comes_back_misses_nothing() {
@@ -32,6 +33,38 @@ async fn a_client_that_comes_back_misses_nothing() {
     let elsewhere = ringway_testkit::centrifuge::Position { epoch: "elsewher".into(), ..position };
     let result = other.recover("news", &elsewhere).await.unwrap();
     assert_ne!(result["recovered"], true, "{result}");
+}
+
+#[tokio::test]
+async fn the_inbox_is_recovered_on_connect() {
+    let server = dev("").await;
+    let request = |position: &Value| json!({"subs": {"#ann": position}});
+    let mut ann = named(server.addr(), "ann", json!({})).await.unwrap();
+    server.publish("#ann", json!(1)).await.unwrap();
+    let first = ann.recv(SOON).await.unwrap();
+    assert_eq!((first.offset, first.data), (1, json!(1)));
+    let history = server.api("history", json!({"channel": "#ann", "limit": 0})).await.unwrap();
+    drop(ann);
+    for number in 2..=3 {
+        server.publish("#ann", json!(number)).await.unwrap();
+    }
+    let position = json!({"recover": true, "offset": 1, "epoch": history["epoch"]});
+    let mut raw = RawWs::connect(server.addr(), "/connection/websocket").await.unwrap();
+    let connect = json!({"id": 1, "connect": named_request("ann", request(&position))});
+    raw.send_text(&connect.to_string()).await.unwrap();
+    // What was missed is in the reply, or follows it as pushes if nobody else of this user was there.
+    let mut got = Vec::new();
+    while got.len() < 2 {
+        let Frame::Text(frame) = raw.recv(SOON).await.unwrap() else { panic!("a text frame, after {got:?}") };
+        for line in frame.lines() {
+            let message: Value = serde_json::from_str(line).unwrap();
+            let inbox = &message["connect"]["subs"]["#ann"];
+            assert!(message["id"] != 1 || inbox["recovered"] == true, "{message}");
+            let pushed = message["push"].get("pub").into_iter();
+            got.extend(inbox["publications"].as_array().into_iter().flatten().chain(pushed).cloned());
+        }
+    }
+    assert_eq!(got, [json!({"offset": 2, "data": 2}), json!({"offset": 3, "data": 3})]);
 }
 
 #[tokio::test]

@@ -204,7 +204,7 @@ async fn the_address_is_printed_with_the_token_in_its_fragment() {
     let found = demo.wait_for(r"(http://[^ ]+)#token=([^ ]+)", SOON).await;
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     assert_eq!(found[2], "a%20b");
-    let logs = demo.wait_for(r"Nodes' logs +(/.*)", SOON).await;
+    let logs = demo.wait_for(r"logs +(/.*)", SOON).await;
     assert!(Path::new(logs[1].trim()).join("node-1.log").exists(), "{logs:?}");
     let page = demo.wait_for(r"http://([0-9.:]+)/", SOON).await;
     let page = ringway_testkit::http::get(page[1].parse().unwrap(), "/", &[]).await.unwrap();

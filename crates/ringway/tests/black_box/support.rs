@@ -50,12 +50,15 @@ pub(crate) fn configured(builder: Builder, config: &str) -> Builder {
 
 /// Connects a named user, with further fields of the connect request.
 pub(crate) async fn named(addr: SocketAddr, user: &str, fields: Value) -> anyhow::Result<CentrifugeClient> {
+    CentrifugeClient::connect_with(&Target::from(addr), named_request(user, fields)).await
+}
+
+/// The connect request of a named user, with further fields.
+pub(crate) fn named_request(user: &str, mut fields: Value) -> Value {
     let key = EncodingKey::from_secret(SIGNING_KEY.as_bytes());
-    let mut request = json!({"token": encode(&Header::default(), &json!({"sub": user}), &key)?});
-    if let (Some(request), Some(fields)) = (request.as_object_mut(), fields.as_object()) {
-        request.extend(fields.clone());
-    }
-    CentrifugeClient::connect_with(&Target::from(addr), request).await
+    let token = encode(&Header::default(), &json!({"sub": user}), &key).expect("a token");
+    fields["token"] = token.into();
+    fields
 }
 
 /// A plain user who has been welcomed.
