@@ -72,3 +72,6 @@ impl Registry {
         members
     }
 }
+
+#[cfg(test)]
+mod tests;

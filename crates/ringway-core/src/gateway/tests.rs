@@ -1,1 +1,290 @@
+//! A gateway between an owner that a test plays and sessions that it stands for.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::id::{MemberId, StreamEpoch};
+use crate::limits::WINDOW;
+use crate::message::{Attach, AttachFrom, Attached, ChannelOptions, Deliver, Detach, PubNo, PubOk, Publish, Refusal};
+use crate::ring::{HashKey, SlotCount, Weight};
+use crate::view::{NodeEntry, Removal};
+
+const ME: Incarnation = Incarnation(100);
+const FIRST: Incarnation = Incarnation(1);
+const KEPT: ChannelOptions =
+    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false };
+
+fn node(incarnation: Incarnation) -> NodeEntry {
+    let id = MemberId::new(&format!("n{}", incarnation.0)).unwrap();
+    NodeEntry { id, incarnation, address: "a:1".into(), now: Weight::ONE, next: Weight::ONE }
+}
+
+fn at(offset: u64) -> Position {
+    Position { epoch: StreamEpoch::from_random(1), offset }
+}
+
+struct World {
+    now: Now,
+    gateway: Gateway,
+    /// Frames that went out, newest last, with their receiver.
+    sent: Vec<(Incarnation, Message)>,
+    view: Arc<View>,
+}
+
+impl World {
+    fn new() -> Self {
+        let view = Arc::new(View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN).with_node(node(FIRST)));
+        let mut gateway = Gateway::new(ME, view.clone(), Timing::default(), GatewayLimits::default());
+        let now = Duration::from_secs(1);
+        gateway.on_view(now, view.clone());
+        gateway.on_link_up(now, FIRST);
+        let mut world = Self { now, gateway, sent: Vec::new(), view };
+        world.collect();
+        world
+    }
+
+    fn collect(&mut self) {
+        self.sent.extend(self.gateway.drain_frames().map(|outgoing| (outgoing.to, outgoing.frame.message)));
+    }
+
+    /// The owner of everything becomes another node.
+    fn replace_owner(&mut self, by: Incarnation) {
+        let old = self.view.nodes[0].incarnation;
+        let next = self.view.with_node(node(by)).without(old, Removal::Proven);
+        self.view = Arc::new(View { epoch: self.view.epoch.next(), ..next });
+        self.gateway.on_link_down(self.now, old);
+        self.gateway.on_view(self.now, self.view.clone());
+        self.gateway.on_link_up(self.now, by);
+        self.collect();
+    }
+
+    fn hear(&mut self, message: Message) {
+        let from = self.view.nodes[0].incarnation;
+        self.gateway.on_message(self.now, from, self.view.epoch, message);
+        self.collect();
+    }
+
+    fn pass(&mut self, millis: u64) {
+        for _ in 0..millis / 10 {
+            self.now += Duration::from_millis(10);
+            self.gateway.tick(self.now);
+        }
+        self.collect();
+    }
+
+    fn publish(&mut self, token: u64) {
+        let entry = Entry { data: Bytes::from(token.to_string()), info: None, tags: None };
+        let channel = ChannelName::new("news").unwrap();
+        let new = NewPublish { channel, entry, options: KEPT, idempotency_key: None };
+        self.gateway.publish(self.now, token, new).unwrap();
+        self.collect();
+    }
+
+    fn take<T>(&mut self, pick: impl Fn(&Message) -> Option<T>) -> Vec<T> {
+        let found = self.sent.iter().filter_map(|(_, message)| pick(message)).collect();
+        self.sent.retain(|(_, message)| pick(message).is_none());
+        found
+    }
+
+    fn publishes(&mut self) -> Vec<Publish> {
+        self.take(|message| if let Message::Publish(publish) = message { Some((**publish).clone()) } else { None })
+    }
+
+    fn seqs(&mut self) -> Vec<u64> {
+        self.publishes().iter().map(|publish| publish.seq).collect()
+    }
+
+    fn acknowledge(&mut self, publish: &Publish, offset: u64) {
+        let (slot, seq, position) = (publish.slot, publish.seq, Some(at(offset)));
+        self.hear(Message::PubOk(PubOk { slot, seq, position, copies: 2 }));
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.gateway.next_event()).collect()
+    }
+
+    fn delivered(&mut self) -> Vec<u64> {
+        let offset = |event| if let Event::Deliver { offset, .. } = event { Some(offset) } else { None };
+        self.events().into_iter().filter_map(offset).collect()
+    }
+
+    fn attaches(&mut self) -> Vec<Attach> {
+        let all =
+            self.take(|message| if let Message::Attach(attaches) = message { Some(attaches.clone()) } else { None });
+        all.concat()
+    }
+
+    fn attach(&mut self, name: &str) -> (ChannelKey, Attach) {
+        let key = self.gateway.attach(self.now, ChannelName::new(name).unwrap(), KEPT);
+        self.collect();
+        (key, self.attaches().pop().unwrap())
+    }
+
+    fn attached(&mut self, attach: &Attach, from: u64, top: u64) {
+        let stream = Some(at(top));
+        self.hear(Message::Attached(Attached { attach: attach.attach, stream, from, users: 1 }));
+    }
+
+    fn deliver(&mut self, attach: &Attach, offset: u64) {
+        let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+        self.hear(Message::Deliver(Deliver { attach: attach.attach, offset, entry }));
+    }
+}
+
+#[test]
+fn publishes_are_numbered_and_the_window_moves_with_the_answers() {
+    let mut world = World::new();
+    (1..=WINDOW + 2).for_each(|token| world.publish(token));
+    let sent = world.publishes();
+    assert_eq!(sent.iter().map(|publish| publish.seq).collect::<Vec<_>>(), (1..=WINDOW).collect::<Vec<_>>());
+    world.acknowledge(&sent[1], 2);
+    assert!(world.seqs().is_empty(), "the oldest is open");
+    world.acknowledge(&sent[0], 1);
+    assert_eq!(world.seqs(), [WINDOW + 1, WINDOW + 2]);
+    let tokens: Vec<u64> = world
+        .events()
+        .into_iter()
+        .map(|event| if let Event::Published { token, result: Ok(_) } = event { token } else { panic!("{event:?}") })
+        .collect();
+    assert_eq!(tokens, [2, 1]);
+}
+
+#[test]
+fn a_new_owner_gets_all_that_is_unanswered_in_order_under_the_old_numbers() {
+    let mut world = World::new();
+    (1..=3).for_each(|token| world.publish(token));
+    let first = world.publishes();
+    world.acknowledge(&first[0], 1);
+    world.replace_owner(Incarnation(2));
+    let again = world.publishes();
+    assert_eq!(again.iter().map(|publish| (publish.seq, publish.floor)).collect::<Vec<_>>(), [(2, 2), (3, 2)]);
+}
+
+#[test]
+fn a_refused_publish_is_sent_again_with_those_behind_it() {
+    let mut world = World::new();
+    (1..=2).for_each(|token| world.publish(token));
+    let sent = world.publishes();
+    for publish in &sent {
+        world.hear(Message::PubNo(PubNo { slot: publish.slot, seq: publish.seq, why: Refusal::Retry }));
+    }
+    assert!(world.seqs().is_empty(), "not at once");
+    world.pass(50);
+    assert_eq!(world.seqs(), [1, 2]);
+}
+
+#[test]
+fn what_is_not_answered_in_time_ends_as_unknown_and_does_not_hold_up_the_rest() {
+    let mut world = World::new();
+    world.publish(7);
+    world.publishes();
+    world.pass(5100);
+    assert_eq!(world.events(), [Event::Published { token: 7, result: Err(PublishError::Unknown) }]);
+    world.publish(8);
+    let next = world.publishes();
+    assert_eq!((next[0].seq, next[0].floor), (2, 2));
+}
+
+#[test]
+fn a_full_owner_is_an_answer() {
+    let mut world = World::new();
+    world.publish(7);
+    let sent = world.publishes().remove(0);
+    world.hear(Message::PubNo(PubNo { slot: sent.slot, seq: sent.seq, why: Refusal::Full }));
+    assert_eq!(world.events(), [Event::Published { token: 7, result: Err(PublishError::Full) }]);
+    assert!(!world.gateway.is_busy());
+}
+
+#[test]
+fn only_the_next_offset_is_handed_on() {
+    let mut world = World::new();
+    let (_, attach) = world.attach("news");
+    world.attached(&attach, 4, 4);
+    for offset in [5, 5, 4, 6] {
+        world.deliver(&attach, offset);
+    }
+    assert_eq!(world.delivered(), [5, 6]);
+    world.deliver(&attach, 9);
+    assert!(world.delivered().is_empty());
+    let again = world.attaches();
+    assert_eq!(again[0].from, AttachFrom::At(at(6)), "a gap is asked for");
+    world.deliver(&attach, 7);
+    assert!(world.delivered().is_empty(), "the old attach is over");
+    world.attached(&again[0], 6, 9);
+    (7..=9).for_each(|offset| world.deliver(&again[0], offset));
+    assert_eq!(world.delivered(), [7, 8, 9]);
+}
+
+#[test]
+fn a_channel_follows_its_owner_with_its_position() {
+    let mut world = World::new();
+    let (key, attach) = world.attach("news");
+    world.attached(&attach, 0, 0);
+    (1..=3).for_each(|offset| world.deliver(&attach, offset));
+    world.events();
+    world.replace_owner(Incarnation(2));
+    let again = world.attaches();
+    assert_eq!((again.len(), again[0].from), (1, AttachFrom::At(at(3))));
+    world.attached(&again[0], 3, 3);
+    assert!(world.events().is_empty(), "sessions notice nothing");
+    world.replace_owner(Incarnation(3));
+    let third = world.attaches().remove(0);
+    world.attached(&third, 8, 8);
+    assert_eq!(world.events(), [Event::Lost { channel: key, at: at(8) }], "what was between is gone: that is said");
+}
+
+#[test]
+fn an_attach_without_an_answer_is_repeated_under_its_id() {
+    let mut world = World::new();
+    let (_, attach) = world.attach("news");
+    world.pass(70);
+    let repeated = world.attaches();
+    assert_eq!(repeated.iter().map(|attach| attach.attach).collect::<Vec<_>>(), [attach.attach]);
+    world.attached(&attach, 0, 0);
+    world.pass(200);
+    assert!(world.attaches().is_empty());
+}
+
+#[test]
+fn the_position_of_a_left_inbox_is_told_until_it_is_confirmed() {
+    let mut world = World::new();
+    let (key, attach) = world.attach("#bob");
+    assert_eq!(attach.from, AttachFrom::Inbox);
+    world.attached(&attach, 0, 2);
+    (1..=2).for_each(|offset| world.deliver(&attach, offset));
+    world.gateway.detach(world.now, key, 1);
+    world.collect();
+    let detaches = |world: &mut World| -> Vec<Detach> {
+        world.take(|message| if let Message::Detach(detach) = message { Some(detach.clone()) } else { None })
+    };
+    assert_eq!(detaches(&mut world)[0].delivered, Some(at(1)), "one of two was handed to nobody");
+    world.replace_owner(Incarnation(2));
+    assert_eq!(detaches(&mut world)[0].delivered, Some(at(1)));
+    world.hear(Message::Detached(attach.attach));
+    world.pass(300);
+    assert!(detaches(&mut world).is_empty());
+}
+
+#[test]
+fn a_new_incarnation_keeps_positions_and_gives_up_publishes() {
+    let mut world = World::new();
+    let (_, attach) = world.attach("news");
+    world.attached(&attach, 5, 5);
+    world.publish(9);
+    world.events();
+    let gateway = std::mem::replace(
+        &mut world.gateway,
+        Gateway::new(ME, world.view.clone(), Timing::default(), GatewayLimits::default()),
+    );
+    world.gateway = gateway.reborn(Incarnation(200), world.view.clone());
+    world.gateway.on_view(world.now, world.view.clone());
+    world.gateway.on_link_up(world.now, FIRST);
+    world.collect();
+    assert_eq!(world.events(), [Event::Published { token: 9, result: Err(PublishError::Unknown) }]);
+    assert_eq!(world.attaches().last().unwrap().from, AttachFrom::At(at(5)));
+    world.publishes();
+    world.publish(10);
+    assert_eq!(world.seqs(), [1], "numbers begin anew");
+}

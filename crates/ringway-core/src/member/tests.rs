@@ -1,1 +1,233 @@
+//! One member and a registry that answers when told to.
 
+use std::time::Duration;
+
+use super::*;
+use crate::registry::Registry;
+use crate::ring::{HashKey, SlotCount};
+
+fn node(name: &str, incarnation: u64) -> NodeEntry {
+    let (now, next) = (Weight::ONE, Weight::ONE);
+    NodeEntry {
+        id: MemberId::new(name).unwrap(),
+        incarnation: Incarnation(incarnation),
+        address: "a:1".into(),
+        now,
+        next,
+    }
+}
+
+struct World {
+    now: Now,
+    registry: Registry,
+    member: Member,
+    /// The registry is there.
+    there: bool,
+    said: Vec<Action>,
+}
+
+impl World {
+    /// A member called n1 that wants to join these.
+    fn with(others: &[NodeEntry]) -> Self {
+        let born = View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN);
+        let view = Arc::new(others.iter().fold(born, |view, other| view.with_node(other.clone())).activated());
+        let now = Duration::from_secs(100);
+        let timing = Timing::default();
+        let entry = node("n1", 1);
+        let identity = Identity { id: entry.id.clone(), incarnation: Incarnation(1), node: Some(entry), gateway: None };
+        let member = Member::new(now, identity, view.clone(), timing, false);
+        Self { now, registry: Registry::new(view, timing.ttl), member, there: true, said: Vec::new() }
+    }
+
+    /// Lets time pass in steps of 10 ms, with everybody settled.
+    fn pass(&mut self, millis: u64) {
+        for _ in 0..millis / 10 {
+            self.now += Duration::from_millis(10);
+            let epoch = self.member.view().epoch;
+            self.member.tick(self.now, |_| epoch);
+            while let Some(action) = self.member.next_action() {
+                match action {
+                    Action::Request(request) if self.there => {
+                        let answer = self.registry.handle(self.now, request);
+                        self.member.on_answer(self.now, &answer);
+                    }
+                    Action::Request(_) | Action::View(_) | Action::Lease(_) => {}
+                    other => self.said.push(other),
+                }
+            }
+        }
+    }
+
+    /// Others keep their leases, and are heard.
+    fn pass_with_others(&mut self, millis: u64, alive: &[u64]) {
+        for _ in 0..millis / 100 {
+            for other in alive {
+                let op = RegistryOp::Put(Incarnation(*other));
+                self.registry.handle(self.now, RegistryRequest { id: 0, op });
+                self.member.heard(self.now, Incarnation(*other));
+            }
+            self.pass(100);
+        }
+    }
+
+    fn nodes(&self) -> Vec<u64> {
+        self.registry.view().nodes.iter().map(|node| node.incarnation.0).collect()
+    }
+}
+
+#[test]
+fn the_first_node_joins_and_is_active() {
+    let mut world = World::with(&[]);
+    world.pass(50);
+    assert!(world.member.is_inside());
+    assert_eq!(world.registry.view().nodes[0].state(), NodeState::Active);
+    assert!(matches!(world.member.lease(), Lease::Since(_)));
+}
+
+#[test]
+fn a_newcomer_turns_active_when_all_are_settled() {
+    let mut world = World::with(&[node("n2", 2)]);
+    world.pass(100);
+    assert_eq!(world.registry.view().nodes[0].state(), NodeState::Active);
+    assert_eq!(world.nodes(), [1, 2]);
+}
+
+#[test]
+fn an_id_that_is_in_use_waits_until_it_is_free() {
+    let mut world = World::with(&[node("n1", 9), node("n2", 2)]);
+    world.pass(3000);
+    assert!(!world.member.is_inside());
+    assert_eq!(world.said, [Action::IdTaken(Incarnation(9))], "said once");
+    let without = Arc::new(world.registry.view().without(Incarnation(9), Removal::Proven));
+    world.registry.handle(world.now, RegistryRequest { id: 0, op: RegistryOp::Cas(without) });
+    world.pass(1200);
+    assert!(world.member.is_inside());
+}
+
+#[test]
+fn a_lapsed_lease_comes_back_by_a_write() {
+    let mut world = World::with(&[node("n2", 2)]);
+    world.pass(100);
+    let epoch = world.registry.view().epoch;
+    world.there = false;
+    world.pass(1800);
+    assert!(
+        matches!(world.member.lease(), Lease::Lapsed(_)),
+        "counted from sending, 15 % short of the registry's two seconds"
+    );
+    world.there = true;
+    world.pass_with_others(1500, &[2]);
+    assert!(matches!(world.member.lease(), Lease::Since(_)));
+    assert_eq!(world.registry.view().epoch, epoch.next());
+}
+
+#[test]
+fn a_lapsed_member_is_removed_by_who_saw_the_registry_all_the_time() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    world.pass_with_others(1000, &[2, 3]);
+    world.pass_with_others(6000, &[2]);
+    assert_eq!(world.nodes(), [1, 2]);
+}
+
+#[test]
+fn after_an_outage_nobody_is_removed_for_it() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    world.pass_with_others(5000, &[2, 3]);
+    world.there = false;
+    for _ in 0..50 {
+        world.member.heard(world.now, Incarnation(2));
+        world.member.heard(world.now, Incarnation(3));
+        world.pass(100);
+    }
+    world.there = true;
+    for _ in 0..30 {
+        world.member.heard(world.now, Incarnation(2));
+        world.member.heard(world.now, Incarnation(3));
+        world.pass(100);
+    }
+    assert_eq!(world.nodes(), [1, 2, 3], "their leases are gone, and that proves nothing yet");
+}
+
+#[test]
+fn silence_removes_who_is_not_heard_but_may_not_remove_the_last() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    world.pass_with_others(500, &[2, 3]);
+    for _ in 0..20 {
+        world.member.heard(world.now, Incarnation(2));
+        world.pass(100);
+    }
+    assert_eq!(world.nodes(), [1, 2]);
+    // Not in the view yet, it sees a silent last node: there is nothing that silence may do about it.
+    let born = World::with(&[node("n2", 2)]);
+    assert!(!born.member.may_remove(Incarnation(2)));
+    assert!(world.member.may_remove(Incarnation(2)));
+}
+
+#[test]
+fn who_hears_nobody_accuses_nobody() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3), node("n4", 4)]);
+    world.pass_with_others(500, &[2, 3, 4]);
+    for _ in 0..15 {
+        for other in [2, 3, 4] {
+            world.registry.handle(world.now, RegistryRequest { id: 0, op: RegistryOp::Put(Incarnation(other)) });
+        }
+        world.pass(200);
+    }
+    assert_eq!(world.nodes(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn evidence_removes_at_once() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    world.pass_with_others(500, &[2, 3]);
+    world.member.evidence(world.now, Incarnation(3), Removal::Proven);
+    world.pass(20);
+    assert_eq!(world.nodes(), [1, 2]);
+    assert_eq!((world.registry.view().crashes, world.registry.view().removals), (1, 0));
+}
+
+#[test]
+fn a_drain_leaves_when_there_is_room_and_waits_when_there_is_none() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    world.pass_with_others(500, &[2, 3]);
+    world.member.leave();
+    world.pass_with_others(500, &[2, 3]);
+    assert_eq!(world.nodes(), [2, 3]);
+    assert_eq!(world.said, [Action::Left]);
+    let mut last = World::with(&[]);
+    last.pass(100);
+    last.member.leave();
+    last.pass(3000);
+    assert_eq!(last.nodes(), [1], "the last node never drains");
+}
+
+#[test]
+fn a_view_without_me_ends_this_life() {
+    let mut world = World::with(&[node("n2", 2)]);
+    world.pass(100);
+    let without = Arc::new(world.registry.view().without(Incarnation(1), Removal::Suspected));
+    world.member.on_view(world.now, &without);
+    assert!(!world.member.is_inside());
+    world.pass(10);
+    assert_eq!(world.said, [Action::Expelled]);
+}
+
+#[test]
+fn changes_are_checked_before_they_are_written() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    world.pass_with_others(500, &[2, 3]);
+    world.said.clear();
+    world.member.change(world.now, 1, Change::Weight(Incarnation(3), Weight::ZERO));
+    world.pass(10);
+    world.member.change(world.now, 2, Change::Weight(Incarnation(2), Weight::ZERO));
+    world.member.change(world.now, 3, Change::Remove(Incarnation(77), Removal::Proven));
+    world.pass(30);
+    let outcomes: Vec<_> = world
+        .said
+        .iter()
+        .filter_map(
+            |action| if let Action::Changed(token, result) = action { Some((*token, result.is_ok())) } else { None },
+        )
+        .collect();
+    assert_eq!(outcomes, [(1, true), (2, false), (3, false)], "the second would leave too few");
+}

@@ -1,1 +1,357 @@
+//! Nodes as their peers see them: frames in, frames out. Faults and time are the simulation's.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::id::{MemberId, Position};
+use crate::message::{
+    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Entry, HistoryQuery, PubNo, PubOk, Publish,
+};
+use crate::ring::{HashKey, SlotCount, Weight};
+use crate::view::{GatewayEntry, NodeEntry, Removal};
+
+const GATEWAY: Incarnation = Incarnation(100);
+const KEPT: ChannelOptions =
+    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false };
+
+fn node_entry(incarnation: u64) -> NodeEntry {
+    let id = MemberId::new(&format!("n{incarnation}")).unwrap();
+    let (now, next) = (Weight::ONE, Weight::ONE);
+    NodeEntry { id, incarnation: Incarnation(incarnation), address: "a:1".into(), now, next }
+}
+
+fn view(nodes: &[u64]) -> View {
+    let born = View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN);
+    let id = MemberId::new("g").unwrap();
+    let gateway = GatewayEntry { id, incarnation: GATEWAY, address: "g:1".into(), draining: false };
+    nodes.iter().fold(born.with_gateway(gateway), |view, n| view.with_node(node_entry(*n))).activated()
+}
+
+/// Nodes whose frames reach one another at once, and a gateway that keeps what it is told.
+struct Cluster {
+    now: Now,
+    nodes: Vec<Node>,
+    told: Vec<Message>,
+    seq: u64,
+}
+
+impl Cluster {
+    fn of(count: u64) -> Self {
+        Self::with_limits(count, NodeLimits::default())
+    }
+
+    fn with_limits(count: u64, limits: NodeLimits) -> Self {
+        let names: Vec<u64> = (1..=count).collect();
+        let view = Arc::new(view(&names));
+        let now = Duration::from_secs(1);
+        let node = |n: &u64| Node::new(now, Incarnation(*n), view.clone(), Timing::default(), limits, *n);
+        let mut cluster = Self { now, nodes: names.iter().map(node).collect(), told: Vec::new(), seq: 0 };
+        for node in &mut cluster.nodes {
+            let me = node.me;
+            let others = names.iter().map(|name| Incarnation(*name)).filter(|peer| *peer != me);
+            others.for_each(|peer| node.on_link_up(now, peer));
+            node.on_link_up(now, GATEWAY);
+            node.set_lease(now, Lease::Forever);
+        }
+        cluster.apply(&view);
+        cluster
+    }
+
+    fn apply(&mut self, view: &Arc<View>) {
+        self.nodes.iter_mut().for_each(|node| node.on_view(self.now, view));
+        self.settle();
+        for at in 0..self.nodes.len() {
+            self.say(at, Message::AttachesDone(view.epoch));
+        }
+    }
+
+    /// Delivers frames until there are none.
+    fn settle(&mut self) {
+        loop {
+            let mut frames = Vec::new();
+            for node in &mut self.nodes {
+                node.finish_turn();
+                let from = node.me;
+                frames.extend(node.drain_frames().map(|outgoing| (from, outgoing)));
+            }
+            if frames.is_empty() {
+                return;
+            }
+            for (from, outgoing) in frames {
+                let (epoch, message) = (outgoing.frame.epoch, outgoing.frame.message);
+                match self.nodes.iter_mut().find(|node| node.me == outgoing.to) {
+                    Some(node) => node.on_message(self.now, from, epoch, message),
+                    None => self.told.push(message),
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, node: usize, message: Message) {
+        let epoch = self.nodes[node].view().epoch;
+        self.nodes[node].on_message(self.now, GATEWAY, epoch, message);
+        self.settle();
+    }
+
+    fn owner(&self, slot: Slot) -> usize {
+        let owner = self.nodes[0].placement.as_ref().unwrap().owner(slot).unwrap();
+        self.nodes.iter().position(|node| node.me == owner).unwrap()
+    }
+
+    fn to_owner(&mut self, channel: &str, message: Message) {
+        let owner = self.owner(self.slot(channel));
+        self.say(owner, message);
+    }
+
+    fn slot(&self, channel: &str) -> Slot {
+        let view = self.nodes[0].view();
+        crate::ring::slot_of(&view.key, view.slots, channel)
+    }
+
+    fn publish_as(&mut self, seq: u64, floor: u64, channel: &str, options: ChannelOptions, key: Option<&str>) {
+        let entry = Entry { data: Bytes::from(seq.to_string()), info: None, tags: None };
+        let (slot, idempotency_key) = (self.slot(channel), key.map(Into::into));
+        let channel_name = ChannelName::new(channel).unwrap();
+        let publish = Publish { slot, seq, floor, channel: channel_name, entry, options, idempotency_key };
+        self.to_owner(channel, Message::Publish(Box::new(publish)));
+    }
+
+    fn publish(&mut self, channel: &str, options: ChannelOptions) {
+        self.seq += 1;
+        self.publish_as(self.seq, self.seq, channel, options, None);
+    }
+
+    fn attach(&mut self, id: u64, channel: &str, from: AttachFrom, options: ChannelOptions) {
+        let channel_name = ChannelName::new(channel).unwrap();
+        let (sessions, presence) = (1, Vec::new());
+        let attach = Attach { channel: channel_name, attach: AttachId(id), from, options, sessions, presence };
+        self.to_owner(channel, Message::Attach(vec![attach]));
+    }
+
+    fn take<T>(&mut self, pick: impl Fn(&Message) -> Option<T>) -> Vec<T> {
+        let found = self.told.iter().filter_map(&pick).collect();
+        self.told.retain(|message| pick(message).is_none());
+        found
+    }
+
+    fn acknowledged(&mut self) -> Vec<PubOk> {
+        self.take(|message| if let Message::PubOk(ok) = message { Some(ok.clone()) } else { None })
+    }
+
+    fn refused(&mut self) -> Vec<PubNo> {
+        self.take(|message| if let Message::PubNo(no) = message { Some(no.clone()) } else { None })
+    }
+
+    fn attached(&mut self) -> Attached {
+        let attached = self.take(|message| if let Message::Attached(it) = message { Some(it.clone()) } else { None });
+        assert_eq!(attached.len(), 1, "{:?}", self.told);
+        attached[0].clone()
+    }
+
+    fn delivered(&mut self) -> Vec<(u64, u64)> {
+        let place = |deliver: &Deliver| (deliver.attach.0, deliver.offset);
+        self.take(|message| if let Message::Deliver(deliver) = message { Some(place(deliver)) } else { None })
+    }
+
+    fn history(&mut self, channel: &str) -> Vec<u64> {
+        let name = ChannelName::new(channel).unwrap();
+        let query = HistoryQuery { channel: name, options: KEPT, since: None, limit: 1000, reverse: false };
+        self.to_owner(channel, Message::Query(1, Query::History(Box::new(query))));
+        let pages: Vec<Vec<u64>> = self.take(|message| match message {
+            Message::Answer(1, Answer::History(page)) => Some(page.publications.iter().map(|(o, _)| *o).collect()),
+            _ => None,
+        });
+        pages.concat()
+    }
+
+    /// Removes the owner of a channel, process and all.
+    fn kill_owner(&mut self, channel: &str) {
+        let owner = self.owner(self.slot(channel));
+        let dead = self.nodes.remove(owner).me;
+        self.nodes.iter_mut().for_each(|node| node.on_link_down(self.now, dead));
+        let next = Arc::new(self.nodes[0].view().without(dead, Removal::Proven));
+        self.apply(&next);
+    }
+}
+
+#[test]
+fn a_lone_node_serves_at_once_and_says_one_copy() {
+    let mut cluster = Cluster::of(1);
+    cluster.attach(1, "news", AttachFrom::Top, KEPT);
+    assert_eq!(cluster.attached().from, 0);
+    cluster.publish("news", KEPT);
+    let ok = cluster.acknowledged();
+    assert_eq!((ok.len(), ok[0].position.unwrap().offset, ok[0].copies), (1, 1, 1));
+    assert_eq!(cluster.delivered(), [(1, 1)]);
+    assert!(cluster.nodes[0].is_settled());
+}
+
+#[test]
+fn two_copies_hold_what_is_acknowledged() {
+    let mut cluster = Cluster::of(3);
+    (0..5).for_each(|_| cluster.publish("news", KEPT));
+    assert!(cluster.acknowledged().iter().all(|ok| ok.copies == 2));
+    let epoch_before = cluster.history("news");
+    cluster.kill_owner("news");
+    assert_eq!(cluster.history("news"), epoch_before);
+    assert!(cluster.nodes.iter().all(Node::is_settled), "the copies are two again");
+    cluster.kill_owner("news");
+    assert_eq!(cluster.history("news"), [1, 2, 3, 4, 5], "and once more");
+}
+
+#[test]
+fn nothing_is_acknowledged_without_the_copy() {
+    let mut cluster = Cluster::of(2);
+    let owner = cluster.owner(cluster.slot("news"));
+    let other = cluster.nodes[1 - owner].me;
+    let now = cluster.now;
+    cluster.nodes[owner].on_link_down(now, other);
+    cluster.publish("news", KEPT);
+    assert!(cluster.acknowledged().is_empty() && cluster.refused().is_empty());
+    cluster.nodes[owner].on_link_up(now, other);
+    cluster.settle();
+    assert_eq!(cluster.acknowledged()[0].copies, 2);
+}
+
+#[test]
+fn numbers_are_taken_in_order_and_once() {
+    let mut cluster = Cluster::of(1);
+    cluster.publish_as(1, 1, "news", KEPT, None);
+    cluster.publish_as(3, 1, "news", KEPT, None);
+    assert_eq!(cluster.refused().iter().map(|no| (no.seq, no.why)).collect::<Vec<_>>(), [(3, Refusal::Retry)]);
+    cluster.publish_as(2, 1, "news", KEPT, None);
+    cluster.publish_as(2, 1, "news", KEPT, None);
+    cluster.publish_as(9, 9, "news", KEPT, None);
+    let offsets: Vec<_> = cluster.acknowledged().iter().map(|ok| (ok.seq, ok.position.unwrap().offset)).collect();
+    assert_eq!(offsets, [(1, 1), (2, 2), (2, 2), (9, 3)], "a repeat gets its old place, the floor closes a gap");
+}
+
+#[test]
+fn a_repeat_is_known_to_the_next_owner() {
+    let mut cluster = Cluster::of(3);
+    cluster.publish_as(1, 1, "news", KEPT, None);
+    let first = cluster.acknowledged()[0].position;
+    cluster.kill_owner("news");
+    cluster.publish_as(1, 1, "news", KEPT, None);
+    assert_eq!(cluster.acknowledged()[0].position, first);
+    assert_eq!(cluster.history("news"), [1]);
+}
+
+#[test]
+fn the_same_key_is_the_same_publication() {
+    let mut cluster = Cluster::of(3);
+    cluster.publish_as(1, 1, "news", KEPT, Some("k"));
+    cluster.publish_as(2, 2, "news", KEPT, Some("k"));
+    cluster.kill_owner("news");
+    cluster.publish_as(3, 3, "news", KEPT, Some("k"));
+    cluster.publish_as(4, 4, "news", KEPT, Some("other"));
+    let offsets: Vec<u64> = cluster.acknowledged().iter().map(|ok| ok.position.unwrap().offset).collect();
+    assert_eq!(offsets, [1, 1, 1, 2]);
+}
+
+#[test]
+fn at_its_limits_a_node_refuses_for_now() {
+    let limits = NodeLimits { channels: 1, history_bytes: 1000, ..NodeLimits::default() };
+    let mut cluster = Cluster::with_limits(1, limits);
+    cluster.publish_as(1, 1, "news", KEPT, None);
+    let other = (0..).map(|n| format!("c{n}")).find(|name| cluster.slot(name) != cluster.slot("news")).unwrap();
+    cluster.publish_as(1, 1, &other, KEPT, None);
+    assert_eq!(cluster.refused()[0].why, Refusal::Full);
+    for seq in 2..20 {
+        cluster.publish_as(seq, seq, "news", KEPT, None);
+    }
+    assert!(cluster.refused().iter().any(|no| no.why == Refusal::Full));
+    assert_eq!(cluster.history("news").len(), cluster.acknowledged().len(), "nothing acknowledged was dropped");
+}
+
+#[test]
+fn a_gateway_goes_on_from_its_position() {
+    let mut cluster = Cluster::of(3);
+    (0..5).for_each(|_| cluster.publish("news", KEPT));
+    let epoch = cluster.acknowledged()[0].position.unwrap().epoch;
+    cluster.attach(1, "news", AttachFrom::At(Position { epoch, offset: 2 }), KEPT);
+    assert_eq!(cluster.attached().from, 2);
+    assert_eq!(cluster.delivered(), [(1, 3), (1, 4), (1, 5)]);
+    cluster.attach(2, "news", AttachFrom::At(Position { epoch: crate::StreamEpoch::from_random(5), offset: 2 }), KEPT);
+    assert_eq!(cluster.attached().from, 5, "another life of the stream: from the top");
+}
+
+#[test]
+fn an_inbox_waits_for_its_user_and_is_handed_on_once() {
+    let mut cluster = Cluster::of(3);
+    (0..3).for_each(|_| cluster.publish("#bob", KEPT));
+    cluster.attach(1, "#bob", AttachFrom::Inbox, KEPT);
+    let attached = cluster.attached();
+    assert_eq!((attached.from, attached.users), (0, 1));
+    assert_eq!(cluster.delivered(), [(1, 1), (1, 2), (1, 3)]);
+    let channel = ChannelName::new("#bob").unwrap();
+    let delivered = attached.stream.map(|stream| Position { offset: 2, ..stream });
+    cluster.to_owner("#bob", Message::Detach(Detach { channel, attach: AttachId(1), delivered }));
+    let confirmed = cluster.take(|message| if let Message::Detached(id) = message { Some(*id) } else { None });
+    assert_eq!(confirmed, [AttachId(1)]);
+    cluster.kill_owner("#bob");
+    cluster.attach(2, "#bob", AttachFrom::Inbox, KEPT);
+    assert_eq!((cluster.attached().from, cluster.delivered()), (2, vec![(2, 3)]), "the next owner knows it too");
+}
+
+#[test]
+fn without_history_it_goes_out_at_once_and_is_not_kept() {
+    let mut cluster = Cluster::of(3);
+    let unkept = ChannelOptions::default();
+    cluster.attach(1, "live", AttachFrom::Top, unkept);
+    assert_eq!(cluster.attached().stream, None);
+    cluster.publish("live", unkept);
+    let ok = cluster.acknowledged();
+    assert_eq!((ok[0].position, ok[0].copies), (None, 0));
+    assert_eq!(cluster.delivered(), [(1, 0)]);
+    assert!(cluster.nodes.iter().map(|node| node.load().history_bytes).sum::<u64>() == 0);
+}
+
+#[test]
+fn who_is_not_in_the_view_drops_everything_and_takes_nothing() {
+    let mut cluster = Cluster::of(2);
+    cluster.publish("news", KEPT);
+    let owner = cluster.owner(cluster.slot("news"));
+    let gone = cluster.nodes[owner].me;
+    let next = Arc::new(cluster.nodes[owner].view().without(gone, Removal::Suspected));
+    let now = cluster.now;
+    cluster.nodes[owner].on_view(now, &next);
+    assert!(cluster.nodes[owner].is_expelled());
+    assert_eq!(cluster.nodes[owner].load().channels, 0);
+    cluster.told.clear();
+    cluster.seq += 1;
+    let seq = cluster.seq;
+    let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+    let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
+    let publish = Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None };
+    cluster.say(owner, Message::Publish(Box::new(publish)));
+    assert_eq!(cluster.refused()[0].why, Refusal::Retry);
+    assert!(cluster.acknowledged().is_empty());
+}
+
+#[test]
+fn a_new_node_is_filled_before_it_owns() {
+    let mut cluster = Cluster::of(1);
+    for number in 0..40 {
+        cluster.publish(&format!("c{number}"), KEPT);
+    }
+    let now = cluster.now;
+    let joining = Arc::new(cluster.nodes[0].view().with_node(node_entry(2)));
+    let mut newcomer = Node::new(now, Incarnation(2), joining.clone(), Timing::default(), NodeLimits::default(), 2);
+    newcomer.set_lease(now, Lease::Forever);
+    newcomer.on_link_up(now, Incarnation(1));
+    newcomer.on_link_up(now, GATEWAY);
+    cluster.nodes.push(newcomer);
+    cluster.nodes[0].on_link_up(now, Incarnation(2));
+    cluster.apply(&joining);
+    assert_eq!(cluster.nodes[1].settled_by(Incarnation(1)), joining.epoch, "the newcomer hears that it is filled");
+    assert_eq!(cluster.nodes[1].load().channels, cluster.nodes[0].load().channels);
+    let active = Arc::new(joining.activated());
+    cluster.apply(&active);
+    assert!(cluster.nodes.iter().all(Node::is_settled));
+    for number in 0..40 {
+        assert_eq!(cluster.history(&format!("c{number}")).len(), 1);
+    }
+}
