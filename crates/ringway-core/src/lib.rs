@@ -1,13 +1,14 @@
 //! The rules of Ringway: placement, views, slots, channels. Plain state machines without I/O, clocks or
 //! randomness of their own: events in, actions out. What runs here runs unchanged in the simulation.
 
+pub mod gateway;
 pub mod id;
 pub mod limits;
-pub mod gateway;
 pub mod member;
 pub mod message;
 pub mod node;
 pub mod peers;
+pub mod plan;
 pub mod registry;
 pub mod ring;
 mod stream;

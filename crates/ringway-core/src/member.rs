@@ -252,7 +252,9 @@ impl Member {
         match (self.standing, view.has(self.me)) {
             (Standing::Outside, true) => self.standing = Standing::Inside,
             // Whoever had my id is gone: my turn, at once.
-            (Standing::Outside, false) if self.id_taken && view.incarnation_of(&self.id).is_none() => self.next_renewal = now,
+            (Standing::Outside, false) if self.id_taken && view.incarnation_of(&self.id).is_none() => {
+                self.next_renewal = now
+            }
             (Standing::Inside | Standing::Leaving, false) => self.end(),
             _ => {}
         }
@@ -521,7 +523,8 @@ impl Member {
             return;
         }
         let host = self.host;
-        let dead = lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
+        let dead =
+            lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
         if let Some(dead) = dead {
             self.write(now, Purpose::Remove, self.view.without(dead, Removal::Suspected));
         }
@@ -544,9 +547,9 @@ impl Member {
         };
         let members = self.view.nodes.iter().map(|node| node.incarnation);
         let members = members.chain(self.view.gateways.iter().map(|gateway| gateway.incarnation));
-        let suspect = members.filter(|peer| *peer != self.me && Some(*peer) != self.host).find(|peer| {
-            silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer)
-        });
+        let suspect = members
+            .filter(|peer| *peer != self.me && Some(*peer) != self.host)
+            .find(|peer| silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer));
         if let Some(suspect) = suspect {
             self.write(now, Purpose::Remove, self.view.without(suspect, Removal::Suspected));
         }

@@ -360,7 +360,8 @@ impl Node {
             Message::Sessions(change) => self.on_sessions(from, *change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
             Message::Disconnect(order) => {
-                let gateways: Vec<Incarnation> = self.view().gateways.iter().map(|gateway| gateway.incarnation).collect();
+                let gateways: Vec<Incarnation> =
+                    self.view().gateways.iter().map(|gateway| gateway.incarnation).collect();
                 for gateway in gateways {
                     self.peers.send(gateway, Message::Close(order.clone()));
                 }
@@ -453,7 +454,8 @@ impl Node {
 
     fn info(&self, now: Now) -> NodeInfo {
         let owned = self.streams.iter().filter(|(_, stream)| stream.is_attended());
-        let subscriptions = owned.map(|(_, stream)| stream.listeners.iter().map(|l| u64::from(l.sessions)).sum::<u64>()).sum();
+        let subscriptions =
+            owned.map(|(_, stream)| stream.listeners.iter().map(|l| u64::from(l.sessions)).sum::<u64>()).sum();
         let channels = self.attended_channels().len() as u64;
         NodeInfo { subscriptions, users: self.users, channels, uptime: now.saturating_sub(self.born) }
     }

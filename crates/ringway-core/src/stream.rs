@@ -50,7 +50,13 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(now: Now, name: ChannelName, slot: Slot, options: ChannelOptions, epoch: Option<StreamEpoch>) -> Self {
+    pub(crate) fn new(
+        now: Now,
+        name: ChannelName,
+        slot: Slot,
+        options: ChannelOptions,
+        epoch: Option<StreamEpoch>,
+    ) -> Self {
         Self {
             name,
             slot,
@@ -187,14 +193,19 @@ impl Stream {
         let (first, last) = (self.first(), self.committed());
         let limit = query.limit.min(most).min(self.options.history_size) as usize;
         let found: Vec<u64> = match (query.reverse, query.since) {
-            (false, since) => (since.map_or(0, |(offset, _)| offset).saturating_add(1).max(first)..=last).take(limit).collect(),
+            (false, since) => {
+                (since.map_or(0, |(offset, _)| offset).saturating_add(1).max(first)..=last).take(limit).collect()
+            }
             (true, since) => {
                 let below = since.map_or(last, |(offset, _)| offset.saturating_sub(1).min(last));
                 (first..=below).rev().take(limit).collect()
             }
         };
         let entry = |offset: u64| Some((offset, self.entry(offset)?.clone()));
-        HistoryPage { top: Position { epoch, offset: last }, publications: found.into_iter().filter_map(entry).collect() }
+        HistoryPage {
+            top: Position { epoch, offset: last },
+            publications: found.into_iter().filter_map(entry).collect(),
+        }
     }
 
     /// The stream as it travels, its entries in runs of about `part` bytes: one state per run.
@@ -221,7 +232,8 @@ impl Stream {
             }
         }
         if let (Some(last), Some(keys)) = (states.last_mut(), &self.keys) {
-            let spelled = |(key, (at, offset)): (&Box<str>, &(Now, u64))| (key.clone(), now.saturating_sub(*at), *offset);
+            let spelled =
+                |(key, (at, offset)): (&Box<str>, &(Now, u64))| (key.clone(), now.saturating_sub(*at), *offset);
             last.keys = keys.iter().map(spelled).collect();
         }
         states
@@ -233,7 +245,8 @@ impl Stream {
         self.options = state.options;
         self.delivered = state.delivered;
         self.top = state.top.offset;
-        self.entries.extend(state.entries.into_iter().map(|(age, entry)| Stored { at: now.saturating_sub(age), entry }));
+        self.entries
+            .extend(state.entries.into_iter().map(|(age, entry)| Stored { at: now.saturating_sub(age), entry }));
         for (key, age, offset) in state.keys {
             self.remember(key, now.saturating_sub(age), offset);
         }

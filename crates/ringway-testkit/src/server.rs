@@ -51,6 +51,8 @@ pub struct Listed {
     pub pid: u32,
     /// It is a node.
     pub is_node: bool,
+    /// Where clients reach a gateway, or members a node.
+    pub address: String,
 }
 
 impl Server {
@@ -251,5 +253,6 @@ fn listed(member: &Value) -> Option<Listed> {
         state: member["state"].as_str()?.to_owned(),
         pid: u32::try_from(member["pid"].as_u64()?).ok()?,
         is_node: member["roles"].as_array()?.iter().any(|role| role == "node"),
+        address: member["address"].as_str()?.to_owned(),
     })
 }

@@ -14,11 +14,14 @@
 
 mod actions;
 mod auth;
+mod elsewhere;
 mod error;
 mod members;
 mod memory;
 mod ring;
 mod weight;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -37,6 +40,8 @@ use error::AdminError;
 pub struct Admin {
     cluster: ClusterHandle,
     orchestrator: Option<Orchestrator>,
+    /// Where clients reach the process that starts members, if it is another one.
+    elsewhere: Option<Arc<str>>,
     memory: Memory,
 }
 
@@ -44,7 +49,14 @@ impl Admin {
     /// Begins to remember members; `orchestrator` is there in the process that starts nodes. Needs a running Tokio runtime.
     pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>) -> Self {
         let memory = Memory::watching(cluster.clone());
-        Self { cluster, orchestrator, memory }
+        Self { cluster, orchestrator, elsewhere: None, memory }
+    }
+
+    /// The same where another process starts members, whose `host:port` for clients this is: it is named to whoever asks
+    /// here for a change.
+    #[must_use]
+    pub fn referring_to(self, orchestrator: Option<&str>) -> Self {
+        Self { elsewhere: orchestrator.map(Into::into), ..self }
     }
 
     /// The routes. Without a token, and with an empty one, there are none.
@@ -55,6 +67,7 @@ impl Admin {
             .route("/members/{id}/{action}", post(actions::act))
             .route("/members/{id}/weight", post(weight::set))
             .route("/ring", get(ring::look_up))
+            .route_layer(from_fn_with_state(self.elsewhere.clone(), elsewhere::refer))
             .fallback(error::no_route)
             .method_not_allowed_fallback(error::no_method)
             .layer(from_fn_with_state(Token::new(token), auth::check))

@@ -1,11 +1,11 @@
 //! `ringway demo`: a cluster of real processes on one machine, in one command.
 //!
-//! This process is the first gateway, the registry and the orchestrator; the nodes are children of it.
+//! This process is the first gateway, the registry and the orchestrator; the nodes and the other gateways are children of it.
 
 mod logs;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use tracing::warn;
 use crate::app::{self, Running, StartError};
 use crate::beacon::{self, Beacon, BeaconError};
 use crate::config::{Config, Roles, Secret};
-use crate::health;
+use crate::health::Expected;
 use crate::orchestrator::driver::DriverError;
-use crate::orchestrator::process::{Launch, ProcessDriver};
+use crate::orchestrator::process::{GatewayLaunch, Launch, ProcessDriver};
 use crate::orchestrator::{Condition, Orchestrator, OrchestratorError, evidence};
 use crate::shutdown::Signals;
 
-/// Nodes start within a second or two; a machine that needs longer than this has a problem worth seeing.
+/// Members start within a second or two; a machine that needs longer than this has a problem worth seeing.
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(10);
 /// The gateway closes its sockets within this, or they are cut off with the process: everything is gone within 5 s of Ctrl-C.
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
-/// Name of this process in the cluster. Its nodes are `node-1`, `node-2`, ….
+/// Name of this process in the cluster. Its nodes are `node-1`, `node-2`, …, its other gateways `gateway-1`, ….
 const GATEWAY: &str = "gateway-0";
 
 /// What a demo is started with. Token, key and secret are in the config.
@@ -38,6 +38,8 @@ pub struct Demo {
     pub file: Option<PathBuf>,
     /// How many nodes.
     pub nodes: usize,
+    /// How many gateways, this process included.
+    pub gateways: usize,
 }
 
 /// Why there is no demo, or no longer. Nothing of it is left running.
@@ -46,12 +48,12 @@ pub enum DemoError {
     /// The gateway did not start.
     #[error(transparent)]
     Gateway(#[from] StartError),
-    /// A node did not start.
-    #[error("a node could not be started: {0}")]
-    Node(#[from] OrchestratorError),
-    /// A node ended before the cluster was healthy.
+    /// A member did not start.
+    #[error("a member could not be started: {0}")]
+    Member(#[from] OrchestratorError),
+    /// A member ended before the cluster was healthy.
     #[error("{id} ended while the demo was starting ({how}). Its log, {}, ends with:\n{tail}", log.display())]
-    NodeEnded {
+    MemberEnded {
         /// Which.
         id: MemberId,
         /// How.
@@ -61,8 +63,8 @@ pub enum DemoError {
         /// The end of that.
         tail: String,
     },
-    /// The nodes run and are not active.
-    #[error("the nodes were not active within {HEALTHY_DEADLINE:?}: {why}. Look into their logs in {}", logs.display())]
+    /// The members run and are not active.
+    #[error("the members were not active within {HEALTHY_DEADLINE:?}: {why}. Look into their logs in {}", logs.display())]
     NotHealthy {
         /// What is missing.
         why: String,
@@ -70,7 +72,7 @@ pub enum DemoError {
         logs: PathBuf,
     },
     /// The logs' directory could not be made.
-    #[error("cannot make a directory for the nodes' logs: {0}")]
+    #[error("cannot make a directory for the members' logs: {0}")]
     Logs(#[from] BeaconError),
     /// The system refused something.
     #[error("cannot start: {0}")]
@@ -82,7 +84,7 @@ pub enum DemoError {
 
 impl From<DriverError> for DemoError {
     fn from(why: DriverError) -> Self {
-        Self::Node(why.into())
+        Self::Member(why.into())
     }
 }
 
@@ -91,9 +93,11 @@ impl From<DriverError> for DemoError {
 pub struct Ready {
     /// Where clients reach it.
     pub address: SocketAddr,
+    /// Where the other gateways are.
+    pub gateways: Vec<SocketAddr>,
     /// Token and keys.
     pub beacon: Beacon,
-    /// Where the nodes log.
+    /// Where the members log.
     pub logs: PathBuf,
     /// Why the command line will not find it by itself.
     pub not_found: Option<String>,
@@ -109,17 +113,20 @@ impl Demo {
         self.config.cluster.id = Some(MemberId::new(GATEWAY).expect("letters, a dash and a digit"));
         self.config.cluster.link_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         self.config.cluster.expect_nodes = self.nodes;
+        self.config.cluster.expect_gateways = self.gateways;
         let bound = app::bind(Arc::new(self.config.clone()), Roles::GATEWAY).await?;
         let address =
             bound.client_addr().unwrap_or_else(|| SocketAddr::new(self.config.server.listen, self.config.server.port));
 
+        let gateways = self.gateway_addresses(address)?;
         let launch = self.launch(bound.link_addr(), logs::directory()?)?;
-        let orchestrator = Orchestrator::new(ProcessDriver::new(launch.clone())?);
+        let driver = ProcessDriver::new(launch.clone())?.with_gateways(self.gateway_launch(bound.link_addr(), address));
+        let orchestrator = Orchestrator::new(driver);
         let mut running = bound.start(Some(orchestrator.clone())).await?;
         tokio::spawn(evidence::carry(orchestrator.clone(), running.cluster.clone()));
 
         let started = tokio::select! {
-            healthy = self.bring_up(&orchestrator, &running, &launch) => healthy.map(|()| true),
+            healthy = self.bring_up(&orchestrator, &running, &launch, &gateways) => healthy.map(|()| true),
             () = signals.first() => Ok(false),
         };
         let outcome = match started {
@@ -127,6 +134,7 @@ impl Demo {
                 let (beacon, lit) = self.light(address);
                 tell(&Ready {
                     address,
+                    gateways,
                     beacon,
                     logs: launch.logs,
                     not_found: lit.as_ref().err().map(ToString::to_string),
@@ -156,16 +164,60 @@ impl Demo {
         Ok(Launch { program: std::env::current_exe()?, arguments, environment, logs })
     }
 
-    async fn bring_up(&self, orchestrator: &Orchestrator, running: &Running, launch: &Launch) -> Result<(), DemoError> {
+    /// What gateways are started with besides. Token and key travel in the environment, as secrets do.
+    fn gateway_launch(&self, link: SocketAddr, mine: SocketAddr) -> GatewayLaunch {
+        let orchestrator = self.config.server.advertise.clone().unwrap_or_else(|| mine.to_string());
+        let text = |name: &str, value: String| (OsString::from(name), OsString::from(value));
+        let mut environment = vec![
+            text("RINGWAY_DEV", "true".to_owned()),
+            text("RINGWAY_LISTEN", mine.ip().to_string()),
+            text("RINGWAY_ORCHESTRATOR", orchestrator),
+        ];
+        environment.extend(self.config.admin.token.clone().map(|token| text("RINGWAY_ADMIN_TOKEN", token.0)));
+        environment.extend(self.config.gateway.api_key.clone().map(|key| text("RINGWAY_API_KEY", key)));
+        GatewayLaunch { arguments: vec!["gateway".into(), "--join".into(), link.to_string().into()], environment }
+    }
+
+    /// Addresses of the other gateways, which keep them over restarts: the ports after the first one's, or free ones
+    /// where that was left to the system.
+    fn gateway_addresses(&self, first: SocketAddr) -> Result<Vec<SocketAddr>, StartError> {
+        let wanted = |number: usize| match self.config.server.port {
+            0 => Some(0),
+            port => u16::try_from(number).ok().and_then(|number| port.checked_add(number)),
+        };
+        let too_high = || std::io::Error::other("the other gateways' ports follow it, and 65535 is the last port");
+        // Held until all are known, so that no two are the same; then the children take them.
+        let mut held = Vec::new();
+        for number in 1..self.gateways {
+            let port = wanted(number).ok_or_else(|| StartError::Port { address: first, why: too_high() })?;
+            let address = SocketAddr::new(first.ip(), port);
+            held.push(TcpListener::bind(address).map_err(|why| StartError::Port { address, why })?);
+        }
+        let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
+        addresses.map_err(|why| StartError::Port { address: first, why })
+    }
+
+    async fn bring_up(
+        &self,
+        orchestrator: &Orchestrator,
+        running: &Running,
+        launch: &Launch,
+        gateways: &[SocketAddr],
+    ) -> Result<(), DemoError> {
+        for (address, number) in gateways.iter().zip(1..) {
+            let id = MemberId::new(&format!("gateway-{number}")).expect("letters, a dash and a digit");
+            orchestrator.start_gateway(id, address.port()).await?;
+        }
         for _ in 0..self.nodes {
             orchestrator.add(std::collections::BTreeSet::new()).await?;
         }
         let mut units = orchestrator.watch();
+        let expected = Expected { nodes: self.nodes, gateways: self.gateways };
         tokio::select! {
-            healthy = running.cluster.wait_until(HEALTHY_DEADLINE, |state| health::active(state) >= self.nodes) => match healthy {
+            healthy = running.cluster.wait_until(HEALTHY_DEADLINE, |state| expected.are_there(state)) => match healthy {
                 true => Ok(()),
                 false => {
-                    let why = format!("{} of {} are", health::active(&running.cluster.state()), self.nodes);
+                    let why = expected.compared(&running.cluster.state());
                     Err(DemoError::NotHealthy { why, logs: launch.logs.clone() })
                 }
             },
@@ -173,7 +225,7 @@ impl Demo {
                 let units = ended.map_err(|_| OrchestratorError::Ending)?.clone();
                 let (id, unit) = units.iter().find(|(_, unit)| unit.condition == Condition::Ended).ok_or(DriverError::Gone)?;
                 let log = launch.log_of(id);
-                Err(DemoError::NodeEnded { id: id.clone(), how: unit.ended.clone(), tail: logs::tail(&log), log })
+                Err(DemoError::MemberEnded { id: id.clone(), how: unit.ended.clone(), tail: logs::tail(&log), log })
             }
         }
     }

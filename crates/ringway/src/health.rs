@@ -1,6 +1,6 @@
 //! `GET /health`: whether this process can do its work, and if not, what is missing.
 //!
-//! 503 until every node that was asked for is active; then 200, and 503 only while some slot has had no reachable owner for
+//! 503 until every node and gateway that was asked for is there; then 200, and 503 only while some slot has had no reachable owner for
 //! three seconds. A failover is over long before, so a load balancer does not turn away clients that lose nothing.
 
 use std::collections::BTreeMap;
@@ -44,25 +44,50 @@ impl Report {
     }
 }
 
+/// Who must be there before it is well for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Active nodes.
+    pub nodes: usize,
+    /// Gateways.
+    pub gateways: usize,
+}
+
+impl Expected {
+    /// Everybody is there, as far as this process can reach them.
+    pub(crate) fn are_there(self, state: &ClusterState) -> bool {
+        active(state) >= self.nodes && gateways(state) >= self.gateways
+    }
+
+    /// Who is there, in words.
+    pub(crate) fn compared(self, state: &ClusterState) -> String {
+        let nodes = format!("{} of {} nodes are active", active(state), self.nodes);
+        match gateways(state) {
+            enough if enough >= self.gateways => nodes,
+            few => format!("{nodes}, {few} of {} gateways are there", self.gateways),
+        }
+    }
+}
+
 /// Follows the cluster and knows for how long which slots had no owner. Clones share what they know.
 #[derive(Debug, Clone)]
 pub struct Health {
     cluster: ClusterHandle,
-    expected: usize,
+    expected: Expected,
     seen: Arc<Mutex<Seen>>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Every expected node was active once.
+    /// Everybody expected was there once.
     started: bool,
     /// One entry per slot while some slot has no reachable owner: since when this one has none. Empty otherwise.
     missing: Vec<Option<Instant>>,
 }
 
 impl Health {
-    /// Begins to follow. The first 200 comes when `expected` nodes are active. Needs a running Tokio runtime.
-    pub fn new(cluster: ClusterHandle, expected: usize) -> Self {
+    /// Begins to follow. The first 200 comes when all of `expected` are there. Needs a running Tokio runtime.
+    pub fn new(cluster: ClusterHandle, expected: Expected) -> Self {
         let health = Self { cluster, expected, seen: Arc::default() };
         tokio::spawn(health.clone().follow());
         health
@@ -118,10 +143,16 @@ pub(crate) fn active(state: &ClusterState) -> usize {
     state.view.nodes.iter().filter(|node| is_active(&node.state()) && reachable(state, Some(node.incarnation))).count()
 }
 
+/// Gateways that take clients. A gateway has no links to others but the registry's, so their silence proves nothing there.
+fn gateways(state: &ClusterState) -> usize {
+    let is_there = |incarnation: Incarnation| state.reach(incarnation) != Reach::Silent;
+    state.view.gateways.iter().filter(|gateway| !gateway.draining && is_there(gateway.incarnation)).count()
+}
+
 impl Seen {
     /// Takes a state in. Slot by slot only while somebody is missing, so a healthy cluster costs a look at its nodes.
-    fn look(&mut self, state: &ClusterState, expected: usize, now: Instant) {
-        self.started |= active(state) >= expected;
+    fn look(&mut self, state: &ClusterState, expected: Expected, now: Instant) {
+        self.started |= expected.are_there(state);
         let mut serving = state.view.nodes.iter().filter(|node| node.serves()).peekable();
         if serving.peek().is_some() && serving.all(|node| reachable(state, Some(node.incarnation))) {
             self.missing.clear();
@@ -136,10 +167,9 @@ impl Seen {
         }
     }
 
-    fn problem(&self, state: &ClusterState, expected: usize, now: Instant) -> Option<(&'static str, String)> {
+    fn problem(&self, state: &ClusterState, expected: Expected, now: Instant) -> Option<(&'static str, String)> {
         if !self.started {
-            let active = active(state);
-            return Some(("starting", format!("{active} of {expected} nodes are active")));
+            return Some(("starting", expected.compared(state)));
         }
         let late = self.missing.iter().zip(state.view.slots.slots());
         let late = late.filter(|(since, _)| since.is_some_and(|since| now >= since + GRACE)).map(|(_, slot)| slot);

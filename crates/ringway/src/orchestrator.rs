@@ -1,4 +1,4 @@
-//! Starts, stops, kills, freezes and removes nodes, and remembers what it started.
+//! Starts, stops, kills, freezes and removes nodes and gateways, and remembers what it started.
 //!
 //! One task owns the list of units (a unit is one member's process); an [`Orchestrator`] is the handle to it. How a unit
 //! is really started is the [`Driver`]'s business. Nothing here knows the cluster: [`evidence`] carries what was seen
@@ -58,9 +58,23 @@ impl Action {
     ];
 }
 
+/// What a unit is started as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A node.
+    Node,
+    /// A gateway, always on this port for clients.
+    Gateway {
+        /// The port.
+        port: u16,
+    },
+}
+
 /// What is known of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
+    /// What it was started as, and is if it is started again.
+    pub kind: Kind,
     /// Its process; 0 when it has none.
     pub pid: u32,
     /// What it is doing.
@@ -89,13 +103,13 @@ pub type Units = BTreeMap<MemberId, Unit>;
 #[derive(Debug, thiserror::Error)]
 pub enum OrchestratorError {
     /// There is no such unit.
-    #[error("no node {0} was started here; see `ringway members` for those that were")]
+    #[error("no member {0} was started here; see `ringway members` for those that were")]
     Unknown(MemberId),
     /// It means nothing in the unit's condition. Says what to do.
     #[error("{0}")]
     NotNow(String),
     /// The list is full.
-    #[error("{UNITS} nodes are listed, which is the limit; remove some that are down")]
+    #[error("{UNITS} members are listed, which is the limit; remove some that are down")]
     Full,
     /// The driver could not do it.
     #[error(transparent)]
@@ -115,6 +129,8 @@ pub struct Orchestrator {
 /// What the handle asks the task for.
 enum Command {
     Add { taken: BTreeSet<MemberId>, answer: oneshot::Sender<Result<MemberId, OrchestratorError>> },
+    Gateway { id: MemberId, port: u16, answer: oneshot::Sender<Result<(), OrchestratorError>> },
+    Next { taken: BTreeSet<MemberId>, answer: oneshot::Sender<MemberId> },
     Act { id: MemberId, action: Action, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     End { answer: oneshot::Sender<()> },
 }
@@ -144,6 +160,22 @@ impl Orchestrator {
     /// [`OrchestratorError`].
     pub async fn add(&self, taken: BTreeSet<MemberId>) -> Result<MemberId, OrchestratorError> {
         self.ask(|answer| Command::Add { taken, answer }).await?
+    }
+
+    /// Starts a gateway of this id, which no unit has, with its clients' port. Answers when its process runs.
+    ///
+    /// # Errors
+    /// [`OrchestratorError`].
+    pub async fn start_gateway(&self, id: MemberId, port: u16) -> Result<(), OrchestratorError> {
+        self.ask(|answer| Command::Gateway { id, port, answer }).await?
+    }
+
+    /// The id that [`Orchestrator::add`] would give now.
+    ///
+    /// # Errors
+    /// [`OrchestratorError::Ending`].
+    pub async fn next_id(&self, taken: BTreeSet<MemberId>) -> Result<MemberId, OrchestratorError> {
+        self.ask(|answer| Command::Next { taken, answer }).await
     }
 
     /// Does something to a unit. Answers when it is carried out, or for `Stop` under way.

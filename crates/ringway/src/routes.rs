@@ -6,7 +6,7 @@ use crate::admin::Admin;
 use crate::cluster::ClusterHandle;
 use crate::config::Config;
 use crate::console;
-use crate::health::Health;
+use crate::health::{Expected, Health};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 
@@ -27,10 +27,11 @@ pub struct RouteParts<'a> {
 pub fn routes(parts: RouteParts<'_>) -> Router {
     let RouteParts { config, cluster, orchestrator, metrics } = parts;
     metrics.collect_cluster(cluster.clone());
-    let health = Health::new(cluster.clone(), config.cluster.expect_nodes);
+    let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
+    let health = Health::new(cluster.clone(), expected);
     let token = config.admin.token.as_ref().map(|token| token.0.as_str());
     console::routes()
         .merge(health.routes())
         .merge(metrics.routes())
-        .merge(Admin::new(cluster, orchestrator).routes(token))
+        .merge(Admin::new(cluster, orchestrator).referring_to(config.admin.orchestrator.as_deref()).routes(token))
 }

@@ -100,7 +100,8 @@ impl Gateway {
 
     /// Asks again whatever was asked of somebody who does not own its channel, or of nobody yet.
     pub(super) fn retry_queries(&mut self, _now: Now) {
-        let ids: Vec<u64> = self.queries.open.iter().filter(|(_, open)| open.node.is_none()).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> =
+            self.queries.open.iter().filter(|(_, open)| open.node.is_none()).map(|(id, _)| *id).collect();
         for id in ids {
             let open = &self.queries.open[&id];
             let owner = channel_of(&open.query).and_then(|name| self.reachable_owner(self.slot_of(name.as_str())));

@@ -1,7 +1,7 @@
 //! Gateways that listen: attached with their position, told what follows it, asked nothing. Presence lives here too.
 
-use super::slot::{Phase, Wait};
 use super::Node;
+use super::slot::{Phase, Wait};
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::message::{
     Answer, Attach, AttachFrom, AttachId, Attached, Deliver, Detach, HistoryQuery, Message, Op, Refusal, SessionChange,
@@ -192,7 +192,8 @@ impl Node {
             reign.waiting.retain(|(_, wait)| !matches!(wait, Wait::Attach(from, _) if *from == gateway));
         }
         let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);
-        let keys: Vec<u32> = self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
+        let keys: Vec<u32> =
+            self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
         for key in keys {
             let Some(delivered) = self.drop_listener(key, gateway) else { continue };
             let stream = &self.streams[key as usize];

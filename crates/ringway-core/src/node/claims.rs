@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::slot::{Phase, Reign, Replica};
 use super::Node;
+use super::slot::{Phase, Reign, Replica};
 use crate::id::{Epoch, Incarnation, Slot};
 use crate::message::{ClaimedSlot, Message, StateKind};
 use crate::timing::Now;
@@ -130,7 +130,9 @@ impl Node {
 
     /// Asks a holder for its next slots, once it has sent those asked for before.
     fn send_fetches(&mut self, node: Incarnation) {
-        let Some((_, open, asked)) = self.claims.fetches.iter_mut().find(|(holder, _, _)| *holder == node) else { return };
+        let Some((_, open, asked)) = self.claims.fetches.iter_mut().find(|(holder, _, _)| *holder == node) else {
+            return;
+        };
         if asked.is_empty() && !open.is_empty() && self.peers.is_up(node) {
             let rest = open.split_off(open.len().min(FETCH_BATCH));
             *asked = std::mem::replace(open, rest);
@@ -212,6 +214,10 @@ impl Node {
     pub(super) fn may_commit(&self, now: Now, slot: Slot) -> bool {
         let Some(reign) = self.slots[slot.index()].reign() else { return false };
         let paired = reign.replicas.iter().any(|replica| replica.need && replica.marked);
-        if paired { self.lease.holds_pair(now, self.timing.pair) } else { self.lease.holds_solo(now, self.timing.own()) }
+        if paired {
+            self.lease.holds_pair(now, self.timing.pair)
+        } else {
+            self.lease.holds_solo(now, self.timing.own())
+        }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::slot::{Phase, Replica};
 use super::Node;
+use super::slot::{Phase, Replica};
 use crate::id::{Epoch, Incarnation, Slot};
 use crate::message::{Have, Message, SlotState, StateContent, StateKind};
 use crate::timing::Now;
@@ -88,7 +88,9 @@ impl Node {
         let (index, start) = (entry.index, entry.reign().map(|reign| reign.start));
         let Some(reign) = entry.reign_mut() else { return };
         let term = reign.term;
-        let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == to && !replica.stream) else { return };
+        let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == to && !replica.stream) else {
+            return;
+        };
         self.next_sync = number;
         (replica.stream, replica.sync, replica.synced) = (true, number, index);
         let same = replica.same.take().filter(|_| start == Some(index) && index > 0);
@@ -144,7 +146,9 @@ impl Node {
     /// A replica says how far it is. Only an answer to the last `Sync` on this link counts (R6).
     pub(super) fn on_have(&mut self, now: Now, from: Incarnation, have: &Have) {
         let wanted = self.placement.as_ref().is_some_and(|placement| placement.wanted(have.slot).contains(&from));
-        let Some(reign) = self.slots.get_mut(have.slot.index()).and_then(super::slot::SlotEntry::reign_mut) else { return };
+        let Some(reign) = self.slots.get_mut(have.slot.index()).and_then(super::slot::SlotEntry::reign_mut) else {
+            return;
+        };
         let term = reign.term;
         let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == from) else { return };
         // A `Have` without a `Sync`: it refused some of what I sent, in a view that I have not seen.
@@ -227,7 +231,8 @@ impl Node {
             list.sort_unstable();
             for batch in list.chunk_by(|(a, _), (b, _)| a == b) {
                 let to = batch[0].0;
-                let slots: Vec<(Slot, Epoch)> = batch.iter().filter_map(|(_, slot)| still(self, to, *slot, release)).collect();
+                let slots: Vec<(Slot, Epoch)> =
+                    batch.iter().filter_map(|(_, slot)| still(self, to, *slot, release)).collect();
                 if !slots.is_empty() {
                     self.peers.send(to, if release { Message::Release(slots) } else { Message::Mark(slots) });
                 }
@@ -239,7 +244,9 @@ impl Node {
     pub(super) fn on_released(&mut self, now: Now, from: Incarnation, epoch: Epoch, slots: &[(Slot, Epoch)]) {
         for (slot, released) in slots {
             let current = self.view().epoch;
-            let Some(reign) = self.slots.get_mut(slot.index()).and_then(super::slot::SlotEntry::reign_mut) else { continue };
+            let Some(reign) = self.slots.get_mut(slot.index()).and_then(super::slot::SlotEntry::reign_mut) else {
+                continue;
+            };
             let before = reign.replicas.len();
             let gone = |replica: &Replica| replica.node == from && replica.releasing == Some(*released);
             if *released == current && epoch == current {

@@ -1,8 +1,8 @@
 //! A slot's log: operations are applied in the same way everywhere, sent to the replicas, and committed when every
 //! replica that is waited for has them (R3, R4).
 
-use super::slot::Wait;
 use super::Node;
+use super::slot::Wait;
 use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
 use crate::message::{ChannelOptions, Deliver, Message, Op, PubOk, Rep};
 use crate::stream::Stream;
@@ -117,7 +117,9 @@ impl Node {
 
     fn carry_out(&mut self, now: Now, slot: Slot, wait: Wait) {
         match wait {
-            Wait::Publish { stream, offset, gateway, seq } => self.publish_committed(slot, stream, offset, gateway, seq),
+            Wait::Publish { stream, offset, gateway, seq } => {
+                self.publish_committed(slot, stream, offset, gateway, seq)
+            }
             Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, Some(position)),
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
             Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
@@ -150,11 +152,20 @@ impl Node {
 
     /// Publishes, attaches and reads can be served: live, and all that was there at the start is committed (R3).
     pub(super) fn is_ready(&self, slot: Slot) -> bool {
-        self.slots.get(slot.index()).and_then(super::slot::SlotEntry::reign).is_some_and(|reign| reign.commit >= reign.start)
+        self.slots
+            .get(slot.index())
+            .and_then(super::slot::SlotEntry::reign)
+            .is_some_and(|reign| reign.commit >= reign.start)
     }
 
     /// A stream of this name with history, recorded if it is new. `None` at the limit of channels.
-    pub(super) fn stream_or_new(&mut self, now: Now, slot: Slot, name: &ChannelName, options: ChannelOptions) -> Option<u32> {
+    pub(super) fn stream_or_new(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        name: &ChannelName,
+        options: ChannelOptions,
+    ) -> Option<u32> {
         if let Some(key) = self.names.get(name).copied() {
             if self.streams[key as usize].epoch.is_some() || !options.has_history() {
                 return Some(key);

@@ -1,7 +1,7 @@
 //! Publishes at their owner: taken in the order of their numbers, once each, and answered when committed (R22).
 
-use super::slot::Wait;
 use super::Node;
+use super::slot::Wait;
 use crate::id::{Epoch, Incarnation, Position, Slot};
 use crate::message::{Deliver, Message, Op, PubNo, Publish, Refusal};
 use crate::timing::Now;

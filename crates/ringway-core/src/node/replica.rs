@@ -1,7 +1,7 @@
 //! A copy that is kept for another: it obeys the owner of its own view, and nobody else (R1).
 
-use super::slot::{Publisher, Staging};
 use super::Node;
+use super::slot::{Publisher, Staging};
 use crate::id::{Epoch, Incarnation, Slot};
 use crate::message::{Have, Message, PublisherState, Rep, SlotState, StateContent, StateKind, StreamState};
 use crate::stream::Stream;
@@ -53,7 +53,8 @@ impl Node {
             }
             StateKind::Fetched => {
                 let entry = self.slots.get(state.slot.index());
-                let asked = entry.is_some_and(|entry| matches!(entry.phase, super::Phase::Fetching(node) if node == from));
+                let asked =
+                    entry.is_some_and(|entry| matches!(entry.phase, super::Phase::Fetching(node) if node == from));
                 if asked && epoch == self.view().epoch {
                     self.take_state(now, from, state);
                 }

@@ -124,6 +124,9 @@ fn a_stream_survives_its_travel_in_any_number_of_parts() {
         assert_eq!(copy.epoch, original.epoch);
         assert_eq!(offsets(&copy, None, 1000, false), (1..=50).collect::<Vec<_>>());
         assert_eq!(copy.keyed("key", there, Duration::from_secs(300)), Some(41));
-        assert_eq!(copy.first_fresh(there + Duration::from_secs(20)), original.first_fresh(here + Duration::from_secs(20)));
+        assert_eq!(
+            copy.first_fresh(there + Duration::from_secs(20)),
+            original.first_fresh(here + Duration::from_secs(20))
+        );
     }
 }

@@ -39,7 +39,11 @@ fn weights_say_what_a_node_is_doing() {
     assert_eq!(states(&view.with_next_weight(Incarnation(2), Weight::ZERO))[1], NodeState::Draining);
     assert_eq!(states(&view.with_next_weight(Incarnation(2), weight(2.0)))[1], NodeState::Reweighting);
     let draining = view.with_next_weight(Incarnation(2), Weight::ZERO);
-    assert_eq!(states(&draining.activated())[1], NodeState::Draining, "others becoming active does not call a drain off");
+    assert_eq!(
+        states(&draining.activated())[1],
+        NodeState::Draining,
+        "others becoming active does not call a drain off"
+    );
 }
 
 #[test]

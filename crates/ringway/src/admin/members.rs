@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::memory::Memory;
 use super::{Admin, AdminError};
 use crate::cluster::{ClusterState, Reach};
-use crate::orchestrator::{Condition, Unit};
+use crate::orchestrator::{Condition, Kind, Unit};
 
 /// A member as the admin API shows it. Numbers are never null: what is not known is 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -114,7 +114,10 @@ impl Admin {
         Some(Member {
             state: state_of(state, node, gateway, unit.as_ref()),
             pid: if mine { std::process::id() } else { unit.map_or(0, |unit| unit.pid) },
-            orchestrator: mine && self.orchestrator.is_some(),
+            orchestrator: match &self.elsewhere {
+                Some(address) => member.address == **address,
+                None => mine && self.orchestrator.is_some(),
+            },
             ..member
         })
     }
@@ -155,6 +158,12 @@ fn roles(gateway: bool, node: bool) -> Vec<&'static str> {
     [(gateway, "gateway"), (node, "node")].into_iter().filter(|(has, _)| *has).map(|(_, role)| role).collect()
 }
 
+/// What a member was started as that has never been in the view.
+fn started_roles(unit: Option<&Unit>) -> Vec<&'static str> {
+    let is_gateway = unit.is_some_and(|unit| matches!(unit.kind, Kind::Gateway { .. }));
+    roles(is_gateway, !is_gateway)
+}
+
 /// What a member of the view is doing. What the orchestrator knows of its process comes before what the links say.
 fn state_of(
     state: &ClusterState,
@@ -164,7 +173,9 @@ fn state_of(
 ) -> State {
     let condition = unit.map(|unit| unit.condition);
     let incarnation = node.map(|node| node.incarnation).or(gateway.map(|gateway| gateway.incarnation));
-    let reached = incarnation.is_some_and(|incarnation| state.reach(incarnation) == Reach::Up);
+    // Gateways have no links among themselves, but to the registry's: there the view's word counts.
+    let heard = |reach| reach == Reach::Up || (node.is_none() && reach == Reach::Down);
+    let reached = incarnation.is_some_and(|incarnation| heard(state.reach(incarnation)));
     let by_view = node.map(NodeEntry::state);
     match (condition, by_view) {
         (Some(Condition::Ended | Condition::Frozen), _) => State::Suspect,
@@ -191,7 +202,7 @@ fn absent(memory: &Memory, id: &MemberId, unit: Option<&Unit>) -> Option<Member>
     let remembered = remembered.unwrap_or_default();
     Some(Member {
         id: MemberName::new(id),
-        roles: if remembered.roles.is_empty() { roles(false, true) } else { remembered.roles },
+        roles: if remembered.roles.is_empty() { started_roles(unit) } else { remembered.roles },
         state,
         weight: remembered.weight,
         slots: 0,

@@ -124,6 +124,12 @@ pub(super) struct GatewayArgs {
     /// Link address of the first gateway; without it this is the first
     #[arg(long, value_name = "ADDR", env = "RINGWAY_JOIN")]
     pub(super) join: Option<String>,
+    /// The demo's open config: anybody may connect and talk. For development only
+    #[arg(long, env = "RINGWAY_DEV")]
+    pub(super) dev: bool,
+    /// host:port of the gateway that starts and stops the members, to be named to whoever asks this one for it
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_ORCHESTRATOR")]
+    pub(super) orchestrator: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +192,9 @@ pub(super) struct DemoArgs {
     /// How many nodes
     #[arg(long, value_name = "N", default_value_t = 3, env = "RINGWAY_NODES", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) nodes: u16,
+    /// How many gateways; gateway i is on the port i above the first one's
+    #[arg(long, value_name = "G", default_value_t = 1, env = "RINGWAY_GATEWAYS", value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(super) gateways: u16,
     /// Settings laid over the demo's own; see ringway.example.toml
     #[arg(long, value_name = "FILE", env = "RINGWAY_CONFIG")]
     pub(super) config: Option<PathBuf>,

@@ -32,9 +32,15 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
 }
 
 pub(super) async fn gateway(args: GatewayArgs) -> Result<(), CliError> {
-    let mut config = args.member.over(Config::default())?;
+    let base = if args.dev { Config::default().open() } else { Config::default() };
+    let mut config = args.member.over(base)?;
     args.port.over(&mut config);
     config.cluster.join = args.join.or(config.cluster.join);
+    if args.orchestrator.is_some() {
+        // The file is the orchestrator's too, and so is the address that it advertises.
+        config.server.advertise = None;
+        config.admin.orchestrator = args.orchestrator;
+    }
     run_member(config, Roles::GATEWAY, |_, address| match address {
         Some(address) => format!("ringway gateway on http://{}/\n", reachable(address)),
         None => String::new(),
@@ -58,9 +64,10 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     args.port.over(&mut config);
     make_up_secrets(&mut config);
     config.cluster.secret.get_or_insert_with(|| Secret(random_text()));
-    let nodes = usize::from(args.nodes);
-    say_progress(&format!("starting {nodes} nodes around a gateway ..."));
-    let demo = Demo { config, file: args.config, nodes };
+    let (nodes, gateways) = (usize::from(args.nodes), usize::from(args.gateways));
+    let around = if gateways == 1 { "a gateway".to_owned() } else { format!("{gateways} gateways") };
+    say_progress(&format!("starting {nodes} nodes around {around} ..."));
+    let demo = Demo { config, file: args.config, nodes, gateways };
     let told = demo.run(|ready| {
         // Whoever does not read this still has a demo.
         let _ = say(&told_ready(ready));
@@ -171,15 +178,21 @@ fn told_ready(ready: &Ready) -> String {
     let on = on_stdout();
     let beacon = &ready.beacon;
     let mut text = format!("\n  {}\n\n", on.bold(&page(&beacon.url, &beacon.token)));
-    let lines = [
+    let logs = ready.logs.display().to_string();
+    let gateways = ready.gateways.iter().map(|address| format!("http://{}", reachable(*address)));
+    let gateways = gateways.collect::<Vec<_>>().join("  ");
+    let mut lines = vec![
         (
             "Open that page, then",
             "ringway members    ringway top    ringway node kill node-2    ringway send bob hello",
         ),
         ("Admin token", beacon.token.as_str()),
         ("API key", beacon.api_key.as_str()),
-        ("Nodes' logs", &ready.logs.display().to_string()),
+        ("Members' logs", &logs),
     ];
+    if !gateways.is_empty() {
+        lines.insert(0, ("More gateways", &gateways));
+    }
     for (name, value) in lines {
         let _infallible = writeln!(text, "  {name:<21} {value}");
     }

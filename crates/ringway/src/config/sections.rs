@@ -110,6 +110,8 @@ pub struct Cluster {
     pub weight: Weight,
     /// Active nodes that `/health` waits for before its first 200.
     pub expect_nodes: usize,
+    /// Gateways that `/health` waits for before its first 200.
+    pub expect_gateways: usize,
 }
 
 impl Default for Cluster {
@@ -124,6 +126,7 @@ impl Default for Cluster {
             replicas: 2,
             weight: Weight::ONE,
             expect_nodes: 1,
+            expect_gateways: 1,
         }
     }
 }
@@ -141,6 +144,12 @@ impl Cluster {
         section.read_within(
             "expect_nodes",
             &mut self.expect_nodes,
+            1..=ringway_core::ring::MAX_NODES,
+            "it must lie between 1 and 1,024",
+        );
+        section.read_within(
+            "expect_gateways",
+            &mut self.expect_gateways,
             1..=ringway_core::ring::MAX_NODES,
             "it must lie between 1 and 1,024",
         );
@@ -175,11 +184,15 @@ fn read_timing(timing: &mut Timing, section: &mut Section<'_>) {
 pub struct Admin {
     /// What is sent as `Authorization: Bearer`; `None`: no admin API.
     pub token: Option<Secret>,
+    /// `host:port` for clients of the process that starts members, if it is another one: named to whoever asks this one
+    /// for a change.
+    pub orchestrator: Option<String>,
 }
 
 impl Admin {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.read("token", &mut self.token);
+        section.read("orchestrator", &mut self.orchestrator);
     }
 }
 

@@ -38,7 +38,7 @@ fn nodes(count: u64) -> View {
 
 fn following(view: View, up: &[u64], expected: usize) -> (ClusterSeat, Health) {
     let (seat, handle) = cluster(ClusterState::clone(&state(view, up)));
-    (seat, Health::new(handle, expected))
+    (seat, Health::new(handle, Expected { nodes: expected, gateways: 0 }))
 }
 
 #[tokio::test]

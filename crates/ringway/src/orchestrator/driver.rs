@@ -1,10 +1,12 @@
-//! What an orchestrator needs of whatever really runs nodes: child processes today, containers later.
+//! What an orchestrator needs of whatever really runs members: child processes today, containers later.
 
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 
 use ringway_core::MemberId;
+
+use super::Kind;
 
 /// What can be sent to a running unit. Named after the POSIX signals that a process driver sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +61,8 @@ pub trait Driver: Send + 'static {
     /// A unit that it started.
     type Running: Running;
 
-    /// Starts a node of this id. Returns when its process exists; joining is the node's own work.
-    fn start(&mut self, id: &MemberId) -> impl Future<Output = Result<Self::Running, DriverError>> + Send;
+    /// Starts a member of this id and kind. Returns when its process exists; joining is its own work.
+    fn start(&mut self, id: &MemberId, kind: Kind) -> impl Future<Output = Result<Self::Running, DriverError>> + Send;
 }
 
 /// A unit from its start to its end. Dropping it kills it.

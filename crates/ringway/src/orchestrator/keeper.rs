@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use super::driver::{Driver, DriverError, Order, Running};
-use super::{Action, Command, Condition, OrchestratorError, UNITS, Unit, Units};
+use super::{Action, Command, Condition, Kind, OrchestratorError, UNITS, Unit, Units};
 
 /// Exits and orders that wait. There are few units, and each sends one exit; above it a unit's task waits.
 const QUEUE: usize = 16;
@@ -48,7 +48,11 @@ impl<D: Driver> Keeper<D> {
                 Some(exit) = self.exits.1.recv() => self.exited(exit),
                 command = commands.recv() => match command {
                     Some(Command::Add { taken, answer }) => drop(answer.send(self.add(&taken).await)),
+                    Some(Command::Gateway { id, port, answer }) => {
+                        drop(answer.send(self.start(&id, Kind::Gateway { port }).await));
+                    }
                     Some(Command::Act { id, action, answer }) => drop(answer.send(self.act(&id, action).await)),
+                    Some(Command::Next { taken, answer }) => drop(answer.send(self.next_id(&taken).1)),
                     Some(Command::End { answer }) => {
                         self.end().await;
                         let _nobody_waits = answer.send(());
@@ -61,41 +65,49 @@ impl<D: Driver> Keeper<D> {
     }
 
     async fn add(&mut self, taken: &BTreeSet<MemberId>) -> Result<MemberId, OrchestratorError> {
-        if self.units.len() >= UNITS {
-            return Err(OrchestratorError::Full);
-        }
         let id = self.fresh_id(taken);
-        self.spawn(&id).await?;
+        self.start(&id, Kind::Node).await?;
         Ok(id)
     }
 
-    fn fresh_id(&mut self, taken: &BTreeSet<MemberId>) -> MemberId {
-        loop {
-            self.last += 1;
-            let id = MemberId::new(&format!("node-{}", self.last)).expect("letters, a dash and digits");
-            if !taken.contains(&id) {
-                return id;
-            }
+    async fn start(&mut self, id: &MemberId, kind: Kind) -> Result<(), OrchestratorError> {
+        match self.units.len() < UNITS {
+            true => self.spawn(id, kind).await,
+            false => Err(OrchestratorError::Full),
         }
     }
 
-    async fn spawn(&mut self, id: &MemberId) -> Result<(), OrchestratorError> {
-        let unit = self.driver.start(id).await?;
-        info!(member = %id, pid = unit.pid(), "node process started");
+    fn fresh_id(&mut self, taken: &BTreeSet<MemberId>) -> MemberId {
+        let (number, id) = self.next_id(taken);
+        self.last = number;
+        id
+    }
+
+    /// The id that the next node gets, with its number.
+    fn next_id(&self, taken: &BTreeSet<MemberId>) -> (u32, MemberId) {
+        let id = |number| MemberId::new(&format!("node-{number}")).expect("letters, a dash and digits");
+        let free = (self.last + 1..).map(|number| (number, id(number))).find(|(_, id)| !taken.contains(id));
+        free.expect("there are more numbers than members")
+    }
+
+    async fn spawn(&mut self, id: &MemberId, kind: Kind) -> Result<(), OrchestratorError> {
+        let unit = self.driver.start(id, kind).await?;
+        info!(member = %id, pid = unit.pid(), "process started");
         let (rein, orders) = mpsc::channel(QUEUE);
         self.reins.insert(id.clone(), rein);
         self.leaving.remove(id);
         let ended = self.units.get(id).map_or_else(String::new, |before| before.ended.clone());
-        self.units.insert(id.clone(), Unit { pid: unit.pid(), condition: Condition::Running, ended });
+        self.units.insert(id.clone(), Unit { kind, pid: unit.pid(), condition: Condition::Running, ended });
         self.tell();
         tokio::spawn(keep(unit, id.clone(), orders, self.exits.0.clone()));
         Ok(())
     }
 
     async fn act(&mut self, id: &MemberId, action: Action) -> Result<(), OrchestratorError> {
-        let condition = self.units.get(id).ok_or_else(|| OrchestratorError::Unknown(id.clone()))?.condition;
+        let unit = self.units.get(id).ok_or_else(|| OrchestratorError::Unknown(id.clone()))?;
+        let (kind, condition) = (unit.kind, unit.condition);
         match (action, condition) {
-            (Action::Start, Condition::Ended) => self.spawn(id).await,
+            (Action::Start, Condition::Ended) => self.spawn(id, kind).await,
             (Action::Remove, Condition::Ended) => {
                 self.units.remove(id);
                 self.tell();
@@ -138,12 +150,12 @@ impl<D: Driver> Keeper<D> {
         self.reins.remove(&exit.id);
         let asked_for = self.leaving.remove(&exit.id);
         if asked_for {
-            info!(member = %exit.id, how = exit.how, "node process ended as asked");
+            info!(member = %exit.id, how = exit.how, "process ended as asked");
         } else {
-            warn!(member = %exit.id, how = exit.how, "node process ended");
+            warn!(member = %exit.id, how = exit.how, "process ended");
         }
         if let Some(unit) = self.units.get_mut(&exit.id) {
-            *unit = Unit { pid: 0, condition: Condition::Ended, ended: exit.how };
+            *unit = Unit { kind: unit.kind, pid: 0, condition: Condition::Ended, ended: exit.how };
         }
         self.tell();
     }

@@ -1,4 +1,4 @@
-//! The `process` driver: nodes as child processes of this one.
+//! The `process` driver: members as child processes of this one.
 //!
 //! Each child is in a process group of its own, so that Ctrl-C in a terminal reaches the parent alone, which then ends
 //! the children in order. Its output goes to a log file. Its secret travels in the environment, which other users cannot
@@ -18,6 +18,7 @@ use ringway_core::MemberId;
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
+use super::Kind;
 use super::driver::{Driver, DriverError, Order, Running};
 use super::lifeline::PARENT_PID;
 use super::spawner::Spawner;
@@ -25,21 +26,30 @@ use super::spawner::Spawner;
 /// What children may inherit of this process's own settings: the log filter. The rest would be taken for theirs.
 const INHERITED: &str = "RINGWAY_LOG";
 
-/// What every child is started with.
+/// What every child is started with. A gateway is started with more: see [`GatewayLaunch`].
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The program.
     pub program: PathBuf,
-    /// Its arguments; `--id ID` follows them.
+    /// A node's arguments; `--id ID` follows them.
     pub arguments: Vec<OsString>,
-    /// Added to its environment, secrets included.
+    /// Added to every child's environment, secrets included.
     pub environment: Vec<(OsString, OsString)>,
     /// Directory for `ID.log`. Must exist.
     pub logs: PathBuf,
 }
 
+/// What is different where a gateway is started.
+#[derive(Debug, Clone, Default)]
+pub struct GatewayLaunch {
+    /// Its arguments; `--id ID --port PORT` follows them.
+    pub arguments: Vec<OsString>,
+    /// Added to what every child gets.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
 impl Launch {
-    /// Where a node's output goes.
+    /// Where a member's output goes.
     pub fn log_of(&self, id: &MemberId) -> PathBuf {
         self.logs.join(format!("{id}.log"))
     }
@@ -49,6 +59,7 @@ impl Launch {
 #[derive(Debug)]
 pub struct ProcessDriver {
     launch: Launch,
+    gateways: GatewayLaunch,
     spawner: Spawner,
 }
 
@@ -58,18 +69,30 @@ impl ProcessDriver {
     /// # Errors
     /// The system gives no thread.
     pub fn new(launch: Launch) -> io::Result<Self> {
-        Ok(Self { launch, spawner: Spawner::new(Handle::current())? })
+        Ok(Self { launch, gateways: GatewayLaunch::default(), spawner: Spawner::new(Handle::current())? })
     }
 
-    fn command(&self, id: &MemberId, log: File) -> io::Result<Command> {
+    /// The driver that can start gateways as well.
+    #[must_use]
+    pub fn with_gateways(self, gateways: GatewayLaunch) -> Self {
+        Self { gateways, ..self }
+    }
+
+    fn command(&self, id: &MemberId, kind: Kind, log: File) -> io::Result<Command> {
         let mut command = Command::new(&self.launch.program);
-        command.args(&self.launch.arguments).args(["--id", id.as_str()]);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("RINGWAY_") && name != *INHERITED {
                 command.env_remove(name);
             }
         }
         command.envs(self.launch.environment.iter().map(|(name, value)| (name, value)));
+        match kind {
+            Kind::Node => command.args(&self.launch.arguments).args(["--id", id.as_str()]),
+            Kind::Gateway { port } => {
+                command.envs(self.gateways.environment.iter().map(|(name, value)| (name, value)));
+                command.args(&self.gateways.arguments).args(["--id", id.as_str(), "--port", &port.to_string()])
+            }
+        };
         command.env(PARENT_PID, std::process::id().to_string());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command.process_group(0).kill_on_drop(true);
@@ -80,11 +103,11 @@ impl ProcessDriver {
 impl Driver for ProcessDriver {
     type Running = ChildProcess;
 
-    async fn start(&mut self, id: &MemberId) -> Result<ChildProcess, DriverError> {
+    async fn start(&mut self, id: &MemberId, kind: Kind) -> Result<ChildProcess, DriverError> {
         let path = self.launch.log_of(id);
         let log = append_to(&path).map_err(|why| DriverError::Log { path: path.clone(), why })?;
         let failed = |why| DriverError::Start { program: self.launch.program.clone(), why };
-        let command = self.command(id, log).map_err(failed)?;
+        let command = self.command(id, kind, log).map_err(failed)?;
         let child = self.spawner.spawn(command).await.ok_or(DriverError::Ending)?.map_err(failed)?;
         let pid = child.id().ok_or(DriverError::Gone)?;
         Ok(ChildProcess { child, pid })

@@ -75,7 +75,10 @@ async fn stop_is_a_request_that_the_node_ends_itself() {
     eventually("greeting", || fs::read_to_string(&log).is_ok_and(|text| text.contains("I am"))).await;
     orchestrator.act(&id, Action::Stop).await.unwrap();
     let units = wait_until(&orchestrator, |units| units[&id].condition == Condition::Ended).await;
-    assert_eq!(units[&id], Unit { pid: 0, condition: Condition::Ended, ended: "exit code 0".to_owned() });
+    assert_eq!(
+        units[&id],
+        Unit { kind: Kind::Node, pid: 0, condition: Condition::Ended, ended: "exit code 0".to_owned() }
+    );
     assert!(fs::read_to_string(&log).unwrap().contains("bye"));
 }
 
@@ -95,7 +98,10 @@ async fn a_killed_node_starts_again_under_its_id_as_another_process() {
     let id = add(&orchestrator).await;
     let before = orchestrator.units()[&id].pid;
     orchestrator.act(&id, Action::Kill).await.unwrap();
-    assert_eq!(orchestrator.units()[&id], Unit { pid: 0, condition: Condition::Ended, ended: "signal 9".to_owned() });
+    assert_eq!(
+        orchestrator.units()[&id],
+        Unit { kind: Kind::Node, pid: 0, condition: Condition::Ended, ended: "signal 9".to_owned() }
+    );
     assert_eq!(process_state(before), None);
     orchestrator.act(&id, Action::Start).await.unwrap();
     assert_ne!(orchestrator.units()[&id].pid, before);

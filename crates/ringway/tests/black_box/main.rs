@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod centrifuge;
+mod gateways;
 mod life;
 mod plain;
 mod support;
