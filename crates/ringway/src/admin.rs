@@ -6,6 +6,7 @@
 //! | `POST /admin/members` | starts one more node; `{"action":"add","member":{…}}` |
 //! | `POST /admin/members/{id}/{action}` | `stop`, `start`, `kill`, `freeze`, `thaw` or `remove`; `{"action","member":{…}}` |
 //! | `POST /admin/members/{id}/weight` | `{"weight":2}`: another share of the slots for a node; `{"action":"weight","member":{…}}` |
+//! | `POST /admin/plan` | what a change would come to: one [`Plan`] |
 //! | `GET /admin/ring` | with `?key=` or `?user=`: `{"key","slot","owner","standby","epoch"}` |
 //!
 //! All of them need `Authorization: Bearer <token>`; a process without a configured token has none of these routes. Bodies are
@@ -18,6 +19,7 @@ mod elsewhere;
 mod error;
 mod members;
 mod memory;
+mod plan;
 mod ring;
 mod weight;
 
@@ -29,8 +31,10 @@ use axum::routing::{get, post};
 
 pub use members::{Member, State as MemberState};
 pub use memory::Memory;
+pub use plan::{Action as PlanAction, Heir, NodePlan, Plan};
 
 use crate::cluster::ClusterHandle;
+use crate::gateway::{Client, Inbox};
 use crate::orchestrator::Orchestrator;
 use auth::Token;
 use error::AdminError;
@@ -43,13 +47,19 @@ pub struct Admin {
     /// Where clients reach the process that starts members, if it is another one.
     elsewhere: Option<Arc<str>>,
     memory: Memory,
+    inbox: Option<Arc<Inbox<Client>>>,
 }
 
 impl Admin {
     /// Begins to remember members; `orchestrator` is there in the process that starts nodes. Needs a running Tokio runtime.
-    pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>) -> Self {
+    /// `inbox` leads to the sessions of this process.
+    pub fn new(
+        cluster: ClusterHandle,
+        orchestrator: Option<Orchestrator>,
+        inbox: Option<Arc<Inbox<Client>>>,
+    ) -> Self {
         let memory = Memory::watching(cluster.clone());
-        Self { cluster, orchestrator, elsewhere: None, memory }
+        Self { cluster, orchestrator, elsewhere: None, memory, inbox }
     }
 
     /// The same where another process starts members, whose `host:port` for clients this is: it is named to whoever asks
@@ -66,6 +76,7 @@ impl Admin {
             .route("/members", get(members::list).post(actions::add))
             .route("/members/{id}/{action}", post(actions::act))
             .route("/members/{id}/weight", post(weight::set))
+            .route("/plan", post(plan::foretell))
             .route("/ring", get(ring::look_up))
             .route_layer(from_fn_with_state(self.elsewhere.clone(), elsewhere::refer))
             .fallback(error::no_route)

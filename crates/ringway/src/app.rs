@@ -181,7 +181,9 @@ impl Bound {
         if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
             let metrics = Metrics::default();
             metrics.collect(numbers::Numbers::new(seen, gateway.edge.clone(), links.clone()));
-            let routes = routes(RouteParts { config: &config, cluster: cluster.clone(), orchestrator, metrics });
+            let inbox = gateway.inbox.clone();
+            let routes =
+                routes(RouteParts { config: &config, cluster: cluster.clone(), orchestrator, inbox, metrics });
             gateway.edge.serve(listener, serve::ClientRouter::new(&config, gateway, routes));
         }
         let member = tokio::spawn(member::run(Parts {

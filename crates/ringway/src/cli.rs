@@ -7,6 +7,7 @@ mod error;
 mod members;
 mod nodes;
 mod paint;
+mod plan;
 mod run;
 mod send;
 mod top;
@@ -49,6 +50,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         },
         Command::Demo(args) => member(format, run::demo(args)),
         Command::Members(args) => client(members::members(args)),
+        Command::Plan { order } => client(plan::run(order)),
         Command::Ring(args) => client(members::ring(args)),
         Command::Send(args) => client(send::run(args)),
         Command::Top(args) => client(top::run(args)),

@@ -56,7 +56,7 @@ use ringway_protocol::centrifuge::json;
 use ringway_protocol::ws::{self, Kind};
 
 pub use auth::{Credentials, TokenError, Verifier};
-pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, MemberInfo};
+pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, MemberInfo, SlotSet, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Seen, Subscribe};
 pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimits};
 pub use counts::Counts;

@@ -1,11 +1,14 @@
 //! The HTTP routes beside the server API: page, health, metrics, admin API.
 
+use std::sync::Arc;
+
 use axum::Router;
 
 use crate::admin::Admin;
 use crate::cluster::ClusterHandle;
 use crate::config::Config;
 use crate::console;
+use crate::gateway::{Client, Inbox};
 use crate::health::{Expected, Health};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
@@ -19,19 +22,22 @@ pub struct RouteParts<'a> {
     pub cluster: ClusterHandle,
     /// In the process that starts nodes.
     pub orchestrator: Option<Orchestrator>,
+    /// Where sessions are asked about.
+    pub inbox: Arc<Inbox<Client>>,
     /// The process's metrics; the cluster's are added.
     pub metrics: Metrics,
 }
 
 /// All of them, to be merged with the server API's. Needs a running Tokio runtime.
 pub fn routes(parts: RouteParts<'_>) -> Router {
-    let RouteParts { config, cluster, orchestrator, metrics } = parts;
+    let RouteParts { config, cluster, orchestrator, inbox, metrics } = parts;
     metrics.collect_cluster(cluster.clone());
     let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
     let health = Health::new(cluster.clone(), expected);
     let token = config.admin.token.as_ref().map(|token| token.0.as_str());
+    let admin = Admin::new(cluster, orchestrator, Some(inbox)).referring_to(config.admin.orchestrator.as_deref());
     console::routes()
         .merge(health.routes())
         .merge(metrics.routes())
-        .merge(Admin::new(cluster, orchestrator).referring_to(config.admin.orchestrator.as_deref()).routes(token))
+        .merge(admin.routes(token))
 }

@@ -32,6 +32,10 @@ impl AdminError {
         Self { status: StatusCode::NOT_FOUND, text: text.into() }
     }
 
+    pub(super) fn unavailable(text: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.into() }
+    }
+
     pub(super) fn conflict(text: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, text: text.into() }
     }

@@ -35,7 +35,8 @@ pub(super) fn answer(answer: &ApiAnswer) -> Response {
             respond(&Ok(Answer::Channels(&channels)))
         }
         ApiAnswer::Failed(error) => respond(&Err(*error)),
-        ApiAnswer::Overloaded => respond(&Err(ApiError::Internal)),
+        // The server API asks for no users.
+        ApiAnswer::Overloaded | ApiAnswer::Users(..) => respond(&Err(ApiError::Internal)),
     }
 }
 

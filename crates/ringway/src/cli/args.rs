@@ -17,6 +17,7 @@ Examples:
   ringway demo                        three nodes around a gateway; prints the page's address
   ringway members                     who is in the running demo, and what they own
   ringway ring --user bob             which node owns bob's inbox
+  ringway plan kill node-2            what would move if it were gone
   ringway node kill node-2            kill -9; watch the sockets stay open
   ringway send bob 'hello there'      to bob, wherever he is connected
   ringway serve --config ringway.toml one process, both roles: for real use on one machine
@@ -62,6 +63,11 @@ pub(super) enum Command {
     Members(ClientArgs),
     /// Show which node owns a channel or a user, or the shares of all nodes
     Ring(RingArgs),
+    /// Show what a change of the nodes would come to; changes nothing
+    Plan {
+        #[command(subcommand)]
+        order: PlanOrder,
+    },
     /// Send a message to a user's inbox
     Send(SendArgs),
     /// Watch the members
@@ -167,6 +173,18 @@ pub(super) enum NodeOrder {
     Weight(NodeWeight),
     /// Forget one that is down
     Remove(OneNode),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PlanOrder {
+    /// If one more node joined
+    Add(ClientArgs),
+    /// If it handed over and left
+    Stop(OneNode),
+    /// If it were killed
+    Kill(OneNode),
+    /// If it had another weight
+    Weight(NodeWeight),
 }
 
 #[derive(Debug, Args)]

@@ -51,7 +51,7 @@ fn node_runs_one_or_orders_one() {
 
 #[test]
 fn clients_take_json_and_an_address() {
-    for line in ["members", "ring", "ring news:1", "ring --user bob", "send bob hello", "top", "node add"] {
+    for line in ["members", "ring", "ring news:1", "ring --user bob", "send bob hello", "top", "node add", "plan add", "plan weight node-1 2"] {
         command(&format!("{line} --json --url http://127.0.0.1:1"));
     }
     let Command::Bench { load } = command("bench idle --users 5 --json") else { panic!("no bench") };
@@ -73,6 +73,8 @@ fn nonsense_is_refused_as_wrong_usage() {
         ("node kill", ErrorKind::MissingRequiredArgument),
         ("node weight node-1", ErrorKind::MissingRequiredArgument),
         ("node weight node-1 much", ErrorKind::ValueValidation),
+        ("plan explode", ErrorKind::InvalidSubcommand),
+        ("plan kill", ErrorKind::MissingRequiredArgument),
         ("ring a --user b", ErrorKind::ArgumentConflict),
         ("top --every 1ms", ErrorKind::ValueValidation),
         ("send bob", ErrorKind::MissingRequiredArgument),
@@ -101,4 +103,21 @@ fn tables_line_up() {
     let rows = [["a", "1"], ["long", "1000"]].map(|row| row.map(str::to_owned).to_vec());
     let text = paint::table(&["NAME ", "N"], &rows, |_, _, cell| cell);
     assert_eq!(text, "NAME     N\na        1\nlong  1000\n");
+}
+
+#[test]
+fn a_plan_is_told_with_what_everybody_has_afterwards() {
+    let plan = plan::Plan::read(serde_json::json!({
+        "action": "kill", "member": "node-2", "weight": 0.0, "epoch": 4, "slots": 10, "bystander_moves": 0,
+        "users": 3, "user_names": ["ada", "bob"], "max_over_mean": 1.0, "estimated_ms": 200,
+        "busiest_heir": {"id": "node-1", "slots": 10, "of_fair_share": 1.0},
+        "nodes": [
+            {"id": "node-1", "weight": 1.0, "slots": 6, "slots_after": 16},
+            {"id": "node-2", "weight": 0.0, "slots": 10, "slots_after": 0},
+        ],
+    }));
+    let text = plan.unwrap().told();
+    for words in ["node-1       1      6     16     +10", "10 slots would move, 0 of them between", "ada, bob, ...", "200 ms"] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
 }

@@ -4,12 +4,12 @@ use ringway_core::gateway::{PublishError, QueryError};
 use ringway_core::message::Entry;
 use ringway_core::message::{Answer, Query, Refusal};
 use ringway_core::timing::Now;
-use ringway_core::{ChannelName, Position};
+use ringway_core::{ChannelName, Position, UserName};
 use ringway_protocol::api::ApiError;
 use ringway_protocol::centrifuge::ErrorCode;
 use tokio::sync::oneshot;
 
-use super::call::{ApiAnswer, ApiPublish, ApiRequest, Call};
+use super::call::{ApiAnswer, ApiPublish, ApiRequest, Call, SlotSet, USERS_NAMED};
 use super::command::{History, Named};
 use super::read::history_query;
 use super::waiting::Waiting;
@@ -38,7 +38,26 @@ impl<S: Socket> Hub<S> {
             }
             ApiRequest::Info => self.gather_info(now, reply),
             ApiRequest::Channels => self.gather_channels(now, reply),
+            ApiRequest::Users(slots) => {
+                let (count, names) = self.users_in(&slots);
+                self.answer(reply, ApiAnswer::Users(count, names));
+            }
         }
+    }
+
+    /// Users with a session here whose inbox is in one of the slots. One hash per user, so a million take some 10 ms.
+    fn users_in(&self, slots: &SlotSet) -> (u64, Vec<UserName>) {
+        let is_connected = |key| self.channels.get(key).is_some_and(|channel| channel.sessions() > 0);
+        let inboxes = self.names.iter().filter(|(name, _)| name.as_str().starts_with('#'));
+        let inside = inboxes.filter(|(name, _)| slots.has(self.rules.slot_of(name.as_str())));
+        let (mut count, mut names) = (0, Vec::new());
+        for (name, _) in inside.filter(|(_, key)| is_connected(**key)) {
+            count += 1;
+            if names.len() < USERS_NAMED {
+                names.extend(name.personal_user());
+            }
+        }
+        (count, names)
     }
 
     fn call_publish(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>, publish: ApiPublish) {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ringway_core::message::Disconnect;
 use ringway_core::message::{Entry, HistoryPage, NodeInfo, Presence};
-use ringway_core::{ChannelName, MemberId, Position, UserName};
+use ringway_core::{ChannelName, MemberId, Position, Slot, UserName};
 use ringway_protocol::api::ApiError;
 use tokio::sync::oneshot;
 
@@ -37,6 +37,33 @@ pub enum ApiRequest {
     Info,
     /// Which channels have subscribers.
     Channels,
+    /// Which users with a session here have their inbox in these slots.
+    Users(SlotSet),
+}
+
+/// Users that are named in an answer. The others are counted: a list for people, and short work for the hub.
+pub const USERS_NAMED: usize = 100;
+
+/// A set of slots, one mark for each slot of the cluster.
+#[derive(Debug, Clone, Default)]
+pub struct SlotSet(Vec<bool>);
+
+impl SlotSet {
+    /// The set of these slots.
+    pub fn of(slots: impl IntoIterator<Item = Slot>) -> Self {
+        let mut marks = Vec::new();
+        for slot in slots {
+            if marks.len() <= slot.index() {
+                marks.resize(slot.index() + 1, false);
+            }
+            marks[slot.index()] = true;
+        }
+        Self(marks)
+    }
+
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.0.get(slot.index()).is_some_and(|mark| *mark)
+    }
 }
 
 /// A publication from a backend.
@@ -67,6 +94,8 @@ pub enum ApiAnswer {
     Info(Vec<MemberInfo>),
     /// Channels with their subscriptions, in no order.
     Channels(Vec<(ChannelName, u64)>),
+    /// How many users there are, and the names of the first [`USERS_NAMED`], in no order.
+    Users(u64, Vec<UserName>),
     /// Not done, or not known to be done.
     Failed(ApiError),
     /// As much waits for answers as may; try again.

@@ -116,7 +116,7 @@ impl Fake {
         if let Some(orchestrator) = &orchestrator {
             tokio::spawn(evidence::carry(orchestrator.clone(), handle.clone()));
         }
-        let router = Admin::new(handle, orchestrator.clone()).routes(token);
+        let router = Admin::new(handle, orchestrator.clone(), None).routes(token);
         let published = seat.state.clone();
         tokio::spawn(async move {
             while let Some(order) = seat.orders.recv().await {

@@ -1,0 +1,210 @@
+//! `POST /admin/plan`: what a change would come to. Nothing is changed.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use ringway_core::plan::{self, Change, PlanError};
+use ringway_core::ring::Weight;
+use ringway_core::view::NodeState;
+use ringway_core::{MemberId, Slot};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::weight::{draining, weight_of};
+use super::{Admin, AdminError};
+use crate::cluster::ClusterState;
+use crate::gateway::{ApiAnswer, ApiRequest, Call, ClientInput, SlotSet};
+
+/// How fast copies of history are taken to travel while the cluster serves: what one core copies and receives with room to spare.
+const COPY_RATE: f64 = 50_000_000.0;
+
+/// What is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    action: Action,
+    member: Option<String>,
+    weight: Option<f64>,
+}
+
+/// A change that can be foretold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// One more node.
+    Add,
+    /// It hands over and leaves.
+    Stop,
+    /// kill -9.
+    Kill,
+    /// Another share of the slots.
+    Weight,
+}
+
+impl Action {
+    /// What a change takes with nothing to copy, as the demo showed it with three nodes on two cores: a process that starts and
+    /// joins, a drain, an exit seen and taken over from, two writes of the view.
+    fn base(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Add => 2_000,
+            Self::Stop => 700,
+            Self::Kill => 200,
+            Self::Weight => 100,
+        })
+    }
+}
+
+/// What a change would come to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// What would be done.
+    pub action: Action,
+    /// To which node; for `add`, the id it would get.
+    pub member: String,
+    /// Its weight afterwards; 0 if it is gone.
+    pub weight: f64,
+    /// Epoch of the view that this follows from.
+    pub epoch: u64,
+    /// Slots that would get another owner.
+    pub slots: u32,
+    /// Moves between two nodes of which neither is the member.
+    pub bystander_moves: u32,
+    /// Users with a session at the answering gateway whose inbox would move.
+    pub users: u64,
+    /// Names of the first hundred of them, sorted.
+    pub user_names: Vec<String>,
+    /// Every node of before and after.
+    pub nodes: Vec<NodePlan>,
+    /// The fullest node afterwards in relation to the mean, by weight; 1 is even.
+    pub max_over_mean: f64,
+    /// Who would receive most; null if nothing moves.
+    pub busiest_heir: Option<Heir>,
+    /// Roughly how long until everything has its place and its copies again.
+    pub estimated_ms: u64,
+}
+
+/// A node before and after.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NodePlan {
+    /// Which.
+    pub id: String,
+    /// Weight afterwards; 0 if it is gone.
+    pub weight: f64,
+    /// Slots it owns before.
+    pub slots: u32,
+    /// Slots it owns afterwards.
+    pub slots_after: u32,
+}
+
+/// The node that would receive most.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Heir {
+    /// Which.
+    pub id: String,
+    /// Slots it would receive.
+    pub slots: u32,
+    /// In relation to its fair share of what moves; 1 is fair.
+    pub of_fair_share: f64,
+}
+
+pub(super) async fn foretell(State(admin): State<Admin>, body: Bytes) -> Result<Json<Plan>, AdminError> {
+    let asked: Asked = serde_json::from_slice(&body).map_err(|why| {
+        AdminError::bad_request(format!(
+            "the body cannot be read: {why}. Send {{\"action\":\"add\"}}, or \"stop\" or \"kill\" with \"member\", or \"weight\" with \"member\" and \"weight\""
+        ))
+    })?;
+    let change = admin.change_asked(&asked).await?;
+    let state = admin.cluster.state();
+    let plan = plan::Plan::of(&state.view, &state.placement, &change).map_err(refused)?;
+    let (users, user_names) = admin.users_in(&plan).await?;
+    Ok(Json(Plan { users, user_names, ..told(&state, asked.action, &plan) }))
+}
+
+fn refused(why: PlanError) -> AdminError {
+    AdminError::conflict(format!("this cannot be done, so there is nothing to foretell: {why}"))
+}
+
+fn told(state: &ClusterState, action: Action, plan: &plan::Plan) -> Plan {
+    let node = |share: &plan::Share| NodePlan {
+        id: share.id.to_string(),
+        weight: share.weight.as_number(),
+        slots: share.before,
+        slots_after: share.after,
+    };
+    let weight = plan.shares.iter().find(|share| share.id == plan.subject).map_or(Weight::ZERO, |share| share.weight);
+    Plan {
+        action,
+        member: plan.subject.to_string(),
+        weight: weight.as_number(),
+        epoch: state.view.epoch.0,
+        slots: plan.moves.len() as u32,
+        bystander_moves: plan.bystander_moves,
+        users: 0,
+        user_names: Vec::new(),
+        nodes: plan.shares.iter().map(node).collect(),
+        max_over_mean: plan.max_over_mean(),
+        busiest_heir: plan.busiest_heir.as_ref().map(|heir| Heir {
+            id: heir.id.to_string(),
+            slots: heir.slots,
+            of_fair_share: heir.of_fair,
+        }),
+        estimated_ms: estimate(state, action, plan.copies).as_millis() as u64,
+    }
+}
+
+/// What the action takes by itself, and the time in which the copies travel that somebody must receive.
+fn estimate(state: &ClusterState, action: Action, copies: u32) -> Duration {
+    let held: u64 = state.loads.values().map(|load| load.history_bytes).sum();
+    let all_copies = f64::from(state.view.slots.get()) * f64::from(state.view.copies);
+    action.base() + Duration::from_secs_f64(held as f64 * f64::from(copies) / all_copies / COPY_RATE)
+}
+
+impl Admin {
+    /// The change in the words of the rules.
+    async fn change_asked(&self, asked: &Asked) -> Result<Change, AdminError> {
+        let bad = |text: &str| Err(AdminError::bad_request(text));
+        let weight = asked.weight.map(weight_of).transpose()?;
+        let node = match (asked.action, &asked.member) {
+            (Action::Add, None) => {
+                return Ok(Change::Add(self.next_id().await?, weight.unwrap_or(Weight::ONE)));
+            }
+            (Action::Add, Some(_)) => return bad("a node that is added gets its id by itself: leave \"member\" out"),
+            (_, None) => return bad("which node? Name it as \"member\""),
+            (_, Some(id)) => self.node_in_view(id)?,
+        };
+        match (asked.action, weight) {
+            (Action::Weight, None) => bad("which weight? Give it as \"weight\"; 1 is the usual one"),
+            (Action::Weight, Some(_)) if node.state() == NodeState::Draining => Err(draining(&node.id)),
+            (Action::Weight, Some(weight)) => Ok(Change::Weight(node.incarnation, weight)),
+            (_, Some(_)) => bad("\"weight\" goes with the actions \"weight\" and \"add\" alone"),
+            (Action::Kill, None) => Ok(Change::Kill(node.incarnation)),
+            (Action::Stop | Action::Add, None) => Ok(Change::Stop(node.incarnation)),
+        }
+    }
+
+    /// The id of the node that would be added.
+    async fn next_id(&self) -> Result<MemberId, AdminError> {
+        let orchestrator = self.orchestrator.as_ref().ok_or_else(|| {
+            AdminError::conflict("this process does not start nodes, so it does not know the next one's id: ask the one that `ringway demo` runs")
+        })?;
+        Ok(orchestrator.next_id(self.ids(&self.cluster.state())).await?)
+    }
+
+    /// Users of this gateway whose inbox would move, and the names of some.
+    async fn users_in(&self, plan: &plan::Plan) -> Result<(u64, Vec<String>), AdminError> {
+        let Some(inbox) = &self.inbox else { return Ok((0, Vec::new())) };
+        let slots: Vec<Slot> = plan.moves.iter().map(|one| one.slot).collect();
+        let (reply, answer) = oneshot::channel();
+        inbox.push_always(ClientInput::Call(Call { request: ApiRequest::Users(SlotSet::of(slots)), reply }));
+        let Ok(ApiAnswer::Users(count, names)) = answer.await else {
+            return Err(AdminError::unavailable(
+                "this gateway has too much to do to look at its users; try again in a moment",
+            ));
+        };
+        let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        names.sort();
+        Ok((count, names))
+    }
+}
