@@ -4,6 +4,7 @@
 //! is really started is the [`Driver`]'s business. Nothing here knows the cluster: [`evidence`] carries what was seen
 //! of an exit to those who decide.
 
+pub mod cut;
 pub mod driver;
 pub mod evidence;
 mod keeper;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use ringway_core::MemberId;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use cut::Cut;
 use driver::{Driver, DriverError};
 use keeper::Keeper;
 
@@ -131,6 +133,7 @@ enum Command {
     Add { taken: BTreeSet<MemberId>, answer: oneshot::Sender<Result<MemberId, OrchestratorError>> },
     Gateway { id: MemberId, port: u16, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     Next { taken: BTreeSet<MemberId>, answer: oneshot::Sender<MemberId> },
+    Cut { id: MemberId, cut: Cut, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     Act { id: MemberId, action: Action, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     End { answer: oneshot::Sender<()> },
 }
@@ -176,6 +179,14 @@ impl Orchestrator {
     /// [`OrchestratorError::Ending`].
     pub async fn next_id(&self, taken: BTreeSet<MemberId>) -> Result<MemberId, OrchestratorError> {
         self.ask(|answer| Command::Next { taken, answer }).await
+    }
+
+    /// Has a unit cut its links to another member. Answers when it is told.
+    ///
+    /// # Errors
+    /// [`OrchestratorError`].
+    pub async fn cut(&self, id: &MemberId, cut: Cut) -> Result<(), OrchestratorError> {
+        self.ask(|answer| Command::Cut { id: id.clone(), cut, answer }).await?
     }
 
     /// Does something to a unit. Answers when it is carried out, or for `Stop` under way.

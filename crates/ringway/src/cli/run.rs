@@ -10,6 +10,7 @@ use super::say;
 use crate::app::{self, Running, StartError};
 use crate::config::{Config, Roles, Secret};
 use crate::demo::{Demo, DemoError, Ready, reachable};
+use crate::orchestrator::cut;
 use crate::shutdown::Signals;
 
 /// The environment variable with what all members know. Not a flag: arguments can be read by other users.
@@ -136,6 +137,7 @@ async fn run_member(
         started = bound.start(None) => started.map_err(start_failed)?,
         () = signals.first() => return Ok(()),
     };
+    cut::obey(running.links.clone());
     say(&tell(&config, address))?;
     tokio::select! {
         () = signals.first() => {}

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use ringway_core::MemberId;
 
 use super::Kind;
+use super::cut::Cut;
 
 /// What can be sent to a running unit. Named after the POSIX signals that a process driver sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// SIGTERM.
     Terminate,
@@ -19,6 +20,8 @@ pub enum Order {
     Freeze,
     /// SIGCONT.
     Thaw,
+    /// Cut links, for a test.
+    Cut(Cut),
 }
 
 /// Why a driver could not do what it was asked for. Nothing was started or signalled.

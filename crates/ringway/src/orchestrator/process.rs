@@ -15,6 +15,7 @@ use std::process::{ExitStatus, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringway_core::MemberId;
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
@@ -94,7 +95,7 @@ impl ProcessDriver {
             }
         };
         command.env(PARENT_PID, std::process::id().to_string());
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         command.process_group(0).kill_on_drop(true);
         Ok(command)
     }
@@ -111,6 +112,14 @@ impl Driver for ProcessDriver {
         let child = self.spawner.spawn(command).await.ok_or(DriverError::Ending)?.map_err(failed)?;
         let pid = child.id().ok_or(DriverError::Gone)?;
         Ok(ChildProcess { child, pid })
+    }
+}
+
+impl ChildProcess {
+    /// Writes a line to its standard input.
+    async fn tell(&mut self, line: &str) -> Result<(), DriverError> {
+        let input = self.child.stdin.as_mut().ok_or(DriverError::Gone)?;
+        input.write_all(format!("{line}\n").as_bytes()).await.map_err(|_| DriverError::Gone)
     }
 }
 
@@ -138,6 +147,7 @@ impl Running for ChildProcess {
             Order::Kill => Signal::SIGKILL,
             Order::Freeze => Signal::SIGSTOP,
             Order::Thaw => Signal::SIGCONT,
+            Order::Cut(cut) => return self.tell(&cut.to_string()).await,
         };
         kill(Pid::from_raw(pid), signal).map_err(|why| DriverError::Signal { pid: self.pid, why: why.into() })
     }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ringway_testkit::server::TOKEN;
-use ringway_testkit::{CentrifugeClient, Process, Server, http};
+use ringway_testkit::{CentrifugeClient, Process, Server, eventually, http};
 use serde_json::json;
 
-use crate::support::{BINARY, CHANGE, SOON, configured, plain};
+use crate::support::{BINARY, CHANGE, SOON, configured, demo, plain};
 
 /// Two gateways around two nodes, and where the second one is.
 async fn two(config: &str) -> (Server, SocketAddr) {
@@ -120,4 +120,29 @@ async fn other_gateways_show_the_cluster_and_name_who_changes_it() {
         assert!(refused.text().contains(&format!("http://{}", server.addr())), "{path}: {}", refused.text());
     }
     assert_eq!(server.members().await.unwrap().len(), 4, "nothing was done");
+}
+
+#[tokio::test]
+async fn a_node_that_is_cut_off_is_replaced_and_comes_back() {
+    let server = demo(3).await;
+    let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
+    ann.subscribe("room").await.unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    let key = [("authorization", bearer.as_str())];
+    let cut = |from: &'static str, seconds: u32| {
+        http::post(server.addr(), "/admin/members/node-1/cut", &key, &json!({"from": from, "seconds": seconds}))
+    };
+    for (from, seconds, status) in [("node-1", 1, 400), ("node-9", 1, 404), ("node-2", 0, 400)] {
+        assert_eq!(cut(from, seconds).await.unwrap().status, status, "{from} {seconds}");
+    }
+    for from in ["gateway-0", "node-2", "node-3"] {
+        assert_eq!(cut(from, 5).await.unwrap().status, 200, "{from}");
+    }
+    let away = |member: &ringway_testkit::server::Listed| member.state == "joining";
+    eventually(SOON, || async { server.member("node-1").await.ok().filter(away) }).await;
+    ann.publish("room", json!(1)).await.unwrap();
+    server.wait_state("node-1", "active", CHANGE).await;
+    ann.publish("room", json!(2)).await.unwrap();
+    assert_eq!(ann.wait_publications("room", 2, SOON).await.unwrap().len(), 2);
+    assert!(ann.closed().is_none());
 }
