@@ -7,6 +7,7 @@
 //! | `POST /admin/members/{id}/{action}` | `stop`, `start`, `kill`, `freeze`, `thaw` or `remove`; `{"action","member":{…}}` |
 //! | `POST /admin/members/{id}/weight` | `{"weight":2}`: another share of the slots for a node; `{"action":"weight","member":{…}}` |
 //! | `POST /admin/plan` | what a change would come to: one [`Plan`] |
+//! | `POST /admin/members/{id}/cut` | `{"from":ID,"seconds":3,"one_way":false}`, in a demo or with `--dev`: no link between the two; `{"action":"cut","member":{…}}` |
 //! | `GET /admin/ring` | with `?key=` or `?user=`: `{"key","slot","owner","standby","epoch"}` |
 //!
 //! All of them need `Authorization: Bearer <token>`; a process without a configured token has none of these routes. Bodies are
@@ -15,6 +16,7 @@
 
 mod actions;
 mod auth;
+mod cut;
 mod elsewhere;
 mod error;
 mod members;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use ringway_link::Links;
 
 pub use members::{Member, State as MemberState};
 pub use memory::Memory;
@@ -46,6 +49,8 @@ pub struct Admin {
     orchestrator: Option<Orchestrator>,
     /// Where clients reach the process that starts members, if it is another one.
     elsewhere: Option<Arc<str>>,
+    /// This process's links, where they may be cut on purpose.
+    cuts: Option<Links>,
     memory: Memory,
     inbox: Option<Arc<Inbox<Client>>>,
 }
@@ -53,13 +58,9 @@ pub struct Admin {
 impl Admin {
     /// Begins to remember members; `orchestrator` is there in the process that starts nodes. Needs a running Tokio runtime.
     /// `inbox` leads to the sessions of this process.
-    pub fn new(
-        cluster: ClusterHandle,
-        orchestrator: Option<Orchestrator>,
-        inbox: Option<Arc<Inbox<Client>>>,
-    ) -> Self {
+    pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>, inbox: Option<Arc<Inbox<Client>>>) -> Self {
         let memory = Memory::watching(cluster.clone());
-        Self { cluster, orchestrator, elsewhere: None, memory, inbox }
+        Self { cluster, orchestrator, elsewhere: None, cuts: None, memory, inbox }
     }
 
     /// The same where another process starts members, whose `host:port` for clients this is: it is named to whoever asks
@@ -69,6 +70,12 @@ impl Admin {
         Self { elsewhere: orchestrator.map(Into::into), ..self }
     }
 
+    /// The same where links may be cut on purpose: these, and those of members that were started here.
+    #[must_use]
+    pub fn cutting(self, links: Option<Links>) -> Self {
+        Self { cuts: links, ..self }
+    }
+
     /// The routes. Without a token, and with an empty one, there are none.
     pub fn routes(self, token: Option<&str>) -> Router {
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Router::new() };
@@ -76,6 +83,7 @@ impl Admin {
             .route("/members", get(members::list).post(actions::add))
             .route("/members/{id}/{action}", post(actions::act))
             .route("/members/{id}/weight", post(weight::set))
+            .route("/members/{id}/cut", post(cut::cut))
             .route("/plan", post(plan::foretell))
             .route("/ring", get(ring::look_up))
             .route_layer(from_fn_with_state(self.elsewhere.clone(), elsewhere::refer))

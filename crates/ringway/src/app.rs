@@ -80,6 +80,8 @@ pub struct Bound {
 pub struct Running {
     /// What is known of the cluster.
     pub cluster: ClusterHandle,
+    /// Its links.
+    pub links: Links,
     commands: mpsc::Sender<Command>,
     edge: Option<Edge>,
     member: JoinHandle<End>,
@@ -181,11 +183,19 @@ impl Bound {
         if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
             let metrics = Metrics::default();
             metrics.collect(numbers::Numbers::new(seen, gateway.edge.clone(), links.clone()));
-            let inbox = gateway.inbox.clone();
-            let routes =
-                routes(RouteParts { config: &config, cluster: cluster.clone(), orchestrator, inbox, metrics });
+            // Only the open config has the echo: what is for tests alone goes together.
+            let cuts = config.server.echo.then(|| links.clone());
+            let routes = routes(RouteParts {
+                config: &config,
+                cluster: cluster.clone(),
+                orchestrator,
+                inbox: gateway.inbox.clone(),
+                cuts,
+                metrics,
+            });
             gateway.edge.serve(listener, serve::ClientRouter::new(&config, gateway, routes));
         }
+        let kept = links.clone();
         let member = tokio::spawn(member::run(Parts {
             id,
             incarnation,
@@ -202,7 +212,7 @@ impl Bound {
             commands: orders,
             stats,
         }));
-        Ok(Running { cluster, commands, edge, member })
+        Ok(Running { cluster, links: kept, commands, edge, member })
     }
 }
 

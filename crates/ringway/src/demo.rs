@@ -19,7 +19,7 @@ use crate::config::{Config, Roles, Secret};
 use crate::health::Expected;
 use crate::orchestrator::driver::DriverError;
 use crate::orchestrator::process::{GatewayLaunch, Launch, ProcessDriver};
-use crate::orchestrator::{Condition, cut, Orchestrator, OrchestratorError, evidence};
+use crate::orchestrator::{Condition, Orchestrator, OrchestratorError, cut, evidence};
 use crate::shutdown::Signals;
 
 /// Members start within a second or two; a machine that needs longer than this has a problem worth seeing.
@@ -153,10 +153,8 @@ impl Demo {
 
     /// How the nodes are started.
     fn launch(&self, link: SocketAddr, logs: PathBuf) -> Result<Launch, DemoError> {
-        let mut environment: Vec<(OsString, OsString)> = vec![
-            ("RINGWAY_LINK_LISTEN".into(), "127.0.0.1:0".into()),
-            (cut::ALLOW_CUTS.into(), "1".into()),
-        ];
+        let mut environment: Vec<(OsString, OsString)> =
+            vec![("RINGWAY_LINK_LISTEN".into(), "127.0.0.1:0".into()), (cut::ALLOW_CUTS.into(), "1".into())];
         if let Some(Secret(secret)) = &self.config.cluster.secret {
             environment.push(("RINGWAY_SECRET".into(), secret.into()));
         }

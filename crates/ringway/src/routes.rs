@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use ringway_link::Links;
 
 use crate::admin::Admin;
 use crate::cluster::ClusterHandle;
@@ -24,20 +25,20 @@ pub struct RouteParts<'a> {
     pub orchestrator: Option<Orchestrator>,
     /// Where sessions are asked about.
     pub inbox: Arc<Inbox<Client>>,
+    /// Links that may be cut on purpose.
+    pub cuts: Option<Links>,
     /// The process's metrics; the cluster's are added.
     pub metrics: Metrics,
 }
 
 /// All of them, to be merged with the server API's. Needs a running Tokio runtime.
 pub fn routes(parts: RouteParts<'_>) -> Router {
-    let RouteParts { config, cluster, orchestrator, inbox, metrics } = parts;
+    let RouteParts { config, cluster, orchestrator, inbox, cuts, metrics } = parts;
     metrics.collect_cluster(cluster.clone());
     let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
     let health = Health::new(cluster.clone(), expected);
     let token = config.admin.token.as_ref().map(|token| token.0.as_str());
-    let admin = Admin::new(cluster, orchestrator, Some(inbox)).referring_to(config.admin.orchestrator.as_deref());
-    console::routes()
-        .merge(health.routes())
-        .merge(metrics.routes())
-        .merge(admin.routes(token))
+    let admin =
+        Admin::new(cluster, orchestrator, Some(inbox)).referring_to(config.admin.orchestrator.as_deref()).cutting(cuts);
+    console::routes().merge(health.routes()).merge(metrics.routes()).merge(admin.routes(token))
 }

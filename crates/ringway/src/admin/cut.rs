@@ -45,7 +45,9 @@ pub(super) async fn cut(
     let id = admin.in_view(&id)?;
     let cut = Cut { from: admin.in_view(&asked.from)?, one_way: asked.one_way, duration: length(asked.seconds)? };
     if cut.from == id {
-        return Err(AdminError::bad_request(format!("{id} cannot be cut off from itself: name another member in `from`")));
+        return Err(AdminError::bad_request(format!(
+            "{id} cannot be cut off from itself: name another member in `from`"
+        )));
     }
     match &admin.orchestrator {
         _ if admin.cluster.state().me.id == id => cut.apply(links),

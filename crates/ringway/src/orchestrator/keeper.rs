@@ -138,7 +138,9 @@ impl<D: Driver> Keeper<D> {
     async fn cut(&mut self, id: &MemberId, cut: Cut) -> Result<(), OrchestratorError> {
         match self.units.get(id).ok_or_else(|| OrchestratorError::Unknown(id.clone()))?.condition {
             condition @ (Condition::Running | Condition::Stopping) => self.order(id, Order::Cut(cut), condition).await,
-            _ => Err(OrchestratorError::NotNow(format!("{id} is frozen or down, so it has no links that could be cut"))),
+            _ => {
+                Err(OrchestratorError::NotNow(format!("{id} is frozen or down, so it has no links that could be cut")))
+            }
         }
     }
 
