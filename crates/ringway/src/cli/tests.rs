@@ -51,7 +51,17 @@ fn node_runs_one_or_orders_one() {
 
 #[test]
 fn clients_take_json_and_an_address() {
-    for line in ["members", "ring", "ring news:1", "ring --user bob", "send bob hello", "top", "node add", "plan add", "plan weight node-1 2"] {
+    for line in [
+        "members",
+        "ring",
+        "ring news:1",
+        "ring --user bob",
+        "send bob hello",
+        "top",
+        "node add",
+        "plan add",
+        "plan weight node-1 2",
+    ] {
         command(&format!("{line} --json --url http://127.0.0.1:1"));
     }
     let Command::Bench { load } = command("bench idle --users 5 --json") else { panic!("no bench") };
@@ -117,7 +127,9 @@ fn a_plan_is_told_with_what_everybody_has_afterwards() {
         ],
     }));
     let text = plan.unwrap().told();
-    for words in ["node-1       1      6     16     +10", "10 slots would move, 0 of them between", "ada, bob, ...", "200 ms"] {
+    for words in
+        ["node-1       1      6     16     +10", "10 slots would move, 0 of them between", "ada, bob, ...", "200 ms"]
+    {
         assert!(text.contains(words), "no {words:?} in\n{text}");
     }
 }

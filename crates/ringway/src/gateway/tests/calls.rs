@@ -5,7 +5,7 @@ use ringway_core::message::{Answer, Disconnect, Message, NodeInfo};
 use ringway_protocol::api::ApiError;
 
 use super::harness::*;
-use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, GatewayConfig, History};
+use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, GatewayConfig, History, SlotSet, USERS_NAMED};
 
 fn publication(channel: &str) -> Box<ApiPublish> {
     Box::new(ApiPublish { channel: Ok(name(channel)), entry: entry("1"), idempotency_key: Some("k".into()) })
@@ -80,6 +80,31 @@ fn all_nodes_are_asked_for_channels_and_counts() {
     world.answer(Answer::Info(NodeInfo { users: 5, ..NodeInfo::default() }));
     let ApiAnswer::Info(members) = info.try_recv().unwrap() else { panic!() };
     assert_eq!((members.len(), members[0].id.as_str(), members[0].node.users), (1, "node-1", 5));
+}
+
+/// Users with a session in these slots: how many, and who.
+fn users(world: &mut World, slots: SlotSet) -> (u64, Vec<String>) {
+    let Ok(ApiAnswer::Users(count, mut names)) = world.call(ApiRequest::Users(slots)).try_recv() else { panic!() };
+    names.sort();
+    (count, names.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn users_of_slots_are_those_with_a_session_here() {
+    let mut world = World::open();
+    let all = world.hub.rules.view().slots;
+    let (_ann, bob, _second) = (world.plain("ann"), world.plain("bob"), world.plain("ann"));
+    assert_eq!(users(&mut world, SlotSet::of(all.slots())), (2, vec!["ann".to_owned(), "bob".to_owned()]));
+    let slot = world.hub.rules.slot_of("#bob");
+    let others = SlotSet::of(all.slots().filter(|other| *other != slot));
+    assert!(users(&mut world, SlotSet::of([slot])).1.contains(&"bob".to_owned()));
+    assert!(!users(&mut world, others).1.contains(&"bob".to_owned()));
+    world.hang_up(&bob);
+    assert_eq!(users(&mut world, SlotSet::of(all.slots())).0, 1);
+    assert_eq!(users(&mut world, SlotSet::default()), (0, vec![]));
+    let _crowd: Vec<_> = (0..USERS_NAMED + 5).map(|number| world.plain(&format!("user{number}"))).collect();
+    let (count, names) = users(&mut world, SlotSet::of(all.slots()));
+    assert_eq!((count, names.len()), (USERS_NAMED as u64 + 6, USERS_NAMED));
 }
 
 #[test]
