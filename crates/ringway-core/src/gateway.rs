@@ -179,10 +179,10 @@ impl Gateway {
         self.awaited = self.peers.linked().filter(counts).collect();
         let skipped = view.epoch > self.view().epoch.next();
         let removed: Vec<Incarnation> = self.peers.linked().filter(|peer| crashed && !view.has(*peer)).collect();
-        self.peers.set_view(view.clone());
-        self.placement = Some(placement);
         self.loads.retain(|node, _| view.has(*node));
         self.owed = view.nodes.iter().map(|node| node.incarnation).collect();
+        self.peers.set_view(view);
+        self.placement = Some(placement);
         for peer in removed {
             self.lose_unkept_at(now, peer);
         }

@@ -30,6 +30,9 @@ struct Stored {
 /// Bookkeeping per entry beside its payload, for the byte limit.
 const ENTRY_OVERHEAD: usize = size_of::<Stored>();
 
+/// Idempotency keys: when each was first used, and the offset it got.
+type Keys = HashMap<Box<str>, (Now, u64)>;
+
 /// One channel.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -44,7 +47,7 @@ pub(crate) struct Stream {
     entries: VecDeque<Stored>,
     /// How far the user of an inbox was handed it, as the log knows it.
     pub(crate) delivered: u64,
-    keys: Option<Box<HashMap<Box<str>, (Now, u64)>>>,
+    keys: Option<Box<Keys>>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) used: Now,
 }
@@ -232,9 +235,8 @@ impl Stream {
             }
         }
         if let (Some(last), Some(keys)) = (states.last_mut(), &self.keys) {
-            let spelled =
-                |(key, (at, offset)): (&Box<str>, &(Now, u64))| (key.clone(), now.saturating_sub(*at), *offset);
-            last.keys = keys.iter().map(spelled).collect();
+            last.keys =
+                keys.iter().map(|(key, (at, offset))| (key.clone(), now.saturating_sub(*at), *offset)).collect();
         }
         states
     }

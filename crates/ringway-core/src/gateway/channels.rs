@@ -293,7 +293,7 @@ impl Gateway {
             return;
         }
         self.channels.reported = now;
-        let mut reports: Vec<(Incarnation, Vec<(AttachId, ChannelName, u64)>)> = Vec::new();
+        let mut reports: Vec<(Incarnation, Vec<_>)> = Vec::new();
         for key in std::mem::take(&mut self.channels.dirty) {
             let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { continue };
             channel.dirty = false;

@@ -100,7 +100,7 @@ impl Cluster {
         self.nodes.iter().position(|node| node.me == owner).unwrap()
     }
 
-    fn to_owner(&mut self, channel: &str, message: Message) {
+    fn tell_owner(&mut self, channel: &str, message: Message) {
         let owner = self.owner(self.slot(channel));
         self.say(owner, message);
     }
@@ -115,7 +115,7 @@ impl Cluster {
         let (slot, idempotency_key) = (self.slot(channel), key.map(Into::into));
         let channel_name = ChannelName::new(channel).unwrap();
         let publish = Publish { slot, seq, floor, channel: channel_name, entry, options, idempotency_key };
-        self.to_owner(channel, Message::Publish(Box::new(publish)));
+        self.tell_owner(channel, Message::Publish(Box::new(publish)));
     }
 
     fn publish(&mut self, channel: &str, options: ChannelOptions) {
@@ -127,7 +127,7 @@ impl Cluster {
         let channel_name = ChannelName::new(channel).unwrap();
         let (sessions, presence) = (1, Vec::new());
         let attach = Attach { channel: channel_name, attach: AttachId(id), from, options, sessions, presence };
-        self.to_owner(channel, Message::Attach(vec![attach]));
+        self.tell_owner(channel, Message::Attach(vec![attach]));
     }
 
     fn take<T>(&mut self, pick: impl Fn(&Message) -> Option<T>) -> Vec<T> {
@@ -158,7 +158,7 @@ impl Cluster {
     fn history(&mut self, channel: &str) -> Vec<u64> {
         let name = ChannelName::new(channel).unwrap();
         let query = HistoryQuery { channel: name, options: KEPT, since: None, limit: 1000, reverse: false };
-        self.to_owner(channel, Message::Query(1, Query::History(Box::new(query))));
+        self.tell_owner(channel, Message::Query(1, Query::History(Box::new(query))));
         let pages: Vec<Vec<u64>> = self.take(|message| match message {
             Message::Answer(1, Answer::History(page)) => Some(page.publications.iter().map(|(o, _)| *o).collect()),
             _ => None,
@@ -288,7 +288,7 @@ fn an_inbox_waits_for_its_user_and_is_handed_on_once() {
     assert_eq!(cluster.delivered(), [(1, 1), (1, 2), (1, 3)]);
     let channel = ChannelName::new("#bob").unwrap();
     let delivered = attached.stream.map(|stream| Position { offset: 2, ..stream });
-    cluster.to_owner("#bob", Message::Detach(Detach { channel, attach: AttachId(1), delivered }));
+    cluster.tell_owner("#bob", Message::Detach(Detach { channel, attach: AttachId(1), delivered }));
     let confirmed = cluster.take(|message| if let Message::Detached(id) = message { Some(*id) } else { None });
     assert_eq!(confirmed, [AttachId(1)]);
     cluster.kill_owner("#bob");

@@ -76,8 +76,9 @@ impl Numbers {
     }
 
     fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Number = (&'static str, &'static str, fn(&LinkStats) -> u64);
         let links = self.links.stats();
-        let numbers: [(&str, &str, fn(&LinkStats) -> u64); 5] = [
+        let numbers: [Number; 5] = [
             ("link_bytes_in", "Bytes read from a link", |link| link.bytes_in),
             ("link_bytes_out", "Bytes written to a link", |link| link.bytes_out),
             ("link_frames_in", "Frames read from a link", |link| link.frames_in),

@@ -62,7 +62,7 @@ impl Task {
 
     pub(super) fn on_link_event(&mut self, now: Now, event: Event) {
         match event {
-            Event::Up { link, peer, sender } => self.on_up(now, link, peer, sender),
+            Event::Up { link, peer, sender } => self.on_up(now, link, &peer, sender),
             Event::Frames { link, peer, frames } => {
                 if self.peers.get(&peer).is_some_and(|known| known.link == link) {
                     self.rules.heard(now, peer);
@@ -84,7 +84,7 @@ impl Task {
         &mut self,
         now: Now,
         link: ringway_link::LinkId,
-        identity: ringway_link::Identity,
+        identity: &ringway_link::Identity,
         sender: ringway_link::LinkSender,
     ) {
         let peer = identity.incarnation;
