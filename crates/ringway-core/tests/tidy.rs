@@ -1,0 +1,104 @@
+//! What the architecture says about the sources, held to them: nothing orphaned, nothing imported against the grain,
+//! nothing left for later.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn crates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/ringway-core has a parent").to_owned()
+}
+
+fn rust_files(under: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(under).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_files(under: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    rust_files(under, &mut found);
+    found.sort();
+    assert!(!found.is_empty(), "no sources under {}", under.display());
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files that `mod` lines of this one lead to.
+fn children(file: &Path) -> Vec<PathBuf> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let parent = file.parent().unwrap_or(Path::new(""));
+    let is_root = matches!(stem, "lib" | "main") || parent.ends_with("bin") || parent.ends_with("tests");
+    let folder = if is_root { parent.to_owned() } else { parent.join(stem) };
+    let name = |line: &str| {
+        let line =
+            line.trim().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ").trim_start_matches("pub ");
+        Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
+    };
+    read(file).lines().filter_map(name).map(|name| folder.join(format!("{name}.rs"))).collect()
+}
+
+#[test]
+fn every_source_is_reached_by_a_mod_line() {
+    for entry in fs::read_dir(crates()).unwrap().flatten() {
+        let src = entry.path().join("src");
+        let roots = [src.join("lib.rs"), src.join("main.rs")];
+        let mut open: Vec<PathBuf> = roots.into_iter().filter(|root| root.exists()).collect();
+        open.extend(fs::read_dir(src.join("bin")).into_iter().flatten().flatten().map(|entry| entry.path()));
+        let mut reached = HashSet::new();
+        while let Some(file) = open.pop() {
+            if file.exists() && reached.insert(file.clone()) {
+                open.extend(children(&file));
+            }
+        }
+        let orphans: Vec<_> = all_files(&src).into_iter().filter(|file| !reached.contains(file)).collect();
+        assert!(orphans.is_empty(), "no mod line leads to {orphans:?}");
+    }
+}
+
+#[test]
+fn the_rules_know_no_runtime_no_socket_and_no_clock() {
+    let manifest = read(&crates().join("ringway-core/Cargo.toml"));
+    let dependencies = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+    for banned in ["tokio", "rand", "socket2", "nix", "tracing"] {
+        let is_banned = |line: &str| line.split(['.', ' ', '=']).next() == Some(banned);
+        assert!(!dependencies.lines().any(is_banned), "ringway-core depends on {banned}");
+    }
+    for file in all_files(&crates().join("ringway-core/src")) {
+        let text = read(&file);
+        for banned in ["std::net", "std::fs", "std::thread", "std::time::Instant", "SystemTime", "f64::ln"] {
+            assert!(!text.contains(banned), "{} uses {banned}", file.display());
+        }
+    }
+}
+
+#[test]
+fn roles_do_not_import_one_another() {
+    let src = crates().join("ringway/src");
+    let gateway = all_files(&src.join("gateway"));
+    for file in gateway.iter().chain([&src.join("gateway.rs")]) {
+        for other in ["crate::member", "crate::orchestrator", "crate::admin", "crate::app", "crate::demo"] {
+            assert!(!read(file).contains(other), "{} imports {other}", file.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let marks = ["TO\u{44}O", "FIX\u{4d}E", "XX\u{58}", "unimplemen\u{74}ed!", "to\u{64}o!"];
+    for file in all_files(&crates()) {
+        let text = read(&file);
+        for mark in marks {
+            assert!(!text.contains(mark), "{} says {mark}", file.display());
+        }
+        assert!(!file.ends_with("mod.rs"), "{}: a module's story stands beside its folder", file.display());
+    }
+}
