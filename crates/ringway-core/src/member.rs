@@ -253,7 +253,7 @@ impl Member {
             (Standing::Outside, true) => self.standing = Standing::Inside,
             // Whoever had my id is gone: my turn, at once.
             (Standing::Outside, false) if self.id_taken && view.incarnation_of(&self.id).is_none() => {
-                self.next_renewal = now
+                self.next_renewal = now;
             }
             (Standing::Inside | Standing::Leaving, false) => self.end(),
             _ => {}
@@ -292,11 +292,9 @@ impl Member {
         match purpose {
             Purpose::Renew if answer.done && inside && !self.lapsed && !self.has_run_out(now) => self.renewed(sent),
             Purpose::Renew if !answer.done => self.lapse(),
-            Purpose::Put if answer.done => {
-                if self.standing == Standing::Outside || self.lapsed {
-                    self.put_sent = Some(sent);
-                    self.next_renewal = now;
-                }
+            Purpose::Put if answer.done && (self.standing == Standing::Outside || self.lapsed) => {
+                self.put_sent = Some(sent);
+                self.next_renewal = now;
             }
             // It succeeded, but the view has moved on without me: this incarnation is both alive and dead.
             Purpose::Join if answer.done && !inside => {

@@ -355,9 +355,9 @@ impl Node {
             Message::Publish(publish) => self.on_publish(now, from, *publish),
             Message::Attach(attaches) => attaches.into_iter().for_each(|attach| self.on_attach(now, from, attach)),
             Message::AttachesDone(epoch) => self.on_attaches_done(now, from, epoch),
-            Message::Detach(detach) => self.on_detach(now, from, detach),
+            Message::Detach(detach) => self.on_detach(now, from, &detach),
             Message::Delivered(reports) => self.on_delivered(from, &reports),
-            Message::Sessions(change) => self.on_sessions(from, *change),
+            Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
             Message::Disconnect(order) => {
                 let gateways: Vec<Incarnation> =

@@ -67,8 +67,8 @@ impl Setup {
     pub(crate) fn draw(rng: &mut Rng, seed: u64, mode: Mode) -> Self {
         let key = HashKey::from_bytes(std::array::from_fn(|_| rng.next() as u8));
         let slots = SlotCount::new(if rng.chance(900) { 8 } else { 64 }).expect("a power of two in range");
-        let mut timing = Timing::default();
-        timing.deadline = Duration::from_millis(rng.pick(&[400, 1500, 5000, 5000]));
+        let deadline = Duration::from_millis(rng.pick(&[400, 1500, 5000, 5000]));
+        let timing = Timing { deadline, ..Timing::default() };
         let mut limits = NodeLimits::default();
         if rng.chance(200) {
             limits.copy_bytes = rng.range(100, 2000) as usize;
@@ -93,7 +93,7 @@ impl Setup {
             hosted: rng.chance(300),
             both_roles: rng.chance(100),
             orchestrated: rng.chance(600),
-            targeted: seed % 2 == 0 && !planned,
+            targeted: seed.is_multiple_of(2) && !planned,
             delay: rng.pick(&[200, 1_000, 5_000]),
             quiet_from: rng.range(2_500_000, 7_000_000),
             pace,

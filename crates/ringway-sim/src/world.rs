@@ -63,11 +63,21 @@ pub(crate) enum Event {
     /// A process ends its turn.
     Flush(usize, u32),
     /// A frame arrives at the end of a link.
-    Frame { link: usize, generation: u64, to_second: bool, frame: Frame },
+    Frame {
+        link: usize,
+        generation: u64,
+        to_second: bool,
+        frame: Frame,
+    },
     Connect(usize),
     Break(usize),
     Start(usize),
-    Request { process: usize, boot: u32, life: u32, request: RegistryRequest },
+    Request {
+        process: usize,
+        boot: u32,
+        life: u32,
+        request: RegistryRequest,
+    },
     Fault,
     Change,
     /// A change at the worst moment.
@@ -133,7 +143,7 @@ macro_rules! note {
     ($world:expr, $($text:tt)*) => {
         if $world.is_traced() {
             let text = format!($($text)*);
-            $world.note(text);
+            $world.note(&text);
         }
     };
 }
@@ -279,7 +289,7 @@ impl World {
         self.trace.is_some()
     }
 
-    pub(crate) fn note(&mut self, text: String) {
+    pub(crate) fn note(&mut self, text: &str) {
         let line = format!("{:>10.3} {text}", self.now as f64 / MS as f64);
         if let Some(trace) = &mut self.trace {
             trace.push(line);

@@ -95,7 +95,7 @@ impl Node {
     }
 
     /// Nobody listens there any more. How far an inbox was handed on is kept in the log.
-    pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: Detach) {
+    pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: &Detach) {
         let slot = self.slot_of(&detach.channel);
         self.forget_waiting_attach(slot, from, detach.attach);
         if self.slots[slot.index()].reign().is_none() {
@@ -142,7 +142,7 @@ impl Node {
     }
 
     /// Sessions came and went. An attach that still waits for a commit is told too: it would say what is no longer so.
-    pub(super) fn on_sessions(&mut self, from: Incarnation, change: SessionChange) {
+    pub(super) fn on_sessions(&mut self, from: Incarnation, change: &SessionChange) {
         let stream = self.names.get(&change.channel).and_then(|key| self.streams.get_mut(*key as usize));
         let listeners = stream.into_iter().flat_map(|stream| &mut stream.listeners);
         for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == change.attach) {

@@ -118,7 +118,7 @@ impl Node {
     fn carry_out(&mut self, now: Now, slot: Slot, wait: Wait) {
         match wait {
             Wait::Publish { stream, offset, gateway, seq } => {
-                self.publish_committed(slot, stream, offset, gateway, seq)
+                self.publish_committed(slot, stream, offset, gateway, seq);
             }
             Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, Some(position)),
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),

@@ -123,7 +123,7 @@ impl Node {
             return;
         }
         self.slots[slot.index()].publisher(from).take(publish.seq, publish.floor, None);
-        self.deliver_unkept(from, publish);
+        self.deliver_unkept(from, &publish);
     }
 
     /// Keeps a publish aside, as if it had not come yet.
@@ -135,7 +135,7 @@ impl Node {
         }
     }
 
-    fn deliver_unkept(&mut self, from: Incarnation, publish: Publish) {
+    fn deliver_unkept(&mut self, from: Incarnation, publish: &Publish) {
         if let Some(stream) = self.names.get(&publish.channel).and_then(|key| self.streams.get(*key as usize)) {
             for listener in &stream.listeners {
                 let deliver = Deliver { attach: listener.attach, offset: 0, entry: publish.entry.clone() };

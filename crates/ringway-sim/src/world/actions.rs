@@ -16,7 +16,9 @@ impl World {
     pub(crate) fn act(&mut self, at: usize) {
         loop {
             let process = &mut self.processes[at];
-            let Some(action) = process.member.as_mut().and_then(ringway_core::member::Member::next_action) else { return };
+            let Some(action) = process.member.as_mut().and_then(ringway_core::member::Member::next_action) else {
+                return;
+            };
             match action {
                 Action::Request(request) => self.send_request(at, request),
                 Action::View(view) => self.apply_view(at, &view),

@@ -95,7 +95,8 @@ impl World {
         let burst = self.rng.range(1, 5);
         let same = self.rng.below(self.setup.channels.len() as u64) as usize;
         for _ in 0..burst {
-            let channel = if self.rng.chance(700) { same } else { self.rng.below(self.setup.channels.len() as u64) as usize };
+            let channel =
+                if self.rng.chance(700) { same } else { self.rng.below(self.setup.channels.len() as u64) as usize };
             let key = self.some_key(channel);
             self.publish(at, now, channel, key);
         }
@@ -136,7 +137,11 @@ impl World {
         };
         process.clients.open.insert(u64::from(publication), publication);
         let taken = gateway.publish(now, u64::from(publication), new);
-        note!(self, "{} publishes {publication} to channel {channel} (number {number}, key {key:?}): {taken:?}", self.processes[at].id);
+        note!(
+            self,
+            "{} publishes {publication} to channel {channel} (number {number}, key {key:?}): {taken:?}",
+            self.processes[at].id
+        );
         if taken.is_err() {
             self.processes[at].clients.open.remove(&u64::from(publication));
         }
@@ -253,7 +258,8 @@ impl World {
 
     /// What the gateway's rules tell its clients.
     pub(crate) fn client_events(&mut self, at: usize) {
-        while let Some(event) = self.processes[at].gateway.as_mut().and_then(ringway_core::gateway::Gateway::next_event) {
+        while let Some(event) = self.processes[at].gateway.as_mut().and_then(ringway_core::gateway::Gateway::next_event)
+        {
             match event {
                 GatewayEvent::Published { token, result } => {
                     note!(self, "{}: publish {token} ends: {result:?}", self.processes[at].id);

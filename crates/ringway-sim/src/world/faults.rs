@@ -189,11 +189,17 @@ impl World {
     }
 
     fn cut_all(&mut self, cuts: Vec<(usize, bool)>, longest: u64) {
-        note!(self, "cut: {:?}", cuts.iter().map(|(link, second)| {
-            let ends = self.network.links[*link].ends;
-            let (from, to) = if *second { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
-            format!("{} -> {}", self.processes[from].id, self.processes[to].id)
-        }).collect::<Vec<_>>());
+        note!(
+            self,
+            "cut: {:?}",
+            cuts.iter()
+                .map(|(link, second)| {
+                    let ends = self.network.links[*link].ends;
+                    let (from, to) = if *second { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
+                    format!("{} -> {}", self.processes[from].id, self.processes[to].id)
+                })
+                .collect::<Vec<_>>()
+        );
         for (link, to_second) in &cuts {
             self.cut(*link, *to_second);
         }
@@ -279,7 +285,8 @@ impl World {
     }
 
     fn some_node(&mut self) -> Option<usize> {
-        let node = |at: &usize| self.processes[*at].runs() && !self.processes[*at].is_gateway && !self.processes[*at].leaving;
+        let node =
+            |at: &usize| self.processes[*at].runs() && !self.processes[*at].is_gateway && !self.processes[*at].leaving;
         let nodes: Vec<usize> = (self.setup.gateways..self.processes.len()).filter(node).collect();
         if nodes.is_empty() { None } else { Some(self.rng.pick(&nodes)) }
     }

@@ -117,7 +117,14 @@ impl World {
         if !matches!(frame.message, Message::Ping(_)) {
             let ends = link_state.ends;
             let (from, to) = if to_second { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
-            note!(self, "{} -> {} @{}: {}", self.processes[from].id, self.processes[to].id, frame.epoch, brief(&frame.message));
+            note!(
+                self,
+                "{} -> {} @{}: {}",
+                self.processes[from].id,
+                self.processes[to].id,
+                frame.epoch,
+                brief(&frame.message)
+            );
         }
         self.schedule(at, Event::Frame { link, generation, to_second, frame });
     }
@@ -199,7 +206,8 @@ impl World {
     pub(crate) fn link_up(&mut self, at: usize, now: Now, peer: Incarnation, link: usize, generation: u64) {
         let process = &mut self.processes[at];
         let current = &self.network.links[link];
-        let mine = current.up.is_some_and(|ends| ends.contains(&process.incarnation)) && current.generation == generation;
+        let mine =
+            current.up.is_some_and(|ends| ends.contains(&process.incarnation)) && current.generation == generation;
         if process.state != State::Up || !mine {
             return;
         }

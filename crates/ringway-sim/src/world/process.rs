@@ -180,9 +180,8 @@ impl World {
         }
         let process = &mut self.processes[at];
         process.member = Some(member);
-        process.node = process
-            .is_node
-            .then(|| Node::new(clock, incarnation, view.clone(), setup.timing, setup.limits, random));
+        process.node =
+            process.is_node.then(|| Node::new(clock, incarnation, view.clone(), setup.timing, setup.limits, random));
         let old = process.gateway.take();
         process.gateway = process.is_gateway.then(|| match old {
             Some(gateway) => gateway.reborn(incarnation, view.clone()),

@@ -56,7 +56,13 @@ impl World {
             return;
         }
         let late = troubled && self.rng.chance(10);
-        let delay = if here { 10 } else if late { self.rng.range(100 * MS, 1500 * MS) } else { self.rng.range(100, 3 * MS) };
+        let delay = if here {
+            10
+        } else if late {
+            self.rng.range(100 * MS, 1500 * MS)
+        } else {
+            self.rng.range(100, 3 * MS)
+        };
         self.schedule(self.now + delay, Event::To(at, boot, Input::Answer(life, answer)));
     }
 

@@ -9,13 +9,13 @@ use ringway_core::peers::Outgoing;
 use ringway_core::view::{NodeState, Placement, View};
 use ringway_core::{Incarnation, Position, Slot};
 
-use super::process::State;
+use super::process::{Process, State};
 use super::{MS, Time, World, note};
 use crate::setup::Mode;
 
 /// The publication in a payload.
 fn publication_of(entry: &Entry) -> u32 {
-    entry.data[..].try_into().map(u32::from_le_bytes).unwrap_or(u32::MAX)
+    entry.data[..].try_into().map_or(u32::MAX, u32::from_le_bytes)
 }
 
 impl World {
@@ -57,11 +57,19 @@ impl World {
         if let Some(reign) = &reign {
             let owner = *self.checker.owners.entry((slot.0, reign.term)).or_insert(incarnation);
             if owner != incarnation {
-                self.violate("owners", format!("{incarnation} and {owner} both acknowledge in slot {slot}, term {}", reign.term));
+                self.violate(
+                    "owners",
+                    format!("{incarnation} and {owner} both acknowledge in slot {slot}, term {}", reign.term),
+                );
             }
         }
         if let Some(removed) = self.checker.removed.get(&incarnation).copied() {
-            self.watch_removed(incarnation, slot, now - removed, reign.as_ref().is_some_and(|reign| !reign.marked.is_empty()));
+            self.watch_removed(
+                incarnation,
+                slot,
+                now - removed,
+                reign.as_ref().is_some_and(|reign| !reign.marked.is_empty()),
+            );
         }
         if let Some(publication) = publication
             && let Err(text) = self.checker.seen(channel, position, publication)
@@ -93,19 +101,29 @@ impl World {
         match newest {
             Some(newest) if newest == position.epoch => {}
             Some(_) if dead => {
-                self.violate("C3", format!("channel {channel}: {position:?} is acknowledged after a newer stream began"));
+                self.violate(
+                    "C3",
+                    format!("channel {channel}: {position:?} is acknowledged after a newer stream began"),
+                );
             }
             Some(older) if !self.checker.logs.get(&older).is_none_or(|log| log.dead) => {
-                self.violate("C4", format!("channel {channel}: stream {} begins while {older} has complete copies", position.epoch));
+                self.violate(
+                    "C4",
+                    format!("channel {channel}: stream {} begins while {older} has complete copies", position.epoch),
+                );
             }
             _ => self.checker.newest[channel] = Some(position.epoch),
         }
         if dead {
             return;
         }
-        let lacking = self.marked(slot).into_iter().find(|(_, node)| !self.holds(node, channel, position)).map(|(inc, _)| inc);
+        let lacking =
+            self.marked(slot).into_iter().find(|(_, node)| !self.holds(node, channel, position)).map(|(inc, _)| inc);
         if let Some(lacking) = lacking {
-            self.violate("I1", format!("{position:?} of channel {channel} is acknowledged, and marked {lacking} lacks it"));
+            self.violate(
+                "I1",
+                format!("{position:?} of channel {channel} is acknowledged, and marked {lacking} lacks it"),
+            );
         }
     }
 
@@ -157,7 +175,8 @@ impl World {
     fn watch_settled(&mut self, at: usize, epoch: ringway_core::Epoch) {
         let process = &self.processes[at];
         let (me, Some(node)) = (process.incarnation, &process.node) else { return };
-        if node.view().epoch != epoch {
+        // Who is behind may be out of the view already, and others have gone on without it.
+        if node.view().epoch != epoch || self.registry.view().epoch != epoch {
             return;
         }
         let placement = Placement::of(node.view(), None);
@@ -234,7 +253,8 @@ impl World {
             }
             (Some(key), _) => {
                 self.checker.keys.insert(key, position);
-                let at = self.checker.logs.get(&position.epoch).and_then(|log| log.entries.get(&position.offset)).copied();
+                let at =
+                    self.checker.logs.get(&position.epoch).and_then(|log| log.entries.get(&position.offset)).copied();
                 if at.is_some_and(|at| self.checker.publications[at as usize].key != Some(key)) {
                     self.violate("key", format!("key {key} is acknowledged at {position:?}, where {at:?} stands"));
                 }
@@ -342,7 +362,10 @@ impl World {
             self.violate("history", format!("channel {channel} at {:?} has only {offsets:?}", page.top));
         }
         if let Some(known) = known.filter(|known| known.epoch == page.top.epoch && known.offset > page.top.offset) {
-            self.violate("history", format!("channel {channel} is read up to {:?}, {known:?} is acknowledged", page.top));
+            self.violate(
+                "history",
+                format!("channel {channel} is read up to {:?}, {known:?} is acknowledged", page.top),
+            );
         }
     }
 
@@ -363,18 +386,21 @@ impl World {
     /// What is still in the way of rest, if anything.
     pub(crate) fn unconverged(&self) -> Option<String> {
         let view = self.registry.view();
-        if let Some(process) = self.processes.iter().find(|p| p.state == State::Between || (p.state == State::Up && !view.has(p.incarnation))) {
+        if let Some(process) = self
+            .processes
+            .iter()
+            .find(|p| p.state == State::Between || (p.state == State::Up && !view.has(p.incarnation)))
+        {
             return Some(format!("{} is not in the view", process.id));
         }
         if let Some(node) = view.nodes.iter().find(|node| node.state() != NodeState::Active) {
-            return Some(format!("{} is {:?}", node.id, node.state()));
+            return Some(format!("{} is {:?}, {}", node.id, node.state(), self.unsettled()));
         }
         if view.nodes.is_empty() {
             return None;
         }
         if !self.is_settled() {
-            let open = self.processes.iter().filter_map(|p| Some((p.id.clone(), p.node.as_ref()?.unsettled())));
-            return Some(format!("not settled: {:?}", open.collect::<Vec<_>>()));
+            return Some(self.unsettled());
         }
         for process in self.processes.iter().filter(|process| process.state == State::Up) {
             let Some(gateway) = &process.gateway else { continue };
@@ -384,14 +410,35 @@ impl World {
             }
             for (channel, subscription) in &process.clients.subscriptions {
                 let owner = self.owner_of(*channel)?;
-                let top = owner.inspect_channel(&self.setup.channels[*channel].name).filter(|report| report.epoch.is_some());
+                let top =
+                    owner.inspect_channel(&self.setup.channels[*channel].name).filter(|report| report.epoch.is_some());
                 let there = subscription.position.map(|position| position.offset) == top.map(|report| report.committed);
                 if !subscription.attached || (!there && self.setup.channels[*channel].options.has_history()) {
-                    return Some(format!("{}: channel {channel} is at {:?}, its owner at {top:?}", process.id, subscription.position));
+                    return Some(format!(
+                        "{}: channel {channel} is at {:?}, its owner at {top:?}",
+                        process.id, subscription.position
+                    ));
                 }
             }
         }
         None
+    }
+
+    /// Who is not settled, and a slot that keeps it from that.
+    fn unsettled(&self) -> String {
+        let placement = Placement::of(self.registry.view(), None);
+        let open = self.processes.iter().filter_map(|process| Some((process, process.node.as_ref()?)));
+        let open = open.filter(|(_, node)| !node.is_settled());
+        let slot = |process: &Process, node: &Node| {
+            let mut owned = self.setup.slots.slots().filter(|slot| placement.owner(*slot) == Some(process.incarnation));
+            let unsettled =
+                |slot: &Slot| node.inspect(*slot).is_none_or(|report| report.reign.is_none_or(|reign| !reign.settled));
+            owned.find(unsettled).map(|slot| (slot, placement.wanted(slot), node.inspect(slot)))
+        };
+        let said = |(process, node): (&Process, &Node)| {
+            format!("{} ({}): {:?}", process.id, node.unsettled(), slot(process, node))
+        };
+        format!("not settled: {}", open.map(said).collect::<Vec<_>>().join("; "))
     }
 
     fn owner_of(&self, channel: usize) -> Option<&Node> {
@@ -414,7 +461,8 @@ impl World {
     fn check_copies(&mut self) {
         let placement = Placement::of(self.registry.view(), None);
         for slot in self.setup.slots.slots() {
-            let mut marked: Vec<Incarnation> = self.marked(slot).into_iter().map(|(incarnation, _)| incarnation).collect();
+            let mut marked: Vec<Incarnation> =
+                self.marked(slot).into_iter().map(|(incarnation, _)| incarnation).collect();
             let mut wanted: Vec<Incarnation> = placement.wanted(slot).into_vec();
             marked.sort_unstable();
             wanted.sort_unstable();
