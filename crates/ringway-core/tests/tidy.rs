@@ -74,7 +74,7 @@ fn the_rules_know_no_runtime_no_socket_and_no_clock() {
     }
     for file in all_files(&crates().join("ringway-core/src")) {
         let text = read(&file);
-        for banned in ["std::net", "std::fs", "std::thread", "std::time::Instant", "SystemTime", "f64::ln"] {
+        for banned in ["std::net", "std::fs", "std::thread", "std::time::Instant", "SystemTime", ".ln()"] {
             assert!(!text.contains(banned), "{} uses {banned}", file.display());
         }
     }
