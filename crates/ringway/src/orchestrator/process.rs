@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringway_core::MemberId;
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::runtime::Handle;
 
 use super::Kind;
@@ -109,16 +109,17 @@ impl Driver for ProcessDriver {
         let log = append_to(&path).map_err(|why| DriverError::Log { path: path.clone(), why })?;
         let failed = |why| DriverError::Start { program: self.launch.program.clone(), why };
         let command = self.command(id, kind, log).map_err(failed)?;
-        let child = self.spawner.spawn(command).await.ok_or(DriverError::Ending)?.map_err(failed)?;
+        let mut child = self.spawner.spawn(command).await.ok_or(DriverError::Ending)?.map_err(failed)?;
         let pid = child.id().ok_or(DriverError::Gone)?;
-        Ok(ChildProcess { child, pid })
+        let input = child.stdin.take();
+        Ok(ChildProcess { child, input, pid })
     }
 }
 
 impl ChildProcess {
     /// Writes a line to its standard input.
     async fn tell(&mut self, line: &str) -> Result<(), DriverError> {
-        let input = self.child.stdin.as_mut().ok_or(DriverError::Gone)?;
+        let input = self.input.as_mut().ok_or(DriverError::Gone)?;
         input.write_all(format!("{line}\n").as_bytes()).await.map_err(|_| DriverError::Gone)
     }
 }
@@ -131,6 +132,8 @@ fn append_to(path: &Path) -> io::Result<File> {
 #[derive(Debug)]
 pub struct ChildProcess {
     child: Child,
+    /// Kept here, for waiting closes what the child itself has.
+    input: Option<ChildStdin>,
     pid: u32,
 }
 
