@@ -14,9 +14,9 @@ async fn two(config: &str) -> (Server, SocketAddr) {
     let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
     let server = Server::start(configured(builder, &format!("[cluster]\nslots = 1024\n{config}")), CHANGE).await;
     server.settled(2).await;
-    let second = server.member("gateway-1").await.unwrap();
+    let second = server.member("gateway-1").await.expect("the demo has a second gateway");
     assert_eq!(second.state, "active");
-    let addr = second.address.parse().unwrap();
+    let addr = second.address.parse().expect("an address and a port");
     (server, addr)
 }
 
