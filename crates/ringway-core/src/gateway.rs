@@ -94,6 +94,8 @@ pub struct Gateway {
     owed: Vec<Incarnation>,
     /// Nodes whose frames of older epochs may still be under way.
     awaited: Vec<Incarnation>,
+    /// Linked nodes that left on purpose: what they still say counts, unlike what a removed one says.
+    departed: Vec<Incarnation>,
     events: VecDeque<Event>,
 }
 
@@ -112,6 +114,7 @@ impl Gateway {
             queries: queries::Queries::default(),
             owed: Vec::new(),
             awaited: Vec::new(),
+            departed: Vec::new(),
             events: VecDeque::new(),
         }
     }
@@ -127,8 +130,8 @@ impl Gateway {
         }
         self.give_up_publishes();
         let (placement, peers) = (None, Peers::new(view));
-        let (owed, awaited) = (Vec::new(), Vec::new());
-        Self { me, placement, peers, owed, awaited, loads: HashMap::new(), ..self }
+        let (owed, awaited, departed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { me, placement, peers, owed, awaited, departed, loads: HashMap::new(), ..self }
     }
 
     /// The incarnation that publishes are numbered under.
@@ -181,6 +184,9 @@ impl Gateway {
         let removed: Vec<Incarnation> = self.peers.linked().filter(|peer| crashed && !view.has(*peer)).collect();
         self.loads.retain(|node, _| view.has(*node));
         self.owed = view.nodes.iter().map(|node| node.incarnation).collect();
+        let left = |peer: &Incarnation| !crashed && self.view().node(*peer).is_some() && view.node(*peer).is_none();
+        let left: Vec<Incarnation> = self.peers.linked().filter(left).collect();
+        self.departed.extend(left);
         self.peers.set_view(view);
         self.placement = Some(placement);
         for peer in removed {
@@ -211,6 +217,7 @@ impl Gateway {
     /// A link ended.
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
         self.peers.link_down(peer);
+        self.departed.retain(|departed| *departed != peer);
         self.forget_attaches_at(peer);
         self.lose_queries_at(peer);
         self.lose_unkept_at(now, peer);
@@ -226,7 +233,9 @@ impl Gateway {
         }
         let in_view = self.view().has(from);
         match message {
-            Message::Deliver(deliver) => self.on_deliver(now, from, in_view, deliver),
+            Message::Deliver(deliver) if in_view || self.departed.contains(&from) => {
+                self.on_deliver(now, from, in_view, deliver);
+            }
             // A node that left on purpose may still owe these. What has a place in a stream is asked of the new owner.
             Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(now, &ok),
             Message::PubNo(no) => self.on_pub_no(now, from, &no),
