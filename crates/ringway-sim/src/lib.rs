@@ -1,7 +1,7 @@
 //! The rules in a deterministic world: seeds, faults, one checker.
 //!
 //! A run is a cluster of processes made of the very state machines that run on sockets, with a scheduler, a network, a
-//! registry and clients that a seed decides. [`run`] carries one out; whatever a [`Checker`](checker) finds wrong is a
+//! registry and clients that a seed decides. [`run`] carries one out; whatever a checker finds wrong is a
 //! [`Violation`] that the same seed shows again.
 
 mod checker;
