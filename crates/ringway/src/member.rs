@@ -42,6 +42,11 @@ use shedding::Shedding;
 /// How often the rules see time pass. Retries are a few of these apart.
 const TICK: Duration = Duration::from_millis(10);
 
+/// How long a member that has left goes on refusing what was sent to it before its senders knew: at least, so that what
+/// is under way arrives, and at most, for one of them may be gone.
+const LINGER_LEAST: Duration = Duration::from_millis(300);
+const LINGER_MOST: Duration = Duration::from_secs(1);
+
 /// Link events taken in one turn: a busy link must not keep sockets waiting.
 const EVENTS: usize = 64;
 
@@ -339,7 +344,7 @@ impl Task {
             Some(node) => node.heard_epoch(*peer).is_none_or(|heard| heard >= epoch),
             None => true,
         };
-        now >= since + Duration::from_secs(1) || self.peers.keys().all(knows)
+        now >= since + LINGER_MOST || (now >= since + LINGER_LEAST && self.peers.keys().all(knows))
     }
 
     /// Writes out what is queued and closes the links.

@@ -19,6 +19,7 @@ impl Task {
         for peer in gone {
             self.parts.links.forget(peer);
         }
+        self.look_after(view);
         if self.registry.is_some() {
             return;
         }

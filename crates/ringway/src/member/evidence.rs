@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringway_core::Incarnation;
 use ringway_core::timing::Now;
-use ringway_core::view::Removal;
+use ringway_core::view::{NodeEntry, Removal, View};
 use ringway_link::{DialError, Evidence, Identity, Target};
 use tracing::warn;
 
@@ -43,14 +43,26 @@ impl Proof {
 }
 
 impl Task {
-    /// Probes where the member listened, until it is refused, somebody answers, or silence decides.
+    /// The link of a member ended: is it dead?
     pub(super) fn look_for_evidence(&self, identity: &Identity) {
-        let peer = identity.incarnation;
-        if !self.rules.view().has(peer) || self.left.is_some() {
-            return;
+        if self.rules.view().has(identity.incarnation) {
+            self.probe(Target::member(identity.address.clone(), identity.id.clone(), identity.incarnation));
         }
+    }
+
+    /// Looks after nodes that the view lists and that are not linked. One may have come into the view after its process
+    /// had given that life up: nobody would ever hear of it again.
+    pub(super) fn look_after(&self, view: &View) {
+        let unlinked = |node: &&NodeEntry| node.incarnation != self.me && !self.peers.contains_key(&node.incarnation);
+        for node in view.nodes.iter().filter(unlinked) {
+            self.probe(Target::member(node.address.clone(), node.id.clone(), node.incarnation));
+        }
+    }
+
+    /// Probes where a member listens, until it is refused, somebody answers, or silence decides.
+    fn probe(&self, target: Target) {
+        let Some(peer) = target.incarnation().filter(|_| self.left.is_none()) else { return };
         let (links, proofs) = (self.parts.links.clone(), self.evidence.clone());
-        let target = Target::member(identity.address.clone(), identity.id.clone(), peer);
         tokio::spawn(async move {
             for _ in 0..PROBES {
                 let proof = match links.probe(&target, PROBE).await {
