@@ -59,8 +59,13 @@ impl Node {
         let top = stream.committed();
         match wanted {
             AttachFrom::Top => top,
-            AttachFrom::Inbox if stream.listeners.iter().any(|listener| listener.gateway != from) => top,
-            AttachFrom::Inbox => stream.delivered.max(stream.first() - 1).min(top),
+            AttachFrom::Inbox => {
+                // Another session may be open at a gateway that is frozen or gone: only what it is known to have handed
+                // on counts, not what was sent to it.
+                let others = stream.listeners.iter().filter(|listener| listener.gateway != from);
+                let handed = others.map(|listener| listener.delivered).max().unwrap_or_default();
+                stream.delivered.max(handed).max(stream.first() - 1).min(top)
+            }
             AttachFrom::At(position) => {
                 let same = stream.epoch == Some(position.epoch);
                 let unbroken = position.offset + 1 >= stream.first() && position.offset <= top;
