@@ -85,6 +85,22 @@ pub enum Message {
     Settled(Epoch),
 }
 
+impl Message {
+    /// Only gateways take it. Of the rest, pings and views are for every role, and all others for nodes.
+    pub fn is_for_gateway(&self) -> bool {
+        matches!(
+            self,
+            Self::PubOk(_)
+                | Self::PubNo(_)
+                | Self::Attached(_)
+                | Self::Deliver(_)
+                | Self::Detached(_)
+                | Self::Answer(..)
+                | Self::Close(_)
+        )
+    }
+}
+
 /// What a member says of itself with every ping.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {

@@ -368,13 +368,6 @@ impl World {
 pub(crate) fn roles_of(message: &Message) -> (bool, bool) {
     match message {
         Message::Ping(_) | Message::Moved(_) => (true, true),
-        Message::PubOk(_)
-        | Message::PubNo(_)
-        | Message::Attached(_)
-        | Message::Deliver(_)
-        | Message::Detached(_)
-        | Message::Answer(..)
-        | Message::Disconnect(_) => (false, true),
-        _ => (true, false),
+        message => (!message.is_for_gateway(), message.is_for_gateway()),
     }
 }

@@ -256,7 +256,7 @@ impl Task {
                 self.loads.insert(from, load);
                 self.for_both(now, from, epoch, &Message::Ping(load));
             }
-            message if is_for_gateway(&message) => {
+            message if message.is_for_gateway() => {
                 if let Some(hub) = &mut self.hub {
                     hub.rules.on_message(now, from, epoch, message);
                 }
@@ -277,20 +277,6 @@ impl Task {
             hub.rules.on_message(now, from, epoch, message.clone());
         }
     }
-}
-
-/// Frames that only gateways take; all others are for nodes.
-fn is_for_gateway(message: &Message) -> bool {
-    matches!(
-        message,
-        Message::PubOk(_)
-            | Message::PubNo(_)
-            | Message::Attached(_)
-            | Message::Deliver(_)
-            | Message::Detached(_)
-            | Message::Answer(..)
-            | Message::Close(_)
-    )
 }
 
 /// An error of the rules as the rest of the process is told it.
