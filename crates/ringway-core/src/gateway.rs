@@ -100,7 +100,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that knows a view but no node yet. `attach_seed` makes attach ids differ between incarnations.
+    /// A gateway that knows a view but no node yet.
     pub fn new(me: Incarnation, view: Arc<View>, timing: Timing, limits: GatewayLimits) -> Self {
         Self {
             me,
@@ -195,7 +195,7 @@ impl Gateway {
         self.forget_attaches_elsewhere(skipped);
         self.follow_owners(now);
         self.resend_moved(skipped);
-        self.retry_queries(now);
+        self.retry_queries();
         self.pay_attaches_done();
     }
 
@@ -206,8 +206,8 @@ impl Gateway {
         }
         self.peers.link_up(peer);
         self.follow_owners(now);
-        self.resend_to(now, peer);
-        self.retry_queries(now);
+        self.resend_to(peer);
+        self.retry_queries();
         if self.view().node(peer).is_some() && !self.owed.contains(&peer) {
             self.owed.push(peer);
         }
@@ -237,7 +237,7 @@ impl Gateway {
                 self.on_deliver(now, from, in_view, deliver);
             }
             // A node that left on purpose may still owe these. What has a place in a stream is asked of the new owner.
-            Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(now, &ok),
+            Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(&ok),
             Message::PubNo(no) => self.on_pub_no(now, from, &no),
             _ if !in_view => {}
             Message::Ping(load) => {

@@ -106,7 +106,6 @@ pub struct Node {
     history_bytes: usize,
     keys: usize,
     swept: usize,
-    copies_acknowledged: [u64; 4],
     expelled: bool,
 }
 
@@ -144,7 +143,6 @@ impl Node {
             history_bytes: 0,
             keys: 0,
             swept: 0,
-            copies_acknowledged: [0; 4],
             expelled: false,
         }
     }
@@ -180,11 +178,6 @@ impl Node {
             return self.view().epoch;
         }
         self.settled_by.get(&node).copied().unwrap_or_default()
-    }
-
-    /// Acknowledged publications by the copies that held them: 0 (without history), 1, 2, and more.
-    pub fn copies_acknowledged(&self) -> [u64; 4] {
-        self.copies_acknowledged
     }
 
     /// What a ping says.
@@ -326,7 +319,7 @@ impl Node {
         self.peers.link_down(peer);
         self.refused.retain(|(owner, _)| *owner != peer);
         self.drop_listeners(now, peer);
-        self.copies_link_down(now, peer);
+        self.copies_link_down(peer);
     }
 
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.

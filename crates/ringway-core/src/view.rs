@@ -99,6 +99,9 @@ pub struct View {
     pub slots: SlotCount,
     /// Copies of a slot that its owner keeps, its own included: 2, or 1 without a standby. Fixed when the cluster was born.
     pub copies: u8,
+    /// Copies that must hold a publication with history before it is acknowledged: 1 lets an owner that is alone go on,
+    /// 2 makes it wait for a second one. At most `copies`; fixed when the cluster was born.
+    pub ack_copies: u8,
     /// Nodes, ordered by id.
     pub nodes: Vec<NodeEntry>,
     /// Gateways, ordered by id.
@@ -128,7 +131,8 @@ impl View {
     /// The view of a cluster that was just born: nobody in it, epoch 1.
     pub fn born(key: HashKey, slots: SlotCount) -> Self {
         let (nodes, gateways) = (Vec::new(), Vec::new());
-        Self { epoch: Epoch(1), key, slots, copies: 2, nodes, gateways, removals: 0, crashes: 0, checksum: 0 }
+        let (epoch, copies, ack_copies) = (Epoch(1), 2, 1);
+        Self { epoch, key, slots, copies, ack_copies, nodes, gateways, removals: 0, crashes: 0, checksum: 0 }
     }
 
     /// The node of this incarnation, if it is in the view.

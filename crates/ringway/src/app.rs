@@ -157,7 +157,7 @@ impl Bound {
             }
             None => {
                 let born = View::born(HashKey::from_bytes(rand::random()), config.cluster.slots);
-                let view = Arc::new(View { copies: config.cluster.replicas, ..born });
+                let view = Arc::new(View { copies: config.cluster.replicas, ack_copies: config.ack.copies, ..born });
                 (view.clone(), Some(Registry::new(view, config.timing.ttl)), None)
             }
         };

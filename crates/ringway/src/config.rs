@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
 pub use reader::Faults;
-pub use sections::{Admin, Cluster, Drain, Secret, Server};
+pub use sections::{Ack, Admin, Cluster, Drain, Secret, Server};
 pub use value::{Size, duration, size};
 
 use reader::Reading;
@@ -52,6 +52,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// The admin API.
     pub admin: Admin,
+    /// When a publication is acknowledged.
+    pub ack: Ack,
     /// How a gateway leaves.
     pub drain: Drain,
     /// Bounds of queues and tables.
@@ -112,9 +114,11 @@ impl Config {
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));
         root.section("drain", |section| self.drain.read(section));
+        root.section("ack", |section| self.ack.read(section));
         root.section("limits", |section| self.limits.read(section, &mut self.gateway.limits));
         drop(root);
         check::timing(&self.timing, reading);
+        check::copies(self.ack, &self.cluster, reading);
     }
 
     /// The open config of `demo` and `serve --dev`: anybody may connect and talk. For trying things out on one machine.

@@ -116,8 +116,8 @@ pub struct Stats {
     pub hub: Option<crate::gateway::Counts>,
     /// What the node says of itself.
     pub node: Load,
-    /// Acknowledged publications by copies: without history, 1, 2, more.
-    pub copies: [u64; 4],
+    /// Publishes of this gateway that were acknowledged, by copies: without history, 1, 2, more.
+    pub acknowledged: [u64; 4],
     /// Publishes that wait for their owner.
     pub publishes_waiting: u64,
     /// Epoch of the view.

@@ -68,6 +68,8 @@ pub(super) struct Publishes {
     bytes: usize,
     deadlines: VecDeque<(Now, Slot, u64)>,
     again: VecDeque<(Now, Slot)>,
+    /// Acknowledged ones by the copies that hold them: 0 (without history), 1, 2, more.
+    acknowledged: [u64; 4],
 }
 
 impl Publishes {
@@ -155,6 +157,11 @@ impl Gateway {
         self.publishes.slab.len()
     }
 
+    /// Publishes that were acknowledged, by the copies that held them then: 0 (without history), 1, 2, and more.
+    pub fn publishes_acknowledged(&self) -> [u64; 4] {
+        self.publishes.acknowledged
+    }
+
     /// Sends what the window of a slot allows.
     fn send_line(&mut self, slot: Slot) {
         let Some(owner) = self.reachable_owner(slot) else { return };
@@ -210,7 +217,7 @@ impl Gateway {
     }
 
     /// Starts over every list that belongs to this peer: its link is new.
-    pub(super) fn resend_to(&mut self, _now: Now, peer: Incarnation) {
+    pub(super) fn resend_to(&mut self, peer: Incarnation) {
         for slot in self.waiting_slots() {
             if self.reachable_owner(slot) == Some(peer) {
                 self.send_again(slot);
@@ -249,8 +256,11 @@ impl Gateway {
         slots
     }
 
-    pub(super) fn on_pub_ok(&mut self, _now: Now, ok: &PubOk) {
-        self.finish(ok.slot, ok.seq, Ok((ok.position, ok.copies)));
+    pub(super) fn on_pub_ok(&mut self, ok: &PubOk) {
+        if self.end(ok.slot, ok.seq, Ok((ok.position, ok.copies))) {
+            self.send_line(ok.slot);
+            self.publishes.acknowledged[usize::from(ok.copies).min(3)] += 1;
+        }
     }
 
     pub(super) fn on_pub_no(&mut self, now: Now, from: Incarnation, no: &PubNo) {

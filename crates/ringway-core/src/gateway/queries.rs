@@ -99,7 +99,7 @@ impl Gateway {
     }
 
     /// Asks again whatever was asked of somebody who does not own its channel, or of nobody yet.
-    pub(super) fn retry_queries(&mut self, _now: Now) {
+    pub(super) fn retry_queries(&mut self) {
         let ids: Vec<u64> =
             self.queries.open.iter().filter(|(_, open)| open.node.is_none()).map(|(id, _)| *id).collect();
         for id in ids {

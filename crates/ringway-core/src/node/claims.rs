@@ -210,11 +210,24 @@ impl Node {
         }
     }
 
-    /// The lease allows an acknowledgement of this slot (R12, R13).
+    /// Copies and lease allow the log of this slot to be committed.
     pub(super) fn may_commit(&self, now: Now, slot: Slot) -> bool {
-        let Some(reign) = self.slots[slot.index()].reign() else { return false };
-        let paired = reign.replicas.iter().any(|replica| replica.need && replica.marked);
-        if paired {
+        let enough = self.view().ack_copies < 2 || self.is_paired(slot);
+        enough && self.may_answer(now, slot)
+    }
+
+    /// A second copy has confirmed its mark.
+    fn is_paired(&self, slot: Slot) -> bool {
+        let marked = |reign: &Reign| reign.replicas.iter().any(|replica| replica.need && replica.marked);
+        self.slots[slot.index()].reign().is_some_and(marked)
+    }
+
+    /// The lease allows an acknowledgement of this slot (R12, R13).
+    pub(super) fn may_answer(&self, now: Now, slot: Slot) -> bool {
+        if self.slots[slot.index()].reign().is_none() {
+            return false;
+        }
+        if self.is_paired(slot) {
             self.lease.holds_pair(now, self.timing.pair)
         } else {
             self.lease.holds_solo(now, self.timing.own())

@@ -276,7 +276,7 @@ impl Node {
     }
 
     /// A link ended: what was under way on it is lost, and the commit point waits for the next one (R4).
-    pub(super) fn copies_link_down(&mut self, _now: Now, peer: Incarnation) {
+    pub(super) fn copies_link_down(&mut self, peer: Incarnation) {
         for at in 0..self.slots.len() {
             if let Some(replica) = self.replica(Slot(at as u32), peer) {
                 replica.start_over();

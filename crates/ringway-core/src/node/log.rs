@@ -146,7 +146,6 @@ impl Node {
         let needed = |reign: &super::slot::Reign| reign.replicas.iter().filter(|replica| replica.need).count();
         let others = self.slots[slot.index()].reign().map_or(0, needed);
         let copies = if position.is_some() { 1 + others.min(250) as u8 } else { 0 };
-        self.copies_acknowledged[usize::from(copies).min(3)] += 1;
         self.peers.send(gateway, Message::PubOk(PubOk { slot, seq, position, copies }));
     }
 

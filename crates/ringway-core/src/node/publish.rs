@@ -113,7 +113,7 @@ impl Node {
     /// A publish that nobody keeps: delivered and answered now, or held while gateways are still changing over.
     fn take_unkept(&mut self, now: Now, from: Incarnation, publish: Publish) {
         let slot = publish.slot;
-        if !self.may_commit(now, slot) {
+        if !self.may_answer(now, slot) {
             self.refuse(from, slot, publish.seq, Refusal::Retry);
             return;
         }
@@ -165,7 +165,7 @@ impl Node {
     /// Lets go what was held, where all gateways have changed over by now.
     pub(super) fn release_held(&mut self, now: Now) {
         for slot in std::mem::take(&mut self.holding) {
-            if self.must_hold(now, slot) || !self.may_commit(now, slot) {
+            if self.must_hold(now, slot) || !self.may_answer(now, slot) {
                 self.holding.insert(slot);
                 continue;
             }

@@ -174,6 +174,21 @@ impl Cluster {
         let next = Arc::new(self.nodes[0].view().without(dead, Removal::Proven));
         self.apply(&next);
     }
+
+    /// A new node comes in, to be filled.
+    fn join(&mut self, name: u64) {
+        let (now, incarnation) = (self.now, Incarnation(name));
+        let joining = Arc::new(self.nodes[0].view().with_node(node_entry(name)));
+        let mut newcomer = Node::new(now, incarnation, joining.clone(), Timing::default(), NodeLimits::default(), name);
+        newcomer.set_lease(now, Lease::Forever);
+        newcomer.on_link_up(now, GATEWAY);
+        for node in &mut self.nodes {
+            newcomer.on_link_up(now, node.me);
+            node.on_link_up(now, incarnation);
+        }
+        self.nodes.push(newcomer);
+        self.apply(&joining);
+    }
 }
 
 #[test]
@@ -213,6 +228,20 @@ fn nothing_is_acknowledged_without_the_copy() {
     cluster.nodes[owner].on_link_up(now, other);
     cluster.settle();
     assert_eq!(cluster.acknowledged()[0].copies, 2);
+}
+
+#[test]
+fn where_two_copies_are_asked_for_a_lone_owner_waits_for_the_second() {
+    let mut cluster = Cluster::of(1);
+    cluster.apply(&Arc::new(View { ack_copies: 2, ..view(&[1]).affirmed() }));
+    cluster.publish("news", KEPT);
+    cluster.attach(1, "chat", AttachFrom::Top, ChannelOptions::default());
+    cluster.publish("chat", ChannelOptions::default());
+    assert_eq!(cluster.acknowledged().iter().map(|ok| ok.copies).collect::<Vec<_>>(), [0], "only what nobody keeps");
+    cluster.join(2);
+    assert_eq!(cluster.acknowledged().iter().map(|ok| ok.copies).collect::<Vec<_>>(), [2]);
+    cluster.kill_owner("news");
+    assert_eq!(cluster.history("news"), [] as [u64; 0], "what only one copy holds is not shown either");
 }
 
 #[test]
@@ -337,15 +366,8 @@ fn a_new_node_is_filled_before_it_owns() {
     for number in 0..40 {
         cluster.publish(&format!("c{number}"), KEPT);
     }
-    let now = cluster.now;
-    let joining = Arc::new(cluster.nodes[0].view().with_node(node_entry(2)));
-    let mut newcomer = Node::new(now, Incarnation(2), joining.clone(), Timing::default(), NodeLimits::default(), 2);
-    newcomer.set_lease(now, Lease::Forever);
-    newcomer.on_link_up(now, Incarnation(1));
-    newcomer.on_link_up(now, GATEWAY);
-    cluster.nodes.push(newcomer);
-    cluster.nodes[0].on_link_up(now, Incarnation(2));
-    cluster.apply(&joining);
+    cluster.join(2);
+    let joining = cluster.nodes[0].view().clone();
     assert_eq!(cluster.nodes[1].settled_by(Incarnation(1)), joining.epoch, "the newcomer hears that it is filled");
     assert_eq!(cluster.nodes[1].load().channels, cluster.nodes[0].load().channels);
     let active = Arc::new(joining.activated());

@@ -52,7 +52,7 @@ wire_enum!(Message {
 
 // The view and the registry.
 wire_struct!(Load { users, channels, sockets, history_bytes, unsettled });
-wire_struct!(View { epoch, key, slots, copies, nodes, gateways, removals, crashes, checksum });
+wire_struct!(View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum });
 wire_struct!(NodeEntry { id, incarnation, address, now, next });
 wire_struct!(GatewayEntry { id, incarnation, address, draining });
 wire_struct!(RegistryRequest { id, op });

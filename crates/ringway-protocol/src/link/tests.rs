@@ -143,7 +143,7 @@ fn golden_view() {
     });
     view.checksum = 0;
     let frame = Frame { epoch: Epoch(1), message: Message::Moved(Arc::new(view)) };
-    let expected = b"\x2c\0\0\0\x01\x01\x010123456789abcdef\x08\x02\x01\x02n1\x08\x07\x06\x05\x04\x03\x02\x01\x03h:1\xe8\x07\0\0\0\0\0";
+    let expected = b"\x2d\0\0\0\x01\x01\x010123456789abcdef\x08\x02\x01\x01\x02n1\x08\x07\x06\x05\x04\x03\x02\x01\x03h:1\xe8\x07\0\0\0\0\0";
     assert_eq!(&bytes_of(&frame)[..], expected);
 }
 

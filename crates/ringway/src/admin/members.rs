@@ -26,6 +26,8 @@ pub struct Member {
     pub weight: f64,
     /// Slots it owns.
     pub slots: u32,
+    /// Of these, the ones that are still being taken over or copied to where they should be; 0 when it is settled.
+    pub unsettled: u64,
     /// Users that are connected somewhere and whose inbox it owns.
     pub users: u64,
     /// Client sockets it holds.
@@ -146,6 +148,7 @@ fn present(state: &ClusterState, id: &MemberId, node: Option<&NodeEntry>, gatewa
         state: State::Active,
         weight,
         slots: node.and_then(|_| table.index_of(id)).map_or(0, |index| table.slots_owned(index)),
+        unsettled: node.map_or(0, |node| load(node.incarnation).unsettled),
         users: node.map_or(0, |node| load(node.incarnation).users),
         sockets: gateway.map_or(0, |gateway| load(gateway.incarnation).sockets),
         pid: 0,
@@ -206,6 +209,7 @@ fn absent(memory: &Memory, id: &MemberId, unit: Option<&Unit>) -> Option<Member>
         state,
         weight: remembered.weight,
         slots: 0,
+        unsettled: 0,
         users: 0,
         sockets: 0,
         pid: unit.map_or(0, |unit| unit.pid),

@@ -67,9 +67,10 @@ impl Numbers {
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
         counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
         let metric = ConstCounter::new(0_u64);
-        let help = "Publications acknowledged by this node, by the copies that held them (0: without history)";
+        let help =
+            "Publishes through this gateway that were acknowledged, by the copies that held them (0: without history)";
         let mut family = encoder.encode_descriptor("acknowledged", help, None, metric.metric_type())?;
-        for (copies, count) in ["0", "1", "2", "3+"].into_iter().zip(stats.copies) {
+        for (copies, count) in ["0", "1", "2", "3+"].into_iter().zip(stats.acknowledged) {
             ConstCounter::new(count).encode(family.encode_family(&[("copies", copies)])?)?;
         }
         Ok(())

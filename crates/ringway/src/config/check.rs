@@ -3,6 +3,17 @@
 use ringway_core::timing::Timing;
 
 use super::reader::Reading;
+use super::sections::{Ack, Cluster};
+
+/// Nobody can wait for copies that are never made.
+pub(super) fn copies(ack: Ack, cluster: &Cluster, reading: &Reading) {
+    if ack.copies > cluster.replicas {
+        reading.fault(format!(
+            "`ack.copies` is {} and `cluster.replicas` is {}: nothing would ever be acknowledged. Keep as many copies as you wait for.",
+            ack.copies, cluster.replicas
+        ));
+    }
+}
 
 /// The lengths of time that detection and leases rely on (see [`Timing`]).
 pub(super) fn timing(timing: &Timing, reading: &Reading) {

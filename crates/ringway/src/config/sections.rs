@@ -196,6 +196,26 @@ impl Admin {
     }
 }
 
+/// When a publication is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// Copies that must hold a publication with history before it is acknowledged. 1: an owner that is alone goes on
+    /// alone; 2: it waits for a second copy. For the process that gives birth to the cluster.
+    pub copies: u8,
+}
+
+impl Default for Ack {
+    fn default() -> Self {
+        Self { copies: 1 }
+    }
+}
+
+impl Ack {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read_within("copies", &mut self.copies, 1..=2, "it must be 1 or 2");
+    }
+}
+
 /// How a gateway leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {

@@ -48,6 +48,13 @@ fn the_example_names_every_setting_and_no_other() {
 }
 
 #[test]
+fn as_many_copies_are_kept_as_are_waited_for() {
+    assert_eq!(parsed("[ack]\ncopies = 2").ack.copies, 2);
+    assert_fault("[ack]\ncopies = 3", &["ack.copies", "1 or 2"]);
+    assert_fault("[ack]\ncopies = 2\n[cluster]\nreplicas = 1", &["ack.copies", "cluster.replicas"]);
+}
+
+#[test]
 fn values_are_read_in_their_own_units() {
     let config = parsed(
         r#"

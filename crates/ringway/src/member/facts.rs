@@ -38,7 +38,7 @@ impl Task {
         Stats {
             hub: self.hub.as_ref().map(crate::gateway::Hub::counts),
             node: self.load(),
-            copies: self.node.as_ref().map(ringway_core::node::Node::copies_acknowledged).unwrap_or_default(),
+            acknowledged: self.hub.as_ref().map(|hub| hub.rules.publishes_acknowledged()).unwrap_or_default(),
             publishes_waiting: waiting,
             epoch: self.rules.view().epoch.0,
             expulsions: self.expulsions,

@@ -23,7 +23,7 @@ async fn members_are_listed_as_the_view_has_them() {
     assert_eq!(slots, 64);
     let gateway = fake.member("gateway-0").await;
     let wanted = json!({
-        "id": "gateway-0", "roles": ["gateway"], "state": "active", "weight": 0.0, "slots": 0, "users": 0, "sockets": 42,
+        "id": "gateway-0", "roles": ["gateway"], "state": "active", "weight": 0.0, "slots": 0, "unsettled": 0, "users": 0, "sockets": 42,
         "pid": std::process::id(), "address": "127.0.0.1:9888", "orchestrator": false,
     });
     assert_eq!(gateway, wanted);
@@ -71,7 +71,7 @@ async fn a_member_that_left_stays_listed_as_down() {
     fake.view(|view| view.without(Incarnation(2), Removal::Proven));
     let member = fake.wait_for("node-2", "down").await;
     let wanted = json!({
-        "id": "node-2", "roles": ["node"], "state": "down", "weight": 1.0, "slots": 0, "users": 0, "sockets": 0, "pid": 0,
+        "id": "node-2", "roles": ["node"], "state": "down", "weight": 1.0, "slots": 0, "unsettled": 0, "users": 0, "sockets": 0, "pid": 0,
         "address": "127.0.0.1:72", "orchestrator": false,
     });
     assert_eq!(member, wanted);
