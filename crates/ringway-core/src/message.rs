@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch, UserName};
+use crate::ring::SlotSet;
 use crate::view::View;
 
 /// A message as it travels: every one carries the epoch of the sender's view.
@@ -31,6 +32,10 @@ pub enum Message {
     RegistryRequest(RegistryRequest),
     /// Registry host → member.
     RegistryAnswer(RegistryAnswer),
+    /// Registry host → gateway, once slots have other owners: ask those clients to connect anew. Answered by `ResetCount`s.
+    Reset(Box<Reset>),
+    /// Gateway → registry host: how far a `Reset` is. Cumulative; the last one says that it is done.
+    ResetCount(ResetCount),
 
     /// Gateway → owner. Answered by `PubOk` or `PubNo`.
     Publish(Box<Publish>),
@@ -97,6 +102,7 @@ impl Message {
                 | Self::Detached(_)
                 | Self::Answer(..)
                 | Self::Close(_)
+                | Self::Reset(_)
         )
     }
 }
@@ -151,6 +157,30 @@ pub struct RegistryAnswer {
     pub view: Arc<View>,
     /// With `Leases`: members of the view without a lease.
     pub lapsed: Vec<Incarnation>,
+}
+
+/// An order to ask clients to connect anew, after a change of the view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reset {
+    /// Names the order in its answers. Grows; one that is not above the last is a repetition.
+    pub number: u64,
+    /// Those who listen to a channel in one of these slots; `None`: everybody.
+    pub slots: Option<SlotSet>,
+    /// The time that they are spread over.
+    pub window: Duration,
+}
+
+/// How far a gateway is with a [`Reset`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResetCount {
+    /// Which.
+    pub number: u64,
+    /// Sessions that it concerned when it came.
+    pub meant: u64,
+    /// Sockets closed for it so far; those that ended by themselves are not among them.
+    pub closed: u64,
+    /// Nobody is left.
+    pub done: bool,
 }
 
 /// What a publication carries. The owner adds the offset.

@@ -31,6 +31,7 @@ mod plain;
 pub(crate) mod present;
 mod publish;
 mod read;
+mod reset;
 mod routes;
 mod session;
 mod socket;
@@ -56,7 +57,7 @@ use ringway_protocol::centrifuge::json;
 use ringway_protocol::ws::{self, Kind};
 
 pub use auth::{Credentials, TokenError, Verifier};
-pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, MemberInfo, SlotSet, USERS_NAMED};
+pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, MemberInfo, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Seen, Subscribe};
 pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimits};
 pub use counts::Counts;
@@ -68,6 +69,7 @@ pub use socket::Socket;
 
 use channel::Channels;
 use gather::Gathering;
+use reset::Resets;
 use session::{Session, SessionKey};
 use waiting::Waiting;
 use wheel::Wheel;
@@ -96,6 +98,7 @@ pub struct Hub<S = Client> {
     dirty: Vec<SessionKey>,
     /// Sessions with a backlog.
     stalled: Vec<SessionKey>,
+    resets: Resets,
     /// Channels whose sessions changed in this turn.
     listed: Vec<ChannelKey>,
     clock: plain::WallClock,
@@ -123,6 +126,7 @@ impl<S: Socket> Hub<S> {
             wheel: Wheel::new(now),
             dirty: Vec::new(),
             stalled: Vec::new(),
+            resets: Resets::default(),
             listed: Vec::new(),
             clock: plain::WallClock::default(),
             ping: ws::frame(Kind::Text, &ping),

@@ -7,9 +7,10 @@ use ringway_core::id::Position;
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, ChannelOptions, ClaimedSlot, Deliver, Detach, Disconnect, Entry, Frame, Have,
     HistoryPage, HistoryQuery, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState, Query,
-    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, SessionChange, SlotState, StateContent, StateKind,
-    StreamState,
+    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState,
+    StateContent, StateKind, StreamState,
 };
+use ringway_core::ring::SlotSet;
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
 
 use super::FrameError;
@@ -23,6 +24,8 @@ wire_enum!(Message {
     1 => Moved(view),
     2 => RegistryRequest(request),
     3 => RegistryAnswer(answer),
+    4 => Reset(order),
+    5 => ResetCount(count),
     10 => Publish(publish),
     11 => PubOk(ok),
     12 => PubNo(no),
@@ -57,6 +60,9 @@ wire_struct!(NodeEntry { id, incarnation, address, now, next });
 wire_struct!(GatewayEntry { id, incarnation, address, draining });
 wire_struct!(RegistryRequest { id, op });
 wire_struct!(RegistryAnswer { id, done, view, lapsed });
+wire_struct!(SlotSet { bits });
+wire_struct!(Reset { number, slots, window });
+wire_struct!(ResetCount { number, meant, closed, done });
 wire_enum!(RegistryOp {
     0 => Renew(incarnation),
     1 => Put(incarnation),

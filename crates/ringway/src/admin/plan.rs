@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use ringway_core::plan::{self, Change, PlanError};
-use ringway_core::ring::Weight;
+use ringway_core::ring::{SlotSet, Weight};
 use ringway_core::view::NodeState;
 use ringway_core::{MemberId, Slot};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::weight::{draining, weight_of};
 use super::{Admin, AdminError};
 use crate::cluster::ClusterState;
-use crate::gateway::{ApiAnswer, ApiRequest, Call, ClientInput, SlotSet};
+use crate::gateway::{ApiAnswer, ApiRequest, Call, ClientInput};
 
 /// How fast copies of history are taken to travel while the cluster serves: what one core copies and receives with room to spare.
 const COPY_RATE: f64 = 50_000_000.0;

@@ -62,6 +62,12 @@ impl Numbers {
             counter(encoder, "sessions_recovered", "Subscriptions that got everything they had missed", hub.recovered)?;
             counter(encoder, "sessions_not_recovered", "Subscriptions that could not be recovered", hub.not_recovered)?;
             counter(encoder, "sessions_closed", "Sessions closed by this gateway", hub.closed)?;
+            let metric = ConstCounter::new(0_u64);
+            let help = "Sockets closed so that clients connect anew after a change of owners, by the change's mode";
+            let mut family = encoder.encode_descriptor("reset_sockets", help, None, metric.metric_type())?;
+            for (mode, count) in [("reset", hub.reset), ("reset-all", hub.reset_all)] {
+                ConstCounter::new(count).encode(family.encode_family(&[("mode", mode)])?)?;
+            }
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;

@@ -3,13 +3,14 @@
 use ringway_core::gateway::{PublishError, QueryError};
 use ringway_core::message::Entry;
 use ringway_core::message::{Answer, Query, Refusal};
+use ringway_core::ring::SlotSet;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position, UserName};
 use ringway_protocol::api::ApiError;
 use ringway_protocol::centrifuge::ErrorCode;
 use tokio::sync::oneshot;
 
-use super::call::{ApiAnswer, ApiPublish, ApiRequest, Call, SlotSet, USERS_NAMED};
+use super::call::{ApiAnswer, ApiPublish, ApiRequest, Call, USERS_NAMED};
 use super::command::{History, Named};
 use super::read::history_query;
 use super::waiting::Waiting;

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use ringway_core::message::Disconnect;
 use ringway_core::message::{Entry, HistoryPage, NodeInfo, Presence};
-use ringway_core::{ChannelName, MemberId, Position, Slot, UserName};
+use ringway_core::ring::SlotSet;
+use ringway_core::{ChannelName, MemberId, Position, UserName};
 use ringway_protocol::api::ApiError;
 use tokio::sync::oneshot;
 
@@ -43,28 +44,6 @@ pub enum ApiRequest {
 
 /// Users that are named in an answer. The others are counted: a list for people, and short work for the hub.
 pub const USERS_NAMED: usize = 100;
-
-/// A set of slots, one mark for each slot of the cluster.
-#[derive(Debug, Clone, Default)]
-pub struct SlotSet(Vec<bool>);
-
-impl SlotSet {
-    /// The set of these slots.
-    pub fn of(slots: impl IntoIterator<Item = Slot>) -> Self {
-        let mut marks = Vec::new();
-        for slot in slots {
-            if marks.len() <= slot.index() {
-                marks.resize(slot.index() + 1, false);
-            }
-            marks[slot.index()] = true;
-        }
-        Self(marks)
-    }
-
-    pub(super) fn has(&self, slot: Slot) -> bool {
-        self.0.get(slot.index()).is_some_and(|mark| *mark)
-    }
-}
 
 /// A publication from a backend.
 #[derive(Debug)]

@@ -21,4 +21,8 @@ pub struct Counts {
     pub not_recovered: u64,
     /// Sessions closed by the hub, for whatever reason.
     pub closed: u64,
+    /// Of these, for an order to connect anew after a change of owners.
+    pub reset: u64,
+    /// The same for orders that meant everybody.
+    pub reset_all: u64,
 }

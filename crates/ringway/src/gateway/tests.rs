@@ -7,4 +7,5 @@ mod lost;
 mod permissions;
 mod publishing;
 mod recovery;
+mod resets;
 mod sessions;

@@ -13,6 +13,7 @@ impl<S: Socket> Hub<S> {
     /// Lets time pass for the sessions. Call several times a second; the frames it queues wait for [`Hub::flush`].
     pub fn tick(&mut self, now: Now) {
         self.feed_backlogs();
+        self.feed_resets(now);
         let mut due = Vec::new();
         self.wheel.due(now, &mut due);
         let mut news = HashMap::new();

@@ -2,10 +2,11 @@
 
 use ringway_core::UserName;
 use ringway_core::message::{Answer, Disconnect, Message, NodeInfo};
+use ringway_core::ring::SlotSet;
 use ringway_protocol::api::ApiError;
 
 use super::harness::*;
-use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, GatewayConfig, History, SlotSet, USERS_NAMED};
+use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, GatewayConfig, History, USERS_NAMED};
 
 fn publication(channel: &str) -> Box<ApiPublish> {
     Box::new(ApiPublish { channel: Ok(name(channel)), entry: entry("1"), idempotency_key: Some("k".into()) })

@@ -1,0 +1,149 @@
+//! Clients are asked to connect anew because the owner of a channel of theirs is another one: who is meant is written
+//! down once, when the order comes, and told bit by bit over the order's window.
+//!
+//! For slots, a session is meant that has a part in a channel of one of them, be it on its way: a plain session in its
+//! inbox, a Centrifuge session in its inbox, if it has a user, and in whatever it is subscribed to. Without slots every
+//! session is meant, those included that have not said who they are.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use ringway_core::gateway::ChannelKey;
+use ringway_core::message::{Reset, ResetCount};
+use ringway_core::ring::SlotSet;
+use ringway_core::timing::Now;
+use ringway_core::{ChannelName, Incarnation};
+use ringway_protocol::centrifuge::Disconnect;
+
+use super::session::{SessionId, SessionKey, Sub};
+use super::{Hub, Socket};
+
+/// Orders under way at once. Each costs eight bytes per session that it means. One more, and the oldest is carried out
+/// without further delay: so many changes within one window are nobody's plan.
+const RESETS: usize = 8;
+
+/// Time that counts as passed between two looks. A process that stood still does not make up for it in one go.
+const LONGEST_STEP: Duration = Duration::from_millis(100);
+
+/// The orders that a hub has.
+#[derive(Debug, Default)]
+pub(super) struct Resets {
+    /// Oldest first.
+    running: Vec<Running>,
+    /// Who gave the last order, and its number.
+    last: Option<(Incarnation, u64)>,
+}
+
+/// An order under way.
+#[derive(Debug)]
+struct Running {
+    number: u64,
+    is_for_all: bool,
+    window: Duration,
+    /// Time that has counted so far, and when it was looked at.
+    passed: Duration,
+    looked: Now,
+    /// Who is meant. A session that ends is told from a later one with its key by its serial.
+    sessions: Vec<SessionId>,
+    /// How many of them had their turn.
+    told: usize,
+    /// How many of those had a socket to close.
+    closed: u64,
+    /// What was reported last.
+    reported: Option<ResetCount>,
+}
+
+impl Running {
+    /// How many should have had their turn by now: evenly over the window.
+    fn due(&mut self, now: Now) -> usize {
+        self.passed += now.saturating_sub(self.looked).min(LONGEST_STEP);
+        self.looked = now;
+        let (all, window) = (self.sessions.len(), self.window.as_nanos());
+        match window {
+            0 => all,
+            window => (all as u128 * self.passed.as_nanos().min(window) / window) as usize,
+        }
+    }
+
+    fn count(&self) -> ResetCount {
+        let meant = self.sessions.len();
+        ResetCount { number: self.number, meant: meant as u64, closed: self.closed, done: self.told == meant }
+    }
+}
+
+impl<S: Socket> Hub<S> {
+    /// Begins to carry out an order. One that is a repetition changes nothing.
+    pub fn reset(&mut self, now: Now, from: Incarnation, order: &Reset) {
+        if self.resets.last.is_some_and(|(giver, last)| giver == from && last >= order.number) {
+            return;
+        }
+        self.resets.last = Some((from, order.number));
+        if self.resets.running.len() >= RESETS {
+            let all = self.resets.running[0].sessions.len();
+            self.tell(0, all);
+            self.resets.running.remove(0);
+        }
+        self.resets.running.push(Running {
+            number: order.number,
+            is_for_all: order.slots.is_none(),
+            window: order.window,
+            passed: Duration::ZERO,
+            looked: now,
+            sessions: self.meant(order.slots.as_ref()),
+            told: 0,
+            closed: 0,
+            reported: None,
+        });
+        self.feed_resets(now);
+    }
+
+    /// Tells those whose turn it is.
+    pub(super) fn feed_resets(&mut self, now: Now) {
+        for index in 0..self.resets.running.len() {
+            let due = self.resets.running[index].due(now);
+            self.tell(index, due);
+        }
+    }
+
+    /// What the giver of the orders does not know yet of how far they are. Orders that are done are then forgotten.
+    pub fn take_reset_counts(&mut self) -> Vec<ResetCount> {
+        let running = &mut self.resets.running;
+        let news = |one: &mut Running| {
+            let count = one.count();
+            (one.reported.replace(count) != Some(count)).then_some(count)
+        };
+        let counts = running.iter_mut().filter_map(news).collect();
+        running.retain(|one| one.told < one.sessions.len());
+        counts
+    }
+
+    /// Sessions that an order means.
+    fn meant(&self, slots: Option<&SlotSet>) -> Vec<SessionId> {
+        // By channel: one hash for each, however many listen to it.
+        let is_in = |name: &ChannelName| slots.is_some_and(|slots| slots.has(self.rules.slot_of(name.as_str())));
+        let moved: HashSet<ChannelKey> =
+            self.names.iter().filter(|(name, _)| is_in(name)).map(|(_, key)| *key).collect();
+        let has_moved = |sub: &Sub| moved.contains(&sub.channel);
+        let open = self.sessions.iter().filter(|(_, session)| !session.is_gone());
+        let meant = open.filter(|(_, session)| slots.is_none() || session.subs.iter().any(has_moved));
+        meant.map(|(key, session)| session.id(key as SessionKey)).collect()
+    }
+
+    /// Gives the sessions of an order up to this one their turn.
+    fn tell(&mut self, index: usize, up_to: usize) {
+        while self.resets.running[index].told < up_to {
+            let one = &self.resets.running[index];
+            let id = one.sessions[one.told];
+            let session = self.sessions.get(id.key as usize);
+            let is_there = session.is_some_and(|session| session.serial == id.serial && !session.is_gone());
+            if is_there {
+                self.close(id.key, Disconnect::ForceReconnect);
+            }
+            let one = &mut self.resets.running[index];
+            one.told += 1;
+            one.closed += u64::from(is_there);
+            let total = if one.is_for_all { &mut self.counts.reset_all } else { &mut self.counts.reset };
+            *total += u64::from(is_there);
+        }
+    }
+}
