@@ -74,7 +74,7 @@ pub enum Message {
     Claimed(Vec<ClaimedSlot>),
     /// New owner → a marked node. Answered by `State` with `why: Fetched`, only at the same epoch.
     Fetch(Vec<Slot>),
-    /// Live owner → replica (answered by `Have`), or marked node → new owner: a slot's content, whole or part of it.
+    /// Live owner → replica (answered by `Have`), or marked node → new owner: a slot's content, or what changed of it, in parts.
     State(Box<SlotState>),
     /// Live owner → replica: the next operations of a slot's log. Answered by `Have`.
     Rep(Box<Rep>),
@@ -485,8 +485,17 @@ pub struct SlotState {
     pub term: Epoch,
     /// Operations of the log that are in it.
     pub index: u64,
-    /// What follows.
-    pub content: StateContent,
+    /// A difference: only streams that changed after this operation of the log of this term are in it, each whole. It is of use
+    /// to a replica that holds that log up to there or further; another one says so, and gets everything. `None`: everything.
+    pub base: Option<(Epoch, u64)>,
+    /// Number of this part, from 0.
+    pub part: u32,
+    /// The state is complete with this part.
+    pub last: bool,
+    /// Streams of the slot; one that is large comes in several runs, in order.
+    pub streams: Vec<StreamState>,
+    /// What gateways' publishes were answered, with the last part. A difference of nothing leaves them as they are.
+    pub publishers: Vec<PublisherState>,
 }
 
 /// Why a state is sent.
@@ -496,27 +505,6 @@ pub enum StateKind {
     Sync(u64),
     /// By a marked node to a claiming owner.
     Fetched,
-}
-
-/// The content of a slot, in one of three forms.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StateContent {
-    /// You hold this very log already: the one of this term, up to this index.
-    Same {
-        /// Term of the log that both hold.
-        term: Epoch,
-    },
-    /// Streams of the slot; the state is complete with the part that says so.
-    Part {
-        /// Number of this part, from 0.
-        part: u32,
-        /// Nothing follows.
-        last: bool,
-        /// Streams, each whole.
-        streams: Vec<StreamState>,
-        /// What gateways' publishes were answered, with the last part.
-        publishers: Vec<PublisherState>,
-    },
 }
 
 /// A stream as it travels between nodes.

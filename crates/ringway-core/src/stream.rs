@@ -50,6 +50,8 @@ pub(crate) struct Stream {
     keys: Option<Box<Keys>>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) used: Now,
+    /// The last operation of the slot's log that changed it, or one after that.
+    pub(crate) changed: u64,
 }
 
 impl Stream {
@@ -72,6 +74,7 @@ impl Stream {
             keys: None,
             listeners: Vec::new(),
             used: now,
+            changed: 0,
         }
     }
 

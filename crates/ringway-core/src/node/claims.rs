@@ -151,7 +151,7 @@ impl Node {
         for slot in slots.iter().copied() {
             let held = self.slots.get(slot.index()).filter(|entry| entry.mark).map(|entry| entry.term);
             if let Some(term) = held {
-                self.send_state(now, from, slot, StateKind::Fetched, term);
+                self.send_state(now, from, slot, (StateKind::Fetched, term), None);
             }
         }
     }
@@ -198,7 +198,8 @@ impl Node {
         for (node, held) in answers.iter().filter(|(node, _)| *node != self.me) {
             let mut replica = Replica::new(*node);
             replica.need = held.mark;
-            replica.same = (held.term == term && held.index == index).then_some(term);
+            // Both were written by one owner, in order: who has less of it has the beginning of it.
+            replica.base = (held.term == term && held.index <= index).then_some((term, held.index));
             reign.replicas.push(replica);
         }
         entry.mark = true;

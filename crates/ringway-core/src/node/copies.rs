@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::Node;
 use super::slot::{Phase, Replica};
 use crate::id::{Epoch, Incarnation, Slot};
-use crate::message::{Have, Message, SlotState, StateContent, StateKind};
+use crate::message::{Have, Message, SlotState, StateKind};
 use crate::timing::Now;
 
 /// Bytes of one part of a state. Small enough to share a link with live traffic, large enough to cost few frames.
@@ -49,7 +49,7 @@ impl Node {
         let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
         reign.replicas.retain(|replica| view.node(replica.node).is_some());
         for replica in reign.replicas.iter_mut().filter(|replica| replica.releasing.is_some()) {
-            replica.start_over();
+            replica.start_whole();
         }
         reign.replicas.retain(|replica| replica.need || wanted.contains(&replica.node));
         for node in wanted.iter().filter(|node| **node != me) {
@@ -81,11 +81,11 @@ impl Node {
         }
     }
 
-    /// Sends a `Sync`: the state of the slot, or that it is the very one the replica holds.
+    /// Sends a `Sync`: the state of the slot, or what changed since the replica last said what it holds.
     fn sync(&mut self, now: Now, to: Incarnation, slot: Slot) {
         let number = self.next_sync + 1;
         let entry = &mut self.slots[slot.index()];
-        let (index, start) = (entry.index, entry.reign().map(|reign| reign.start));
+        let (index, forgot) = (entry.index, entry.forgot);
         let Some(reign) = entry.reign_mut() else { return };
         let term = reign.term;
         let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == to && !replica.stream) else {
@@ -93,27 +93,29 @@ impl Node {
         };
         self.next_sync = number;
         (replica.stream, replica.sync, replica.synced) = (true, number, index);
-        let same = replica.same.take().filter(|_| start == Some(index) && index > 0);
-        let kind = StateKind::Sync(number);
-        let bytes = match same {
-            Some(held) => {
-                let content = StateContent::Same { term: held };
-                self.peers.send(to, Message::State(Box::new(SlotState { slot, kind, term, index, content })));
-                SYNC_OVERHEAD
-            }
-            None => self.send_state(now, to, slot, kind, term),
-        };
+        let base = replica.base.filter(|(_, held)| index > 0 && *held <= index && *held >= forgot);
+        let bytes = self.send_state(now, to, slot, (StateKind::Sync(number), term), base);
         if let Some(replica) = self.replica(slot, to) {
             replica.copying = bytes;
             self.copies.peer(to).2 += bytes;
         }
     }
 
-    /// Sends the slot's content in parts. Returns its bytes.
-    pub(super) fn send_state(&mut self, now: Now, to: Incarnation, slot: Slot, kind: StateKind, term: Epoch) -> usize {
+    /// Sends the slot's content in parts, or of it what changed since `base`. Returns its bytes.
+    pub(super) fn send_state(
+        &mut self,
+        now: Now,
+        to: Incarnation,
+        slot: Slot,
+        (kind, term): (StateKind, Epoch),
+        base: Option<(Epoch, u64)>,
+    ) -> usize {
         let entry = &self.slots[slot.index()];
         let index = entry.index;
-        let states = entry.streams.iter().flat_map(|key| self.streams[*key as usize].states(now, PART_BYTES));
+        let since = base.map_or(0, |(_, held)| held);
+        let changed = |key: &&u32| base.is_none() || self.streams[**key as usize].changed > since;
+        let states = entry.streams.iter().filter(changed);
+        let states = states.flat_map(|key| self.streams[*key as usize].states(now, PART_BYTES));
         let mut parts = vec![Vec::new()];
         let (mut total, mut bytes) = (SYNC_OVERHEAD, 0);
         for state in states {
@@ -127,13 +129,15 @@ impl Node {
                 part.push(state);
             }
         }
-        let publishers: Vec<_> = entry.publishers.iter().map(super::slot::Publisher::state).collect();
-        let count = parts.len();
+        let same = base.is_some() && since == index;
+        let publishers = entry.publishers.iter().filter(|_| !same).map(super::slot::Publisher::state).collect();
+        let (mut publishers, count): (Vec<_>, _) = (publishers, parts.len());
         for (part, streams) in parts.into_iter().enumerate() {
             let last = part + 1 == count;
-            let publishers = if last { publishers.clone() } else { Vec::new() };
-            let content = StateContent::Part { part: part as u32, last, streams, publishers };
-            self.peers.send(to, Message::State(Box::new(SlotState { slot, kind, term, index, content })));
+            let publishers = if last { std::mem::take(&mut publishers) } else { Vec::new() };
+            let part = part as u32;
+            let state = SlotState { slot, kind, term, index, base, part, last, streams, publishers };
+            self.peers.send(to, Message::State(Box::new(state)));
         }
         total
     }
@@ -159,7 +163,7 @@ impl Node {
         let copied = std::mem::take(&mut replica.copying);
         if broken || have.index < replica.synced {
             // It did not hold what I thought it did: copy it whole.
-            replica.start_over();
+            replica.start_whole();
             let copies = self.copies.peer(from);
             copies.2 = copies.2.saturating_sub(copied);
             copies.1.push_back(have.slot);
@@ -268,7 +272,7 @@ impl Node {
             let slot = Slot(at as u32);
             let Some(reign) = self.slots[at].reign_mut() else { continue };
             let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == peer) else { continue };
-            replica.start_over();
+            replica.start_over(reign.term);
             self.copies.peer(peer).1.push_back(slot);
             self.settle(slot);
         }
@@ -278,10 +282,10 @@ impl Node {
     /// A link ended: what was under way on it is lost, and the commit point waits for the next one (R4).
     pub(super) fn copies_link_down(&mut self, peer: Incarnation) {
         for at in 0..self.slots.len() {
-            if let Some(replica) = self.replica(Slot(at as u32), peer) {
-                replica.start_over();
-                self.settle(Slot(at as u32));
-            }
+            let Some(reign) = self.slots[at].reign_mut() else { continue };
+            let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == peer) else { continue };
+            replica.start_over(reign.term);
+            self.settle(Slot(at as u32));
         }
         let copies = self.copies.peer(peer);
         copies.1.clear();

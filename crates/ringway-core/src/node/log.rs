@@ -20,7 +20,7 @@ impl Node {
                 self.peers.send(replica.node, Message::Rep(Box::new(rep)));
             }
         }
-        self.apply(now, slot, op);
+        self.apply(now, slot, index, op);
         index
     }
 
@@ -35,16 +35,17 @@ impl Node {
     }
 
     /// Changes the content as the operation says: the same at the owner and at every replica.
-    pub(super) fn apply(&mut self, now: Now, slot: Slot, op: Op) {
+    pub(super) fn apply(&mut self, now: Now, slot: Slot, index: u64, op: Op) {
         match op {
             Op::Create { channel, epoch, options } => {
-                self.create_stream(now, channel, slot, options, Some(epoch));
+                let key = self.create_stream(now, channel, slot, options, Some(epoch));
+                self.streams[key as usize].changed = index;
             }
             Op::Append { channel, options, offset, first, entry, publisher, key } => {
                 let (gateway, seq, floor) = publisher;
                 let Some(stream_key) = self.names.get(&channel).copied() else { return };
                 let stream = &mut self.streams[stream_key as usize];
-                stream.options = options;
+                (stream.options, stream.changed) = (options, index);
                 let (added, freed) = stream.append(now, first, entry);
                 let position = stream.at(offset);
                 self.keys += usize::from(key.is_some_and(|key| stream.remember(key, now, offset)));
@@ -53,16 +54,19 @@ impl Node {
             }
             Op::Trim { channel, first } => {
                 if let Some(stream) = self.stream_mut(&channel) {
+                    stream.changed = index;
                     let freed = stream.trim(first);
                     self.history_bytes -= freed;
                 }
             }
             Op::Delivered { channel, offset } => {
                 if let Some(stream) = self.stream_mut(&channel) {
+                    stream.changed = index;
                     stream.delivered = stream.delivered.max(offset);
                 }
             }
             Op::Forget { channel } => {
+                self.slots[slot.index()].forgot = index;
                 if let Some(key) = self.names.get(&channel).copied() {
                     self.remove_stream(key);
                 }
@@ -228,6 +232,7 @@ impl Node {
         }
         let entry = &mut self.slots[slot.index()];
         (entry.term, entry.index, entry.sync, entry.mark) = (Default::default(), 0, 0, false);
+        entry.forgot = 0;
         entry.publishers = Vec::new();
         entry.staging = None;
     }

@@ -3,7 +3,7 @@
 use super::Node;
 use super::slot::{Publisher, Staging};
 use crate::id::{Epoch, Incarnation, Slot};
-use crate::message::{Have, Message, PublisherState, Rep, SlotState, StateContent, StateKind, StreamState};
+use crate::message::{Have, Message, PublisherState, Rep, SlotState, StateKind, StreamState};
 use crate::stream::Stream;
 use crate::timing::Now;
 
@@ -63,63 +63,87 @@ impl Node {
     }
 
     fn take_state(&mut self, now: Now, from: Incarnation, state: SlotState) {
-        let SlotState { slot, kind, term, index, content } = state;
-        match content {
-            StateContent::Same { term: held } => self.take_same(from, slot, kind, (term, index), held),
-            StateContent::Part { part, last, streams, publishers } => {
-                let entry = &mut self.slots[slot.index()];
-                if part == 0 {
-                    let streams = Vec::new();
-                    entry.staging = Some(Box::new(Staging { from, kind, term, index, parts: 0, streams }));
-                }
-                let Some(staging) = &mut entry.staging else { return };
-                if staging.from != from || staging.kind != kind || staging.term != term || staging.parts != part {
-                    entry.staging = None;
-                    return;
-                }
-                staging.parts += 1;
-                staging.streams.extend(streams);
-                if last {
-                    self.install(now, from, slot, publishers);
-                }
+        let SlotState { slot, kind, term, index, base, part, last, streams, publishers } = state;
+        let entry = &mut self.slots[slot.index()];
+        if part == 0 {
+            let streams = Vec::new();
+            entry.staging = Some(Box::new(Staging { from, kind, term, index, base, parts: 0, streams }));
+        }
+        let Some(staging) = &mut entry.staging else { return };
+        if staging.from != from || staging.kind != kind || staging.term != term || staging.parts != part {
+            entry.staging = None;
+            return;
+        }
+        staging.parts += 1;
+        staging.streams.extend(streams);
+        if last && let Some(staging) = entry.staging.take() {
+            match staging.base {
+                None => self.install(now, slot, *staging, publishers),
+                Some(base) => self.install_difference(now, slot, *staging, base, publishers),
             }
         }
     }
 
-    /// I am said to hold this log already. If I do not, my answer says so and the state comes whole.
-    fn take_same(&mut self, from: Incarnation, slot: Slot, kind: StateKind, new: (Epoch, u64), held: Epoch) {
-        let StateKind::Sync(number) = kind else { return };
-        let entry = &mut self.slots[slot.index()];
-        if entry.term == held && entry.index == new.1 {
-            (entry.term, entry.sync) = (new.0, number);
-            self.answer(from, slot);
-        } else {
-            self.haves.push((from, Have { slot, term: new.0, sync: number, index: 0, mark: false }));
-        }
-    }
-
     /// The state is complete: it takes the place of what was here. The mark stays as it was.
-    fn install(&mut self, now: Now, from: Incarnation, slot: Slot, publishers: Vec<PublisherState>) {
-        let Some(staging) = self.slots[slot.index()].staging.take() else { return };
+    fn install(&mut self, now: Now, slot: Slot, staging: Staging, publishers: Vec<PublisherState>) {
         let mark = self.slots[slot.index()].mark;
         self.clear_content(slot);
-        for state in staging.streams {
-            self.install_stream(now, slot, state);
-        }
-        let entry = &mut self.slots[slot.index()];
-        entry.publishers = publishers.into_iter().map(Publisher::from_state).collect();
-        (entry.term, entry.index) = (staging.term, staging.index);
-        match staging.kind {
-            StateKind::Sync(number) => {
-                (entry.sync, entry.mark) = (number, mark);
+        self.slots[slot.index()].forgot = staging.index;
+        self.slots[slot.index()].publishers = publishers.into_iter().map(Publisher::from_state).collect();
+        let (from, kind) = (staging.from, staging.kind);
+        self.bring_up_to(now, slot, staging);
+        match kind {
+            StateKind::Sync(_) => {
+                self.slots[slot.index()].mark = mark;
                 self.answer(from, slot);
             }
             StateKind::Fetched => self.fetched(now, from, slot),
         }
     }
 
+    /// What changed since `base` is complete. If I do not hold that, my answer says so and the state comes whole.
+    fn install_difference(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        staging: Staging,
+        base: (Epoch, u64),
+        publishers: Vec<PublisherState>,
+    ) {
+        let StateKind::Sync(sync) = staging.kind else { return };
+        let (from, entry) = (staging.from, &mut self.slots[slot.index()]);
+        // Having obeyed a `Sync` of this reign, whose answer was lost, is as good: it was of the base or of what came after.
+        let known = entry.term == base.0 || entry.term == staging.term;
+        if !known || entry.index < base.1 || entry.index > staging.index {
+            self.haves.push((from, Have { slot, term: staging.term, sync, index: 0, mark: false }));
+            return;
+        }
+        if base.1 < staging.index {
+            entry.publishers = publishers.into_iter().map(Publisher::from_state).collect();
+        }
+        for state in &staging.streams {
+            if let Some(key) = self.names.get(&state.channel).copied() {
+                self.remove_stream(key);
+            }
+        }
+        self.bring_up_to(now, slot, staging);
+        self.answer(from, slot);
+    }
+
+    /// Takes the streams of a state, and with them the place in the log that they stand for.
+    fn bring_up_to(&mut self, now: Now, slot: Slot, staging: Staging) {
+        for state in staging.streams {
+            self.install_stream(now, slot, state, staging.index);
+        }
+        let entry = &mut self.slots[slot.index()];
+        (entry.term, entry.index) = (staging.term, staging.index);
+        if let StateKind::Sync(number) = staging.kind {
+            entry.sync = number;
+        }
+    }
+
     /// Takes a stream, or a further run of one that came before.
-    fn install_stream(&mut self, now: Now, slot: Slot, state: StreamState) {
+    fn install_stream(&mut self, now: Now, slot: Slot, state: StreamState, index: u64) {
         let name = state.channel.clone();
         let key = match self.names.get(&name).copied().filter(|key| self.streams[*key as usize].slot == slot) {
             Some(key) => key,
@@ -134,6 +158,7 @@ impl Node {
         let stream = &mut self.streams[key as usize];
         let before = (stream.bytes(), stream.key_count());
         stream.absorb(now, state);
+        stream.changed = index;
         self.history_bytes += stream.bytes() - before.0;
         self.keys += stream.key_count() - before.1;
     }
@@ -146,7 +171,7 @@ impl Node {
         for (index, op) in (rep.index..).zip(rep.ops) {
             if index == self.slots[rep.slot.index()].index + 1 {
                 self.slots[rep.slot.index()].index = index;
-                self.apply(now, rep.slot, op);
+                self.apply(now, rep.slot, index, op);
             }
         }
         self.answer(from, rep.slot);

@@ -47,6 +47,8 @@ pub(super) struct SlotEntry {
     pub(super) index: u64,
     /// Number of the last `Sync` obeyed.
     pub(super) sync: u64,
+    /// The last operation that took a stream away: no difference that begins before it tells of that.
+    pub(super) forgot: u64,
     /// Keys of its streams, those without history included.
     pub(super) streams: Vec<u32>,
     pub(super) publishers: Vec<Publisher>,
@@ -169,8 +171,8 @@ pub(super) struct Replica {
     pub(super) releasing: Option<Epoch>,
     /// Bytes of a `Sync` under way.
     pub(super) copying: usize,
-    /// It is known to hold the log of this term as it was when I went live.
-    pub(super) same: Option<Epoch>,
+    /// It held the log of this term up to here, when it last said so: only what changed since need be copied.
+    pub(super) base: Option<(Epoch, u64)>,
 }
 
 impl Replica {
@@ -187,12 +189,19 @@ impl Replica {
             marked: false,
             releasing: None,
             copying: 0,
-            same: None,
+            base: None,
         }
     }
 
-    /// Nothing that came before counts; `need` stays.
-    pub(super) fn start_over(&mut self) {
+    /// Nothing that came before counts; `need` stays. What it had confirmed to me, who reigns since `term`, is where a
+    /// difference may begin.
+    pub(super) fn start_over(&mut self, term: Epoch) {
+        let base = if self.answered { Some((term, self.have)) } else { self.base };
+        *self = Self { need: self.need, base, ..Self::new(self.node) };
+    }
+
+    /// The same, and its copy is not what I thought it was.
+    pub(super) fn start_whole(&mut self) {
         *self = Self { need: self.need, ..Self::new(self.node) };
     }
 }
@@ -204,6 +213,7 @@ pub(super) struct Staging {
     pub(super) kind: StateKind,
     pub(super) term: Epoch,
     pub(super) index: u64,
+    pub(super) base: Option<(Epoch, u64)>,
     pub(super) parts: u32,
     pub(super) streams: Vec<StreamState>,
 }

@@ -35,6 +35,8 @@ struct Cluster {
     nodes: Vec<Node>,
     told: Vec<Message>,
     seq: u64,
+    /// Streams that were copied from node to node.
+    copied: usize,
 }
 
 impl Cluster {
@@ -47,7 +49,7 @@ impl Cluster {
         let view = Arc::new(view(&names));
         let now = Duration::from_secs(1);
         let node = |n: &u64| Node::new(now, Incarnation(*n), view.clone(), Timing::default(), limits, *n);
-        let mut cluster = Self { now, nodes: names.iter().map(node).collect(), told: Vec::new(), seq: 0 };
+        let mut cluster = Self { now, nodes: names.iter().map(node).collect(), told: Vec::new(), seq: 0, copied: 0 };
         for node in &mut cluster.nodes {
             let me = node.me;
             let others = names.iter().map(|name| Incarnation(*name)).filter(|peer| *peer != me);
@@ -81,6 +83,7 @@ impl Cluster {
             }
             for (from, outgoing) in frames {
                 let (epoch, message) = (outgoing.frame.epoch, outgoing.frame.message);
+                self.copied += if let Message::State(state) = &message { state.streams.len() } else { 0 };
                 match self.nodes.iter_mut().find(|node| node.me == outgoing.to) {
                     Some(node) => node.on_message(self.now, from, epoch, message),
                     None => self.told.push(message),
@@ -175,6 +178,17 @@ impl Cluster {
         self.apply(&next);
     }
 
+    /// The link between two nodes ends, something happens, and it is back.
+    fn interrupt(&mut self, a: usize, b: usize, meanwhile: impl FnOnce(&mut Self)) {
+        let (now, names) = (self.now, [self.nodes[a].me, self.nodes[b].me]);
+        self.nodes[a].on_link_down(now, names[1]);
+        self.nodes[b].on_link_down(now, names[0]);
+        meanwhile(self);
+        self.nodes[a].on_link_up(now, names[1]);
+        self.nodes[b].on_link_up(now, names[0]);
+        self.settle();
+    }
+
     /// A new node comes in, to be filled.
     fn join(&mut self, name: u64) {
         let (now, incarnation) = (self.now, Incarnation(name));
@@ -242,6 +256,23 @@ fn where_two_copies_are_asked_for_a_lone_owner_waits_for_the_second() {
     assert_eq!(cluster.acknowledged().iter().map(|ok| ok.copies).collect::<Vec<_>>(), [2]);
     cluster.kill_owner("news");
     assert_eq!(cluster.history("news"), [] as [u64; 0], "what only one copy holds is not shown either");
+}
+
+#[test]
+fn after_a_broken_link_only_what_changed_is_copied() {
+    let mut cluster = Cluster::of(2);
+    let names: Vec<String> = (0..40).map(|number| format!("c{number}")).collect();
+    names.iter().for_each(|name| cluster.publish(name, KEPT));
+    cluster.acknowledged();
+    cluster.copied = 0;
+    cluster.interrupt(0, 1, |_| {});
+    assert_eq!(cluster.copied, 0);
+    cluster.interrupt(0, 1, |cluster| names[..3].iter().for_each(|name| cluster.publish(name, KEPT)));
+    assert_eq!((cluster.copied, cluster.acknowledged().len()), (3, 3));
+    assert!(cluster.nodes.iter().all(Node::is_settled));
+    cluster.kill_owner("c0");
+    let kept: Vec<usize> = names.iter().map(|name| cluster.history(name).len()).collect();
+    assert_eq!(kept, [vec![2; 3], vec![1; 37]].concat());
 }
 
 #[test]

@@ -7,8 +7,8 @@ use ringway_core::id::Position;
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, ChannelOptions, ClaimedSlot, Deliver, Detach, Disconnect, Entry, Frame, Have,
     HistoryPage, HistoryQuery, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState, Query,
-    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState,
-    StateContent, StateKind, StreamState,
+    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, StateKind,
+    StreamState,
 };
 use ringway_core::ring::SlotSet;
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
@@ -101,12 +101,8 @@ wire_struct!(Disconnect { user, client, whitelist, code, reason });
 
 // Between nodes.
 wire_struct!(ClaimedSlot { slot, mark, term, index });
-wire_struct!(SlotState { slot, kind, term, index, content });
+wire_struct!(SlotState { slot, kind, term, index, base, part, last, streams, publishers });
 wire_enum!(StateKind { 0 => Sync(number), 1 => Fetched });
-wire_enum!(StateContent {
-    0 => Same { term },
-    1 => Part { part, last, streams, publishers },
-});
 wire_struct!(StreamState { channel, options, top, delivered, entries, keys });
 wire_struct!(PublisherState { gateway, last, taken });
 wire_struct!(Rep { slot, term, index, ops });

@@ -1,7 +1,7 @@
 //! What goes wrong, and what is changed on purpose, at moments that the seed picks.
 
 use ringway_core::member::Change;
-use ringway_core::message::{Message, StateContent, StateKind};
+use ringway_core::message::{Message, StateKind};
 use ringway_core::ring::Weight;
 use ringway_core::view::Removal;
 
@@ -331,9 +331,9 @@ impl World {
         let chance = match message {
             Message::Claimed(_) | Message::Released(_) => 60,
             Message::Mark(_) | Message::Release(_) => 60,
-            Message::State(state) => match (&state.kind, &state.content) {
-                (StateKind::Fetched, _) => 100,
-                (StateKind::Sync(_), StateContent::Part { .. } | StateContent::Same { .. }) => 10,
+            Message::State(state) => match state.kind {
+                StateKind::Fetched => 100,
+                StateKind::Sync(_) => 10,
             },
             _ => return None,
         };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ringway_core::message::{ClaimedSlot, Frame, Message, Op, SlotState, StateContent, StateKind};
+use ringway_core::message::{ClaimedSlot, Frame, Message, Op, SlotState, StateKind};
 use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
 use ringway_core::view::{Removal, View};
@@ -37,9 +37,7 @@ impl World {
                 return Vec::new();
             }
             (Sabotage::StripPublishers, Message::State(state)) => {
-                if let StateContent::Part { publishers, .. } = &mut state.content {
-                    publishers.clear();
-                }
+                state.publishers.clear();
             }
             (Sabotage::StripPublishers, Message::Rep(rep)) => {
                 for op in &mut rep.ops {
@@ -136,6 +134,5 @@ impl World {
 }
 
 fn is_sync(state: &SlotState) -> bool {
-    let complete = matches!(state.content, StateContent::Same { .. } | StateContent::Part { last: true, .. });
-    complete && matches!(state.kind, StateKind::Sync(_))
+    state.last && matches!(state.kind, StateKind::Sync(_))
 }

@@ -268,16 +268,15 @@ fn brief(message: &Message) -> String {
             format!("Publish {} {} seq {} floor {}", publish.slot, publish.channel, publish.seq, publish.floor)
         }
         Message::State(state) => format!(
-            "State {} {:?} term {} index {} {}",
+            "State {} {:?} term {} index {} since {:?} part {}{} {} streams",
             state.slot,
             state.kind,
             state.term,
             state.index,
-            match &state.content {
-                ringway_core::message::StateContent::Same { term } => format!("same as {term}"),
-                ringway_core::message::StateContent::Part { part, last, streams, .. } =>
-                    format!("part {part}{} {} streams", if *last { " (last)" } else { "" }, streams.len()),
-            }
+            state.base,
+            state.part,
+            if state.last { " (last)" } else { "" },
+            state.streams.len(),
         ),
         Message::Moved(view) => format!("Moved {}", view.epoch),
         message => {
