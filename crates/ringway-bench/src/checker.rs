@@ -4,7 +4,7 @@
 //! destination must get every stream of it, whole, once, in order. Senders and receivers each hold their own log, so that thousands of them
 //! work without meeting on a lock; the report puts the logs together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +46,15 @@ pub struct CheckReport {
     pub refused: u64,
     /// Messages that were neither acknowledged nor refused (yet).
     pub unanswered: u64,
+    /// Messages of which nobody will ever know: their socket ended before an answer. They may arrive, late too, but not twice.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+    /// Deliveries that have not happened of messages that nobody promised: unknown, refused or unanswered ones.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unknown_missing: u64,
+    /// Losses that a fault excuses (see [`ReceiverLog::excuse`]); not in `lost`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub excused: u64,
     /// Deliveries of a message that had not come before.
     pub delivered: u64,
     /// Promised deliveries that have not happened (yet).
@@ -67,11 +76,20 @@ impl CheckReport {
 
 impl std::fmt::Display for CheckReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let CheckReport { sent, promised, refused, unanswered, delivered, lost, doubled, reordered, examples } = self;
+        let CheckReport { sent, promised, refused, unanswered, unknown, delivered, lost, doubled, reordered, .. } =
+            self;
         write!(f, "sent {sent}, promised {promised}, refused {refused}, unanswered {unanswered}, ")?;
+        if *unknown > 0 {
+            write!(f, "unknown {unknown}, ")?;
+        }
         write!(f, "delivered {delivered}, lost {lost}, doubled {doubled}, reordered {reordered}")?;
-        examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
+        self.examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Hands out the logs of senders and receivers and compares them.
@@ -87,7 +105,6 @@ pub struct Checker {
 struct Counts {
     delivered: AtomicU64,
     doubled: AtomicU64,
-    reordered: AtomicU64,
     examples: Mutex<Vec<String>>,
 }
 
@@ -103,9 +120,10 @@ pub struct SenderLog {
 struct Sent {
     /// How many were sent; the last one's number.
     count: u64,
-    /// Those that are not promised: not yet acknowledged, or refused.
+    /// Those that are not promised: not yet acknowledged, refused, or unknown for good.
     unpromised: BTreeSet<u64>,
     refused: u64,
+    unknown: u64,
 }
 
 /// One receiver's side: what came to it from each sender to each destination.
@@ -113,6 +131,8 @@ struct Sent {
 pub struct ReceiverLog {
     name: String,
     streams: Mutex<HashMap<(u32, u32), Seen>>,
+    /// Messages whose absence here is no loss, as (sender, destination, number).
+    excused: Mutex<HashSet<(u32, u32, u64)>>,
     counts: Arc<Counts>,
 }
 
@@ -123,6 +143,8 @@ struct Seen {
     top: u64,
     /// Numbers below `top` that have not come.
     holes: BTreeSet<u64>,
+    /// Those that came after a later one.
+    late: Vec<u64>,
 }
 
 impl Checker {
@@ -140,7 +162,12 @@ impl Checker {
 
     /// The log of a receiver that must get everything sent to `dests` from now on. Ask once per receiver, before anything is sent to them.
     pub fn receiver(&self, name: impl Into<String>, dests: &[u32]) -> Arc<ReceiverLog> {
-        let log = Arc::new(ReceiverLog { name: name.into(), streams: Mutex::default(), counts: self.counts.clone() });
+        let log = Arc::new(ReceiverLog {
+            name: name.into(),
+            streams: Mutex::default(),
+            excused: Mutex::default(),
+            counts: self.counts.clone(),
+        });
         lock(&self.receivers).push((dests.to_vec(), log.clone()));
         log
     }
@@ -155,7 +182,6 @@ impl Checker {
         let mut report = CheckReport {
             delivered: self.counts.delivered.load(Relaxed),
             doubled: self.counts.doubled.load(Relaxed),
-            reordered: self.counts.reordered.load(Relaxed),
             examples: lock(&self.counts.examples).clone(),
             ..CheckReport::default()
         };
@@ -170,7 +196,8 @@ impl Checker {
                 report.refused += sent.refused;
                 let unpromised = sent.unpromised.len() as u64;
                 report.promised += sent.count - unpromised;
-                report.unanswered += unpromised.saturating_sub(sent.refused);
+                report.unknown += sent.unknown;
+                report.unanswered += unpromised.saturating_sub(sent.refused + sent.unknown);
                 let listeners = by_dest.get(&dest).map_or(&[][..], Vec::as_slice);
                 listeners.iter().for_each(|receiver| receiver.compare(*sender, dest, sent, &mut report));
             }
@@ -201,10 +228,25 @@ impl SenderLog {
     /// The server (or the socket) refused message `seq`: whether it arrives or not is no violation.
     pub fn refuse(&self, dest: u32, seq: u64) {
         if let Some(sent) = lock(&self.streams).get_mut(&dest) {
-            let unanswered = sent.unpromised.len() as u64 > sent.refused;
+            let unanswered = sent.unpromised.len() as u64 > sent.refused + sent.unknown;
             if sent.unpromised.insert(seq) || unanswered {
                 sent.refused += 1;
             }
+        }
+    }
+
+    /// No answer will come any more to what is unanswered, because the socket that it would have come on has ended: whether it arrives or
+    /// not is no violation, and when it does not matter. Twice would be one.
+    pub fn give_up(&self) {
+        for sent in lock(&self.streams).values_mut() {
+            sent.unknown = (sent.unpromised.len() as u64).saturating_sub(sent.refused);
+        }
+    }
+
+    /// The same of message `seq`, where there are no answers.
+    pub fn doubt(&self, dest: u32, seq: u64) {
+        if let Some(sent) = lock(&self.streams).get_mut(&dest) {
+            sent.unknown += u64::from(sent.unpromised.insert(seq));
         }
     }
 }
@@ -213,21 +255,20 @@ impl ReceiverLog {
     /// Notes that message `seq` of (`sender`, `dest`) arrived here.
     pub fn deliver(&self, sender: u32, dest: u32, seq: u64) -> Delivery {
         let delivery = lock(&self.streams).entry((sender, dest)).or_default().note(seq);
-        let Counts { delivered, doubled, reordered, .. } = &*self.counts;
-        match delivery {
-            Delivery::Double => doubled.fetch_add(1, Relaxed),
-            Delivery::Late => {
-                delivered.fetch_add(1, Relaxed);
-                reordered.fetch_add(1, Relaxed)
-            }
-            Delivery::InOrder | Delivery::AfterGap => delivered.fetch_add(1, Relaxed),
-        };
-        if matches!(delivery, Delivery::Double | Delivery::Late) {
-            let verb = if delivery == Delivery::Double { "came twice" } else { "came late" };
-            let example = format!("{}: number {seq} of sender {sender} to {dest} {verb}", self.name);
-            push_example(&mut lock(&self.counts.examples), example);
+        let Counts { delivered, doubled, examples } = &*self.counts;
+        if delivery == Delivery::Double {
+            doubled.fetch_add(1, Relaxed);
+            let example = format!("{}: number {seq} of sender {sender} to {dest} came twice", self.name);
+            push_example(&mut lock(examples), example);
+        } else {
+            delivered.fetch_add(1, Relaxed);
         }
         delivery
+    }
+
+    /// The absence of this message is no loss here: a fault took it that takes such messages by rights.
+    pub fn excuse(&self, sender: u32, dest: u32, seq: u64) {
+        lock(&self.excused).insert((sender, dest, seq));
     }
 
     /// Adds to the report what of one stream did not come here.
@@ -235,12 +276,27 @@ impl ReceiverLog {
         let streams = lock(&self.streams);
         let none = Seen::default();
         let seen = streams.get(&(sender, dest)).unwrap_or(&none);
-        let missing = seen.holes.iter().copied().chain(seen.top + 1..=sent.count);
-        for seq in missing.filter(|seq| !sent.unpromised.contains(seq)) {
-            report.lost += 1;
-            if report.examples.len() < EXAMPLES {
-                report.examples.push(format!("{}: number {seq} of sender {sender} to {dest} is missing", self.name));
+        let excused = lock(&self.excused);
+        for seq in seen.holes.iter().copied().chain(seen.top + 1..=sent.count) {
+            if sent.unpromised.contains(&seq) {
+                report.unknown_missing += 1;
+            } else if excused.contains(&(sender, dest, seq)) {
+                report.excused += 1;
+            } else {
+                report.lost += 1;
+                self.example(report, seq, sender, dest, "is missing");
             }
+        }
+        // What nobody promised to deliver, nobody promised to deliver in time.
+        for &seq in seen.late.iter().filter(|seq| !sent.unpromised.contains(seq)) {
+            report.reordered += 1;
+            self.example(report, seq, sender, dest, "came late");
+        }
+    }
+
+    fn example(&self, report: &mut CheckReport, seq: u64, sender: u32, dest: u32, what: &str) {
+        if report.examples.len() < EXAMPLES {
+            report.examples.push(format!("{}: number {seq} of sender {sender} to {dest} {what}", self.name));
         }
     }
 }
@@ -256,7 +312,11 @@ impl Seen {
             self.top = seq;
             return Delivery::AfterGap;
         }
-        if self.holes.remove(&seq) { Delivery::Late } else { Delivery::Double }
+        if self.holes.remove(&seq) {
+            self.late.push(seq);
+            return Delivery::Late;
+        }
+        Delivery::Double
     }
 }
 

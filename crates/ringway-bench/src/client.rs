@@ -16,6 +16,10 @@ const READY_LIMIT: Duration = Duration::from_secs(20);
 
 /// Hears what happens to the clients; called in their tasks, so it must not block. `client` is the number the client was connected with.
 pub trait Observer: Send + Sync + 'static {
+    /// Something came from the server, whatever it is.
+    fn heard(&self, _client: u32) {}
+    /// The client's socket is about to be told closed, and this is up to where it has everything.
+    fn left_at(&self, _client: u32, _position: Position) {}
     /// A numbered message came to the client.
     fn delivered(&self, client: u32, stamp: Stamp);
     /// The server acknowledged the client's publish with this command id.
@@ -30,16 +34,44 @@ pub trait Observer: Send + Sync + 'static {
     fn closed(&self, client: u32, closed: &Closed);
 }
 
+/// Up to where a Centrifuge client has everything of its channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The stream's epoch.
+    pub epoch: Box<str>,
+    /// The last offset.
+    pub offset: u64,
+}
+
 /// Told once, when the client is online or will not be.
 type Ready = oneshot::Receiver<Result<(), String>>;
 
-/// Waits for a client to be online.
-async fn online(ready: Ready, socket: &Socket) -> anyhow::Result<()> {
+/// Waits for a client to be online. A socket that does not come to that is dropped, and so it is if nobody waits any more: a client that
+/// nobody knows of must not go on receiving.
+async fn online(ready: Ready, socket: Socket) -> anyhow::Result<Socket> {
+    let guard = Unknown(Some(socket));
     let Ok(answer) = tokio::time::timeout(READY_LIMIT, ready).await else {
-        socket.abort();
         bail!("connected, but not let in within {READY_LIMIT:?}");
     };
-    answer.context("the connection ended at once")?.map_err(anyhow::Error::msg)
+    answer.context("the connection ended at once")?.map_err(anyhow::Error::msg)?;
+    Ok(guard.online())
+}
+
+/// A socket whose client is not online yet.
+struct Unknown(Option<Socket>);
+
+impl Unknown {
+    fn online(mut self) -> Socket {
+        self.0.take().expect("it is taken here only, once")
+    }
+}
+
+impl Drop for Unknown {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.0 {
+            socket.abort();
+        }
+    }
 }
 
 /// The reporting end of [`Ready`].

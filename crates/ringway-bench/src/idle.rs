@@ -124,6 +124,7 @@ fn config(args: &IdleArgs, targets: Vec<Target>) -> SwarmConfig {
         publishers: usize::MAX,
         payload: PAYLOAD,
         connecting: args.common.connecting,
+        reconnect: false,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod progress;
 pub mod swarm;
 
 pub mod args;
+pub mod chaos;
 mod idle;
 mod interrupt;
 mod report;

@@ -3,10 +3,13 @@
 //! Plain users each write to a few others in turn; Centrifuge clients each publish to the one channel they are subscribed to. A socket is one
 //! small task, sending happens in few tasks or, with a window, in whichever task saw the last message arrive.
 
+mod breaks;
+mod journal;
 mod member;
 mod outside;
 mod pace;
 mod report;
+mod returns;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -16,16 +19,20 @@ use anyhow::{Context, ensure};
 use tokio::task::JoinSet;
 
 use crate::checker::{CheckReport, Checker};
-use crate::client::{centrifuge, plain};
+use crate::client::{Position, centrifuge, plain};
 use crate::latency::{Latencies, Percentiles};
 use crate::progress::Progress;
+use crate::socket::Socket;
 use crate::stamp::now_nanos;
 use crate::target::Target;
 
-use member::{Role, State};
+pub use breaks::Break;
+use member::{Role, State, lock};
 pub use outside::Outside;
 pub use pace::Pace;
-pub use report::{Ended, Reach, SwarmReport};
+pub use report::{Ended, Pauses, Reach, SwarmReport};
+use returns::Returns;
+pub use returns::ReturnsReport;
 
 /// While something is waited for, it is looked at this often.
 const LOOK: Duration = Duration::from_millis(50);
@@ -53,6 +60,8 @@ pub struct SwarmConfig {
     pub payload: usize,
     /// How many clients may be connecting at once.
     pub connecting: usize,
+    /// Clients whose socket ends come back, to another server if there is one.
+    pub reconnect: bool,
 }
 
 /// Which channel each Centrifuge client has.
@@ -66,6 +75,15 @@ pub enum Channels {
         prefix: String,
         /// Clients per channel, at least 1.
         members: usize,
+    },
+    /// Channels called this and a number, which have so many clients in turn: the smallest number, one more, and so on up to the largest.
+    Mixed {
+        /// What the names begin with.
+        prefix: String,
+        /// The fewest clients of a channel, at least 1.
+        smallest: usize,
+        /// The most.
+        largest: usize,
     },
 }
 
@@ -82,6 +100,7 @@ impl SwarmConfig {
             publishers: usize::MAX,
             payload: 64,
             connecting: 64,
+            reconnect: false,
         }
     }
 }
@@ -91,6 +110,7 @@ impl SwarmConfig {
 pub struct Swarm {
     state: Arc<State>,
     pacing: Mutex<JoinSet<()>>,
+    returning: JoinSet<()>,
     connecting: Duration,
     handshakes: Percentiles,
 }
@@ -104,17 +124,25 @@ impl Swarm {
         ensure!(!config.targets.is_empty(), "a swarm needs a server to connect to");
         let clients = config.plain + config.centrifuge;
         room_for(clients)?;
-        let state = Arc::new(State::new(&config));
+        let (returns, leavers) = config.reconnect.then(|| Returns::new(clients)).unzip();
+        let state = Arc::new(State::new(&config, returns));
         let handshakes = Arc::new(Latencies::default());
         let start = Instant::now();
         let next = Arc::new(AtomicUsize::new(0));
         // From here on the drop of this cleans up.
-        let mut swarm =
-            Self { state, pacing: Mutex::default(), connecting: Duration::ZERO, handshakes: Percentiles::default() };
+        let mut swarm = Self {
+            state,
+            pacing: Mutex::default(),
+            returning: JoinSet::new(),
+            connecting: Duration::ZERO,
+            handshakes: Percentiles::default(),
+        };
+        if let Some(leavers) = leavers {
+            swarm.returning.spawn(returns::keep(swarm.state.clone(), leavers, config.connecting));
+        }
         let mut workers = JoinSet::new();
         for _ in 0..config.connecting.clamp(1, clients.max(1)) {
-            let worker = connect_some(config.targets.clone(), swarm.state.clone(), next.clone(), handshakes.clone());
-            workers.spawn(worker);
+            workers.spawn(connect_some(swarm.state.clone(), next.clone(), handshakes.clone()));
         }
         let mut look = tokio::time::interval(LOOK);
         loop {
@@ -148,13 +176,13 @@ impl Swarm {
 
     /// Begins to send, until [`Swarm::stop`]. A pace that is already set goes on beside it.
     pub fn start(&self, pace: Pace) {
-        pace::start(&self.state, pace, &mut member::lock(&self.pacing));
+        pace::start(&self.state, pace, &mut lock(&self.pacing));
     }
 
     /// Sends no more. What was sent is still received and checked.
     pub fn stop(&self) {
         self.state.window.store(0, Relaxed);
-        member::lock(&self.pacing).abort_all();
+        lock(&self.pacing).abort_all();
     }
 
     /// Sends one message from each of `count` senders, spread over all of them.
@@ -208,13 +236,16 @@ impl Swarm {
 
     /// The clients whose sockets ended without being asked to by this end, and how.
     pub fn ended(&self) -> Vec<Ended> {
-        member::lock(&self.state.ended).clone()
+        lock(&self.state.ended).clone()
     }
 
     /// From this moment on [`Swarm::reach`] measures. Put it just before the fault.
     pub fn mark(&self) {
         let now = now_nanos();
-        self.state.members.iter().for_each(|member| member.reached.store(0, Relaxed));
+        for member in &self.state.members {
+            member.reached.store(0, Relaxed);
+            member.slowest.store(0, Relaxed);
+        }
         self.state.mark.store(now.max(1), Relaxed);
     }
 
@@ -223,52 +254,90 @@ impl Swarm {
         report::reach(&self.state)
     }
 
+    /// How long deliveries to each client took at most since the last [`Swarm::mark`]: of a stream that flows, the pause that its client saw.
+    pub fn pauses(&self) -> Pauses {
+        report::pauses(&self.state)
+    }
+
+    /// Tells that server number `target` of the config is about to be broken: the ends of its sockets are no fault of it from now on.
+    /// Only where clients come back.
+    pub fn break_begins(&self, target: usize, how: Break) {
+        if let Some(returns) = &self.state.returns {
+            returns.breaks.begin(target, how);
+        }
+    }
+
+    /// Tells that a server serves again.
+    pub fn break_ends(&self, target: usize) {
+        if let Some(returns) = &self.state.returns {
+            returns.breaks.end(target);
+        }
+    }
+
+    /// Has clients move, so that all servers that are `up` come to have as many; `limit` of them at most. Returns how many were asked to.
+    /// Only where clients come back.
+    pub fn spread(&self, up: &[bool], limit: usize) -> usize {
+        if self.state.returns.is_some() { self.state.spread(up, limit) } else { 0 }
+    }
+
+    /// What coming back was like; nothing where clients do not.
+    pub fn returns(&self) -> ReturnsReport {
+        self.state.returns.as_ref().map(Returns::report).unwrap_or_default()
+    }
+
     /// Closes all sockets in good manners and waits for it.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         self.stop();
-        let sockets = || self.state.members.iter().filter_map(|member| member.socket.get());
-        sockets().for_each(|socket| socket.close(1000, ""));
+        self.returning.shutdown().await;
+        let sockets: Vec<Socket> = self.sockets().collect();
+        sockets.iter().for_each(|socket| socket.close(1000, ""));
         let end = Instant::now() + CLOSE_LIMIT;
-        while sockets().any(|socket| socket.closed().is_none()) && Instant::now() < end {
+        while sockets.iter().any(|socket| socket.closed().is_none()) && Instant::now() < end {
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = Socket> {
+        self.state.members.iter().filter_map(|member| lock(&member.link).socket.clone())
     }
 }
 
 impl Drop for Swarm {
     fn drop(&mut self) {
         self.state.over.store(1, Relaxed);
-        self.state.members.iter().filter_map(|member| member.socket.get()).for_each(crate::socket::Socket::abort);
+        self.returning.abort_all();
+        self.sockets().for_each(|socket| socket.abort());
     }
 }
 
 /// Connects clients one after the other until all have been taken.
-async fn connect_some(
-    targets: Vec<Target>,
-    state: Arc<State>,
-    next: Arc<AtomicUsize>,
-    handshakes: Arc<Latencies>,
-) -> anyhow::Result<()> {
+async fn connect_some(state: Arc<State>, next: Arc<AtomicUsize>, handshakes: Arc<Latencies>) -> anyhow::Result<()> {
     loop {
         let index = next.fetch_add(1, Relaxed);
         let Some(member) = state.members.get(index) else { return Ok(()) };
         let client = u32::try_from(index).context("more clients than numbers")?;
-        let target = &targets[index % targets.len()];
+        let target = index % state.targets.len();
         let start = Instant::now();
-        let connected = match &member.role {
-            Role::Plain { .. } => plain::connect(target, &member.name, client, state.clone()).await,
-            Role::Centrifuge { channel, .. } => {
-                let channel = &state.channels[*channel as usize];
-                centrifuge::connect(target, channel, client, state.clone()).await
-            }
-        };
-        let socket = connected.with_context(|| format!("client {} (number {index})", member.name))?;
+        let opened = open(&state, client, target, None).await;
+        let socket = opened.with_context(|| format!("client {} (number {index})", member.name))?;
         handshakes.record(start.elapsed());
         if state.over.load(Relaxed) == 1 {
             socket.abort();
         }
-        // Each number is handed out once.
-        let _ = member.socket.set(socket);
+        let mut link = lock(&member.link);
+        (link.socket, link.target) = (Some(socket), target);
+    }
+}
+
+/// Brings a client online at a server, from its position if it has one.
+async fn open(state: &Arc<State>, client: u32, target: usize, position: Option<Position>) -> anyhow::Result<Socket> {
+    let (member, target) = (&state.members[client as usize], &state.targets[target]);
+    match &member.role {
+        Role::Plain { .. } => plain::connect(target, &member.name, client, state.clone()).await,
+        Role::Centrifuge { channel, .. } => {
+            let channel = &state.channels[*channel as usize];
+            centrifuge::connect(target, channel, position, client, state.clone()).await
+        }
     }
 }
 

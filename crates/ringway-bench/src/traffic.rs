@@ -90,6 +90,7 @@ pub(crate) async fn fanout(
         publishers: *publishers,
         payload: traffic.payload,
         connecting: common.connecting,
+        reconnect: false,
     };
     let swarm = crate::connect(config, interrupt, progress).await?;
     let _api = match via {
@@ -119,6 +120,7 @@ pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progre
         publishers: usize::MAX,
         payload: traffic.payload,
         connecting: common.connecting,
+        reconnect: false,
     };
     let swarm = crate::connect(config, interrupt, progress).await?;
     swarm.start(pace(traffic));

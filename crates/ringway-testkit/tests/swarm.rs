@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ringway_testkit::faulty::{Faults, FaultyServer};
-use ringway_testkit::{Channels, Pace, Progress, Swarm, SwarmConfig, SwarmReport, eventually};
+use ringway_testkit::{Break, Channels, Pace, Progress, Swarm, SwarmConfig, SwarmReport, eventually};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -12,6 +12,15 @@ const ENOUGH: u64 = 2000;
 
 async fn swarm(server: &FaultyServer, plain: usize, centrifuge: usize) -> Swarm {
     Swarm::connect(SwarmConfig::new(server.addr().into(), plain, centrifuge), &Progress::new()).await.expect("a swarm")
+}
+
+/// A swarm whose clients come back; those of the Centrifuge protocol share one room.
+async fn returning(servers: &[&FaultyServer], plain: usize, centrifuge: usize) -> Swarm {
+    let mut config = SwarmConfig::new(servers[0].addr().into(), plain, centrifuge);
+    config.targets = servers.iter().map(|server| server.addr().into()).collect();
+    config.channels = Channels::One("room".into());
+    config.reconnect = true;
+    Swarm::connect(config, &Progress::new()).await.expect("a swarm")
 }
 
 /// Lets `swarm` talk at `pace` until enough has arrived, then waits for the rest for at most `limit`.
@@ -87,6 +96,62 @@ async fn ended_sockets_and_new_subscriptions_are_told() {
     let ended = &swarm.ended()[0];
     assert_eq!((ended.name.as_str(), ended.code, ended.reason.as_str()), (user.as_str(), Some(3001), "shutdown"));
     assert_eq!(swarm.report().closed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_come_back_and_only_announced_ends_are_excused() {
+    let server = FaultyServer::start(Faults::default()).await;
+    let swarm = returning(&[&server], 3, 4).await;
+    let user = swarm.users().next().unwrap().to_owned();
+    server.close_all(&user, 3001, "shutdown").await;
+    eventually(SOON, || async { (swarm.returns().reconnects == 1).then_some(()) }).await;
+    assert_eq!((swarm.report().closed, swarm.returns().closed_by_faults), (1, 0), "nobody said that it would break");
+    swarm.break_begins(0, Break::Planned);
+    server.close_all("room", 3001, "shutdown").await;
+    eventually(SOON, || async { (swarm.returns().reconnects == 5).then_some(()) }).await;
+    let (report, returns) = (swarm.report(), swarm.returns());
+    assert_eq!((report.closed, returns.closed_by_faults, returns.still_away, returns.moves), (1, 4, 0, 0), "{report}");
+    assert_eq!((report.resubscribed, report.unrecovered), (4, 0), "{report}");
+    swarm.start(Pace::Rate(2000.0));
+    eventually(SOON, || async { (swarm.checker().delivered() >= ENOUGH).then_some(()) }).await;
+    swarm.stop();
+    assert!(swarm.drained(SOON).await.is_clean(), "those that are back send and receive: {}", swarm.report());
+    swarm.close().await;
+}
+
+/// The server says that nothing was missed, and keeps no history.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_while_a_client_is_away_is_found() {
+    let server = FaultyServer::start(Faults::default()).await;
+    let swarm = returning(&[&server], 0, 4).await;
+    swarm.start(Pace::Rate(2000.0));
+    swarm.break_begins(0, Break::Sudden);
+    // Those that stay away a moment longer than others miss what the others say.
+    server.close_all("room", 3001, "shutdown").await;
+    eventually(SOON, || async { (swarm.returns().reconnects >= 4).then_some(()) }).await;
+    eventually(SOON, || async { (swarm.checker().delivered() >= ENOUGH).then_some(()) }).await;
+    swarm.stop();
+    let check = swarm.drained(Duration::ZERO).await;
+    assert!(check.lost > 0 && check.doubled == 0 && check.excused == 0, "{check}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_spread_over_the_servers_that_are_up() {
+    let servers = [FaultyServer::start(Faults::default()).await, FaultyServer::start(Faults::default()).await];
+    let swarm = returning(&[&servers[0], &servers[1]], 8, 0).await;
+    assert_eq!(swarm.spread(&[true, true], 100), 0, "they are dealt out evenly");
+    swarm.break_begins(1, Break::Sudden);
+    let users: Vec<String> = swarm.users().map(str::to_owned).collect();
+    for user in &users {
+        servers[1].close_all(user, 3001, "shutdown").await;
+    }
+    eventually(SOON, || async { (swarm.returns().reconnects == 4).then_some(()) }).await;
+    assert_eq!(swarm.spread(&[true, true], 2), 2, "no more than asked for");
+    eventually(SOON, || async { (swarm.returns().moves == 2 && swarm.returns().still_away == 0).then_some(()) }).await;
+    assert_eq!(swarm.spread(&[true, true], 100), 1, "three of eight are as even as four");
+    eventually(SOON, || async { (swarm.returns().moves == 3 && swarm.returns().still_away == 0).then_some(()) }).await;
+    assert_eq!(swarm.spread(&[true, true], 100), 0);
+    assert_eq!((swarm.report().closed, swarm.returns().closed_by_faults), (0, 4));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 mod api;
 mod args;
 mod bench;
+mod chaos;
 mod error;
 mod members;
 mod nodes;
@@ -40,7 +41,10 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
     let format = cli.log_format;
     match cli.command {
         Command::Serve(args) => member(format, run::serve(args)),
-        Command::Gateway(args) => member(format, run::gateway(args)),
+        Command::Gateway(args) => {
+            lifeline::tie_to_parent().map_err(CliError::unavailable)?;
+            member(format, run::gateway(args))
+        }
         Command::Node(node) => match node.order {
             Some(order) => client(nodes::run(order)),
             None => {
@@ -48,13 +52,17 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
                 member(format, run::node(node.run))
             }
         },
-        Command::Demo(args) => member(format, run::demo(args)),
+        Command::Demo(args) => {
+            lifeline::tie_to_parent().map_err(CliError::unavailable)?;
+            member(format, run::demo(args))
+        }
         Command::Members(args) => client(members::members(args)),
         Command::Plan { order } => client(plan::run(order)),
         Command::Ring(args) => client(members::ring(args)),
         Command::Send(args) => client(send::run(args)),
         Command::Top(args) => client(top::run(args)),
         Command::Bench { load } => client(bench::run(load)),
+        Command::Chaos(args) => client(chaos::run(*args)),
     }
 }
 

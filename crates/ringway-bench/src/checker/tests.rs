@@ -88,6 +88,50 @@ fn a_refusal_takes_the_promise_back() {
 }
 
 #[test]
+fn what_nobody_will_ever_know_may_be_missing_or_late_but_not_double() {
+    let (checker, sender, receiver) = sent(Promise::OnAcknowledge, 4);
+    sender.acknowledge(9, 4);
+    sender.give_up();
+    receiver.deliver(1, 9, 4);
+    assert_eq!(receiver.deliver(1, 9, 2), Delivery::Late);
+    let report = checker.report();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.unknown, report.unknown_missing, report.unanswered, report.promised), (3, 2, 0, 1));
+    receiver.deliver(1, 9, 2);
+    assert_eq!(checker.report().doubled, 1);
+}
+
+#[test]
+fn a_later_message_is_answered_for_after_others_were_given_up() {
+    let (checker, sender, _) = sent(Promise::OnAcknowledge, 2);
+    sender.give_up();
+    sender.send(9);
+    assert_eq!(checker.report().unanswered, 1);
+    sender.acknowledge(9, 3);
+    let report = checker.report();
+    assert_eq!((report.unknown, report.unanswered, report.lost), (2, 0, 1));
+}
+
+#[test]
+fn doubt_takes_the_promise_of_one_message_back() {
+    let (checker, sender, _) = sent(Promise::OnSend, 2);
+    sender.doubt(9, 1);
+    sender.doubt(9, 1);
+    let report = checker.report();
+    assert_eq!((report.unknown, report.unanswered, report.lost, report.promised), (1, 0, 1, 1));
+}
+
+#[test]
+fn an_excuse_is_for_one_message_and_its_absence_alone() {
+    let (checker, _, receiver) = sent(Promise::OnSend, 3);
+    (1..=2).for_each(|seq| receiver.excuse(1, 9, seq));
+    receiver.deliver(1, 9, 3);
+    receiver.deliver(1, 9, 2);
+    let report = checker.report();
+    assert_eq!((report.lost, report.excused, report.reordered), (0, 1, 1));
+}
+
+#[test]
 fn examples_are_bounded_and_counts_are_not() {
     let (checker, _, receiver) = sent(Promise::OnSend, 1);
     for _ in 0..1000 {

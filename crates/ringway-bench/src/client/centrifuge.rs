@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memchr::memmem;
 use serde::Deserialize;
 
-use super::{Entry, Observer, online};
+use super::{Entry, Observer, Position, online};
 use crate::socket::{Closed, Handler, Socket};
 use crate::stamp::{Stamp, stamps};
 use crate::target::Target;
@@ -23,32 +23,38 @@ const RESUBSCRIBE: u32 = 1 << 31;
 /// An unsubscribe push with this code or a higher one asks to subscribe again; a lower one is final.
 const UNSUBSCRIBED_FOR_NOW: u32 = 2500;
 
-/// Connects and subscribes to `channel`; online once the server said yes to both.
+/// Connects and subscribes to `channel`, from a position if the client has one; online once the server said yes to both. Whether the position
+/// could be recovered is told as after any later subscribe.
 ///
 /// # Errors
 /// The connection, the upgrade, the connect or the subscribe command failed.
 pub async fn connect<O: Observer>(
     target: &Target,
     channel: &str,
+    from: Option<Position>,
     client: u32,
     observer: Arc<O>,
 ) -> anyhow::Result<Socket> {
     let (entry, ready) = Entry::new();
-    let handler = CentrifugeHandler {
-        client,
-        observer,
-        entry,
-        channel: channel.into(),
-        offset: 0,
-        epoch: "".into(),
-        resubscribes: 0,
-    };
+    let returns = from.is_some();
+    let Position { epoch, offset } = from.unwrap_or_else(|| Position { epoch: "".into(), offset: 0 });
+    let subscribe = subscribe(SUBSCRIBE, channel, returns.then_some((&epoch, offset)))?;
+    let handler =
+        CentrifugeHandler { client, observer, entry, channel: channel.into(), offset, epoch, returns, resubscribes: 0 };
     let socket = Socket::connect(target, "/connection/websocket", handler).await?;
-    let quoted = serde_json::to_string(channel)?;
-    let subscribe = format!(r#"{{"id":{SUBSCRIBE},"subscribe":{{"channel":{quoted},"flag":1}}}}"#);
     socket.send_text(&format!("{{\"id\":{CONNECT},\"connect\":{{}}}}\n{subscribe}"))?;
-    online(ready, &socket).await?;
-    Ok(socket)
+    online(ready, socket).await
+}
+
+/// The command that subscribes, from a position if there is one.
+fn subscribe(id: u32, channel: &str, from: Option<(&str, u64)>) -> serde_json::Result<String> {
+    let mut request = serde_json::json!({"channel": channel, "flag": 1});
+    if let Some((epoch, offset)) = from {
+        request["recover"] = true.into();
+        request["epoch"] = epoch.into();
+        request["offset"] = offset.into();
+    }
+    Ok(format!(r#"{{"id":{id},"subscribe":{}}}"#, serde_json::to_string(&request)?))
 }
 
 /// The command id of a client's publish number `seq`. It comes round after 2^31 publishes, far more than are ever unanswered.
@@ -79,6 +85,8 @@ struct CentrifugeHandler<O> {
     /// The position up to which everything came.
     offset: u64,
     epoch: Box<str>,
+    /// It has been online before: its first subscribe recovers.
+    returns: bool,
     resubscribes: u32,
 }
 
@@ -129,6 +137,7 @@ struct Unsubscribe {
 
 impl<O: Observer> Handler for CentrifugeHandler<O> {
     fn text(&mut self, text: &str, socket: &Socket) {
+        self.observer.heard(self.client);
         for line in text.split('\n').filter(|line| !line.is_empty()) {
             if line == "{}" {
                 // A pong that cannot be sent is followed by the socket's end, which is reported.
@@ -143,6 +152,9 @@ impl<O: Observer> Handler for CentrifugeHandler<O> {
 
     fn closed(&mut self, closed: &Closed) {
         self.entry.tell_closed(closed);
+        if !self.epoch.is_empty() {
+            self.observer.left_at(self.client, Position { epoch: self.epoch.clone(), offset: self.offset });
+        }
         self.observer.closed(self.client, closed);
     }
 }
@@ -186,10 +198,11 @@ impl<O: Observer> CentrifugeHandler<O> {
         self.offset = publications.last().map_or(offset, |last| last.offset);
         self.epoch = epoch;
         stamps(line.as_bytes()).for_each(|stamp| self.observer.delivered(self.client, stamp));
+        if id != SUBSCRIBE || self.returns {
+            self.observer.resubscribed(self.client, recovered);
+        }
         if id == SUBSCRIBE {
             self.entry.tell(Ok(()));
-        } else {
-            self.observer.resubscribed(self.client, recovered);
         }
     }
 
@@ -199,13 +212,12 @@ impl<O: Observer> CentrifugeHandler<O> {
             self.observer.refused(self.client, None, &format!("unsubscribed for good with {code}: {reason}"));
             return;
         }
-        let Self { channel, epoch, offset, .. } = self;
         let id = RESUBSCRIBE | self.resubscribes;
         self.resubscribes = (self.resubscribes + 1) % RESUBSCRIBE;
-        let position =
-            serde_json::json!({"channel": channel, "flag": 1, "recover": true, "epoch": epoch, "offset": offset});
-        // If it cannot be sent, the socket has ended, which is reported.
-        let _ = socket.send_text(&format!(r#"{{"id":{id},"subscribe":{position}}}"#));
+        if let Ok(again) = subscribe(id, &self.channel, Some((&self.epoch, self.offset))) {
+            // If it cannot be sent, the socket has ended, which is reported.
+            let _ = socket.send_text(&again);
+        }
     }
 }
 

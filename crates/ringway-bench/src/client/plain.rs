@@ -31,8 +31,7 @@ pub async fn connect<O: Observer>(
 ) -> anyhow::Result<Socket> {
     let (entry, ready) = Entry::new();
     let socket = Socket::connect(target, &format!("/socket/{user}"), PlainHandler { client, observer, entry }).await?;
-    online(ready, &socket).await?;
-    Ok(socket)
+    online(ready, socket).await
 }
 
 /// Writes the text frame that sends `stamp`, padded to `payload` bytes, to `user`.
@@ -51,6 +50,7 @@ struct PlainHandler<O> {
 impl<O: Observer> Handler for PlainHandler<O> {
     fn text(&mut self, text: &str, _: &Socket) {
         let Self { client, observer, entry } = self;
+        observer.heard(*client);
         match kind_of(text) {
             Some(kind::MESSAGE) => stamps(text.as_bytes()).for_each(|stamp| observer.delivered(*client, stamp)),
             Some(kind::WELCOME) => entry.tell(Ok(())),

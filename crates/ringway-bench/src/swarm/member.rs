@@ -2,15 +2,18 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::journal::{Journal, Leaving};
 use super::report::Ended;
+use super::returns::Returns;
 use super::{Channels, Count, SwarmConfig};
 use crate::checker::{Checker, Delivery, Promise, ReceiverLog, SenderLog};
-use crate::client::{Observer, centrifuge, plain};
+use crate::client::{Observer, Position, centrifuge, plain};
 use crate::latency::Latencies;
 use crate::socket::{Closed, Socket};
 use crate::stamp::{Stamp, now_nanos};
+use crate::target::Target;
 
 /// Channels as destinations are numbered from here; users before.
 pub(super) const CHANNEL: u32 = 1 << 31;
@@ -26,15 +29,37 @@ thread_local! {
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) role: Role,
-    pub(super) socket: OnceLock<Socket>,
-    sender: Arc<SenderLog>,
-    receiver: Arc<ReceiverLog>,
-    /// How many it has sent. Held while sending, so that numbers leave in order.
-    turn: Mutex<u64>,
+    /// Held while sending, so that numbers leave in order.
+    pub(super) link: Mutex<Link>,
+    pub(super) sender: Arc<SenderLog>,
+    pub(super) receiver: Arc<ReceiverLog>,
     /// Deliveries of what it sent.
     pub(super) arrived: AtomicU64,
     /// When it got the first message that was sent after the mark; 0 while it has not.
     pub(super) reached: AtomicU64,
+    /// The slowest delivery since the mark, in nanoseconds.
+    pub(super) slowest: AtomicU64,
+    /// Since when it waits for a word of the server; 0: it does not. Only where clients come back.
+    pub(super) waiting: AtomicU64,
+}
+
+/// A client's connection, and what outlives it.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    /// None before the first one, and while the client is away.
+    pub(super) socket: Option<Socket>,
+    /// The number of the server that it is connected to, or was last.
+    pub(super) target: usize,
+    /// How many it has sent.
+    turn: u64,
+    /// The client ends the connection itself, for this reason.
+    pub(super) leaving: Option<Leaving>,
+    /// Where it wants to be next.
+    pub(super) wanted: Option<usize>,
+    /// Up to where it has everything, while it is away.
+    pub(super) position: Option<Position>,
+    /// Of plain users who come back.
+    pub(super) journal: Option<Box<Journal>>,
 }
 
 /// What a member speaks and to whom.
@@ -50,6 +75,12 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) run: u32,
+    pub(super) targets: Vec<Target>,
+    /// Where clients come back.
+    pub(super) returns: Option<Returns>,
+    /// By how much the users that a plain user writes to are further on.
+    shifts: Vec<usize>,
+    plain: usize,
     pub(super) payload: usize,
     pub(super) sent: Count,
     pub(super) members: Vec<Member>,
@@ -79,7 +110,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(config: &SwarmConfig) -> Self {
+    pub(super) fn new(config: &SwarmConfig, returns: Option<Returns>) -> Self {
         let checker = Checker::new();
         let channels = channel_names(config);
         let shifts = shifts(config.plain, config.peers);
@@ -87,17 +118,22 @@ impl State {
         for index in 0..config.plain {
             let peers = shifts.iter().map(|shift| number((index + shift) % config.plain)).collect();
             let name = format!("{}{index}", config.user_prefix);
-            members.push(Member::new(&checker, members.len(), name, Role::Plain { peers }));
+            members.push(Member::new(&checker, members.len(), name, Role::Plain { peers }, returns.is_some()));
         }
         for index in 0..config.centrifuge {
             let (channel, subscribers) = channel_of(config, index);
             let name = format!("{} of {}", index, channels[channel as usize]);
-            members.push(Member::new(&checker, members.len(), name, Role::Centrifuge { channel, subscribers }));
+            let role = Role::Centrifuge { channel, subscribers };
+            members.push(Member::new(&checker, members.len(), name, role, returns.is_some()));
         }
         let writers = if shifts.is_empty() { 0..0 } else { 0..config.plain };
         let publishers = config.plain..config.plain + config.centrifuge.min(config.publishers);
         Self {
             run: rand::random(),
+            targets: config.targets.clone(),
+            returns,
+            shifts,
+            plain: config.plain,
             payload: config.payload,
             sent: Count::new(0),
             senders: writers.chain(publishers).map(number).collect(),
@@ -126,13 +162,20 @@ impl State {
     /// Sends the next message of member `index`; one that cannot be sent counts as refused.
     pub(super) fn send_one(&self, index: u32) {
         let member = &self.members[index as usize];
-        let Some(socket) = member.socket.get() else { return };
-        let mut turn = lock(&member.turn);
+        let mut link = lock(&member.link);
+        let Link { socket: Some(socket), turn, journal, .. } = &mut *link else { return };
         let dest = member.dest(*turn);
         let seq = member.sender.send(dest);
         *turn += 1;
         self.sent.fetch_add(1, Relaxed);
-        let stamp = Stamp { run: self.run, sender: index, dest, seq, nanos: now_nanos() };
+        let nanos = now_nanos();
+        if let Some(journal) = journal {
+            journal.send(dest, seq, nanos);
+        } else if self.returns.is_some() {
+            // Whether there was one before does not matter.
+            let _ = member.waiting.compare_exchange(0, nanos, Relaxed, Relaxed);
+        }
+        let stamp = Stamp { run: self.run, sender: index, dest, seq, nanos };
         let sent = TEXT.with_borrow_mut(|text| {
             text.clear();
             match &member.role {
@@ -150,6 +193,12 @@ impl State {
         }
     }
 
+    /// The plain users that write to this one.
+    pub(super) fn writers_to(&self, client: u32) -> impl Iterator<Item = u32> {
+        let users = self.plain;
+        self.shifts.iter().map(move |shift| number((client as usize + users - shift) % users))
+    }
+
     /// Lets the sender of an arrived message send its next one, if that is what sets the pace.
     fn credit(&self, sender: u32) {
         let Some(member) = self.members.get(sender as usize) else {
@@ -164,20 +213,22 @@ impl State {
 }
 
 impl Member {
-    fn new(checker: &Checker, index: usize, name: String, role: Role) -> Self {
+    fn new(checker: &Checker, index: usize, name: String, role: Role, returns: bool) -> Self {
         let (own, promise) = match &role {
             Role::Plain { .. } => (number(index), Promise::OnSend),
             Role::Centrifuge { channel, .. } => (CHANNEL | channel, Promise::OnAcknowledge),
         };
+        let journal = (returns && matches!(role, Role::Plain { .. })).then(Box::default);
         Self {
             sender: checker.sender(number(index), promise),
             receiver: checker.receiver(name.clone(), &[own]),
             name,
             role,
-            socket: OnceLock::new(),
-            turn: Mutex::new(0),
+            link: Mutex::new(Link { journal, ..Link::default() }),
             arrived: AtomicU64::new(0),
             reached: AtomicU64::new(0),
+            slowest: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
         }
     }
 
@@ -206,6 +257,21 @@ impl Member {
 }
 
 impl Observer for State {
+    fn heard(&self, client: u32) {
+        if self.returns.is_some() {
+            let member = &self.members[client as usize];
+            // A plain user always waits for the next status; a Centrifuge client only for answers.
+            let waiting = if matches!(member.role, Role::Plain { .. }) { now_nanos() } else { 0 };
+            member.waiting.store(waiting, Relaxed);
+        }
+    }
+
+    fn left_at(&self, client: u32, position: Position) {
+        if self.returns.is_some() {
+            lock(&self.members[client as usize].link).position = Some(position);
+        }
+    }
+
     fn delivered(&self, client: u32, stamp: Stamp) {
         let Stamp { run, sender, dest, seq, nanos } = stamp;
         let member = &self.members[client as usize];
@@ -217,10 +283,18 @@ impl Observer for State {
             self.misdirected.fetch_add(1, Relaxed);
             return;
         }
+        if let Some(returns) = &self.returns
+            && let Some(journal) = &mut lock(&member.link).journal
+            && returns.is_repeated(journal, sender, seq)
+        {
+            return;
+        }
         if member.receiver.deliver(sender, dest, seq) == Delivery::Double {
             return;
         }
-        self.latencies.record(stamp.age());
+        let age = stamp.age();
+        self.latencies.record(age);
+        member.slowest.fetch_max(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         if nanos >= self.mark.load(Relaxed) {
             // Only the first one counts.
             let _ = member.reached.compare_exchange(0, now_nanos(), Relaxed, Relaxed);
@@ -235,8 +309,10 @@ impl Observer for State {
 
     fn refused(&self, client: u32, id: Option<u32>, why: &str) {
         let member = &self.members[client as usize];
-        if let Some(id) = id {
-            member.sender.refuse(member.dest(0), centrifuge::publish_seq(id));
+        match (id, &self.returns) {
+            (Some(id), _) => member.sender.refuse(member.dest(0), centrifuge::publish_seq(id)),
+            (None, Some(returns)) => self.doubt_recent(returns, client),
+            (None, None) => {}
         }
         self.note_refusal(&member.name, why);
     }
@@ -251,7 +327,9 @@ impl Observer for State {
     }
 
     fn closed(&self, client: u32, closed: &Closed) {
-        if !closed.asked {
+        if let Some(returns) = &self.returns {
+            self.left(returns, client, closed);
+        } else if !closed.asked {
             let name = self.members[client as usize].name.clone();
             lock(&self.ended).push(Ended { name, code: closed.code, reason: closed.reason.clone() });
         }
@@ -270,6 +348,10 @@ fn channel_names(config: &SwarmConfig) -> Vec<String> {
         Channels::Groups { prefix, members } => {
             (0..config.centrifuge.div_ceil((*members).max(1))).map(|group| format!("{prefix}{group}")).collect()
         }
+        Channels::Mixed { prefix, .. } => {
+            let channels = config.centrifuge.checked_sub(1).map_or(0, |last| channel_of(config, last).0 + 1);
+            (0..channels).map(|channel| format!("{prefix}{channel}")).collect()
+        }
     }
 }
 
@@ -282,6 +364,17 @@ fn channel_of(config: &SwarmConfig, index: usize) -> (u32, u64) {
             let group = index / size;
             let last = config.centrifuge - group * size;
             (number(group), size.min(last) as u64)
+        }
+        Channels::Mixed { smallest, largest, .. } => {
+            let mut first = 0;
+            let sizes = (*smallest).max(1)..=(*largest).max(*smallest).max(1);
+            for (channel, size) in sizes.cycle().enumerate() {
+                if index < first + size {
+                    return (number(channel), size.min(config.centrifuge - first) as u64);
+                }
+                first += size;
+            }
+            unreachable!("the sizes go on for ever, and none is zero")
         }
     }
 }

@@ -91,6 +91,27 @@ impl Reach {
     }
 }
 
+/// The slowest delivery to each client since the mark, over all clients, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Pauses {
+    /// Half of the clients saw at most this.
+    pub p50_ms: f64,
+    /// 99 in 100 saw at most this.
+    pub p99_ms: f64,
+    /// The longest that any client saw.
+    pub max_ms: f64,
+}
+
+pub(super) fn pauses(state: &State) -> Pauses {
+    let mut slowest: Vec<u64> = state.members.iter().map(|member| member.slowest.load(Relaxed)).collect();
+    slowest.sort_unstable();
+    let at = |percent: usize| {
+        let place = (slowest.len() * percent).div_ceil(100).saturating_sub(1);
+        slowest.get(place).map_or(0.0, |nanos| *nanos as f64 / 1e6)
+    };
+    Pauses { p50_ms: at(50), p99_ms: at(99), max_ms: at(100) }
+}
+
 pub(super) fn report(state: &State) -> SwarmReport {
     let ended = lock(&state.ended);
     let describe = |Ended { name, code, reason }: &Ended| format!("{name}: closed with {code:?}: {reason}");

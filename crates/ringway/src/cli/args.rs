@@ -37,6 +37,23 @@ Examples:
   ringway node weight node-2 2                     let it own about twice as much
   ringway node freeze node-2 && ringway node thaw node-2";
 
+const CHAOS_EXAMPLES: &str = "\
+Starts a cluster of its own (or takes the one at --url), connects clients that come back when their socket ends, lets them
+talk, makes faults at random, and checks every message. Progress goes to stderr, the report to stdout. The exit code is 0 only
+if nothing acknowledged was lost, doubled or reordered, no subscription lost its position, and no socket closed but those
+of gateways that were killed, frozen or stopped. Faults overlap, but what may cost a copy waits until the last such one has settled.
+
+Examples:
+  ringway chaos                                          two minutes of everything
+  ringway chaos --seed 7 --minutes 30                    the same wishes each time
+  ringway chaos --settle --changes 20 --faults kill,start,add
+  ringway chaos --settle --changes 5 --faults freeze --plain 0 --expect
+  ringway chaos --clients 0 --plain 2000 --rate 5000     users who write to one another
+  ringway chaos --url http://127.0.0.1:9888 --token T    a demo that is running
+
+Exit codes: 0 all promises kept; 1 one was broken, or with --expect it took too long; 69 there is no cluster;
+130 ended at once by a second Ctrl-C. The first Ctrl-C ends the faults and reports.";
+
 /// A WebSocket cluster: any number of users on any number of gateways, every user and channel owned by one node.
 #[derive(Debug, Parser)]
 #[command(name = "ringway", version, propagate_version = true, after_help = EXAMPLES)]
@@ -77,6 +94,9 @@ pub(super) enum Command {
         #[command(subcommand)]
         load: ringway_bench::Bench,
     },
+    /// Disturb a cluster under load at random, and check every message
+    #[command(after_help = CHAOS_EXAMPLES)]
+    Chaos(Box<ringway_bench::chaos::ChaosArgs>),
 }
 
 /// Settings that all members take from file, flags and environment.

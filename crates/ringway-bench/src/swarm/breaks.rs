@@ -1,0 +1,131 @@
+//! What the one who disturbs a server tells the swarm of it, and what that excuses. Everything else that goes wrong is the server's fault.
+//!
+//! A server that is killed, frozen or stopped takes its sockets with it, so their ends are *ours*. Beyond that, only plain users are excused
+//! anything, because they have no positions and get no acknowledgements:
+//! - what a user wrote shortly before its socket ended is *unknown*: it may have been taken or not;
+//! - after a kill or a freeze, what had just been handed to a user and not yet been reported to the inbox's owner comes *again*;
+//! - after a kill or a freeze, what was on its way into the breaking socket may be *lost*.
+
+use std::sync::Mutex;
+
+use super::member::lock;
+use crate::stamp::now_nanos;
+
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+
+/// A gateway reports every 60 ms what it has handed on, and the report is under way for a moment.
+const UNREPORTED: u64 = 100 * MILLISECOND;
+/// A message that takes longer than this into its receiver's socket was not under way when the server broke.
+const UNDER_WAY: u64 = SECOND;
+/// A fault begins a little after it was announced.
+const ANNOUNCED: u64 = 100 * MILLISECOND;
+/// A server answers a publish within 5 s, with an error if it must. What is older was taken, or refused in words.
+const UNKNOWN: u64 = 5 * SECOND;
+/// Sockets that a server ends so long after it has recovered, it does not end because of the fault.
+const GRACE: u64 = 8 * SECOND;
+
+/// How a server is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// Killed or frozen: without a word.
+    Sudden,
+    /// Asked to leave: it sends its clients away in good order.
+    Planned,
+}
+
+/// The announced faults, oldest first. A run has as many as it makes, each a few bytes.
+#[derive(Debug, Default)]
+pub(super) struct Breaks(Mutex<Vec<Announced>>);
+
+#[derive(Debug)]
+struct Announced {
+    target: usize,
+    how: Break,
+    from: u64,
+    until: Option<u64>,
+}
+
+/// Since when a server is broken in each way; a frozen one that is then stopped is broken in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Effect {
+    pub(super) sudden: Option<u64>,
+    pub(super) planned: Option<u64>,
+}
+
+impl Effect {
+    pub(super) fn is_any(self) -> bool {
+        self.sudden.is_some() || self.planned.is_some()
+    }
+
+    /// From when on it is not known what became of what was written to the server, seen from a moment. What lay before a frozen server is
+    /// read when it thaws, and has its time then.
+    pub(super) fn unknown_since(self, moment: u64) -> u64 {
+        moment.min(self.sudden.unwrap_or(u64::MAX)).saturating_sub(UNKNOWN)
+    }
+}
+
+impl Breaks {
+    pub(super) fn begin(&self, target: usize, how: Break) {
+        lock(&self.0).push(Announced { target, how, from: now_nanos(), until: None });
+    }
+
+    pub(super) fn end(&self, target: usize) {
+        let until = Some(now_nanos() + GRACE);
+        let mut all = lock(&self.0);
+        all.iter_mut().filter(|its| its.target == target && its.until.is_none()).for_each(|its| its.until = until);
+    }
+
+    /// What is in effect at a server as of `at`.
+    pub(super) fn of(&self, target: usize, at: u64) -> Effect {
+        let all = lock(&self.0);
+        let effective = |its: &&Announced| its.target == target && its.until.is_none_or(|until| at <= until);
+        let since = |how| all.iter().filter(effective).find(|its| its.how == how).map(|its| its.from);
+        Effect { sudden: since(Break::Sudden), planned: since(Break::Planned) }
+    }
+}
+
+/// Whether what came at `at` may come again after a sudden break at `from`.
+pub(super) fn comes_again(at: u64, from: u64) -> bool {
+    at + UNREPORTED >= from
+}
+
+/// Whether what was sent at `at` may have been lost in a socket that broke suddenly at `from`.
+pub(super) fn may_be_lost(at: u64, from: u64) -> bool {
+    at + UNDER_WAY >= from && at <= from + ANNOUNCED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_break_excuses_its_own_server_until_a_while_after_its_end() {
+        let breaks = Breaks::default();
+        assert!(!breaks.of(0, now_nanos()).is_any());
+        breaks.begin(0, Break::Planned);
+        breaks.begin(1, Break::Sudden);
+        assert!(matches!(breaks.of(0, u64::MAX), Effect { sudden: None, planned: Some(_) }));
+        assert!(!breaks.of(2, now_nanos()).is_any());
+        breaks.end(0);
+        assert!(breaks.of(0, now_nanos()).is_any(), "what is noticed late is still its doing");
+        assert!(!breaks.of(0, now_nanos() + 2 * GRACE).is_any());
+        assert!(breaks.of(1, u64::MAX).sudden.is_some(), "the other one is still broken");
+    }
+
+    #[test]
+    fn what_lay_before_a_frozen_server_is_unknown_from_its_freeze_on() {
+        let effect = Effect { sudden: Some(20 * SECOND), planned: Some(25 * SECOND) };
+        assert_eq!(effect.unknown_since(26 * SECOND), 15 * SECOND);
+        assert_eq!(effect.unknown_since(18 * SECOND), 13 * SECOND);
+        assert_eq!(Effect { sudden: None, ..effect }.unknown_since(26 * SECOND), 21 * SECOND);
+    }
+
+    #[test]
+    fn only_the_moment_of_the_break_is_excused() {
+        let from = 10 * SECOND;
+        assert!(comes_again(from - UNREPORTED, from) && !comes_again(from - UNREPORTED - 1, from));
+        assert!(may_be_lost(from, from) && may_be_lost(from - UNDER_WAY, from));
+        assert!(!may_be_lost(from - UNDER_WAY - 1, from) && !may_be_lost(from + ANNOUNCED + 1, from));
+    }
+}
