@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, Disconnect, Entry, Load, Message};
+use crate::message::{Answer, Disconnect, Entry, Load, Message, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -97,6 +97,7 @@ pub struct Gateway {
     /// Linked nodes that left on purpose: what they still say counts, unlike what a removed one says.
     departed: Vec<Incarnation>,
     events: VecDeque<Event>,
+    toll: Toll,
 }
 
 impl Gateway {
@@ -116,16 +117,17 @@ impl Gateway {
             awaited: Vec::new(),
             departed: Vec::new(),
             events: VecDeque::new(),
+            toll: Toll::begun(me),
         }
     }
 
     /// The same gateway in a new incarnation, after a removal: channels keep their positions and are attached again,
     /// queries are asked again, publishes that were not answered end as unknown, for nobody will answer them now.
     #[must_use]
-    pub fn reborn(mut self, me: Incarnation, view: Arc<View>) -> Self {
+    pub fn reborn(mut self, now: Now, me: Incarnation, view: Arc<View>) -> Self {
         let linked: Vec<Incarnation> = self.peers.linked().collect();
         for peer in linked {
-            self.forget_attaches_at(peer);
+            self.forget_attaches_at(self.unserved_since(now, peer), peer);
             self.lose_queries_at(peer);
         }
         self.give_up_publishes();
@@ -170,6 +172,17 @@ impl Gateway {
         self.loads.get(&node).copied().unwrap_or_default()
     }
 
+    /// What changes cost those who listen here, counted since this process began.
+    pub fn toll(&self) -> &Toll {
+        &self.toll
+    }
+
+    /// Since when a member that owners are lost with did not serve: if it was silent, since it was last heard.
+    fn unserved_since(&self, now: Now, peer: Incarnation) -> Now {
+        let silent = self.timing.silent();
+        self.peers.last_heard(peer).filter(|heard| now > *heard + silent).unwrap_or(now)
+    }
+
     /// Applies a newer view. Older ones are ignored.
     pub fn on_view(&mut self, now: Now, view: Arc<View>) {
         if view.epoch <= self.view().epoch && self.placement.is_some() {
@@ -192,7 +205,7 @@ impl Gateway {
         for peer in removed {
             self.lose_unkept_at(now, peer);
         }
-        self.forget_attaches_elsewhere(skipped);
+        self.forget_attaches_elsewhere(now, skipped);
         self.follow_owners(now);
         self.resend_moved(skipped);
         self.retry_queries();
@@ -216,9 +229,10 @@ impl Gateway {
 
     /// A link ended.
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
+        let since = self.unserved_since(now, peer);
         self.peers.link_down(peer);
         self.departed.retain(|departed| *departed != peer);
-        self.forget_attaches_at(peer);
+        self.forget_attaches_at(since, peer);
         self.lose_queries_at(peer);
         self.lose_unkept_at(now, peer);
         self.pay_attaches_done();
@@ -226,7 +240,7 @@ impl Gateway {
 
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
-        self.peers.heard(from, epoch);
+        self.peers.heard(now, from, epoch);
         if let Message::Moved(view) = message {
             self.on_view(now, view);
             return;

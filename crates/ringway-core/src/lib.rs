@@ -7,6 +7,7 @@ pub mod limits;
 pub mod member;
 pub mod message;
 pub mod node;
+pub mod pauses;
 pub mod peers;
 pub mod plan;
 pub mod registry;

@@ -243,11 +243,12 @@ impl Member {
         if view.epoch <= self.view.epoch {
             return;
         }
-        self.view = view.clone();
+        let before = std::mem::replace(&mut self.view, view.clone());
         self.placement = Some(Placement::of(view, self.placement.as_ref()));
         self.view_since = now;
         self.evidence.retain(|peer, _| view.has(*peer));
-        self.heard.retain(|peer, _| view.has(*peer));
+        // Of those who just left, it is still asked when they were last heard.
+        self.heard.retain(|peer, _| view.has(*peer) || before.has(*peer));
         self.actions.push_back(Action::View(view.clone()));
         match (self.standing, view.has(self.me)) {
             (Standing::Outside, true) => self.standing = Standing::Inside,

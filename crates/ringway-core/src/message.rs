@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch, UserName};
+use crate::pauses::Pauses;
 use crate::ring::SlotSet;
 use crate::view::View;
 
@@ -36,6 +37,8 @@ pub enum Message {
     Reset(Box<Reset>),
     /// Gateway → registry host: how far a `Reset` is. Cumulative; the last one says that it is done.
     ResetCount(ResetCount),
+    /// Gateway → registry host, on a new link, after a new view, and when the numbers have changed. No answer.
+    Toll(Box<Toll>),
 
     /// Gateway → owner. Answered by `PubOk` or `PubNo`.
     Publish(Box<Publish>),
@@ -120,6 +123,40 @@ pub struct Load {
     pub history_bytes: u64,
     /// Owned slots that do not yet have their copies; 0 when settled.
     pub unsettled: u64,
+}
+
+/// What changes cost those who listen at one gateway. All numbers but the first only grow, and count since its process began:
+/// whoever wants to know what one change cost takes the difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toll {
+    /// First incarnation of the process. Later ones count on.
+    pub process: Incarnation,
+    /// Channels that were served and wait now for an owner.
+    pub waiting: u64,
+    /// Channels that went on with something missing, and whose listeners were told so.
+    pub gaps: u64,
+    /// Publications that an owner delivered again within one attach. They are dropped.
+    pub doubles: u64,
+    /// Publications that an owner delivered ahead of their turn within one attach. They are dropped, and asked for again.
+    pub reorders: u64,
+    /// Client sockets that this gateway closed.
+    pub closed: u64,
+    /// How long channels had nobody who serves them: from the loss of the owner (or the last sign of life, if it was silent;
+    /// or the view that names another) to the new one's answer.
+    pub pauses: Pauses,
+}
+
+impl Toll {
+    /// The same, whatever was closed.
+    pub fn is_but_for_closed(&self, other: &Self) -> bool {
+        let numbers = |toll: &Self| (toll.process, toll.waiting, toll.gaps, toll.doubles, toll.reorders);
+        numbers(self) == numbers(other) && self.pauses == other.pauses
+    }
+
+    /// Nothing yet.
+    pub fn begun(process: Incarnation) -> Self {
+        Self { process, waiting: 0, gaps: 0, doubles: 0, reorders: 0, closed: 0, pauses: Pauses::default() }
+    }
 }
 
 /// A request to the registry. Ids are the requester's and grow.

@@ -324,7 +324,7 @@ impl Node {
 
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
-        self.peers.heard(from, epoch);
+        self.peers.heard(now, from, epoch);
         if let Message::Moved(view) = message {
             self.on_view(now, &view);
             return;

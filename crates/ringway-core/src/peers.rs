@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::id::{Epoch, Incarnation};
 use crate::message::{Frame, Message};
+use crate::timing::Now;
 use crate::view::View;
 
 /// A frame to be put on the link to a peer. Where the link is gone meanwhile it is dropped: the rules start again from `link_up`.
@@ -24,7 +25,8 @@ pub struct Outgoing {
 pub struct Peers {
     view: Arc<View>,
     told: BTreeMap<Incarnation, Epoch>,
-    heard: BTreeMap<Incarnation, Epoch>,
+    /// Newest epoch of each link's frames, and when the last frame came.
+    heard: BTreeMap<Incarnation, (Epoch, Option<Now>)>,
     out: Vec<Outgoing>,
 }
 
@@ -47,7 +49,7 @@ impl Peers {
     /// A link came up, anew or instead of an older one.
     pub fn link_up(&mut self, peer: Incarnation) {
         self.told.insert(peer, Epoch(0));
-        self.heard.insert(peer, Epoch(0));
+        self.heard.insert(peer, (Epoch(0), None));
     }
 
     /// A link ended.
@@ -67,15 +69,20 @@ impl Peers {
     }
 
     /// A frame of this epoch came in on the link.
-    pub fn heard(&mut self, peer: Incarnation, epoch: Epoch) {
-        if let Some(newest) = self.heard.get_mut(&peer) {
-            *newest = epoch.max(*newest);
+    pub fn heard(&mut self, now: Now, peer: Incarnation, epoch: Epoch) {
+        if let Some((newest, at)) = self.heard.get_mut(&peer) {
+            (*newest, *at) = (epoch.max(*newest), Some(now));
         }
     }
 
     /// Newest epoch that a frame on this link carried: the peer has applied that view.
     pub fn heard_epoch(&self, peer: Incarnation) -> Option<Epoch> {
-        self.heard.get(&peer).copied()
+        self.heard.get(&peer).map(|(epoch, _)| *epoch)
+    }
+
+    /// When the last frame came on this link; `None` before the first and without a link.
+    pub fn last_heard(&self, peer: Incarnation) -> Option<Now> {
+        self.heard.get(&peer).and_then(|(_, at)| *at)
     }
 
     /// Queues a message for a linked peer; nothing happens where there is no link.

@@ -58,6 +58,11 @@ impl Timing {
         self.pair * 6 / 5
     }
 
+    /// A link without a frame for so long shows that something is wrong, though nobody is accused yet.
+    pub fn silent(&self) -> Duration {
+        self.ping * 4
+    }
+
     /// A lease is renewed this often.
     pub fn renew(&self) -> Duration {
         self.ttl / 4

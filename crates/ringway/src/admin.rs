@@ -3,11 +3,12 @@
 //! | route | answers |
 //! |---|---|
 //! | `GET /admin/members` | `{"epoch","members":[…]}`, one [`Member`] each |
-//! | `POST /admin/members` | starts one more node; `{"action":"add","member":{…}}` |
+//! | `POST /admin/members` | starts one more node; `{"action":"add","member":{…},"change":NUMBER}` |
 //! | `POST /admin/members/{id}/{action}` | `stop`, `start`, `kill`, `freeze`, `thaw` or `remove`; `{"action","member":{…}}` |
 //! | `POST /admin/members/{id}/weight` | `{"weight":2}`: another share of the slots for a node; `{"action":"weight","member":{…}}` |
 //! | `POST /admin/plan` | what a change would come to: one [`Plan`] |
 //! | `POST /admin/members/{id}/cut` | `{"from":ID,"seconds":3,"one_way":false}`, in a demo or with `--dev`: no link between the two; `{"action":"cut","member":{…}}` |
+//! | `GET /admin/changes` | what every change came to: `{"changes":[…]}`, one [`Receipt`](crate::changes::Receipt) each, oldest first |
 //! | `GET /admin/ring` | with `?key=` or `?user=`: `{"key","slot","owner","standby","epoch"}` |
 //!
 //! All of them need `Authorization: Bearer <token>`; a process without a configured token has none of these routes. Bodies are
@@ -16,6 +17,7 @@
 
 mod actions;
 mod auth;
+mod changes;
 mod cut;
 mod elsewhere;
 mod error;
@@ -30,12 +32,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use ringway_core::ring::Weight;
 use ringway_link::Links;
 
 pub use members::{Member, State as MemberState};
 pub use memory::Memory;
 pub use plan::{Action as PlanAction, Heir, NodePlan, Plan};
 
+use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
 use crate::gateway::{Client, Inbox};
 use crate::orchestrator::Orchestrator;
@@ -52,6 +56,10 @@ pub struct Admin {
     /// This process's links, where they may be cut on purpose.
     cuts: Option<Links>,
     memory: Memory,
+    /// The receipts, in the process that keeps them.
+    changes: Option<Changes>,
+    /// What nodes begin with that are started here.
+    usual_weight: Weight,
     inbox: Option<Arc<Inbox<Client>>>,
 }
 
@@ -60,7 +68,8 @@ impl Admin {
     /// `inbox` leads to the sessions of this process.
     pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>, inbox: Option<Arc<Inbox<Client>>>) -> Self {
         let memory = Memory::watching(cluster.clone());
-        Self { cluster, orchestrator, elsewhere: None, cuts: None, memory, inbox }
+        let (elsewhere, cuts, changes, usual_weight) = (None, None, None, Weight::ONE);
+        Self { cluster, orchestrator, elsewhere, cuts, memory, changes, usual_weight, inbox }
     }
 
     /// The same where another process starts members, whose `host:port` for clients this is: it is named to whoever asks
@@ -68,6 +77,12 @@ impl Admin {
     #[must_use]
     pub fn referring_to(self, orchestrator: Option<&str>) -> Self {
         Self { elsewhere: orchestrator.map(Into::into), ..self }
+    }
+
+    /// The same where receipts are kept. Nodes that are started here begin with this weight.
+    #[must_use]
+    pub fn recording(self, changes: Option<Changes>, usual_weight: Weight) -> Self {
+        Self { changes, usual_weight, ..self }
     }
 
     /// The same where links may be cut on purpose: these, and those of members that were started here.
@@ -85,6 +100,7 @@ impl Admin {
             .route("/members/{id}/weight", post(weight::set))
             .route("/members/{id}/cut", post(cut::cut))
             .route("/plan", post(plan::foretell))
+            .route("/changes", get(changes::list))
             .route("/ring", get(ring::look_up))
             .route_layer(from_fn_with_state(self.elsewhere.clone(), elsewhere::refer))
             .fallback(error::no_route)

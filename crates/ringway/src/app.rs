@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
+use crate::changes::Changes;
 use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
 use crate::config::{Config, Roles};
 use crate::gateway::Inbox;
@@ -180,6 +181,9 @@ impl Bound {
             drain_rate: config.drain.rate,
         });
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
+        // Every gateway tells the registry's process what it saw, so that is where receipts are kept.
+        let inbox = gateway.as_ref().map(|gateway| gateway.inbox.clone());
+        let (changes, teller) = registry.as_ref().map(|_| Changes::keep(view.clone(), inbox)).unzip();
         if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
             let metrics = Metrics::default();
             metrics.collect(numbers::Numbers::new(seen, gateway.edge.clone(), links.clone()));
@@ -190,6 +194,7 @@ impl Bound {
                 cluster: cluster.clone(),
                 orchestrator,
                 inbox: gateway.inbox.clone(),
+                changes,
                 cuts,
                 metrics,
             });
@@ -211,6 +216,7 @@ impl Bound {
             seat,
             commands: orders,
             stats,
+            teller,
         }));
         Ok(Running { cluster, links: kept, commands, edge, member })
     }

@@ -3,6 +3,7 @@
 mod api;
 mod args;
 mod bench;
+mod changes;
 mod chaos;
 mod error;
 mod members;
@@ -58,6 +59,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         }
         Command::Members(args) => client(members::members(args)),
         Command::Plan { order } => client(plan::run(order)),
+        Command::Changes(args) => client(changes::run(args)),
         Command::Ring(args) => client(members::ring(args)),
         Command::Send(args) => client(send::run(args)),
         Command::Top(args) => client(top::run(args)),

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod api;
 pub mod app;
 pub mod beacon;
+pub mod changes;
 pub mod cli;
 mod clock;
 pub mod cluster;

@@ -8,6 +8,7 @@ mod evidence;
 mod facts;
 mod join;
 mod shedding;
+mod telling;
 mod turn;
 
 use std::collections::{HashMap, VecDeque};
@@ -31,6 +32,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
+use crate::changes::Teller;
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
@@ -38,6 +40,7 @@ use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
 use evidence::Proof;
 pub use join::{JoinError, first_view};
 use shedding::Shedding;
+use telling::Telling;
 
 /// How often the rules see time pass. Retries are a few of these apart.
 const TICK: Duration = Duration::from_millis(10);
@@ -92,6 +95,8 @@ pub struct Parts {
     pub commands: mpsc::Receiver<Command>,
     /// Counters that others read.
     pub stats: watch::Sender<Stats>,
+    /// Where receipts are kept, if they are kept in this process.
+    pub teller: Option<Teller>,
 }
 
 /// The gateway role of a member.
@@ -110,7 +115,7 @@ pub struct GatewayParts {
 }
 
 /// Counters of the rules, published a few times a second.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Stats {
     /// Sessions and what they did.
     pub hub: Option<crate::gateway::Counts>,
@@ -124,6 +129,8 @@ pub struct Stats {
     pub epoch: u64,
     /// Lives that ended because the view went on without this member.
     pub expulsions: u64,
+    /// What changes cost those who listen here, if this is a gateway.
+    pub toll: Option<ringway_core::message::Toll>,
 }
 
 /// Why a member task ended.
@@ -170,6 +177,7 @@ struct Task {
     next_ping: Now,
     facts_changed: bool,
     expulsions: u64,
+    telling: Telling,
 }
 
 /// What does not change while the task runs.
@@ -202,7 +210,8 @@ pub async fn run(parts: Parts) -> End {
         stats: parts.stats,
     };
     let inbox = fixed.gateway.as_ref().map(|gateway| gateway.inbox.clone());
-    let mut task = Task::new(fixed, parts.incarnation, parts.view, parts.registry, evidence);
+    let telling = Telling::new(parts.teller, parts.view.clone());
+    let mut task = Task::new(fixed, parts.incarnation, parts.view, parts.registry, evidence, telling);
     if let Some((target, host)) = parts.join {
         task.dialed.push(target);
         task.host_id = Some(host);
@@ -267,6 +276,7 @@ impl Task {
         view: Arc<View>,
         registry: Option<Registry>,
         evidence: mpsc::Sender<Proof>,
+        telling: Telling,
     ) -> Self {
         let now = clock::now();
         let hosts = registry.is_some();
@@ -299,6 +309,7 @@ impl Task {
             next_ping: now,
             facts_changed: true,
             expulsions: 0,
+            telling,
         };
         task.link_myself(now);
         task
@@ -328,7 +339,7 @@ impl Task {
         self.node = self.parts.weight.map(|_| self.parts.node(now, self.me, view.clone()));
         if let Some(hub) = &mut self.hub {
             let empty = Gateway::new(self.me, view.clone(), self.parts.timing, self.parts.limits.0);
-            hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(self.me, view.clone());
+            hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(now, self.me, view.clone());
         }
         self.local.clear();
         let identity = Identity { incarnation: self.me, ..(*self.parts.links.identity()).clone() };

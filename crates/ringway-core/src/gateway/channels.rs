@@ -39,6 +39,24 @@ struct Channel {
     /// Without history there is no position, but there was a first answer.
     known: bool,
     dirty: bool,
+    /// Nobody serves it since then; `None` while somebody does, and before the first answer.
+    paused: Option<Now>,
+}
+
+impl Channel {
+    /// Lets go of whoever served it. Says whether a pause begins.
+    fn let_go(&mut self, since: Now) -> bool {
+        (self.asked, self.answered) = (None, false);
+        self.pause(since)
+    }
+
+    fn pause(&mut self, since: Now) -> bool {
+        let begins = self.known && self.paused.is_none();
+        if begins {
+            self.paused = Some(since);
+        }
+        begins
+    }
 }
 
 #[derive(Debug, Default)]
@@ -84,8 +102,21 @@ impl Gateway {
         let key = ChannelKey(entry.key() as u32);
         let (attach, born) = (AttachId(u64::MAX), AttachId(u64::MAX));
         let (asked, position) = (None, None);
-        let (answered, known, dirty) = (false, false, false);
-        entry.insert(Channel { name, slot, options, inbox, attach, born, asked, answered, position, known, dirty });
+        let (answered, known, dirty, paused) = (false, false, false, None);
+        entry.insert(Channel {
+            name,
+            slot,
+            options,
+            inbox,
+            attach,
+            born,
+            asked,
+            answered,
+            position,
+            known,
+            dirty,
+            paused,
+        });
         self.ask(now, key);
         self.send_attaches();
         key
@@ -96,6 +127,7 @@ impl Gateway {
     /// `unread` is the number of last deliveries that no session could be handed: an inbox keeps them for its user.
     pub fn detach(&mut self, now: Now, key: ChannelKey, unread: u64) {
         let Some(channel) = self.channels.slab.try_remove(key.0 as usize) else { return };
+        self.toll.waiting -= u64::from(channel.paused.is_some());
         let handed = |position: Position| Position { offset: position.offset.saturating_sub(unread), ..position };
         let delivered = channel.position.filter(|_| channel.inbox).map(handed);
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
@@ -197,20 +229,27 @@ impl Gateway {
 
     /// What was asked of anybody but the owner is void; after a skipped view, so is what was asked of the owner: it may
     /// have seen another in between, and let its listeners go.
-    pub(super) fn forget_attaches_elsewhere(&mut self, skipped: bool) {
+    pub(super) fn forget_attaches_elsewhere(&mut self, now: Now, skipped: bool) {
         let Some(placement) = &self.placement else { return };
+        // Many channels, few owners.
+        let mut since = (None, now);
         for (_, channel) in &mut self.channels.slab {
             if skipped || channel.asked != placement.owner(channel.slot) {
-                (channel.asked, channel.answered) = (None, false);
+                if channel.asked != since.0 {
+                    let silent = self.timing.silent();
+                    let heard = channel.asked.and_then(|asked| self.peers.last_heard(asked));
+                    since = (channel.asked, heard.filter(|heard| now > *heard + silent).unwrap_or(now));
+                }
+                self.toll.waiting += u64::from(channel.let_go(since.1));
             }
         }
     }
 
     /// What was asked of this member on an older link is void.
-    pub(super) fn forget_attaches_at(&mut self, peer: Incarnation) {
+    pub(super) fn forget_attaches_at(&mut self, since: Now, peer: Incarnation) {
         for (_, channel) in &mut self.channels.slab {
             if channel.asked == Some(peer) {
-                (channel.asked, channel.answered) = (None, false);
+                self.toll.waiting += u64::from(channel.let_go(since));
             }
         }
         for (_, _, told, _) in self.channels.lingering.values_mut() {
@@ -235,12 +274,16 @@ impl Gateway {
         self.tell_lingering(now, true);
     }
 
-    pub(super) fn on_attached(&mut self, _now: Now, from: Incarnation, attached: &Attached) {
+    pub(super) fn on_attached(&mut self, now: Now, from: Incarnation, attached: &Attached) {
         let Some((key, channel)) = self.channels.current(attached.attach) else { return };
         if channel.answered || channel.asked != Some(from) {
             return;
         }
         channel.answered = true;
+        if let Some(since) = channel.paused.take() {
+            self.toll.waiting -= 1;
+            self.toll.pauses.record(now.saturating_sub(since));
+        }
         let before = channel.position;
         let at = attached.stream.map(|stream| Position { epoch: stream.epoch, offset: attached.from });
         channel.position = at;
@@ -249,6 +292,7 @@ impl Gateway {
             let (stream, from, users) = (attached.stream, attached.from, attached.users);
             self.events.push_back(Event::Attached { channel: key, stream, from, users });
         } else if let Some(at) = at.filter(|_| at != before) {
+            self.toll.gaps += 1;
             self.events.push_back(Event::Lost { channel: key, at });
         }
     }
@@ -269,9 +313,12 @@ impl Gateway {
         }
         let Some(position) = &mut channel.position else { return };
         if offset <= position.offset {
+            self.toll.doubles += 1;
             return;
         }
         if offset > position.offset + 1 {
+            self.toll.reorders += 1;
+            self.toll.waiting += u64::from(channel.pause(now));
             self.ask(now, key);
             self.send_attaches();
             return;

@@ -11,6 +11,8 @@ use crate::message::{Attach, AttachFrom, Attached, ChannelOptions, Deliver, Deta
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{NodeEntry, Removal};
 
+mod toll;
+
 const ME: Incarnation = Incarnation(100);
 const FIRST: Incarnation = Incarnation(1);
 const KEPT: ChannelOptions =
@@ -278,7 +280,7 @@ fn a_new_incarnation_keeps_positions_and_gives_up_publishes() {
         &mut world.gateway,
         Gateway::new(ME, world.view.clone(), Timing::default(), GatewayLimits::default()),
     );
-    world.gateway = gateway.reborn(Incarnation(200), world.view.clone());
+    world.gateway = gateway.reborn(world.now, Incarnation(200), world.view.clone());
     world.gateway.on_view(world.now, world.view.clone());
     world.gateway.on_link_up(world.now, FIRST);
     world.collect();

@@ -8,8 +8,9 @@ use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, ChannelOptions, ClaimedSlot, Deliver, Detach, Disconnect, Entry, Frame, Have,
     HistoryPage, HistoryQuery, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState, Query,
     Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, StateKind,
-    StreamState,
+    StreamState, Toll,
 };
+use ringway_core::pauses::Pauses;
 use ringway_core::ring::SlotSet;
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
 
@@ -26,6 +27,7 @@ wire_enum!(Message {
     3 => RegistryAnswer(answer),
     4 => Reset(order),
     5 => ResetCount(count),
+    6 => Toll(toll),
     10 => Publish(publish),
     11 => PubOk(ok),
     12 => PubNo(no),
@@ -55,6 +57,8 @@ wire_enum!(Message {
 
 // The view and the registry.
 wire_struct!(Load { users, channels, sockets, history_bytes, unsettled });
+wire_struct!(Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
+wire_struct!(Pauses { buckets, longest, total });
 wire_struct!(View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum });
 wire_struct!(NodeEntry { id, incarnation, address, now, next });
 wire_struct!(GatewayEntry { id, incarnation, address, draining });

@@ -184,7 +184,7 @@ impl World {
             process.is_node.then(|| Node::new(clock, incarnation, view.clone(), setup.timing, setup.limits, random));
         let old = process.gateway.take();
         process.gateway = process.is_gateway.then(|| match old {
-            Some(gateway) => gateway.reborn(incarnation, view.clone()),
+            Some(gateway) => gateway.reborn(clock, incarnation, view.clone()),
             None => Gateway::new(incarnation, view.clone(), setup.timing, GatewayLimits::default()),
         });
         note!(self, "{} lives as {incarnation} with {view:?}", self.processes[at].id);

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::members::{Member, unknown};
 use super::{Admin, AdminError};
+use crate::changes;
 use crate::orchestrator::{Action, Condition, Orchestrator};
 
 /// A member whose process has ended is out of the view within milliseconds; this much is allowed for a registry that is slow.
@@ -17,11 +18,13 @@ const LEFT_DEADLINE: Duration = Duration::from_secs(5);
 /// A view that is written is known here within milliseconds.
 pub(super) const VIEW_DEADLINE: Duration = Duration::from_secs(1);
 
-/// The answer: what was done, and the member as it is now.
+/// The answer: what was done, the member as it is now, and the number of the receipt.
 #[derive(Debug, Serialize)]
 pub(super) struct Done {
     pub(super) action: &'static str,
     pub(super) member: Member,
+    /// Null where no receipts are kept.
+    pub(super) change: Option<u64>,
 }
 
 pub(super) async fn add(State(admin): State<Admin>) -> Result<Json<Done>, AdminError> {
@@ -31,8 +34,12 @@ pub(super) async fn add(State(admin): State<Admin>) -> Result<Json<Done>, AdminE
         )
     })?;
     let taken = admin.ids(&admin.cluster.state());
+    let expected = orchestrator.next_id(taken.clone()).await?;
+    let intent = admin.intend(changes::Action::Add, &expected, None).await;
     let id = orchestrator.add(taken).await?;
-    Ok(Json(Done { action: "add", member: admin.member_or_unknown(&id)? }))
+    // Its name is known only now. A process needs longer to join than this needs to be noted.
+    let change = admin.begin(intent, &id).await;
+    Ok(Json(Done { action: "add", member: admin.member_or_unknown(&id)?, change }))
 }
 
 pub(super) async fn act(
@@ -45,17 +52,29 @@ pub(super) async fn act(
     };
     let known = MemberId::new(&id).ok().and_then(|id| Some((admin.member(&admin.cluster.state(), &id)?, id)));
     let (before, id) = known.ok_or_else(|| unknown(&id))?;
-    let member = match (&admin.orchestrator, action) {
+    let (member, change) = match (&admin.orchestrator, action) {
         _ if admin.cluster.state().me.id == id => Err(about_itself(&admin, &id)),
         (Some(orchestrator), _) if orchestrator.units().contains_key(&id) => {
             admin.act_on_unit(orchestrator, &id, action).await
         }
-        (_, Action::Remove) => admin.forget_stranger(&id, before),
+        (_, Action::Remove) => admin.forget_stranger(&id, before).map(|member| (member, None)),
         _ => Err(AdminError::conflict(format!(
             "{id} was not started by this process, so it can neither be signalled nor started from here: do it where it runs (SIGTERM drains it)"
         ))),
     }?;
-    Ok(Json(Done { action: name, member }))
+    Ok(Json(Done { action: name, member, change }))
+}
+
+/// The action as a receipt names it.
+fn named(action: Action) -> changes::Action {
+    match action {
+        Action::Stop => changes::Action::Stop,
+        Action::Start => changes::Action::Start,
+        Action::Kill => changes::Action::Kill,
+        Action::Freeze => changes::Action::Freeze,
+        Action::Thaw => changes::Action::Thaw,
+        Action::Remove => changes::Action::Remove,
+    }
 }
 
 fn about_itself(admin: &Admin, id: &MemberId) -> AdminError {
@@ -74,19 +93,24 @@ impl Admin {
         orchestrator: &Orchestrator,
         id: &MemberId,
         action: Action,
-    ) -> Result<Member, AdminError> {
+    ) -> Result<(Member, Option<u64>), AdminError> {
         let ended = orchestrator.units().get(id).is_some_and(|unit| unit.condition == Condition::Ended);
         // A newcomer whose id is still listed would have to wait, and a forgotten one would still be listed.
         if ended && matches!(action, Action::Start | Action::Remove) {
             self.wait_until_left(id).await?;
         }
         let before = self.member_or_unknown(id)?;
-        orchestrator.act(id, action).await?;
+        let intent = self.intend(named(action), id, None).await;
+        let change = self.begin(intent, id).await;
+        if let Err(why) = orchestrator.act(id, action).await {
+            self.take_back(change).await;
+            return Err(why.into());
+        }
         if action == Action::Remove {
             self.memory.forget(id);
-            return Ok(before);
+            return Ok((before, change));
         }
-        self.member_or_unknown(id)
+        Ok((self.member_or_unknown(id)?, change))
     }
 
     async fn wait_until_left(&self, id: &MemberId) -> Result<(), AdminError> {

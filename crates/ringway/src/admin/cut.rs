@@ -58,7 +58,7 @@ pub(super) async fn cut(
             )));
         }
     }
-    Ok(Json(Done { action: "cut", member: admin.member_or_unknown(&id)? }))
+    Ok(Json(Done { action: "cut", member: admin.member_or_unknown(&id)?, change: None }))
 }
 
 fn length(seconds: f64) -> Result<Duration, AdminError> {

@@ -10,12 +10,10 @@ use ringway_core::ring::{SlotSet, Weight};
 use ringway_core::view::NodeState;
 use ringway_core::{MemberId, Slot};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
 use super::weight::{draining, weight_of};
 use super::{Admin, AdminError};
 use crate::cluster::ClusterState;
-use crate::gateway::{ApiAnswer, ApiRequest, Call, ClientInput};
 
 /// How fast copies of history are taken to travel while the cluster serves: what one core copies and receives with room to spare.
 const COPY_RATE: f64 = 50_000_000.0;
@@ -193,12 +191,10 @@ impl Admin {
     }
 
     /// Users of this gateway whose inbox would move, and the names of some.
-    async fn users_in(&self, plan: &plan::Plan) -> Result<(u64, Vec<String>), AdminError> {
+    pub(super) async fn users_in(&self, plan: &plan::Plan) -> Result<(u64, Vec<String>), AdminError> {
         let Some(inbox) = &self.inbox else { return Ok((0, Vec::new())) };
         let slots: Vec<Slot> = plan.moves.iter().map(|one| one.slot).collect();
-        let (reply, answer) = oneshot::channel();
-        inbox.push_always(ClientInput::Call(Call { request: ApiRequest::Users(SlotSet::of(slots)), reply }));
-        let Ok(ApiAnswer::Users(count, names)) = answer.await else {
+        let Some((count, names)) = inbox.users_in(SlotSet::of(slots)).await else {
             return Err(AdminError::unavailable(
                 "this gateway has too much to do to look at its users; try again in a moment",
             ));

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::actions::{Done, VIEW_DEADLINE};
 use super::members::unknown;
 use super::{Admin, AdminError};
+use crate::changes::Action;
 use crate::cluster::Change;
 
 /// What is asked for.
@@ -33,10 +34,18 @@ pub(super) async fn set(
     if node.state() == NodeState::Draining {
         return Err(draining(&node.id));
     }
-    let epoch = admin.cluster.change(Change::Weight(node.incarnation, weight)).await?;
+    let intent = admin.intend(Action::Weight, &node.id, Some(weight)).await;
+    let change = admin.begin(intent, &node.id).await;
+    let epoch = match admin.cluster.change(Change::Weight(node.incarnation, weight)).await {
+        Ok(epoch) => epoch,
+        Err(why) => {
+            admin.take_back(change).await;
+            return Err(why.into());
+        }
+    };
     // The change is written; the answer shows it, unless this process is slow to say so.
     admin.cluster.wait_until(VIEW_DEADLINE, |state| state.view.epoch >= epoch).await;
-    Ok(Json(Done { action: "weight", member: admin.member_or_unknown(&node.id)? }))
+    Ok(Json(Done { action: "weight", member: admin.member_or_unknown(&node.id)?, change }))
 }
 
 /// A node's weight as people write it. Nothing is no weight: leaving is another action.

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use ringway_core::message::Toll;
 use ringway_edge::Edge;
 use ringway_link::{LinkStats, Links};
 use tokio::sync::watch;
@@ -46,7 +49,7 @@ impl Numbers {
     }
 
     fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let stats = *self.stats.borrow();
+        let stats = self.stats.borrow().clone();
         if let Some(hub) = stats.hub {
             gauge(encoder, "sessions", "Client sessions now", hub.sessions)?;
             gauge(encoder, "channels_attached", "Channels that this gateway has attached now", hub.channels)?;
@@ -72,6 +75,9 @@ impl Numbers {
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
         counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
+        if let Some(toll) = &stats.toll {
+            toll_of(encoder, toll)?;
+        }
         let metric = ConstCounter::new(0_u64);
         let help =
             "Publishes through this gateway that were acknowledged, by the copies that held them (0: without history)";
@@ -102,6 +108,33 @@ impl Numbers {
         }
         Ok(())
     }
+}
+
+/// Upper ends of the buckets that Prometheus is shown, in seconds. A failover is meant to take a quarter of one at most.
+const PAUSE_BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// What changes cost those who listen here.
+fn toll_of(encoder: &mut DescriptorEncoder<'_>, toll: &Toll) -> fmt::Result {
+    gauge(encoder, "channels_waiting", "Channels that have no owner that answers, for now", toll.waiting)?;
+    counter(encoder, "gaps", "Channels that went on with something missing, and whose listeners were told", toll.gaps)?;
+    counter(encoder, "doubles", "Publications that an owner delivered twice; they are dropped", toll.doubles)?;
+    counter(
+        encoder,
+        "reorders",
+        "Publications that an owner delivered ahead of their turn; dropped, and asked for again",
+        toll.reorders,
+    )?;
+    let mut below = 0;
+    let mut bucket = |end: f64| {
+        let within =
+            if end.is_finite() { toll.pauses.within(Duration::from_secs_f64(end)) } else { toll.pauses.count() };
+        (end, within - std::mem::replace(&mut below, within))
+    };
+    let buckets: Vec<(f64, u64)> = PAUSE_BUCKETS.into_iter().chain([f64::INFINITY]).map(&mut bucket).collect();
+    let help = "How long channels had nobody who serves them";
+    let mut metric = encoder.encode_descriptor("pause_seconds", help, None, MetricType::Histogram)?;
+    let total = toll.pauses.total.as_secs_f64();
+    metric.encode_histogram::<NoLabelSet>(total, toll.pauses.count(), &buckets, None)
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {

@@ -19,6 +19,7 @@ Examples:
   ringway ring --user bob             which node owns bob's inbox
   ringway plan kill node-2            what would move if it were gone
   ringway node kill node-2            kill -9; watch the sockets stay open
+  ringway changes                     what that came to
   ringway send bob 'hello there'      to bob, wherever he is connected
   ringway serve --config ringway.toml one process, both roles: for real use on one machine
 
@@ -85,6 +86,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         order: PlanOrder,
     },
+    /// Show what every change came to: what moved, what was noticed, how long it took
+    Changes(ClientArgs),
     /// Send a message to a user's inbox
     Send(SendArgs),
     /// Watch the members

@@ -9,6 +9,7 @@ use ringway_protocol::api::ApiError;
 use tokio::sync::oneshot;
 
 use super::command::{History, Named};
+use super::{Client, ClientInput, Inbox};
 
 /// A call and where its answer goes.
 #[derive(Debug)]
@@ -44,6 +45,19 @@ pub enum ApiRequest {
 
 /// Users that are named in an answer. The others are counted: a list for people, and short work for the hub.
 pub const USERS_NAMED: usize = 100;
+
+impl Inbox<Client> {
+    /// Users with a session here whose inbox is in one of the slots: how many, and the names of some. `None` if the hub has too
+    /// much to do to look.
+    pub async fn users_in(&self, slots: SlotSet) -> Option<(u64, Vec<UserName>)> {
+        let (reply, answer) = oneshot::channel();
+        self.push_always(ClientInput::Call(Call { request: ApiRequest::Users(slots), reply }));
+        match answer.await {
+            Ok(ApiAnswer::Users(count, names)) => Some((count, names)),
+            _ => None,
+        }
+    }
+}
 
 /// A publication from a backend.
 #[derive(Debug)]

@@ -96,6 +96,7 @@ impl Task {
             self.rules.set_host(peer);
             self.rules.on_registry_link(now);
         }
+        self.telling.is_back(peer);
         self.rules.heard(now, peer);
         self.rules.refute(peer);
         if let Some(node) = &mut self.node {
@@ -109,6 +110,7 @@ impl Task {
 
     fn on_down(&mut self, now: Now, identity: &ringway_link::Identity) {
         let peer = identity.incarnation;
+        self.note_end(now, peer);
         self.peers.remove(&peer);
         self.loads.remove(&peer);
         if let Some(node) = &mut self.node {

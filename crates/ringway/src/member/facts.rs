@@ -21,7 +21,7 @@ impl Task {
         } else {
             Arc::new(Placement::of(&view, Some(&before.placement)))
         };
-        let silent = self.parts.timing.ping * 4;
+        let silent = self.parts.timing.silent();
         let reach = |peer: &Incarnation| match now > self.rules.last_heard(*peer) + silent {
             true => Reach::Silent,
             false => Reach::Up,
@@ -42,6 +42,7 @@ impl Task {
             publishes_waiting: waiting,
             epoch: self.rules.view().epoch.0,
             expulsions: self.expulsions,
+            toll: self.hub.as_ref().map(|hub| hub.rules.toll().clone()),
         }
     }
 }

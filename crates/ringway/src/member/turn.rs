@@ -7,10 +7,11 @@ use ringway_core::member::Action;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
-use ringway_core::view::View;
+use ringway_core::view::{Removal, View};
 use tracing::{debug, error, info, warn};
 
 use super::{Client, Command, Inbox, Task};
+use crate::changes::Fact;
 use crate::cluster::{self, Order};
 
 /// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
@@ -36,9 +37,11 @@ impl Task {
         self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
         if now >= self.next_ping {
             self.next_ping = now + self.parts.timing.ping;
-            self.ping();
+            self.ping(now);
             self.facts_changed = true;
         }
+        self.report_settled(now);
+        self.report_toll(now);
         self.turn(now);
     }
 
@@ -90,7 +93,12 @@ impl Task {
             }
             Change::Drain(member) => Asked::DrainGateway(member),
             Change::Weight(member, weight) => Asked::Weight(member, weight),
-            Change::Remove(member, why) => Asked::Remove(member, why),
+            Change::Remove(member, why) => {
+                if why == Removal::Proven {
+                    self.note_end(now, member);
+                }
+                Asked::Remove(member, why)
+            }
         };
         self.next_change += 1;
         self.changes.insert(self.next_change, answer);
@@ -200,14 +208,18 @@ impl Task {
                        "this member places slots differently from the one that wrote the view; run the same version everywhere");
             }
         }
+        self.tell_view(now, view);
         self.follow_view(view);
-        self.ping();
+        self.ping(now);
         self.facts_changed = true;
     }
 
     /// Tells every linked member that this one is alive, and how it is.
-    fn ping(&mut self) {
+    pub(super) fn ping(&mut self, now: Now) {
         let load = self.load();
+        if let Some(node) = &self.node {
+            self.tell_load(now, self.me, node.view().epoch, load);
+        }
         self.loads.insert(self.me, load);
         if let Some(hub) = &mut self.hub {
             hub.rules.ping(load);
@@ -254,8 +266,10 @@ impl Task {
             }
             Message::Ping(load) => {
                 self.loads.insert(from, load);
+                self.tell_load(now, from, epoch, load);
                 self.for_both(now, from, epoch, &Message::Ping(load));
             }
+            Message::Toll(toll) => self.telling.tell(Fact::Toll { at: now, gateway: from, epoch, toll }),
             message if message.is_for_gateway() => {
                 if let Some(hub) = &mut self.hub {
                     hub.rules.on_message(now, from, epoch, message);

@@ -1,0 +1,200 @@
+//! Receipts: what every change of the members came to. Kept by the process that the registry is with, which sees every view
+//! and hears from every gateway.
+//!
+//! Who asks for a change says so beforehand ([`Changes::begin`]); the member task tells [`Fact`]s: views, nodes that are settled,
+//! what gateways saw. One task takes both, in the order in which they happened, and keeps the `Ledger`.
+
+mod goal;
+mod ledger;
+mod receipt;
+mod seen;
+mod step;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::message::Toll;
+use ringway_core::ring::{SlotSet, Weight};
+use ringway_core::timing::Now;
+use ringway_core::view::View;
+use ringway_core::{Epoch, Incarnation, MemberId, Slot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+use crate::clock;
+use crate::gateway::{Client, Inbox};
+use ledger::Ledger;
+
+pub use receipt::{Action, Epochs, Mode, Moved, Pauses, Predicted, Receipt, State};
+
+/// Facts and questions that wait. A few come per second and member. Above it facts are dropped: the next view makes up for
+/// one that was missed, and members say again what they said.
+const QUEUE: usize = 1024;
+
+/// How often it is looked whether a change has taken too long.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Longest wait for the number of users that moved. It takes a turn of the member task.
+const COUNT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Something that the member task saw.
+#[derive(Debug)]
+pub enum Fact {
+    /// A newer view was applied.
+    View {
+        /// When.
+        at: Now,
+        /// The view.
+        view: Arc<View>,
+        /// Who is no longer in it.
+        left: Vec<Departure>,
+    },
+    /// A node said how it is.
+    Node {
+        /// When.
+        at: Now,
+        /// Which.
+        node: Incarnation,
+        /// The epoch that it spoke of.
+        epoch: Epoch,
+        /// All slots that it owns then have their copies.
+        settled: bool,
+    },
+    /// A gateway said what it saw.
+    Toll {
+        /// When.
+        at: Now,
+        /// Which.
+        gateway: Incarnation,
+        /// The view that it has.
+        epoch: Epoch,
+        /// What.
+        toll: Box<Toll>,
+    },
+}
+
+/// A member that left the view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// Which life of which.
+    pub incarnation: Incarnation,
+    /// When its link or its process ended; where neither did, when it was last heard.
+    pub since: Now,
+    /// Its link or its process has ended.
+    pub ended: bool,
+    /// Client sockets it said it had.
+    pub sockets: u64,
+}
+
+/// A change that somebody is about to make.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// When it was asked for, by this process's clock.
+    pub at: Now,
+    /// What.
+    pub action: Action,
+    /// To whom.
+    pub member: MemberId,
+    /// How moved users are treated.
+    pub mode: Mode,
+    /// The weight to come, if that is what is changed.
+    pub weight: Option<Weight>,
+    /// What it should come to.
+    pub predicted: Option<Predicted>,
+}
+
+/// What the task takes.
+#[derive(Debug)]
+enum Input {
+    Fact(Fact),
+    Begin(Box<Asked>, oneshot::Sender<u64>),
+    Refused(u64),
+}
+
+/// The member task's side: tells facts, and never waits.
+#[derive(Debug, Clone)]
+pub struct Teller(mpsc::Sender<Input>);
+
+impl Teller {
+    /// Tells a fact.
+    pub fn tell(&self, fact: Fact) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.0.try_send(Input::Fact(fact)) {
+            warn!("receipts are behind by {QUEUE} facts; one was dropped");
+        }
+    }
+}
+
+/// Everybody else's side. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    inputs: mpsc::Sender<Input>,
+    kept: watch::Receiver<Arc<Vec<Receipt>>>,
+}
+
+impl Changes {
+    /// Begins to keep receipts, for a cluster with this view. `inbox` leads to the sessions of this process, whose users are counted.
+    /// Needs a running Tokio runtime.
+    pub fn keep(view: Arc<View>, inbox: Option<Arc<Inbox<Client>>>) -> (Self, Teller) {
+        let (inputs, taken) = mpsc::channel(QUEUE);
+        let (publish, kept) = watch::channel(Arc::default());
+        tokio::spawn(run(Ledger::new(view), taken, inbox, publish));
+        (Self { inputs: inputs.clone(), kept }, Teller(inputs))
+    }
+
+    /// The receipts that are kept, oldest first.
+    pub fn kept(&self) -> Arc<Vec<Receipt>> {
+        self.kept.borrow().clone()
+    }
+
+    /// Opens a receipt before its change is made. `None` if none are kept any more, because the process ends.
+    pub async fn begin(&self, asked: Asked) -> Option<u64> {
+        let (answer, number) = oneshot::channel();
+        self.inputs.send(Input::Begin(Box::new(asked), answer)).await.ok()?;
+        number.await.ok()
+    }
+
+    /// Takes a receipt back: its change was refused, and nothing has happened.
+    pub async fn refused(&self, number: u64) {
+        // An error means that the process ends.
+        let _ = self.inputs.send(Input::Refused(number)).await;
+    }
+}
+
+async fn run(
+    mut ledger: Ledger,
+    mut taken: mpsc::Receiver<Input>,
+    inbox: Option<Arc<Inbox<Client>>>,
+    publish: watch::Sender<Arc<Vec<Receipt>>>,
+) {
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            input = taken.recv() => match input {
+                Some(Input::Fact(fact)) => {
+                    for (number, slots) in ledger.on_fact(fact) {
+                        let users = count_users(inbox.as_deref(), slots).await;
+                        ledger.add_users(number, users);
+                    }
+                }
+                Some(Input::Begin(asked, answer)) => {
+                    let _asker_left = answer.send(ledger.begin(*asked));
+                }
+                Some(Input::Refused(number)) => ledger.take_back(number),
+                None => return,
+            },
+            _ = look.tick() => ledger.look(clock::now()),
+        }
+        if ledger.take_changed() {
+            publish.send_replace(Arc::new(ledger.receipts()));
+        }
+    }
+}
+
+/// Users with a session here whose inbox is in one of the slots; 0 if that is not to be had.
+async fn count_users(inbox: Option<&Inbox<Client>>, slots: Vec<Slot>) -> u64 {
+    let Some(inbox) = inbox.filter(|_| !slots.is_empty()) else { return 0 };
+    let counted = tokio::time::timeout(COUNT_DEADLINE, inbox.users_in(SlotSet::of(slots))).await;
+    counted.ok().flatten().map_or(0, |(count, _)| count)
+}

@@ -1,0 +1,273 @@
+//! The receipts and what makes them grow. Facts in, receipts out.
+//!
+//! What a view did to a member belongs to the newest running change of that member that can have caused it; if there is none,
+//! it happened unasked and gets a receipt of its own. What gateways saw cannot be told apart: it counts in every change
+//! that was running.
+
+mod views;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::timing::Now;
+use ringway_core::view::{Placement, View};
+use ringway_core::{Epoch, Incarnation, MemberId, Slot};
+
+use super::goal::{Goal, unsettled};
+use super::receipt::{Action, Epochs, Mode, Moved, Pauses, Receipt, State, millis};
+use super::seen::{Seen, Sums};
+use super::{Asked, Fact};
+use crate::clock;
+
+/// Receipts that are kept. Beyond, the oldest goes.
+const KEPT: usize = 256;
+
+/// A change to which nothing has happened for so long is given up: what is left undone by then needs a person.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All receipts, and what they are made from.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    view: Arc<View>,
+    placement: Placement,
+    /// Newest epoch at which each node was settled.
+    settled: HashMap<Incarnation, Epoch>,
+    seen: Seen,
+    entries: VecDeque<Entry>,
+    last: u64,
+    /// Sockets of gateways that the view lost and whose process may live.
+    limbo: BTreeMap<MemberId, u64>,
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    receipt: Receipt,
+    /// `None` once it is over.
+    open: Option<Open>,
+}
+
+/// What a running change is measured by.
+#[derive(Debug)]
+struct Open {
+    member: MemberId,
+    goal: Goal,
+    began: Now,
+    /// When something happened to it last.
+    touched: Now,
+    before: Sums,
+    /// Sockets that went with a process.
+    lost: u64,
+    /// The view in which it was reached, and all slots had their copies.
+    reached: Option<Epoch>,
+}
+
+impl Ledger {
+    pub(super) fn new(view: Arc<View>) -> Self {
+        Self {
+            placement: Placement::of(&view, None),
+            view,
+            settled: HashMap::new(),
+            seen: Seen::default(),
+            entries: VecDeque::new(),
+            last: 0,
+            limbo: BTreeMap::new(),
+            changed: false,
+        }
+    }
+
+    /// A copy of all receipts, oldest first.
+    pub(super) fn receipts(&self) -> Vec<Receipt> {
+        self.entries.iter().map(|entry| entry.receipt.clone()).collect()
+    }
+
+    /// Whether there is anything new since this was last asked.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Running changes, newest first.
+    fn running(&mut self) -> impl Iterator<Item = (&mut Receipt, &mut Open)> {
+        self.entries.iter_mut().rev().filter_map(|entry| Some((&mut entry.receipt, entry.open.as_mut()?)))
+    }
+
+    /// Opens a receipt for a change that is about to be made. What is asked for again while it runs has one already.
+    pub(super) fn begin(&mut self, asked: Asked) -> u64 {
+        if asked.action == Action::Thaw {
+            self.end_freeze(&asked.member);
+        }
+        self.changed = true;
+        let number = match self.again(&asked) {
+            Some(number) => number,
+            None => self.begin_anew(asked.clone()),
+        };
+        self.advance(asked.at);
+        number
+    }
+
+    /// The same change, if it runs: asked for before, or seen before anybody said so here.
+    fn again(&mut self, asked: &Asked) -> Option<u64> {
+        let action = asked.action;
+        let same = |other| other == action || (other == Action::Joined && action == Action::Add);
+        let (receipt, _) = self
+            .running()
+            .find(|(receipt, open)| open.member == asked.member && same(receipt.action) && asked.weight.is_none())?;
+        (receipt.action, receipt.predicted) = (action, receipt.predicted.or(asked.predicted));
+        Some(receipt.number)
+    }
+
+    fn begin_anew(&mut self, asked: Asked) -> u64 {
+        let Asked { at, action, member, mode, weight, predicted } = asked;
+        let goal = Goal::of(action, &member, weight, &self.view);
+        let lost = if action == Action::Kill { self.limbo.remove(&member).unwrap_or(0) } else { 0 };
+        let (receipt, open) = self.open(at, action, member, goal);
+        (receipt.mode, receipt.predicted, open.lost) = (mode, predicted, lost);
+        receipt.number
+    }
+
+    /// A freeze that nobody noticed ends with the thaw.
+    fn end_freeze(&mut self, member: &MemberId) {
+        let frozen = self.running().find(|(receipt, open)| receipt.action == Action::Freeze && open.member == *member);
+        if let Some((receipt, open)) = frozen.filter(|(_, open)| open.reached.is_none()) {
+            open.goal = Goal::Nothing;
+            receipt.why = Some("thawed before it was over".to_owned());
+        }
+    }
+
+    /// A new receipt, running from `at` on.
+    fn open(&mut self, at: Now, action: Action, member: MemberId, goal: Goal) -> (&mut Receipt, &mut Open) {
+        if self.entries.len() >= KEPT {
+            self.entries.pop_front();
+        }
+        self.last += 1;
+        let epoch = self.view.epoch.0;
+        let receipt = Receipt {
+            number: self.last,
+            action,
+            member: member.to_string(),
+            mode: Mode::default(),
+            began: wall_time(at),
+            epochs: Epochs { before: epoch, after: epoch },
+            state: State::Running,
+            why: None,
+            predicted: None,
+            moved: Moved::default(),
+            bystander_moves: 0,
+            detection_ms: None,
+            settled_ms: None,
+            sockets_closed: 0,
+            gaps: 0,
+            doubles: 0,
+            reorders: 0,
+            pauses: Pauses::default(),
+        };
+        let before = self.seen.sums().clone();
+        let open = Open { member, goal, began: at, touched: at, before, lost: 0, reached: None };
+        self.changed = true;
+        self.entries.push_back(Entry { receipt, open: Some(open) });
+        self.running().next().expect("it was just put there")
+    }
+
+    /// Forgets a receipt: its change was refused.
+    pub(super) fn take_back(&mut self, number: u64) {
+        self.entries.retain(|entry| entry.receipt.number != number);
+        self.changed = true;
+    }
+
+    /// Takes a fact. Returns which slots moved for which changes, for their users to be counted.
+    pub(super) fn on_fact(&mut self, fact: Fact) -> Vec<(u64, Vec<Slot>)> {
+        match fact {
+            Fact::View { at, view, left } if view.epoch > self.view.epoch => {
+                let moved = self.on_view(at, view, &left);
+                self.advance(at);
+                return moved;
+            }
+            Fact::View { .. } => {}
+            Fact::Node { at, node, epoch, settled } => {
+                match settled {
+                    true => self.settled.insert(node, epoch),
+                    false => self.settled.remove(&node),
+                };
+                self.advance(at);
+            }
+            Fact::Toll { at, gateway, epoch, toll } => {
+                self.seen.take(&self.view, gateway, epoch, *toll);
+                self.advance(at);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Users that moved with the slots of a change.
+    pub(super) fn add_users(&mut self, number: u64, users: u64) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.receipt.number == number) {
+            entry.receipt.moved.users += users;
+            self.changed = true;
+        }
+    }
+
+    /// Gives up what has taken too long.
+    pub(super) fn look(&mut self, now: Now) {
+        self.advance(now);
+        let (view, settled, seen) = (self.view.clone(), &self.settled, &self.seen);
+        for entry in &mut self.entries {
+            let Some(open) = entry.open.as_ref().filter(|open| now > open.touched + PATIENCE) else { continue };
+            let missing = open.goal.missing(&open.member, &view).or_else(|| unsettled(&view, settled));
+            let missing = missing.filter(|_| open.reached.is_none()).or_else(|| seen.missing(&view, view.epoch));
+            entry.receipt.why = missing.or_else(|| Some("something went on happening to it".to_owned()));
+            entry.receipt.state = State::Unsettled;
+            entry.open = None;
+            self.changed = true;
+        }
+    }
+
+    /// Brings the numbers of running changes up to date, and closes those that are over.
+    fn advance(&mut self, now: Now) {
+        let (view, settled, seen) = (&self.view, &self.settled, &self.seen);
+        let all_settled = unsettled(view, settled).is_none();
+        for entry in &mut self.entries {
+            let Some(open) = &mut entry.open else { continue };
+            if open.reached.is_none() && all_settled && open.goal.missing(&open.member, view).is_none() {
+                open.reached = Some(view.epoch);
+                open.touched = now;
+                entry.receipt.settled_ms = Some(millis(now.saturating_sub(open.began)));
+                self.changed = true;
+            }
+            if open.measure(now, &mut entry.receipt, seen.sums()) {
+                self.changed = true;
+            }
+            if open.reached.is_some_and(|epoch| seen.missing(view, epoch).is_none()) {
+                entry.receipt.state = State::Settled;
+                entry.open = None;
+                self.changed = true;
+            }
+        }
+    }
+}
+
+/// A moment of this process's clock as people and programs write it.
+fn wall_time(at: Now) -> String {
+    let ago = clock::now().saturating_sub(at);
+    let then = jiff::Timestamp::now().checked_sub(ago).unwrap_or_default();
+    format!("{then:.3}")
+}
+
+impl Open {
+    /// Writes down what gateways saw since the change began. Says whether that is more than before.
+    fn measure(&mut self, now: Now, receipt: &mut Receipt, sums: &Sums) -> bool {
+        let seen = sums.since(&self.before);
+        let numbers = |receipt: &Receipt| {
+            (receipt.sockets_closed, receipt.gaps, receipt.doubles, receipt.reorders, receipt.pauses)
+        };
+        let before = numbers(receipt);
+        receipt.sockets_closed = seen.closed + self.lost;
+        (receipt.gaps, receipt.doubles, receipt.reorders) = (seen.gaps, seen.doubles, seen.reorders);
+        receipt.pauses = (&seen.pauses).into();
+        let more = numbers(receipt) != before;
+        if more {
+            self.touched = now;
+        }
+        more
+    }
+}

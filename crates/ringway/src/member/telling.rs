@@ -1,0 +1,136 @@
+//! What receipts are made from: a gateway says what it saw of changes, and the member that the registry is with passes on
+//! what all of them say, every view, and which nodes are settled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::message::{Frame, Load, Message, Toll};
+use ringway_core::timing::Now;
+use ringway_core::view::View;
+use ringway_core::{Epoch, Incarnation};
+use ringway_link::LinkId;
+use tracing::debug;
+
+use super::Task;
+use crate::changes::{Departure, Fact, Teller};
+
+/// Least time between two reports of one gateway. Sums are told, so nothing is lost in between.
+const REPORT: Duration = Duration::from_millis(50);
+
+/// What was told, and what is remembered to be told.
+#[derive(Debug)]
+pub(super) struct Telling {
+    /// In the process that keeps receipts.
+    teller: Option<Teller>,
+    /// The view of which it was told last.
+    view: Arc<View>,
+    /// Members whose link or process has ended, since when, and the sockets they said they had. Of the view and newcomers, until
+    /// they are linked again or the view is without them.
+    ended: HashMap<Incarnation, (Now, u64)>,
+    /// The epoch at which this node said it was settled.
+    settled: Option<Epoch>,
+    /// What this gateway said last, of which epoch, on which link.
+    told: Option<(Epoch, Option<LinkId>, Toll)>,
+    next_report: Now,
+}
+
+impl Telling {
+    pub(super) fn new(teller: Option<Teller>, view: Arc<View>) -> Self {
+        Self { teller, view, ended: HashMap::new(), settled: None, told: None, next_report: Now::ZERO }
+    }
+
+    pub(super) fn tell(&self, fact: Fact) {
+        if let Some(teller) = &self.teller {
+            teller.tell(fact);
+        }
+    }
+
+    /// A member is linked, so it has not ended.
+    pub(super) fn is_back(&mut self, peer: Incarnation) {
+        self.ended.remove(&peer);
+    }
+}
+
+impl Task {
+    /// The link or the process of a member has ended.
+    pub(super) fn note_end(&mut self, now: Now, peer: Incarnation) {
+        if self.telling.teller.is_some() {
+            let sockets = self.loads.get(&peer).map_or(0, |load| load.sockets);
+            self.telling.ended.entry(peer).or_insert((now, sockets));
+        }
+    }
+
+    /// A newer view is applied.
+    pub(super) fn tell_view(&mut self, now: Now, view: &Arc<View>) {
+        if self.telling.teller.is_none() {
+            return;
+        }
+        let before = std::mem::replace(&mut self.telling.view, view.clone());
+        let nodes = before.nodes.iter().map(|node| node.incarnation);
+        let gateways = before.gateways.iter().map(|gateway| gateway.incarnation);
+        let gone = nodes.chain(gateways).filter(|member| !view.has(*member));
+        let left = gone.map(|member| self.departure(now, member)).collect();
+        self.telling.ended.retain(|member, _| view.has(*member));
+        self.telling.tell(Fact::View { at: now, view: view.clone(), left });
+    }
+
+    fn departure(&self, now: Now, incarnation: Incarnation) -> Departure {
+        let sockets = self.loads.get(&incarnation).map_or(0, |load| load.sockets);
+        // Who was never heard was lost just now, for all that is known.
+        let heard = Some(self.rules.last_heard(incarnation)).filter(|heard| *heard > Now::ZERO);
+        match self.telling.ended.get(&incarnation) {
+            Some((since, sockets)) => Departure { incarnation, since: *since, ended: true, sockets: *sockets },
+            None => Departure { incarnation, since: heard.unwrap_or(now), ended: false, sockets },
+        }
+    }
+
+    /// A member said how it is.
+    pub(super) fn tell_load(&self, now: Now, node: Incarnation, epoch: Epoch, load: Load) {
+        if self.rules.view().node(node).is_some() {
+            self.telling.tell(Fact::Node { at: now, node, epoch, settled: load.unsettled == 0 });
+        }
+    }
+
+    /// Says at once that this node is settled: others wait for that.
+    pub(super) fn report_settled(&mut self, now: Now) {
+        let settled = self.node.as_ref().filter(|node| node.is_settled()).map(|node| node.view().epoch);
+        if std::mem::replace(&mut self.telling.settled, settled) != settled && settled.is_some() {
+            self.ping(now);
+        }
+    }
+
+    /// Says what this gateway saw, if that is more than it said, or said of an older view or on another link.
+    pub(super) fn report_toll(&mut self, now: Now) {
+        let (Some(hub), Some(gateway)) = (&self.hub, &self.parts.gateway) else { return };
+        if now < self.telling.next_report {
+            return;
+        }
+        let host = self.host.filter(|host| *host != self.me).and_then(|host| self.peers.get(&host));
+        if host.is_none() && self.telling.teller.is_none() {
+            return;
+        }
+        let closed = hub.counts().closed + gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed);
+        let (epoch, link) = (hub.rules.view().epoch, host.map(|host| host.link));
+        let seen = hub.rules.toll();
+        let same = |told: &Toll| told.closed == closed && told.is_but_for_closed(seen);
+        if self.telling.told.as_ref().is_some_and(|told| (told.0, told.1) == (epoch, link) && same(&told.2)) {
+            return;
+        }
+        let toll = Toll { closed, ..seen.clone() };
+        match host {
+            Some(host) => {
+                let message = Message::Toll(Box::new(toll.clone()));
+                if let Err(error) = host.sender.send(&Frame { epoch, message }) {
+                    debug!(%error, "the registry's link took no report");
+                }
+            }
+            None => {
+                let fact = Fact::Toll { at: now, gateway: self.me, epoch, toll: Box::new(toll.clone()) };
+                self.telling.tell(fact);
+            }
+        }
+        self.telling.told = Some((epoch, link, toll));
+        self.telling.next_report = now + REPORT;
+    }
+}
