@@ -109,7 +109,7 @@ pub struct Asked {
 enum Input {
     Fact(Fact),
     Begin(Box<Asked>, oneshot::Sender<u64>),
-    Refused(u64),
+    Refused(u64, oneshot::Sender<u64>),
 }
 
 /// The member task's side: tells facts, and never waits.
@@ -156,8 +156,11 @@ impl Changes {
 
     /// Takes a receipt back: its change was refused, and nothing has happened.
     pub async fn refused(&self, number: u64) {
+        let (answer, done) = oneshot::channel();
         // An error means that the process ends.
-        let _ = self.inputs.send(Input::Refused(number)).await;
+        if self.inputs.send(Input::Refused(number, answer)).await.is_ok() {
+            let _ = done.await;
+        }
     }
 }
 
@@ -170,6 +173,8 @@ async fn run(
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        // Answered when everybody can see it.
+        let mut asker = None;
         tokio::select! {
             input = taken.recv() => match input {
                 Some(Input::Fact(fact)) => {
@@ -178,16 +183,20 @@ async fn run(
                         ledger.add_users(number, users);
                     }
                 }
-                Some(Input::Begin(asked, answer)) => {
-                    let _asker_left = answer.send(ledger.begin(*asked));
+                Some(Input::Begin(asked, answer)) => asker = Some((answer, ledger.begin(*asked))),
+                Some(Input::Refused(number, answer)) => {
+                    ledger.take_back(number);
+                    asker = Some((answer, number));
                 }
-                Some(Input::Refused(number)) => ledger.take_back(number),
                 None => return,
             },
             _ = look.tick() => ledger.look(clock::now()),
         }
         if ledger.take_changed() {
             publish.send_replace(Arc::new(ledger.receipts()));
+        }
+        if let Some((answer, number)) = asker {
+            let _asker_left = answer.send(number);
         }
     }
 }

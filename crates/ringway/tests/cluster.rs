@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use ringway::changes::{Action, Receipt, State};
 use ringway_testkit::server::Place;
 use ringway_testkit::{Pace, Process, Progress, Server, Swarm, SwarmConfig, eventually, process};
 
@@ -104,6 +105,16 @@ impl Story {
             assert_eq!(place.owner, predicted(&before[name]), "{name}, of {:?} before", before[name]);
         });
         assert!(moved > 0, "{node} owned nobody");
+        let receipt = self.receipt(node).await;
+        match receipt.action {
+            // Planned, so there was nothing to detect.
+            Action::Stop => assert_eq!(receipt.detection_ms, None),
+            _ => {
+                let detection = receipt.detection_ms.expect("it was detected");
+                println!("  detected after {detection} ms");
+                assert!(detection <= limit.as_secs_f64() * 1000.0, "{receipt:?}");
+            }
+        }
     }
 
     /// A node joins: who moves, moves to it, and the former owner becomes the standby.
@@ -128,7 +139,37 @@ impl Story {
             }
         });
         assert!(moved > 0, "{id} owns nobody");
+        assert_eq!(self.receipt(&id).await.detection_ms, None);
         id
+    }
+
+    /// The receipt of the last change of a member, when it is over: what was foretold came true, and nobody noticed more than a pause.
+    async fn receipt(&self, member: &str) -> Receipt {
+        let receipt = eventually(START_LIMIT, || async {
+            let answer = self.demo.admin_get("/admin/changes").await.ok()?.json().ok()?;
+            let receipts: Vec<Receipt> = serde_json::from_value(answer["changes"].clone()).expect("receipts");
+            let last = receipts.into_iter().rfind(|receipt| receipt.member == member);
+            last.filter(|receipt| receipt.state != State::Running)
+        })
+        .await;
+        let pauses = receipt.pauses;
+        println!(
+            "  receipt: {} slots moved, settled after {:?} ms, {pauses:?}",
+            receipt.moved.slots, receipt.settled_ms
+        );
+        assert_eq!((receipt.state, &receipt.why), (State::Settled, &None), "{receipt:?}");
+        assert_eq!((receipt.bystander_moves, receipt.sockets_closed), (0, 0), "{receipt:?}");
+        assert_eq!((receipt.gaps, receipt.doubles, receipt.reorders), (0, 0, 0), "{receipt:?}");
+        assert!(receipt.moved.slots > 0 && receipt.moved.users > 0 && pauses.count > 0, "{receipt:?}");
+        match (receipt.action, receipt.predicted) {
+            (Action::Exit, predicted) => assert_eq!(predicted, None, "nobody asked for it"),
+            (_, predicted) => {
+                let predicted = predicted.expect("it was foretold");
+                let told = (predicted.slots, predicted.bystander_moves, predicted.users, predicted.sockets_closed);
+                assert_eq!(told, (receipt.moved.slots, 0, Some(receipt.moved.users), 0), "{receipt:?}");
+            }
+        }
+        receipt
     }
 
     /// Makes a change while everybody writes, and waits until everybody was reached after it and the cluster has settled.

@@ -1,6 +1,7 @@
 //! The routes against a cluster that is made up: what they show, whom they refuse, what they ask for.
 
 mod act;
+mod changes;
 mod fake;
 mod plan;
 mod show;

@@ -271,3 +271,6 @@ impl Open {
         more
     }
 }
+
+#[cfg(test)]
+mod tests;

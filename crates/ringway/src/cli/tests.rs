@@ -60,6 +60,7 @@ fn clients_take_json_and_an_address() {
         "top",
         "node add",
         "plan add",
+        "changes",
         "plan weight node-1 2",
     ] {
         command(&format!("{line} --json --url http://127.0.0.1:1"));
@@ -113,6 +114,23 @@ fn tables_line_up() {
     let rows = [["a", "1"], ["long", "1000"]].map(|row| row.map(str::to_owned).to_vec());
     let text = paint::table(&["NAME ", "N"], &rows, |_, _, cell| cell);
     assert_eq!(text, "NAME     N\na        1\nlong  1000\n");
+}
+
+#[test]
+fn receipts_are_told_in_a_table_with_what_is_to_be_said() {
+    let receipt = serde_json::json!({
+        "number": 7, "action": "kill", "member": "node-2", "mode": "migrate", "began": "2026-01-02T03:04:05.678Z",
+        "epochs": {"before": 4, "after": 5}, "state": "unsettled", "why": "node-3 is away",
+        "predicted": {"slots": 10, "bystander_moves": 0, "users": null, "sockets_closed": 0},
+        "moved": {"slots": 10, "users": 3}, "bystander_moves": 0, "detection_ms": 12.5, "settled_ms": null,
+        "sockets_closed": 0, "gaps": 0, "doubles": 0, "reorders": 0,
+        "pauses": {"count": 2, "p50_ms": 20.1, "p99_ms": 31.0, "max_ms": 31.0},
+    });
+    let text = changes::told(&changes::read(serde_json::json!([receipt])).unwrap());
+    let words: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
+    let wanted = "7 03:04:05.678 kill node-2 unsettled 10 10 0 3 12.5 - 0 0 0 0 2 20.1 31 31";
+    assert_eq!(words.join(" "), wanted);
+    assert!(text.ends_with("7: node-3 is away\n"), "{text}");
 }
 
 #[test]

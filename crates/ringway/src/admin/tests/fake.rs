@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
-use ringway_core::message::Load;
+use ringway_core::message::{Load, Toll};
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::view::{GatewayEntry, NodeEntry, Placement, View};
 use ringway_core::{Incarnation, MemberId};
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::super::Admin;
+use crate::changes::{Changes, Fact, Teller};
 use crate::cluster::{Change, ClusterState, Myself, Reach, cluster};
 use crate::orchestrator::Orchestrator;
 use crate::orchestrator::evidence;
@@ -29,6 +30,7 @@ pub(super) struct Fake {
     router: Router,
     state: watch::Sender<Arc<ClusterState>>,
     pub(super) orchestrator: Option<Orchestrator>,
+    teller: Teller,
     _logs: Option<tempfile::TempDir>,
 }
 
@@ -83,6 +85,16 @@ fn state(view: View) -> ClusterState {
     ClusterState { placement: Arc::new(Placement::of(&view, None)), view: Arc::new(view), me, loads, links }
 }
 
+/// What a member task would tell of a view: it has come, all is settled, and the gateway saw nothing.
+fn tell(teller: &Teller, view: &View) {
+    let (at, epoch, gateway) = (crate::clock::now(), view.epoch, Incarnation(100));
+    teller.tell(Fact::View { at, view: Arc::new(view.clone()), left: Vec::new() });
+    for node in &view.nodes {
+        teller.tell(Fact::Node { at, node: node.incarnation, epoch, settled: true });
+    }
+    teller.tell(Fact::Toll { at, gateway, epoch, toll: Box::new(Toll::begun(gateway)) });
+}
+
 impl Fake {
     pub(super) fn new() -> Self {
         Self::with_token(Some("secret"))
@@ -113,11 +125,12 @@ impl Fake {
 
     fn build(token: Option<&str>, orchestrator: Option<Orchestrator>) -> Self {
         let (mut seat, handle) = cluster(first());
+        let (changes, teller) = Changes::keep(first().view, None);
         if let Some(orchestrator) = &orchestrator {
             tokio::spawn(evidence::carry(orchestrator.clone(), handle.clone()));
         }
-        let router = Admin::new(handle, orchestrator.clone(), None).routes(token);
-        let published = seat.state.clone();
+        let admin = Admin::new(handle, orchestrator.clone(), None).recording(Some(changes), Weight::ONE);
+        let (router, published, told) = (admin.routes(token), seat.state.clone(), teller.clone());
         tokio::spawn(async move {
             while let Some(order) = seat.orders.recv().await {
                 let before = seat.state.borrow().view.clone();
@@ -127,11 +140,20 @@ impl Fake {
                     Change::Drain(_) => panic!("unexpected: {order:?}"),
                 };
                 let epoch = view.epoch;
+                tell(&told, &view);
                 seat.state.send_replace(Arc::new(state(view)));
                 let _asker_left = order.answer.send(Ok(epoch));
             }
         });
-        Self { router, state: published, orchestrator, _logs: None }
+        Self { router, state: published, orchestrator, teller, _logs: None }
+    }
+
+    /// A gateway that names this one as the orchestrator.
+    pub(super) fn elsewhere(address: &str) -> Self {
+        let fake = Self::new();
+        let (_seat, handle) = cluster(first());
+        let router = Admin::new(handle, None, None).referring_to(Some(address)).routes(Some("secret"));
+        Self { router, ..fake }
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut ClusterState)) {
@@ -141,6 +163,7 @@ impl Fake {
     /// Another view, with what follows from it.
     pub(super) fn view(&self, change: impl FnOnce(&View) -> View) {
         let view = change(&self.state.borrow().view);
+        tell(&self.teller, &view);
         self.state.send_replace(Arc::new(state(view)));
     }
 
@@ -178,6 +201,22 @@ impl Fake {
     /// With a body.
     pub(super) async fn post_body(&self, path: &str, body: &str) -> Answer {
         self.ask(Method::POST, path, Some("Bearer secret"), Body::from(body.to_owned())).await
+    }
+
+    /// Asks until the receipt of this number says that its change is done.
+    pub(super) async fn settled(&self, number: &Value) -> Value {
+        let seen = async {
+            loop {
+                let answer = self.get("/admin/changes").await.body;
+                let mut receipts = answer["changes"].as_array().unwrap().iter();
+                let receipt = receipts.find(|receipt| receipt["number"] == *number).cloned();
+                if let Some(receipt) = receipt.filter(|receipt| receipt["state"] == "settled") {
+                    return receipt;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(SOON, seen).await.unwrap_or_else(|_| panic!("change {number} is not settled"))
     }
 
     pub(super) async fn member(&self, name: &str) -> Value {
