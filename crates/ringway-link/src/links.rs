@@ -110,8 +110,8 @@ impl Links {
         }
     }
 
-    /// Stops dialing this incarnation and closes the link with it, once what is queued is written. It can still dial us.
-    pub fn forget(&self, peer: Incarnation) {
+    /// Stops dialing this incarnation. A link that stands stays until the other end closes it: it may have something left to say.
+    pub fn let_go(&self, peer: Incarnation) {
         self.shared.dials.lock().retain(|target, stop| {
             let stays = target.incarnation() != Some(peer);
             if !stays {
@@ -119,6 +119,11 @@ impl Links {
             }
             stays
         });
+    }
+
+    /// Stops dialing this incarnation and closes the link with it, once what is queued is written. It can still dial us.
+    pub fn forget(&self, peer: Incarnation) {
+        self.let_go(peer);
         if let Some(link) = self.shared.pairs.live(peer) {
             link.close(Ended::Forgotten);
         }

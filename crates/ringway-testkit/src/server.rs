@@ -88,6 +88,14 @@ impl Server {
         http::post_raw(self.addr, path, &[("authorization", &bearer())], "").await
     }
 
+    /// `POST` with the admin token and a body.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn admin_post_json(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        http::post(self.addr, path, &[("authorization", &bearer())], body).await
+    }
+
     /// A call of the server API, with its key; gives `result`.
     ///
     /// # Errors

@@ -144,6 +144,7 @@ impl Bound {
         let identity = self.identity(id.clone());
         let incarnation = identity.incarnation;
         let client_address = identity.client_address.clone();
+        info!(address = %identity.address, "listening for members");
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
         let settings = Settings { identity, cluster: "".into(), secret, limits: ringway_link::Limits::default() };
         let (links, mut events) = Links::start(self.links, settings);

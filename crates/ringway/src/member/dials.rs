@@ -16,8 +16,10 @@ impl Task {
     /// Everybody dials the registry's member. Gateways dial nodes. Of two that would both dial, the smaller id does.
     pub(super) fn follow_view(&mut self, view: &Arc<View>) {
         let gone: Vec<Incarnation> = self.peers.keys().copied().filter(|peer| self.is_gone(view, *peer)).collect();
+        // Who left on purpose closes its links itself, when it has answered all that was sent to it.
+        let crashed = view.crashes > self.parts.seat.borrow().view.crashes;
         for peer in gone {
-            self.parts.links.forget(peer);
+            if crashed { self.parts.links.forget(peer) } else { self.parts.links.let_go(peer) }
         }
         self.look_after(view);
         if self.registry.is_some() {

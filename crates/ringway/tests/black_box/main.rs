@@ -4,5 +4,6 @@ mod bad_input;
 mod centrifuge;
 mod gateways;
 mod life;
+mod lives;
 mod plain;
 mod support;

@@ -1,0 +1,148 @@
+//! Lives of members: two processes with one name, changes that nobody who listens may notice, and one that was away for long.
+
+use std::time::Instant;
+
+use ringway_testkit::process::Builder;
+use ringway_testkit::{CentrifugeClient, Process, Server, eventually_ok};
+use serde_json::{Value, json};
+
+use crate::support::{BINARY, CHANGE, SOON, configured};
+
+/// What the members of these tests know.
+const SECRET: &str = "between members";
+
+/// A gateway that nodes can join, and where.
+async fn first_gateway() -> (Server, String) {
+    let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
+    let config = "[cluster]\nslots = 256\n[channels.namespaces.kept]\nhistory_size = 100\nhistory_ttl = \"10m\"\n";
+    let mut server = Server::start(configured(builder.env("RINGWAY_SECRET", SECRET), config), SOON).await;
+    let found = server.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await;
+    (server, found[1].clone())
+}
+
+fn node(id: &str, join: &str) -> Builder {
+    let builder = Process::builder(BINARY, &["node", "--join", join, "--id", id, "--link-listen", "127.0.0.1:0"]);
+    builder.env("RINGWAY_SECRET", SECRET)
+}
+
+#[tokio::test]
+async fn a_second_process_with_one_id_waits_until_the_first_is_gone() {
+    let (server, link) = first_gateway().await;
+    let first = node("n-1", &link).start();
+    let _other = node("n-2", &link).start();
+    server.settled(2).await;
+    for number in 1..=20 {
+        server.publish(&format!("kept:{}", number % 4), json!(number)).await.unwrap();
+    }
+    let epoch = async || server.admin_get("/admin/members").await.unwrap().json().unwrap()["epoch"].as_u64().unwrap();
+    let before = epoch().await;
+    let mut second = node("n-1", &link).start();
+    second.wait_for("a member with this id is in the view", SOON).await;
+    for number in 21..=40 {
+        server.publish(&format!("kept:{}", number % 4), json!(number)).await.unwrap();
+    }
+    assert_eq!(epoch().await, before, "the first one stays as it is");
+
+    let killed = Instant::now();
+    first.kill();
+    eventually_ok(CHANGE, || async {
+        let now = epoch().await;
+        anyhow::ensure!(now > before, "still {now}");
+        server.member("n-1").await
+    })
+    .await;
+    server.settled(2).await;
+    println!("the second one has taken its place {:.1?} after the first was killed", killed.elapsed());
+    for channel in 0..4 {
+        let page = server.api("history", json!({"channel": format!("kept:{channel}"), "limit": 100})).await.unwrap();
+        assert_eq!(page["publications"].as_array().unwrap().len(), 10, "{page}");
+    }
+    server.publish("kept:0", json!("more")).await.unwrap();
+}
+
+#[tokio::test]
+async fn planned_changes_lose_nothing_without_history_either() {
+    let config =
+        "[cluster]\nslots = 256\n[channels.namespaces.live]\nsubscribe = \"anyone\"\npublish = \"subscribers\"\n";
+    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
+    let server = Server::start(configured(builder, config), CHANGE).await;
+    server.settled(2).await;
+    let second = server.member("gateway-1").await.unwrap().address.parse().unwrap();
+    let mut listeners = Vec::new();
+    for channel in 0..8 {
+        let channel = format!("live:{channel}");
+        for addr in [server.addr(), second] {
+            let mut client = CentrifugeClient::connect(addr).await.unwrap();
+            client.subscribe(&channel).await.unwrap();
+            listeners.push((channel.clone(), client));
+        }
+    }
+    let mut number = 0;
+    // A few hundred while each change is under way: the first are sent before it begins, the last after its end.
+    for change in ["add", "weight", "stop", "start"] {
+        let done = async {
+            match change {
+                "add" => drop(server.add().await.unwrap()),
+                "weight" => weigh(&server, "node-1", 3).await,
+                _ => drop(server.act("node-2", change).await.unwrap()),
+            }
+            if change == "stop" {
+                server.wait_state("node-2", "down", CHANGE).await;
+            }
+            server.settled(if change == "stop" { 2 } else { 3 }).await;
+        };
+        tokio::pin!(done);
+        let mut after = 0;
+        let mut is_done = false;
+        while after < 100 {
+            number += 1;
+            let (channel, publisher) = &mut listeners[number % 16];
+            let sent = publisher.publish(channel, json!(number));
+            tokio::pin!(sent);
+            tokio::select! {
+                answer = &mut sent => drop(answer.unwrap()),
+                () = &mut done, if !is_done => { is_done = true; sent.await.unwrap(); }
+            }
+            after += usize::from(is_done);
+        }
+        println!("{change}: {number} publications so far");
+    }
+    for (at, (channel, client)) in listeners.iter_mut().enumerate() {
+        // Two clients publish to each channel in turn.
+        let all: Vec<Value> = (1..=number).filter(|n| n % 16 / 2 == at / 2).map(|n| json!(n)).collect();
+        let got = client.wait_publications(channel, all.len(), SOON).await.unwrap();
+        assert_eq!(got.into_iter().map(|one| one.data).collect::<Vec<_>>(), all, "client {at} of {channel}");
+        assert!(client.closed().is_none());
+    }
+}
+
+async fn weigh(server: &Server, id: &str, weight: u32) {
+    let path = format!("/admin/members/{id}/weight");
+    let answer = server.admin_post_json(&path, &json!({"weight": weight})).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_node_that_was_frozen_comes_back_as_another_and_serves() {
+    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let server = Server::start(configured(builder, "[cluster]\nslots = 256\n"), CHANGE).await;
+    server.settled(3).await;
+    let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
+    ann.subscribe("room").await.unwrap();
+    let owner = server.places(&["key=room".to_owned()]).await.unwrap()["key=room"].owner.clone();
+    server.act(&owner, "freeze").await.unwrap();
+    server.wait_state(&owner, "down", SOON).await;
+    for number in 1..=10 {
+        ann.publish("room", json!(number)).await.unwrap();
+    }
+    let thawed = Instant::now();
+    server.act(&owner, "thaw").await.unwrap();
+    server.wait_state(&owner, "active", CHANGE).await;
+    println!("{owner} is active {:.2?} after the thaw", thawed.elapsed());
+    server.settled(3).await;
+    let place = server.places(&["key=room".to_owned()]).await.unwrap()["key=room"].clone();
+    assert_eq!(place.owner, owner, "it owns again what it owned before");
+    ann.publish("room", json!(11)).await.unwrap();
+    let got = ann.wait_publications("room", 11, SOON).await.unwrap();
+    assert_eq!(got.iter().map(|one| one.offset).collect::<Vec<_>>(), (1..=11).collect::<Vec<u64>>());
+}
