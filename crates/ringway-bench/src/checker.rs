@@ -7,8 +7,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::stamp::now_nanos;
 
 /// How many violations a report spells out; the counts go on. Enough to see a pattern, little enough to print.
 const EXAMPLES: usize = 20;
@@ -258,7 +261,8 @@ impl ReceiverLog {
         let Counts { delivered, doubled, examples } = &*self.counts;
         if delivery == Delivery::Double {
             doubled.fetch_add(1, Relaxed);
-            let example = format!("{}: number {seq} of sender {sender} to {dest} came twice", self.name);
+            let (name, seconds) = (&self.name, Duration::from_nanos(now_nanos()).as_secs_f64());
+            let example = format!("{name}: number {seq} of sender {sender} to {dest} came twice, at {seconds:.1} s");
             push_example(&mut lock(examples), example);
         } else {
             delivered.fetch_add(1, Relaxed);

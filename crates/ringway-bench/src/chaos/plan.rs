@@ -1,8 +1,8 @@
 //! What is wished for: a fault, a member, a length, all from a seed. Pure: what comes out depends on the seed and on what it is shown.
 //!
 //! Only faults are wished for that the promises cover: what may cost a copy (a kill, a freeze, a cut that gets somebody removed) waits until the
-//! last such one has settled, and leaves two nodes at least. Everything else may overlap, but for a frozen gateway of plain users: only it knows
-//! what they have been handed, so their inboxes do not move while it is silent.
+//! last such one has settled, and leaves two nodes at least. Everything else may overlap, but for a gateway of plain users that is
+//! frozen or cut off: only it knows what they have been handed, so their inboxes do not move while it is silent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -165,7 +165,8 @@ impl Plan {
             .filter(|(_, pairs)| !pairs.is_empty())
             .collect();
         let (fault, pairs) = pick(&possible, which)?;
-        let Pair { member, other, hard } = pick(pairs, whom)?;
+        let pair = pick(pairs, whom)?;
+        let Pair { member, other, hard } = pair;
         let [shortest, longest] = match fault {
             Fault::Freeze => NODE_FREEZE,
             Fault::FreezeGateway => GATEWAY_FREEZE,
@@ -179,7 +180,7 @@ impl Plan {
             length: shortest + (longest - shortest).mul_f64(length as f64 / u64::MAX as f64),
             weight: *pick(&WEIGHTS, detail)?,
             hard: *hard,
-            exclusive: self.plain && *fault == Fault::FreezeGateway,
+            exclusive: self.plain && silences(*fault, pair, scene),
         })
     }
 
@@ -217,12 +218,10 @@ impl Plan {
             Fault::Cut => {
                 let others = || scene.members.iter().filter(alive);
                 let pairs = nodes().chain(gateways()).flat_map(|member| others().map(move |other| (member, other)));
-                let pairs = pairs.filter(|(member, other)| member.id != other.id).map(|(member, other)| {
-                    // A gateway and a node do not accuse one another; everybody else who is cut off may be removed for it.
-                    let hard = member.is_node() == other.is_node() || member.orchestrator || other.orchestrator;
-                    Pair { member: &member.id, other: &other.id, hard }
-                });
-                pairs.filter(|pair| !pair.hard || (spare && !scene.hard)).collect()
+                // Whoever is cut off may be removed for it.
+                let pairs = pairs.map(|(member, other)| Pair { member: &member.id, other: &other.id, hard: true });
+                let waits = |pair: &Pair<'_>| self.plain && !scene.settled && silences(fault, pair, scene);
+                pairs.filter(|pair| pair.member != pair.other && spare && !scene.hard && !waits(pair)).collect()
             }
             _ => Vec::new(),
         }
@@ -244,6 +243,13 @@ struct Pair<'a> {
     member: &'a str,
     other: &'a str,
     hard: bool,
+}
+
+/// Whether a gateway of clients lives on and is not heard.
+fn silences(fault: Fault, pair: &Pair<'_>, scene: &Scene<'_>) -> bool {
+    let is_met = |member: &Member| member.id == pair.member || member.id == pair.other;
+    let mut gateways = scene.members.iter().filter(|member| !member.is_node() && !member.orchestrator);
+    matches!(fault, Fault::FreezeGateway | Fault::Cut) && gateways.any(is_met)
 }
 
 /// The element that a drawn number falls upon.

@@ -19,7 +19,7 @@ pub use bounds::Bound;
 /// One fault, and what was seen of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Happening {
-    /// Seconds since the traffic began.
+    /// Seconds since the clients began to connect.
     pub at_s: f64,
     /// Of which kind.
     pub fault: Fault,

@@ -10,6 +10,7 @@ use super::plan::{Fault, Plan, Scene, Wish};
 use super::report::{ChaosReport, Happening, Setup};
 use super::stop::Stop;
 use super::{ChaosArgs, tell};
+use crate::stamp::now_nanos;
 use crate::swarm::{Break, Pace, Swarm};
 use watch::Measured;
 
@@ -135,7 +136,7 @@ impl<'a> Runner<'a> {
         if enough || !self.may_disturb() {
             return self.check_patience();
         }
-        if self.swarm.spread(&self.up(&members), MOVES) > 0 || (self.args.settle && self.away() > 0) {
+        if self.is_settled() && (self.swarm.spread(&self.up(&members), MOVES) > 0 || self.away() > 0) {
             return Ok(());
         }
         let frozen = self.thaws.iter().map(|(_, id)| id.clone()).collect();
@@ -180,7 +181,8 @@ impl<'a> Runner<'a> {
     }
 
     async fn disturb(&mut self, wish: &Wish) {
-        let at = self.begin.elapsed();
+        // The clock of the examples of what went wrong.
+        let at = Duration::from_nanos(now_nanos());
         tell(&format!("{:6.1} s  {wish}", at.as_secs_f64()));
         self.close_measure();
         let gateway = self.gateways.iter().position(|id| *id == wish.member);
