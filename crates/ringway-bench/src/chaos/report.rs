@@ -82,8 +82,12 @@ pub struct Receipts {
     pub pause_max_ms: Option<f64>,
     /// Client sockets closed.
     pub sockets_closed: u64,
-    /// Gaps, doubles and reorders that gateways saw and mended.
-    pub mended: u64,
+    /// Channels that went on with something missing.
+    pub gaps: u64,
+    /// Doubles and reorders that gateways saw and dropped.
+    pub dropped: u64,
+    /// Slots that moved between members that nobody touched.
+    pub bystander_moves: u64,
 }
 
 /// How the run was made.
@@ -141,8 +145,11 @@ impl ChaosReport {
     ) -> Self {
         let Setup { seed, seconds, interrupted, args } = *setup;
         let (traffic, returns) = (swarm.report(), swarm.returns());
+        let mut bounds = bounds::of(&happenings);
+        if args.settle {
+            bounds.extend(bounds::of_receipts(receipts));
+        }
         let receipts = Receipts::of(receipts);
-        let bounds = bounds::of(&happenings);
         let clean = traffic.is_clean() && traffic.unrecovered == 0 && returns.still_away == 0 && trouble.is_empty();
         Self {
             seed,
@@ -218,7 +225,9 @@ impl Receipts {
             pause_p99_ms: worst(receipts.iter().filter_map(at("/pauses/p99_ms"))),
             pause_max_ms: worst(receipts.iter().filter_map(at("/pauses/max_ms"))),
             sockets_closed: sum("sockets_closed"),
-            mended: sum("gaps") + sum("doubles") + sum("reorders"),
+            gaps: sum("gaps"),
+            dropped: sum("doubles") + sum("reorders"),
+            bystander_moves: sum("bystander_moves"),
         })
     }
 }

@@ -2,6 +2,7 @@
 //! if that is asked for.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::super::plan::Fault;
 use super::{Happening, worst};
@@ -48,9 +49,25 @@ pub(super) fn of(happenings: &[Happening]) -> Vec<Bound> {
         ),
         ("a frozen gateway is detected", FREEZE_RESOLVED, left(Fault::FreezeGateway)),
     ];
-    let bound = |(name, limit_ms, found_ms): (_, _, Option<f64>)| {
-        let found_ms = found_ms?;
-        Some(Bound { name, limit_ms, found_ms, holds: found_ms <= limit_ms })
-    };
     bounds.into_iter().filter_map(bound).collect()
+}
+
+/// The same by the cluster's own word.
+pub(super) fn of_receipts(receipts: &[Value]) -> Vec<Bound> {
+    let of = |action: &'static str, path: &'static str| {
+        let its = receipts.iter().filter(move |receipt| receipt["action"] == action);
+        worst(its.filter_map(move |receipt| receipt.pointer(path).and_then(Value::as_f64)))
+    };
+    let bounds = [
+        ("a kill is detected, by receipts", KILL_SEEN, of("kill", "/detection_ms")),
+        ("pause after a kill, p99 of channels by receipts", KILL_PAUSE, of("kill", "/pauses/p99_ms")),
+        ("a freeze is detected, by receipts", FREEZE_RESOLVED, of("freeze", "/detection_ms")),
+        ("longest pause after a freeze, by receipts", FREEZE_RESOLVED, of("freeze", "/pauses/max_ms")),
+    ];
+    bounds.into_iter().filter_map(bound).collect()
+}
+
+fn bound((name, limit_ms, found_ms): (&'static str, f64, Option<f64>)) -> Option<Bound> {
+    let found_ms = found_ms?;
+    Some(Bound { name, limit_ms, found_ms, holds: found_ms <= limit_ms })
 }

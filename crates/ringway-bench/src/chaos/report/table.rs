@@ -113,10 +113,15 @@ impl ChaosReport {
 
 impl Display for Receipts {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        let Self { count, detection_ms, pause_p99_ms, pause_max_ms, sockets_closed, mended } = self;
+        let Self { count, detection_ms, pause_p99_ms, pause_max_ms, .. } = self;
         let ms = |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0} ms"));
         let [detection, p99, max] = [detection_ms, pause_p99_ms, pause_max_ms].map(ms);
         write!(f, "{count}; at worst detection {detection}, pause p99 {p99}, max {max}; ")?;
-        write!(f, "{sockets_closed} sockets closed, {mended} gaps, doubles and reorders mended by gateways")
+        let Self { sockets_closed, gaps, dropped, bystander_moves, .. } = self;
+        write!(
+            f,
+            "{sockets_closed} sockets closed, {gaps} gaps, {dropped} doubles and reorders dropped by gateways, "
+        )?;
+        write!(f, "{bystander_moves} slots moved between bystanders")
     }
 }

@@ -40,6 +40,17 @@ fn bounds_are_those_of_the_faults_that_were_made() {
 }
 
 #[test]
+fn receipts_have_bounds_of_their_own() {
+    let receipts = [
+        serde_json::json!({"action": "kill", "detection_ms": 12, "pauses": {"p99_ms": 80, "max_ms": 90}}),
+        serde_json::json!({"action": "kill", "detection_ms": 101, "pauses": {"p99_ms": 20, "max_ms": 900}}),
+        serde_json::json!({"action": "start", "detection_ms": null, "pauses": {"p99_ms": 999, "max_ms": 999}}),
+    ];
+    let bounds: Vec<_> = bounds::of_receipts(&receipts).iter().map(|bound| (bound.found_ms, bound.holds)).collect();
+    assert_eq!(bounds, [(101.0, false), (80.0, true)]);
+}
+
+#[test]
 fn receipts_are_read_where_there_are_any() {
     assert_eq!(Receipts::of(&[]), None);
     let receipts = [
@@ -51,5 +62,5 @@ fn receipts_are_read_where_there_are_any() {
         (read.count, read.detection_ms, read.pause_p99_ms, read.pause_max_ms),
         (2, Some(12.0), Some(80.0), Some(190.0))
     );
-    assert_eq!((read.sockets_closed, read.mended), (3, 3));
+    assert_eq!((read.sockets_closed, read.gaps, read.dropped, read.bystander_moves), (3, 2, 1, 0));
 }
