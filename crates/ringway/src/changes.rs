@@ -147,6 +147,15 @@ impl Changes {
         self.kept.borrow().clone()
     }
 
+    /// How long changes of this kind took here to settle: the median of those that are kept. `None` if there was none.
+    pub fn usual(&self, action: Action) -> Option<Duration> {
+        let kept = self.kept();
+        let same = kept.iter().filter(|receipt| receipt.action == action && receipt.state == State::Settled);
+        let mut took: Vec<f64> = same.filter_map(|receipt| receipt.settled_ms).collect();
+        took.sort_by(f64::total_cmp);
+        took.get(took.len() / 2).map(|millis| Duration::from_secs_f64(millis / 1000.0))
+    }
+
     /// Opens a receipt before its change is made. `None` if none are kept any more, because the process ends.
     pub async fn begin(&self, asked: Asked) -> Option<u64> {
         let (answer, number) = oneshot::channel();

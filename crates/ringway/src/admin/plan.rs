@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::weight::{draining, weight_of};
 use super::{Admin, AdminError};
+use crate::changes;
 use crate::cluster::ClusterState;
 
 /// How fast copies of history are taken to travel while the cluster serves: what one core copies and receives with room to spare.
@@ -42,7 +43,17 @@ pub enum Action {
 }
 
 impl Action {
-    /// What a change takes with nothing to copy, as the demo showed it with three nodes on two cores: a process that starts and
+    /// The same as a receipt names it.
+    fn done(self) -> changes::Action {
+        match self {
+            Self::Add => changes::Action::Add,
+            Self::Stop => changes::Action::Stop,
+            Self::Kill => changes::Action::Kill,
+            Self::Weight => changes::Action::Weight,
+        }
+    }
+
+    /// What a change takes with nothing to copy, until one was made here, as the demo showed it with three nodes on two cores: a process that starts and
     /// joins, a drain, an exit seen and taken over from, two writes of the view.
     fn base(self) -> Duration {
         Duration::from_millis(match self {
@@ -117,7 +128,10 @@ pub(super) async fn foretell(State(admin): State<Admin>, body: Bytes) -> Result<
     let state = admin.cluster.state();
     let plan = plan::Plan::of(&state.view, &state.placement, &change).map_err(refused)?;
     let (users, user_names) = admin.users_in(&plan).await?;
-    Ok(Json(Plan { users, user_names, ..told(&state, asked.action, &plan) }))
+    let usual = admin.changes.as_ref().and_then(|changes| changes.usual(asked.action.done()));
+    let base = usual.unwrap_or_else(|| asked.action.base());
+    let estimated_ms = (base + copying(&state, plan.copies)).as_millis() as u64;
+    Ok(Json(Plan { users, user_names, estimated_ms, ..told(&state, asked.action, &plan) }))
 }
 
 fn refused(why: PlanError) -> AdminError {
@@ -148,15 +162,15 @@ fn told(state: &ClusterState, action: Action, plan: &plan::Plan) -> Plan {
             slots: heir.slots,
             of_fair_share: heir.of_fair,
         }),
-        estimated_ms: estimate(state, action, plan.copies).as_millis() as u64,
+        estimated_ms: 0,
     }
 }
 
-/// What the action takes by itself, and the time in which the copies travel that somebody must receive.
-fn estimate(state: &ClusterState, action: Action, copies: u32) -> Duration {
+/// The time in which the copies travel that somebody must receive.
+fn copying(state: &ClusterState, copies: u32) -> Duration {
     let held: u64 = state.loads.values().map(|load| load.history_bytes).sum();
     let all_copies = f64::from(state.view.slots.get()) * f64::from(state.view.copies);
-    action.base() + Duration::from_secs_f64(held as f64 * f64::from(copies) / all_copies / COPY_RATE)
+    Duration::from_secs_f64(held as f64 * f64::from(copies) / all_copies / COPY_RATE)
 }
 
 impl Admin {

@@ -98,11 +98,12 @@ impl Ledger {
             self.end_freeze(&asked.member);
         }
         self.changed = true;
+        let at = asked.at;
         let number = match self.again(&asked) {
             Some(number) => number,
-            None => self.begin_anew(asked.clone()),
+            None => self.begin_anew(asked),
         };
-        self.advance(asked.at);
+        self.advance(at);
         number
     }
 

@@ -15,6 +15,13 @@ async fn a_kill_comes_true_as_foretold() {
     assert_eq!((&receipt["predicted"], &receipt["moved"]["slots"]), (&predicted, &owned));
     assert_eq!((&receipt["bystander_moves"], &receipt["mode"]), (&json!(0), &json!("migrate")));
     assert!(receipt["detection_ms"].as_f64().unwrap() >= 0.0 && receipt["settled_ms"].is_number(), "{receipt}");
+    let planned = fake.post_body("/admin/plan", r#"{"action":"kill","member":"node-1"}"#).await;
+    let estimated = planned.body["estimated_ms"].as_f64().unwrap();
+    assert_eq!(
+        estimated,
+        receipt["settled_ms"].as_f64().unwrap().trunc(),
+        "the next one takes as long as this one did"
+    );
     assert_eq!(receipt["pauses"], json!({"count": 0, "p50_ms": 0.0, "p99_ms": 0.0, "max_ms": 0.0}));
 }
 
