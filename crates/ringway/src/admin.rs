@@ -3,9 +3,9 @@
 //! | route | answers |
 //! |---|---|
 //! | `GET /admin/members` | `{"epoch","members":[…]}`, one [`Member`] each |
-//! | `POST /admin/members` | starts one more node; `{"action":"add","member":{…},"change":NUMBER}` |
-//! | `POST /admin/members/{id}/{action}` | `stop`, `start`, `kill`, `freeze`, `thaw` or `remove`; `{"action","member":{…}}` |
-//! | `POST /admin/members/{id}/weight` | `{"weight":2}`: another share of the slots for a node; `{"action":"weight","member":{…}}` |
+//! | `POST /admin/members` | `{"mode":"reset","window":"5s"}`, each optional: starts one more node; `{"action":"add","member":{…},"change":NUMBER}` |
+//! | `POST /admin/members/{id}/{action}` | the same, with `start`, `stop` and `kill` of nodes: `stop`, `start`, `kill`, `freeze`, `thaw` or `remove`; `{"action","member":{…}}` |
+//! | `POST /admin/members/{id}/weight` | `{"weight":2}`, and the same: another share of the slots for a node; `{"action":"weight","member":{…}}` |
 //! | `POST /admin/plan` | what a change would come to: one [`Plan`] |
 //! | `POST /admin/members/{id}/cut` | `{"from":ID,"seconds":3,"one_way":false}`, in a demo or with `--dev`: no link between the two; `{"action":"cut","member":{…}}` |
 //! | `GET /admin/changes` | what every change came to: `{"changes":[…]}`, one [`Receipt`](crate::changes::Receipt) each, oldest first |
@@ -24,6 +24,7 @@ mod error;
 mod members;
 mod memory;
 mod plan;
+mod rebalance;
 mod ring;
 mod weight;
 

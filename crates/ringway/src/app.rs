@@ -184,7 +184,8 @@ impl Bound {
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
         // Every gateway tells the registry's process what it saw, so that is where receipts are kept.
         let inbox = gateway.as_ref().map(|gateway| gateway.inbox.clone());
-        let (changes, teller) = registry.as_ref().map(|_| Changes::keep(view.clone(), inbox)).unzip();
+        let (changes, teller) =
+            registry.as_ref().map(|_| Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox)).unzip();
         if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
             let metrics = Metrics::default();
             metrics.collect(numbers::Numbers::new(seen, gateway.edge.clone(), links.clone()));

@@ -4,6 +4,7 @@
 //! Who asks for a change says so beforehand ([`Changes::begin`]); the member task tells [`Fact`]s: views, nodes that are settled,
 //! what gateways saw. One task takes both, in the order in which they happened, and keeps the `Ledger`.
 
+mod given;
 mod goal;
 mod ledger;
 mod receipt;
@@ -13,7 +14,7 @@ mod step;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway_core::message::Toll;
+use ringway_core::message::{ResetCount, Toll};
 use ringway_core::ring::{SlotSet, Weight};
 use ringway_core::timing::Now;
 use ringway_core::view::View;
@@ -23,10 +24,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use crate::clock;
+use crate::cluster::{Change, ClusterHandle};
 use crate::gateway::{Client, Inbox};
+use crate::rebalance::Rebalance;
 use ledger::Ledger;
 
-pub use receipt::{Action, Epochs, Mode, Moved, Pauses, Predicted, Receipt, State};
+pub use receipt::{Action, Epochs, Moved, Pauses, Predicted, Receipt, State};
 
 /// Facts and questions that wait. A few come per second and member. Above it facts are dropped: the next view makes up for
 /// one that was missed, and members say again what they said.
@@ -72,6 +75,24 @@ pub enum Fact {
         /// What.
         toll: Box<Toll>,
     },
+    /// An order to connect anew was given to the gateways.
+    ResetGiven {
+        /// When.
+        at: Now,
+        /// Which order.
+        number: u64,
+        /// Gateways of the view that were not linked, and did not get it.
+        missed: Vec<Incarnation>,
+    },
+    /// A gateway said how far it is with an order.
+    Reset {
+        /// When.
+        at: Now,
+        /// Which gateway.
+        gateway: Incarnation,
+        /// How far.
+        count: ResetCount,
+    },
 }
 
 /// A member that left the view.
@@ -96,8 +117,8 @@ pub struct Asked {
     pub action: Action,
     /// To whom.
     pub member: MemberId,
-    /// How moved users are treated.
-    pub mode: Mode,
+    /// How clients are treated whose owner changes; `None`: as usual.
+    pub rebalance: Option<Rebalance>,
     /// The weight to come, if that is what is changed.
     pub weight: Option<Weight>,
     /// What it should come to.
@@ -130,16 +151,28 @@ impl Teller {
 pub struct Changes {
     inputs: mpsc::Sender<Input>,
     kept: watch::Receiver<Arc<Vec<Receipt>>>,
+    usual: Rebalance,
 }
 
 impl Changes {
-    /// Begins to keep receipts, for a cluster with this view. `inbox` leads to the sessions of this process, whose users are counted.
-    /// Needs a running Tokio runtime.
-    pub fn keep(view: Arc<View>, inbox: Option<Arc<Inbox<Client>>>) -> (Self, Teller) {
+    /// Begins to keep receipts, for a cluster with this view. Unless a change says otherwise, clients whose owner changes are treated
+    /// as `usual`; through `cluster` they are asked to connect anew. `inbox` leads to the sessions of this process, whose users
+    /// are counted. Needs a running Tokio runtime.
+    pub fn keep(
+        view: Arc<View>,
+        usual: Rebalance,
+        cluster: ClusterHandle,
+        inbox: Option<Arc<Inbox<Client>>>,
+    ) -> (Self, Teller) {
         let (inputs, taken) = mpsc::channel(QUEUE);
         let (publish, kept) = watch::channel(Arc::default());
-        tokio::spawn(run(Ledger::new(view), taken, inbox, publish));
-        (Self { inputs: inputs.clone(), kept }, Teller(inputs))
+        tokio::spawn(run(Ledger::new(view, usual), taken, cluster, inbox, publish));
+        (Self { inputs: inputs.clone(), kept, usual }, Teller(inputs))
+    }
+
+    /// How clients are treated unless a change says otherwise.
+    pub fn usual_rebalance(&self) -> Rebalance {
+        self.usual
     }
 
     /// The receipts that are kept, oldest first.
@@ -176,6 +209,7 @@ impl Changes {
 async fn run(
     mut ledger: Ledger,
     mut taken: mpsc::Receiver<Input>,
+    cluster: ClusterHandle,
     inbox: Option<Arc<Inbox<Client>>>,
     publish: watch::Sender<Arc<Vec<Receipt>>>,
 ) {
@@ -187,9 +221,18 @@ async fn run(
         tokio::select! {
             input = taken.recv() => match input {
                 Some(Input::Fact(fact)) => {
-                    for (number, slots) in ledger.on_fact(fact) {
-                        let users = count_users(inbox.as_deref(), slots).await;
-                        ledger.add_users(number, users);
+                    let mut shifts = ledger.on_fact(fact);
+                    // Those who must go are told before anybody is counted.
+                    for order in shifts.iter_mut().filter_map(|shift| shift.order.take()) {
+                        let number = order.number;
+                        if let Err(why) = cluster.change(Change::Reset(order)).await {
+                            warn!(%why, "clients are not asked to connect anew");
+                            ledger.not_given(number);
+                        }
+                    }
+                    for shift in shifts {
+                        let users = count_users(inbox.as_deref(), shift.slots).await;
+                        ledger.add_users(shift.number, users);
                     }
                 }
                 Some(Input::Begin(asked, answer)) => asker = Some((answer, ledger.begin(*asked))),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway_core::message::Load;
+use ringway_core::message::{Load, Reset};
 use ringway_core::ring::Weight;
 use ringway_core::view::{Placement, Removal, View};
 use ringway_core::{Epoch, Incarnation, MemberId};
@@ -73,6 +73,8 @@ pub enum Change {
     Weight(Incarnation, Weight),
     /// Take it out.
     Remove(Incarnation, Removal),
+    /// No change of the view, but what follows one: clients at all gateways are asked to connect anew.
+    Reset(Reset),
 }
 
 /// Why a change was not made. The view is as it was, unless the outcome is unknown.

@@ -22,6 +22,7 @@ use reader::Reading;
 use ringway_core::timing::Timing;
 
 use crate::gateway::GatewayConfig;
+use crate::rebalance::Rebalance;
 
 /// Which parts of a member a process plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Config {
     pub ack: Ack,
     /// How a gateway leaves.
     pub drain: Drain,
+    /// How clients are treated whose owner changes, unless a change says otherwise.
+    pub rebalance: Rebalance,
     /// Bounds of queues and tables.
     pub limits: Limits,
     /// How long things take between members.
@@ -114,6 +117,7 @@ impl Config {
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));
         root.section("drain", |section| self.drain.read(section));
+        root.section("rebalance", |section| sections::rebalance(&mut self.rebalance, section));
         root.section("ack", |section| self.ack.read(section));
         root.section("limits", |section| self.limits.read(section, &mut self.gateway.limits));
         drop(root);

@@ -16,6 +16,7 @@ pub mod health;
 pub mod member;
 pub mod metrics;
 pub mod orchestrator;
+pub mod rebalance;
 pub mod routes;
 pub mod shutdown;
 pub mod telemetry;

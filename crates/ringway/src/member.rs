@@ -7,6 +7,7 @@ mod dials;
 mod evidence;
 mod facts;
 mod join;
+mod resets;
 mod shedding;
 mod telling;
 mod turn;

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use ringway_core::MemberId;
 use serde::Serialize;
 
 use super::members::{Member, unknown};
+use super::rebalance::Wish;
 use super::{Admin, AdminError};
 use crate::changes;
 use crate::orchestrator::{Action, Condition, Orchestrator};
+use crate::rebalance::Rebalance;
 
 /// A member whose process has ended is out of the view within milliseconds; this much is allowed for a registry that is slow.
 const LEFT_DEADLINE: Duration = Duration::from_secs(5);
@@ -27,15 +30,16 @@ pub(super) struct Done {
     pub(super) change: Option<u64>,
 }
 
-pub(super) async fn add(State(admin): State<Admin>) -> Result<Json<Done>, AdminError> {
+pub(super) async fn add(State(admin): State<Admin>, body: Bytes) -> Result<Json<Done>, AdminError> {
     let orchestrator = admin.orchestrator.as_ref().ok_or_else(|| {
         AdminError::conflict(
             "this process does not start nodes, so it cannot add one: only `ringway demo` does. Start a node with `ringway node --join ADDR`, where ADDR is this cluster's link address",
         )
     })?;
+    let rebalance = admin.rebalance(&Wish::read(&body)?)?;
     let taken = admin.ids(&admin.cluster.state());
     let expected = orchestrator.next_id(taken.clone()).await?;
-    let intent = admin.intend(changes::Action::Add, &expected, None).await;
+    let intent = admin.intend(changes::Action::Add, &expected, None, rebalance).await;
     let id = orchestrator.add(taken).await?;
     // Its name is known only now. A process needs longer to join than this needs to be noted.
     let change = admin.begin(intent, &id).await;
@@ -45,6 +49,7 @@ pub(super) async fn add(State(admin): State<Admin>) -> Result<Json<Done>, AdminE
 pub(super) async fn act(
     State(admin): State<Admin>,
     Path((id, action)): Path<(String, String)>,
+    body: Bytes,
 ) -> Result<Json<Done>, AdminError> {
     let Some((name, action)) = Action::ALL.into_iter().find(|(name, _)| *name == action) else {
         let names = Action::ALL.map(|(name, _)| name).join(", ");
@@ -52,10 +57,11 @@ pub(super) async fn act(
     };
     let known = MemberId::new(&id).ok().and_then(|id| Some((admin.member(&admin.cluster.state(), &id)?, id)));
     let (before, id) = known.ok_or_else(|| unknown(&id))?;
+    let rebalance = admin.rebalance_with(&Wish::read(&body)?, name, &before)?;
     let (member, change) = match (&admin.orchestrator, action) {
         _ if admin.cluster.state().me.id == id => Err(about_itself(&admin, &id)),
         (Some(orchestrator), _) if orchestrator.units().contains_key(&id) => {
-            admin.act_on_unit(orchestrator, &id, action).await
+            admin.act_on_unit(orchestrator, &id, action, rebalance).await
         }
         (_, Action::Remove) => admin.forget_stranger(&id, before).map(|member| (member, None)),
         _ => Err(AdminError::conflict(format!(
@@ -93,6 +99,7 @@ impl Admin {
         orchestrator: &Orchestrator,
         id: &MemberId,
         action: Action,
+        rebalance: Option<Rebalance>,
     ) -> Result<(Member, Option<u64>), AdminError> {
         let ended = orchestrator.units().get(id).is_some_and(|unit| unit.condition == Condition::Ended);
         // A newcomer whose id is still listed would have to wait, and a forgotten one would still be listed.
@@ -100,7 +107,7 @@ impl Admin {
             self.wait_until_left(id).await?;
         }
         let before = self.member_or_unknown(id)?;
-        let intent = self.intend(named(action), id, None).await;
+        let intent = self.intend(named(action), id, None, rebalance).await;
         let change = self.begin(intent, id).await;
         if let Err(why) = orchestrator.act(id, action).await {
             self.take_back(change).await;

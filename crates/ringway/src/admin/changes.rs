@@ -9,8 +9,9 @@ use ringway_core::{MemberId, plan};
 use serde::Serialize;
 
 use super::{Admin, AdminError};
-use crate::changes::{Action, Asked, Mode, Predicted, Receipt};
+use crate::changes::{Action, Asked, Predicted, Receipt};
 use crate::orchestrator::Kind;
+use crate::rebalance::{Mode, Rebalance};
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -34,21 +35,32 @@ pub(super) struct Intent {
     pub(super) at: Now,
     pub(super) action: Action,
     pub(super) weight: Option<Weight>,
-    pub(super) mode: Mode,
+    pub(super) rebalance: Option<Rebalance>,
     predicted: Option<Predicted>,
 }
 
 impl Admin {
     /// Foretells a change, as things are now.
-    pub(super) async fn intend(&self, action: Action, id: &MemberId, weight: Option<Weight>) -> Intent {
-        let predicted = if self.changes.is_some() { self.predict(action, id, weight).await } else { None };
-        Intent { at: crate::clock::now(), action, weight, mode: Mode::default(), predicted }
+    pub(super) async fn intend(
+        &self,
+        action: Action,
+        id: &MemberId,
+        weight: Option<Weight>,
+        rebalance: Option<Rebalance>,
+    ) -> Intent {
+        let predicted = match &self.changes {
+            Some(changes) => {
+                self.predict(action, id, weight, rebalance.unwrap_or(changes.usual_rebalance()).mode).await
+            }
+            None => None,
+        };
+        Intent { at: crate::clock::now(), action, weight, rebalance, predicted }
     }
 
     /// Opens the receipt of a change. `None` where none are kept.
     pub(super) async fn begin(&self, intent: Intent, id: &MemberId) -> Option<u64> {
-        let Intent { at, action, weight, mode, predicted } = intent;
-        self.changes.as_ref()?.begin(Asked { at, action, member: id.clone(), mode, weight, predicted }).await
+        let Intent { at, action, weight, rebalance, predicted } = intent;
+        self.changes.as_ref()?.begin(Asked { at, action, member: id.clone(), rebalance, weight, predicted }).await
     }
 
     /// The change was refused: nothing has happened.
@@ -58,17 +70,22 @@ impl Admin {
         }
     }
 
-    async fn predict(&self, action: Action, id: &MemberId, weight: Option<Weight>) -> Option<Predicted> {
+    async fn predict(&self, action: Action, id: &MemberId, weight: Option<Weight>, mode: Mode) -> Option<Predicted> {
         let state = self.cluster.state();
         let load = |incarnation| state.loads.get(&incarnation).copied().unwrap_or_default();
         let gateway = state.view.gateways.iter().find(|gateway| gateway.id == *id);
         let ends = matches!(action, Action::Stop | Action::Kill);
         let sockets_closed = gateway.filter(|_| ends).map_or(0, |gateway| load(gateway.incarnation).sockets);
-        let nothing = Predicted { users: Some(0), sockets_closed, ..Predicted::default() };
+        let nothing = Predicted { users: Some(0), sockets_closed: Some(sockets_closed), ..Predicted::default() };
         let Some(change) = self.as_rules_say(action, id, weight) else { return Some(nothing) };
         let plan = plan::Plan::of(&state.view, &state.placement, &change).ok()?;
         let users = self.users_in(&plan).await.ok().map(|(count, _)| count);
         let (slots, bystander_moves) = (plan.moves.len() as u32, plan.bystander_moves);
+        let sockets_closed = match mode {
+            Mode::ResetAll if slots > 0 => Some(state.loads.values().map(|load| load.sockets).sum()),
+            Mode::Reset if slots > 0 => None,
+            _ => Some(sockets_closed),
+        };
         Some(Predicted { slots, bystander_moves, users, sockets_closed })
     }
 

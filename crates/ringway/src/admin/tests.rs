@@ -3,6 +3,7 @@
 mod act;
 mod changes;
 mod fake;
+mod modes;
 mod plan;
 mod show;
 mod weight;

@@ -10,15 +10,19 @@ use serde::Deserialize;
 
 use super::actions::{Done, VIEW_DEADLINE};
 use super::members::unknown;
+use super::rebalance::Wish;
 use super::{Admin, AdminError};
 use crate::changes::Action;
 use crate::cluster::Change;
+use crate::rebalance::Mode;
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     weight: f64,
+    mode: Option<Mode>,
+    window: Option<String>,
 }
 
 pub(super) async fn set(
@@ -28,13 +32,14 @@ pub(super) async fn set(
 ) -> Result<Json<Done>, AdminError> {
     let node = admin.node_in_view(&id)?;
     let asked: Asked = serde_json::from_slice(&body).map_err(|why| {
-        AdminError::bad_request(format!("the body cannot be read: {why}. Send {{\"weight\":2}}; 1 is the usual weight"))
+        AdminError::bad_request(format!("the body cannot be read: {why}. Send {{\"weight\":2}}, and {{\"mode\":\"reset\",\"window\":\"5s\"}} with it if you like; 1 is the usual weight"))
     })?;
     let weight = weight_of(asked.weight)?;
+    let rebalance = admin.rebalance(&Wish { mode: asked.mode, window: asked.window })?;
     if node.state() == NodeState::Draining {
         return Err(draining(&node.id));
     }
-    let intent = admin.intend(Action::Weight, &node.id, Some(weight)).await;
+    let intent = admin.intend(Action::Weight, &node.id, Some(weight), rebalance).await;
     let change = admin.begin(intent, &node.id).await;
     let epoch = match admin.cluster.change(Change::Weight(node.incarnation, weight)).await {
         Ok(epoch) => epoch,

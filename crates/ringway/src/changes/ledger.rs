@@ -10,15 +10,18 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringway_core::message::{Reset, ResetCount};
 use ringway_core::timing::Now;
 use ringway_core::view::{Placement, View};
 use ringway_core::{Epoch, Incarnation, MemberId, Slot};
 
+use super::given::{self, Given};
 use super::goal::{Goal, unsettled};
-use super::receipt::{Action, Epochs, Mode, Moved, Pauses, Receipt, State, millis};
+use super::receipt::{Action, Epochs, Moved, Pauses, Receipt, State, millis};
 use super::seen::{Seen, Sums};
 use super::{Asked, Fact};
 use crate::clock;
+use crate::rebalance::Rebalance;
 
 /// Receipts that are kept. Beyond, the oldest goes.
 const KEPT: usize = 256;
@@ -36,6 +39,10 @@ pub(super) struct Ledger {
     seen: Seen,
     entries: VecDeque<Entry>,
     last: u64,
+    /// Number of the last order to connect anew.
+    last_order: u64,
+    /// How clients are treated unless a change says otherwise.
+    usual: Rebalance,
     /// Sockets of gateways that the view lost and whose process may live.
     limbo: BTreeMap<MemberId, u64>,
     changed: bool,
@@ -61,10 +68,24 @@ struct Open {
     lost: u64,
     /// The view in which it was reached, and all slots had their copies.
     reached: Option<Epoch>,
+    /// How clients are treated whose owner changes.
+    rebalance: Rebalance,
+    /// The orders to connect anew that it gave.
+    given: Vec<Given>,
+}
+
+/// Slots that moved for a change.
+#[derive(Debug)]
+pub(super) struct Shift {
+    /// Of its receipt.
+    pub(super) number: u64,
+    pub(super) slots: Vec<Slot>,
+    /// To be given to the gateways, if clients must connect anew.
+    pub(super) order: Option<Reset>,
 }
 
 impl Ledger {
-    pub(super) fn new(view: Arc<View>) -> Self {
+    pub(super) fn new(view: Arc<View>, usual: Rebalance) -> Self {
         Self {
             placement: Placement::of(&view, None),
             view,
@@ -72,6 +93,8 @@ impl Ledger {
             seen: Seen::default(),
             entries: VecDeque::new(),
             last: 0,
+            last_order: 0,
+            usual,
             limbo: BTreeMap::new(),
             changed: false,
         }
@@ -111,19 +134,23 @@ impl Ledger {
     fn again(&mut self, asked: &Asked) -> Option<u64> {
         let action = asked.action;
         let same = |other| other == action || (other == Action::Joined && action == Action::Add);
-        let (receipt, _) = self
-            .running()
-            .find(|(receipt, open)| open.member == asked.member && same(receipt.action) && asked.weight.is_none())?;
+        let (receipt, open) = self.running().find(|(receipt, open)| {
+            open.is_going_on(&asked.member) && same(receipt.action) && asked.weight.is_none()
+        })?;
         (receipt.action, receipt.predicted) = (action, receipt.predicted.or(asked.predicted));
+        open.rebalance = asked.rebalance.unwrap_or(open.rebalance);
+        receipt.mode = open.rebalance.mode;
         Some(receipt.number)
     }
 
     fn begin_anew(&mut self, asked: Asked) -> u64 {
-        let Asked { at, action, member, mode, weight, predicted } = asked;
+        let Asked { at, action, member, rebalance, weight, predicted } = asked;
+        let rebalance = rebalance.unwrap_or(self.usual);
         let goal = Goal::of(action, &member, weight, &self.view);
         let lost = if action == Action::Kill { self.limbo.remove(&member).unwrap_or(0) } else { 0 };
         let (receipt, open) = self.open(at, action, member, goal);
-        (receipt.mode, receipt.predicted, open.lost) = (mode, predicted, lost);
+        (receipt.mode, receipt.predicted) = (rebalance.mode, predicted);
+        (open.rebalance, open.lost) = (rebalance, lost);
         receipt.number
     }
 
@@ -147,7 +174,7 @@ impl Ledger {
             number: self.last,
             action,
             member: member.to_string(),
-            mode: Mode::default(),
+            mode: self.usual.mode,
             began: wall_time(at),
             epochs: Epochs { before: epoch, after: epoch },
             state: State::Running,
@@ -164,7 +191,8 @@ impl Ledger {
             pauses: Pauses::default(),
         };
         let before = self.seen.sums().clone();
-        let open = Open { member, goal, began: at, touched: at, before, lost: 0, reached: None };
+        let (rebalance, given) = (self.usual, Vec::new());
+        let open = Open { member, goal, began: at, touched: at, before, lost: 0, reached: None, rebalance, given };
         self.changed = true;
         self.entries.push_back(Entry { receipt, open: Some(open) });
         self.running().next().expect("it was just put there")
@@ -176,8 +204,8 @@ impl Ledger {
         self.changed = true;
     }
 
-    /// Takes a fact. Returns which slots moved for which changes, for their users to be counted.
-    pub(super) fn on_fact(&mut self, fact: Fact) -> Vec<(u64, Vec<Slot>)> {
+    /// Takes a fact. Returns which slots moved for which changes.
+    pub(super) fn on_fact(&mut self, fact: Fact) -> Vec<Shift> {
         match fact {
             Fact::View { at, view, left } if view.epoch > self.view.epoch => {
                 let moved = self.on_view(at, view, &left);
@@ -196,8 +224,64 @@ impl Ledger {
                 self.seen.take(&self.view, gateway, epoch, *toll);
                 self.advance(at);
             }
+            Fact::ResetGiven { at, number, missed } => {
+                self.note_missed(at, number, &missed);
+                self.advance(at);
+            }
+            Fact::Reset { at, gateway, count } => {
+                self.note_reset(gateway, count);
+                self.advance(at);
+            }
         }
         Vec::new()
+    }
+
+    /// An order was given to all gateways but these.
+    fn note_missed(&mut self, at: Now, number: u64, missed: &[Incarnation]) {
+        let view = self.view.clone();
+        let Some((receipt, open)) = self.ordering(number) else { return };
+        open.touched = at;
+        let given = open.given.iter_mut().filter(|given| given.number == number);
+        let names: Vec<MemberId> = given.flat_map(|given| given.missed(&view, missed)).collect();
+        if !names.is_empty() {
+            let names: Vec<&str> = names.iter().map(MemberId::as_str).collect();
+            receipt.why =
+                Some(format!("{} was not linked: its clients were not asked to connect anew", names.join(", ")));
+            self.changed = true;
+        }
+    }
+
+    /// A gateway says how far it is with an order.
+    fn note_reset(&mut self, gateway: Incarnation, count: ResetCount) {
+        let Some(id) = self.view.gateway(gateway).map(|gateway| gateway.id.clone()) else { return };
+        if let Some((_, open)) = self.ordering(count.number) {
+            let given = open.given.iter_mut().filter(|given| given.number == count.number);
+            given.for_each(|given| given.take(&id, count));
+        }
+    }
+
+    /// An order could not be given.
+    pub(super) fn not_given(&mut self, number: u64) {
+        if let Some((receipt, open)) = self.ordering(number) {
+            open.given.iter_mut().filter(|given| given.number == number).for_each(Given::give_up);
+            receipt.why = Some("the order to connect anew could not be given: clients stayed".to_owned());
+            self.changed = true;
+        }
+    }
+
+    /// The running change that gave this order.
+    fn ordering(&mut self, number: u64) -> Option<(&mut Receipt, &mut Open)> {
+        self.running().find(|(_, open)| open.given.iter().any(|given| given.number == number))
+    }
+
+    /// The order that a change gives when these slots have moved for it.
+    fn order(&mut self, change: u64, slots: &[Slot]) -> Option<Reset> {
+        let (view, number) = (self.view.clone(), self.last_order + 1);
+        let (_, open) = self.running().find(|(receipt, _)| receipt.number == change)?;
+        let order = given::order(number, open.rebalance, slots)?;
+        open.given.push(Given::to_all(&view, &order));
+        self.last_order = number;
+        Some(order)
     }
 
     /// Users that moved with the slots of a change.
@@ -213,9 +297,10 @@ impl Ledger {
         self.advance(now);
         let (view, settled, seen) = (self.view.clone(), &self.settled, &self.seen);
         for entry in &mut self.entries {
-            let Some(open) = entry.open.as_ref().filter(|open| now > open.touched + PATIENCE) else { continue };
+            let Some(open) = entry.open.as_ref().filter(|open| now > open.touched + open.patience()) else { continue };
             let missing = open.goal.missing(&open.member, &view).or_else(|| unsettled(&view, settled));
             let missing = missing.filter(|_| open.reached.is_none()).or_else(|| seen.missing(&view, view.epoch));
+            let missing = missing.or_else(|| open.given.iter().find_map(Given::missing));
             entry.receipt.why = missing.or_else(|| Some("something went on happening to it".to_owned()));
             entry.receipt.state = State::Unsettled;
             entry.open = None;
@@ -238,7 +323,8 @@ impl Ledger {
             if open.measure(now, &mut entry.receipt, seen.sums()) {
                 self.changed = true;
             }
-            if open.reached.is_some_and(|epoch| seen.missing(view, epoch).is_none()) {
+            let is_reset = open.given.iter().all(|given| given.missing().is_none());
+            if is_reset && open.reached.is_some_and(|epoch| seen.missing(view, epoch).is_none()) {
                 entry.receipt.state = State::Settled;
                 entry.open = None;
                 self.changed = true;
@@ -255,6 +341,17 @@ fn wall_time(at: Now) -> String {
 }
 
 impl Open {
+    /// It changes the member, and is not through with that: clients may be asked to connect anew for much longer.
+    fn is_going_on(&self, member: &MemberId) -> bool {
+        self.member == *member && self.reached.is_none()
+    }
+
+    /// How long nothing may happen to it. Of a few clients in a long window, one goes now and then.
+    fn patience(&self) -> Duration {
+        let open = self.given.iter().filter(|given| given.missing().is_some());
+        PATIENCE + open.map(|given| given.window).max().unwrap_or_default()
+    }
+
     /// Writes down what gateways saw since the change began. Says whether that is more than before.
     fn measure(&mut self, now: Now, receipt: &mut Receipt, sums: &Sums) -> bool {
         let seen = sums.since(&self.before);
@@ -262,7 +359,8 @@ impl Open {
             (receipt.sockets_closed, receipt.gaps, receipt.doubles, receipt.reorders, receipt.pauses)
         };
         let before = numbers(receipt);
-        receipt.sockets_closed = seen.closed + self.lost;
+        let anew: u64 = self.given.iter().map(Given::closed).sum();
+        receipt.sockets_closed = seen.closed + self.lost + anew;
         (receipt.gaps, receipt.doubles, receipt.reorders) = (seen.gaps, seen.doubles, seen.reorders);
         receipt.pauses = (&seen.pauses).into();
         let more = numbers(receipt) != before;

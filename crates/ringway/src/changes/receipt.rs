@@ -4,6 +4,8 @@ use ringway_core::pauses;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use crate::rebalance::Mode;
+
 /// A change of the members: what was foretold, what came of it, and what those who listen noticed.
 ///
 /// While it is `running` its numbers grow; afterwards they stand. Lengths of time are milliseconds, to a tenth.
@@ -15,7 +17,7 @@ pub struct Receipt {
     pub action: Action,
     /// To which member.
     pub member: String,
-    /// How the users that moved were treated.
+    /// How clients were treated whose owner changed.
     pub mode: Mode,
     /// When it was asked for or, unasked, when it happened as far as is known; RFC 3339, UTC.
     pub began: String,
@@ -99,15 +101,6 @@ impl Action {
     }
 }
 
-/// How users are treated whose owner changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Their gateway changes over for them.
-    #[default]
-    Migrate,
-}
-
 /// Where a change stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -138,8 +131,9 @@ pub struct Predicted {
     pub bystander_moves: u32,
     /// Users of the answering gateway whose inbox would move; null if it had too much to do to look.
     pub users: Option<u64>,
-    /// Client sockets that would be closed: those of a gateway that goes.
-    pub sockets_closed: u64,
+    /// Client sockets that would be closed: those of a gateway that goes, or everybody's. Null for those whose owner changes:
+    /// each gateway knows its own.
+    pub sockets_closed: Option<u64>,
 }
 
 /// What moved.

@@ -10,6 +10,7 @@ use ringway_core::MemberId;
 use ringway_core::ring::Weight;
 
 use crate::config;
+use crate::rebalance::{LONGEST_WINDOW, Mode};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
@@ -36,6 +37,7 @@ Examples:
   ringway node add                                 have the demo start one more
   ringway node stop node-2                         let it hand over and leave
   ringway node weight node-2 2                     let it own about twice as much
+  ringway node stop node-2 --mode reset            and ask the clients that it served to connect anew
   ringway node freeze node-2 && ringway node thaw node-2";
 
 const CHAOS_EXAMPLES: &str = "\
@@ -181,19 +183,19 @@ pub(super) struct NodeRun {
 #[derive(Debug, Subcommand)]
 pub(super) enum NodeOrder {
     /// Start one more node
-    Add(ClientArgs),
+    Add(AddNode),
     /// Let it hand over and leave (SIGTERM)
-    Stop(OneNode),
+    Stop(MoveNode),
     /// Start one that is down, under the same id
-    Start(OneNode),
+    Start(MoveNode),
     /// kill -9: no goodbye
-    Kill(OneNode),
+    Kill(MoveNode),
     /// SIGSTOP: alive, but silent
     Freeze(OneNode),
     /// SIGCONT: go on after a freeze
     Thaw(OneNode),
     /// Give it another share of the slots: 2 owns about twice what 1 does
-    Weight(NodeWeight),
+    Weight(WeighNode),
     /// Forget one that is down
     Remove(OneNode),
 }
@@ -226,6 +228,41 @@ pub(super) struct NodeWeight {
     /// Its share in relation to the others'; fractions are allowed
     #[arg(value_name = "W", value_parser = weight)]
     pub(super) weight: f64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddNode {
+    #[command(flatten)]
+    pub(super) client: ClientArgs,
+    #[command(flatten)]
+    pub(super) clients: ModeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MoveNode {
+    #[command(flatten)]
+    pub(super) one: OneNode,
+    #[command(flatten)]
+    pub(super) clients: ModeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WeighNode {
+    #[command(flatten)]
+    pub(super) node: NodeWeight,
+    #[command(flatten)]
+    pub(super) clients: ModeArgs,
+}
+
+/// What becomes of the clients whose owner another node is afterwards.
+#[derive(Debug, Args)]
+pub(super) struct ModeArgs {
+    /// What becomes of clients whose owner changes [default: as the cluster is configured]
+    #[arg(long, value_enum)]
+    pub(super) mode: Option<Mode>,
+    /// Spread those who must connect anew over this time, such as 5s [default: as the cluster is configured]
+    #[arg(long, value_name = "TIME", value_parser = window)]
+    pub(super) window: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -304,6 +341,12 @@ pub(super) struct TopArgs {
 fn interval(text: &str) -> Result<Duration, String> {
     let parsed = config::duration(text).filter(|time| *time >= Duration::from_millis(100));
     parsed.ok_or_else(|| "expected a time of 100ms or more, such as 500ms, 1s or 1m".to_owned())
+}
+
+/// Checked here, and sent as it was written.
+fn window(text: &str) -> Result<String, String> {
+    let parsed = config::duration(text).filter(|time| *time <= LONGEST_WINDOW);
+    parsed.map(|_| text.to_owned()).ok_or_else(|| "expected a time of 10m or less, such as 500ms, 5s or 1m".to_owned())
 }
 
 fn weight(text: &str) -> Result<f64, String> {

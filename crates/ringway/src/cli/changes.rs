@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::paint::{on_stdout, table};
 use super::say;
 use crate::changes::{Receipt, State};
+use crate::rebalance::Mode;
 
 pub(super) async fn run(args: ClientArgs) -> Result<(), CliError> {
     let mut answer = Api::admin(&args).await?.get("/admin/changes").await?;
@@ -44,6 +45,10 @@ pub(super) fn told(receipts: &[Receipt]) -> String {
     });
     text.push_str("times in ms; OTHERS: slots moved between members that were not changed\n");
     for receipt in receipts {
+        if receipt.mode != Mode::Migrate {
+            let (number, mode) = (receipt.number, receipt.mode.name());
+            text.push_str(&format!("{number}: clients were asked to connect anew ({mode})\n"));
+        }
         if let Some(why) = &receipt.why {
             text.push_str(&format!("{}: {why}\n", receipt.number));
         }

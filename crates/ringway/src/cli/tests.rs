@@ -40,12 +40,28 @@ fn node_runs_one_or_orders_one() {
     assert!(node.order.is_none());
     assert_eq!((node.run.join.as_deref(), node.run.member.id.unwrap().as_str()), (Some("127.0.0.1:1"), "node-7"));
     let Command::Node(node) = command("node kill node-2 --json") else { panic!("no node") };
-    let Some(NodeOrder::Kill(one)) = node.order else { panic!("no kill") };
-    assert_eq!((one.id.as_str(), one.client.json), ("node-2", true));
+    let Some(NodeOrder::Kill(order)) = node.order else { panic!("no kill") };
+    assert_eq!((order.one.id.as_str(), order.one.client.json, order.clients.body()), ("node-2", true, None));
     for order in
         ["add", "stop node-1", "start node-1", "freeze node-1", "thaw node-1", "remove node-1", "weight node-1 0.5"]
     {
         assert!(matches!(command(&format!("node {order}")), Command::Node(node) if node.order.is_some()), "{order}");
+    }
+}
+
+#[test]
+fn what_becomes_of_clients_goes_with_what_moves_them() {
+    for order in ["add", "stop node-1", "start node-1", "kill node-1", "weight node-1 2"] {
+        let Command::Node(node) = command(&format!("node {order} --mode reset-all --window 500ms")) else {
+            panic!("no node")
+        };
+        let clients = match node.order {
+            Some(NodeOrder::Add(order)) => order.clients,
+            Some(NodeOrder::Stop(order) | NodeOrder::Start(order) | NodeOrder::Kill(order)) => order.clients,
+            Some(NodeOrder::Weight(order)) => order.clients,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(clients.body(), Some(serde_json::json!({"mode": "reset-all", "window": "500ms"})));
     }
 }
 
@@ -84,6 +100,9 @@ fn nonsense_is_refused_as_wrong_usage() {
         ("node kill", ErrorKind::MissingRequiredArgument),
         ("node weight node-1", ErrorKind::MissingRequiredArgument),
         ("node weight node-1 much", ErrorKind::ValueValidation),
+        ("node kill node-1 --mode rest", ErrorKind::InvalidValue),
+        ("node kill node-1 --window 11m", ErrorKind::ValueValidation),
+        ("node freeze node-1 --mode reset", ErrorKind::UnknownArgument),
         ("plan explode", ErrorKind::InvalidSubcommand),
         ("plan kill", ErrorKind::MissingRequiredArgument),
         ("ring a --user b", ErrorKind::ArgumentConflict),
@@ -130,7 +149,11 @@ fn receipts_are_told_in_a_table_with_what_is_to_be_said() {
     let words: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
     let wanted = "7 03:04:05.678 kill node-2 unsettled 10 10 0 3 12.5 - 0 0 0 0 2 20.1 31 31";
     assert_eq!(words.join(" "), wanted);
-    assert!(text.ends_with("7: node-3 is away\n"), "{text}");
+    assert!(text.ends_with("7: node-3 is away\n") && !text.contains("connect anew"), "{text}");
+    let mut reset = receipt;
+    reset["mode"] = "reset-all".into();
+    let text = changes::told(&changes::read(serde_json::json!([reset])).unwrap());
+    assert!(text.contains("7: clients were asked to connect anew (reset-all)\n"), "{text}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use toml::Value;
 
 use super::reader::Section;
 use super::value::Setting;
+use crate::rebalance::{LONGEST_WINDOW, Mode, Rebalance};
 
 /// A text that must not be seen: logs and errors show `***`.
 #[derive(Clone, PartialEq, Eq)]
@@ -233,4 +234,10 @@ impl Drain {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.read_within("rate", &mut self.rate, 1..=1_000_000, "it must lie between 1 and 1,000,000");
     }
+}
+
+/// How clients are treated whose owner changes.
+pub(super) fn rebalance(rebalance: &mut Rebalance, section: &mut Section<'_>) {
+    section.read_word("mode", &mut rebalance.mode, &Mode::WORDS);
+    section.read_within("window", &mut rebalance.window, ..=LONGEST_WINDOW, "it must be 10m or less");
 }

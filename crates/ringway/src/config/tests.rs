@@ -6,6 +6,7 @@ use ringway_core::ring::{SlotCount, Weight};
 
 use super::*;
 use crate::gateway::Allowed;
+use crate::rebalance::Mode;
 
 const EXAMPLE: &str = include_str!("../../../../ringway.example.toml");
 
@@ -74,6 +75,9 @@ fn values_are_read_in_their_own_units() {
         publish = "subscribers"
         [limits.session]
         message_bytes = "16MiB"
+        [rebalance]
+        mode = "reset-all"
+        window = "0s"
         "#,
     );
     assert_eq!(
@@ -92,6 +96,7 @@ fn values_are_read_in_their_own_units() {
         (5, Duration::from_secs(600), Allowed::Subscribers)
     );
     assert_eq!(config.gateway.limits.message_bytes, 16 << 20);
+    assert_eq!(config.rebalance, Rebalance { mode: Mode::ResetAll, window: Duration::ZERO });
 }
 
 #[test]
@@ -165,6 +170,8 @@ fn bounds_are_kept() {
     assert_fault("[limits.session]\nsubscriptions = 0", &["`limits.session.subscriptions`", "0"]);
     assert_fault("[cluster]\nexpect_nodes = 2000", &["`cluster.expect_nodes`", "1,024"]);
     assert_fault("[client]\nping_interval = \"2h\"", &["`client.ping_interval`", "1h"]);
+    assert_fault("[rebalance]\nwindow = \"11m\"", &["`rebalance.window`", "10m"]);
+    assert_fault("[rebalance]\nmode = \"rest\"", &["`rebalance.mode`", "\"reset-all\""]);
     assert_fault("[server]\nmax_connections = 0", &["`server.max_connections`", "every client"]);
 }
 

@@ -110,7 +110,9 @@ impl Task {
         if host.is_none() && self.telling.teller.is_none() {
             return;
         }
-        let closed = hub.counts().closed + gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed);
+        let (counts, slow) = (hub.counts(), gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed));
+        // Whoever was ordered to connect anew is counted with the order.
+        let closed = counts.closed - counts.reset - counts.reset_all + slow;
         let (epoch, link) = (hub.rules.view().epoch, host.map(|host| host.link));
         let seen = hub.rules.toll();
         let same = |told: &Toll| told.closed == closed && told.is_but_for_closed(seen);

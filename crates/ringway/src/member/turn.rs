@@ -38,6 +38,7 @@ impl Task {
         if now >= self.next_ping {
             self.next_ping = now + self.parts.timing.ping;
             self.ping(now);
+            self.report_resets(now);
             self.facts_changed = true;
         }
         self.report_settled(now);
@@ -98,6 +99,11 @@ impl Task {
                     self.note_end(now, member);
                 }
                 Asked::Remove(member, why)
+            }
+            Change::Reset(reset) => {
+                // An asker who does not wait any more needs no answer.
+                let _ = answer.send(self.give_reset(now, &reset).map(|()| self.rules.view().epoch));
+                return;
             }
         };
         self.next_change += 1;
@@ -269,6 +275,8 @@ impl Task {
                 self.tell_load(now, from, epoch, load);
                 self.for_both(now, from, epoch, &Message::Ping(load));
             }
+            Message::Reset(order) => self.on_reset(now, from, &order),
+            Message::ResetCount(count) => self.on_reset_count(now, from, count),
             Message::Toll(toll) => self.telling.tell(Fact::Toll { at: now, gateway: from, epoch, toll }),
             message if message.is_for_gateway() => {
                 if let Some(hub) = &mut self.hub {

@@ -1,28 +1,16 @@
 //! More than one gateway: clients of one channel on both, one that is killed, and one that leaves in good order.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ringway_testkit::server::TOKEN;
-use ringway_testkit::{CentrifugeClient, Process, Server, eventually, http};
+use ringway_testkit::{CentrifugeClient, eventually, http};
 use serde_json::json;
 
-use crate::support::{BINARY, CHANGE, SOON, configured, demo, plain};
-
-/// Two gateways around two nodes, and where the second one is.
-async fn two(config: &str) -> (Server, SocketAddr) {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
-    let server = Server::start(configured(builder, &format!("[cluster]\nslots = 1024\n{config}")), CHANGE).await;
-    server.settled(2).await;
-    let second = server.member("gateway-1").await.expect("the demo has a second gateway");
-    assert_eq!(second.state, "active");
-    let addr = second.address.parse().expect("an address and a port");
-    (server, addr)
-}
+use crate::support::{CHANGE, SOON, demo, plain, two_gateways};
 
 #[tokio::test]
 async fn a_killed_gateway_costs_its_own_sockets_and_no_message() {
-    let (server, second) = two("").await;
+    let (server, second) = two_gateways(2, "").await;
     let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
     let mut ben = CentrifugeClient::connect(second).await.unwrap();
     for client in [&mut ann, &mut ben] {
@@ -62,7 +50,7 @@ async fn a_killed_gateway_costs_its_own_sockets_and_no_message() {
 
 #[tokio::test]
 async fn a_gateway_that_leaves_sends_its_clients_away_a_few_at_a_time() {
-    let (server, second) = two("[drain]\nrate = 20\n").await;
+    let (server, second) = two_gateways(2, "[drain]\nrate = 20\n").await;
     let mut here = CentrifugeClient::connect(server.addr()).await.unwrap();
     here.subscribe("room").await.unwrap();
     let mut there = Vec::new();
@@ -100,7 +88,7 @@ async fn a_gateway_that_leaves_sends_its_clients_away_a_few_at_a_time() {
 
 #[tokio::test]
 async fn other_gateways_show_the_cluster_and_name_who_changes_it() {
-    let (server, second) = two("").await;
+    let (server, second) = two_gateways(2, "").await;
     let bearer = format!("Bearer {TOKEN}");
     let key = [("authorization", bearer.as_str())];
     let shown = http::get(second, "/admin/members", &key).await.unwrap().json().unwrap();

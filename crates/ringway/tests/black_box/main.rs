@@ -5,5 +5,6 @@ mod centrifuge;
 mod gateways;
 mod life;
 mod lives;
+mod modes;
 mod plain;
 mod support;

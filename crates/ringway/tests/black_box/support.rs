@@ -43,6 +43,19 @@ pub(crate) fn demo_builder(nodes: usize) -> Builder {
     configured(builder, &format!("{NAMED_USERS}[cluster]\nslots = 1024\n"))
 }
 
+/// A demo of so many nodes with two gateways, and where the second one is. Named users and few slots, as in [`demo`].
+pub(crate) async fn two_gateways(nodes: usize, config: &str) -> (Server, SocketAddr) {
+    let count = nodes.to_string();
+    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", &count, "--gateways", "2"]);
+    let builder = configured(builder, &format!("{NAMED_USERS}[cluster]\nslots = 1024\n{config}"));
+    let server = Server::start(builder, CHANGE).await;
+    server.settled(nodes).await;
+    let second = server.member("gateway-1").await.expect("the demo has a second gateway");
+    assert_eq!(second.state, "active");
+    let addr = second.address.parse().expect("an address and a port");
+    (server, addr)
+}
+
 pub(crate) fn configured(builder: Builder, config: &str) -> Builder {
     let file = builder.file("ringway.toml", config);
     builder.arg("--config").arg(file)

@@ -61,7 +61,7 @@ async fn what_was_not_asked_for_is_listed_too() {
 
 #[tokio::test]
 async fn other_gateways_name_the_one_that_keeps_them() {
-    let fake = Fake::elsewhere("10.0.0.1:9888");
+    let fake = Fake::elsewhere(Some("10.0.0.1:9888"));
     let refused = fake.get("/admin/changes").await;
     assert_eq!(refused.status, 409);
     assert!(refused.error().contains("http://10.0.0.1:9888"), "{refused:?}");

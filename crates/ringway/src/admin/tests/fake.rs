@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
-use ringway_core::message::{Load, Toll};
+use ringway_core::message::{Load, ResetCount, Toll};
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::view::{GatewayEntry, NodeEntry, Placement, View};
 use ringway_core::{Incarnation, MemberId};
@@ -21,6 +21,7 @@ use crate::cluster::{Change, ClusterState, Myself, Reach, cluster};
 use crate::orchestrator::Orchestrator;
 use crate::orchestrator::evidence;
 use crate::orchestrator::process::{Launch, ProcessDriver};
+use crate::rebalance::Rebalance;
 
 /// Longest wait for anything.
 const SOON: Duration = Duration::from_secs(10);
@@ -95,6 +96,13 @@ fn tell(teller: &Teller, view: &View) {
     teller.tell(Fact::Toll { at, gateway, epoch, toll: Box::new(Toll::begun(gateway)) });
 }
 
+/// What is told of an order to connect anew: it was given, and the one gateway asked three clients.
+fn carry_out(teller: &Teller, number: u64) {
+    let (at, gateway) = (crate::clock::now(), Incarnation(100));
+    teller.tell(Fact::ResetGiven { at, number, missed: Vec::new() });
+    teller.tell(Fact::Reset { at, gateway, count: ResetCount { number, meant: 4, closed: 3, done: true } });
+}
+
 impl Fake {
     pub(super) fn new() -> Self {
         Self::with_token(Some("secret"))
@@ -125,7 +133,7 @@ impl Fake {
 
     fn build(token: Option<&str>, orchestrator: Option<Orchestrator>) -> Self {
         let (mut seat, handle) = cluster(first());
-        let (changes, teller) = Changes::keep(first().view, None);
+        let (changes, teller) = Changes::keep(first().view, Rebalance::default(), handle.clone(), None);
         if let Some(orchestrator) = &orchestrator {
             tokio::spawn(evidence::carry(orchestrator.clone(), handle.clone()));
         }
@@ -137,6 +145,11 @@ impl Fake {
                 let view = match order.change {
                     Change::Remove(incarnation, why) => before.without(incarnation, why),
                     Change::Weight(incarnation, weight) => before.with_next_weight(incarnation, weight),
+                    Change::Reset(reset) => {
+                        carry_out(&told, reset.number);
+                        let _asker_left = order.answer.send(Ok(before.epoch));
+                        continue;
+                    }
                     Change::Drain(_) => panic!("unexpected: {order:?}"),
                 };
                 let epoch = view.epoch;
@@ -148,11 +161,11 @@ impl Fake {
         Self { router, state: published, orchestrator, teller, _logs: None }
     }
 
-    /// A gateway that names this one as the orchestrator.
-    pub(super) fn elsewhere(address: &str) -> Self {
+    /// A gateway that names this one as the orchestrator, if there is one.
+    pub(super) fn elsewhere(address: Option<&str>) -> Self {
         let fake = Self::new();
         let (_seat, handle) = cluster(first());
-        let router = Admin::new(handle, None, None).referring_to(Some(address)).routes(Some("secret"));
+        let router = Admin::new(handle, None, None).referring_to(address).routes(Some("secret"));
         Self { router, ..fake }
     }
 

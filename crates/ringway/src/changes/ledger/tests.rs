@@ -43,21 +43,21 @@ impl World {
         let view = (1..=3).fold(view.with_gateway(gateway("gateway-0", GATEWAY)), |view, n| view.with_node(node(n, n)));
         let view = Arc::new(view.activated());
         let tolls = HashMap::from([(GATEWAY, Toll::begun(GATEWAY))]);
-        let mut world = Self { ledger: Ledger::new(view.clone()), view, now: 0, tolls };
+        let mut world = Self { ledger: Ledger::new(view.clone(), Rebalance::default()), view, now: 0, tolls };
         world.tell_tolls();
         world.settle_nodes();
         world
     }
 
     fn begin(&mut self, action: Action, member: &str, predicted: Option<Predicted>) -> u64 {
-        let (at, member, mode, weight) = (millis_of(self.now), id(member), Mode::Migrate, None);
-        self.ledger.begin(Asked { at, action, member, mode, weight, predicted })
+        let (at, member, rebalance, weight) = (millis_of(self.now), id(member), None, None);
+        self.ledger.begin(Asked { at, action, member, rebalance, weight, predicted })
     }
 
     fn begin_weight(&mut self, member: &str, weight: f64) -> u64 {
         let (at, member, weight) = (millis_of(self.now), id(member), Weight::from_number(weight).ok());
-        let (action, mode, predicted) = (Action::Weight, Mode::Migrate, None);
-        self.ledger.begin(Asked { at, action, member, mode, weight, predicted })
+        let (action, rebalance, predicted) = (Action::Weight, None, None);
+        self.ledger.begin(Asked { at, action, member, rebalance, weight, predicted })
     }
 
     fn view(&mut self, change: impl FnOnce(&View) -> View) {

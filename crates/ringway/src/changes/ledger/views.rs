@@ -10,7 +10,7 @@ use super::super::Departure;
 use super::super::goal::Goal;
 use super::super::receipt::{Action, millis};
 use super::super::step::{Step, What, steps};
-use super::Ledger;
+use super::{Ledger, Shift};
 
 /// Gateways that the view lost and whose process may live: frozen, or cut off. Beyond, the sockets of one that is killed later are
 /// not counted.
@@ -21,7 +21,7 @@ type Changed = (MemberId, u64, Vec<Slot>);
 
 impl Ledger {
     /// Applies a newer view. Returns which slots moved for which changes.
-    pub(super) fn on_view(&mut self, at: Now, view: Arc<View>, left: &[Departure]) -> Vec<(u64, Vec<Slot>)> {
+    pub(super) fn on_view(&mut self, at: Now, view: Arc<View>, left: &[Departure]) -> Vec<Shift> {
         let steps = steps(&self.view, &view);
         let placement = Placement::of(&view, Some(&self.placement));
         let mut changed: Vec<Changed> = Vec::new();
@@ -40,9 +40,24 @@ impl Ledger {
             }
         }
         self.settled.retain(|node, _| view.node(*node).is_some());
+        // Without an owner before or after, nobody's owner is another one.
+        let had_owners = [&self.placement, &placement].iter().all(|placement| !placement.table().nodes().is_empty());
         (self.view, self.placement) = (view, placement);
+        self.see_gateways();
         self.changed = true;
-        changed.into_iter().map(|(_, number, slots)| (number, slots)).collect()
+        let shift = |(_, number, slots): Changed| {
+            let order = if had_owners { self.order(number, &slots) } else { None };
+            Shift { number, slots, order }
+        };
+        changed.into_iter().map(shift).collect()
+    }
+
+    /// Orders do not wait for gateways that have left.
+    fn see_gateways(&mut self) {
+        let view = self.view.clone();
+        for (_, open) in self.running() {
+            open.given.iter_mut().for_each(|given| given.see(&view));
+        }
     }
 
     /// Gives each moved slot to the change of the member that gained or lost it. Returns how many neither did.
@@ -65,7 +80,7 @@ impl Ledger {
     fn take_step(&mut self, at: Now, step: &Step, departure: Option<&Departure>, epoch: u64) -> u64 {
         let known = self
             .running()
-            .find(|(receipt, open)| open.member == step.member && step.what.may_come_of(receipt.action))
+            .find(|(receipt, open)| open.is_going_on(&step.member) && step.what.may_come_of(receipt.action))
             .map(|(receipt, _)| receipt.number);
         let number = known.unwrap_or_else(|| self.open_unasked(at, step, departure));
         let lost = if step.what == What::Lost { self.lost_sockets(step, departure) } else { 0 };

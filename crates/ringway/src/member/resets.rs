@@ -1,0 +1,76 @@
+//! Orders to connect anew: given by the member that the registry is with, which is linked with every gateway, carried out by
+//! the gateways' hubs, and reported on the way back.
+//!
+//! An order follows the view that moved its slots on the same links, so a gateway has changed over before it sends anybody away.
+//! A gateway that is not linked at that moment takes no part: its clients were not disturbed, and they need not be.
+
+use ringway_core::Incarnation;
+use ringway_core::message::{Frame, Message, Reset, ResetCount};
+use ringway_core::timing::Now;
+use tracing::{debug, info, warn};
+
+use super::Task;
+use crate::changes::Fact;
+use crate::cluster::ChangeError;
+
+impl Task {
+    /// Gives an order to every gateway of the view.
+    pub(super) fn give_reset(&mut self, now: Now, order: &Reset) -> Result<(), ChangeError> {
+        if self.registry.is_none() {
+            let why =
+                "clients are asked to connect anew by the cluster's first gateway, which is linked with all others";
+            return Err(ChangeError::NotNow(why.to_owned()));
+        }
+        let view = self.rules.view().clone();
+        let frame = Frame { epoch: view.epoch, message: Message::Reset(Box::new(order.clone())) };
+        let mut missed = Vec::new();
+        for gateway in &view.gateways {
+            let peer = gateway.incarnation;
+            let was_given = if peer == self.me {
+                self.on_reset(now, peer, order);
+                true
+            } else {
+                self.peers.get(&peer).is_some_and(|linked| linked.sender.send(&frame).is_ok())
+            };
+            if !was_given {
+                warn!(gateway = %gateway.id, "not linked, so its clients are not asked to connect anew");
+                missed.push(peer);
+            }
+        }
+        self.telling.tell(Fact::ResetGiven { at: now, number: order.number, missed });
+        Ok(())
+    }
+
+    /// An order came. Only the member that the registry is with gives any.
+    pub(super) fn on_reset(&mut self, now: Now, from: Incarnation, order: &Reset) {
+        if self.host != Some(from) {
+            debug!(%from, "an order to connect anew from somebody who gives none");
+            return;
+        }
+        if let Some(hub) = &mut self.hub {
+            info!(number = order.number, slots = ?order.slots, window = ?order.window, "asking clients to connect anew");
+            hub.reset(now, from, order);
+        }
+    }
+
+    /// A gateway says how far it is.
+    pub(super) fn on_reset_count(&mut self, now: Now, gateway: Incarnation, count: ResetCount) {
+        self.telling.tell(Fact::Reset { at: now, gateway, count });
+    }
+
+    /// Says how far this gateway is with its orders. While the link is away the news wait.
+    pub(super) fn report_resets(&mut self, now: Now) {
+        let Some(host) = self.host.filter(|host| *host == self.me || self.peers.contains_key(host)) else { return };
+        let counts = self.hub.as_mut().map(crate::gateway::Hub::take_reset_counts).unwrap_or_default();
+        for count in counts {
+            let Some(peer) = self.peers.get(&host) else {
+                self.on_reset_count(now, self.me, count);
+                continue;
+            };
+            let frame = Frame { epoch: self.rules.view().epoch, message: Message::ResetCount(count) };
+            if let Err(error) = peer.sender.send(&frame) {
+                debug!(%error, "the registry's link took no count");
+            }
+        }
+    }
+}
