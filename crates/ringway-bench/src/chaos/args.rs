@@ -1,5 +1,6 @@
 //! The command line of `ringway chaos`, for the binary to embed.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
@@ -30,6 +31,9 @@ pub struct ChaosArgs {
     /// Gateways of the cluster that is started; the first one starts the others and is left alone
     #[arg(long, value_name = "G", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub gateways: u16,
+    /// Settings of the cluster that is started, laid over the demo's own
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    pub config: Option<PathBuf>,
     /// Clients of the Centrifuge protocol, which publish to channels with history
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub clients: usize,

@@ -50,6 +50,9 @@ impl Cluster {
             ["demo", "--port", "0", "--nodes", &args.nodes.to_string(), "--gateways"].map(Into::into);
         let mut command = Command::new(program);
         command.args(arguments).arg(args.gateways.to_string());
+        if let Some(config) = &args.config {
+            command.arg("--config").arg(config);
+        }
         // Its files lie beside its log, so that it is not mistaken for a demo that somebody works with.
         command.env("XDG_RUNTIME_DIR", &directory).env("XDG_STATE_HOME", &directory);
         command.env("RINGWAY_ADMIN_TOKEN", &token).env(PARENT_PID, std::process::id().to_string());
