@@ -118,7 +118,7 @@ async fn planned_changes_lose_nothing_without_history_either() {
 
 async fn weigh(server: &Server, id: &str, weight: u32) {
     let path = format!("/admin/members/{id}/weight");
-    let answer = server.admin_post_json(&path, &json!({"weight": weight})).await.unwrap();
+    let answer = server.admin_post_json(&path, &json!({"weight": weight})).await.expect("the admin API answers");
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
