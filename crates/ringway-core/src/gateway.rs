@@ -156,8 +156,10 @@ impl Gateway {
         crate::ring::slot_of(&self.view().key, self.view().slots, name)
     }
 
-    /// The owner of a slot, if it is known and linked.
+    /// The owner of a slot, if it is known and linked, and the view has me: what comes from outside it is dropped
+    /// without an answer, and would be waited for in vain.
     fn reachable_owner(&self, slot: Slot) -> Option<Incarnation> {
+        self.view().gateway(self.me)?;
         let owner = self.placement.as_ref()?.owner(slot)?;
         self.peers.is_up(owner).then_some(owner)
     }
@@ -208,6 +210,7 @@ impl Gateway {
         self.forget_attaches_elsewhere(now, skipped);
         self.follow_owners(now);
         self.resend_moved(skipped);
+        self.forget_queries(skipped);
         self.retry_queries();
         self.pay_attaches_done();
     }

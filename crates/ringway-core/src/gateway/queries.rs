@@ -98,6 +98,13 @@ impl Gateway {
         self.peers.send(to, Message::Query(id, query));
     }
 
+    /// After a skipped view nothing counts as asked: the owner may have seen another in between, and dropped what waited.
+    pub(super) fn forget_queries(&mut self, skipped: bool) {
+        for open in self.queries.open.values_mut().filter(|open| skipped && open.node.is_none()) {
+            open.sent = None;
+        }
+    }
+
     /// Asks again whatever was asked of somebody who does not own its channel, or of nobody yet.
     pub(super) fn retry_queries(&mut self) {
         let ids: Vec<u64> =

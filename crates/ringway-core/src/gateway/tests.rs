@@ -7,9 +7,11 @@ use bytes::Bytes;
 use super::*;
 use crate::id::{MemberId, StreamEpoch};
 use crate::limits::WINDOW;
-use crate::message::{Attach, AttachFrom, Attached, ChannelOptions, Deliver, Detach, PubNo, PubOk, Publish, Refusal};
+use crate::message::{
+    Attach, AttachFrom, Attached, ChannelOptions, Deliver, Detach, PubNo, PubOk, Publish, Query, Refusal,
+};
 use crate::ring::{HashKey, SlotCount, Weight};
-use crate::view::{NodeEntry, Removal};
+use crate::view::{GatewayEntry, NodeEntry, Removal};
 
 mod toll;
 
@@ -21,6 +23,10 @@ const KEPT: ChannelOptions =
 fn node(incarnation: Incarnation) -> NodeEntry {
     let id = MemberId::new(&format!("n{}", incarnation.0)).unwrap();
     NodeEntry { id, incarnation, address: "a:1".into(), now: Weight::ONE, next: Weight::ONE }
+}
+
+fn me() -> GatewayEntry {
+    GatewayEntry { id: MemberId::new("g").unwrap(), incarnation: ME, address: "a:2".into(), draining: false }
 }
 
 fn at(offset: u64) -> Position {
@@ -37,7 +43,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let view = Arc::new(View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN).with_node(node(FIRST)));
+        let born = View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN);
+        let view = Arc::new(born.with_node(node(FIRST)).with_gateway(me()));
         let mut gateway = Gateway::new(ME, view.clone(), Timing::default(), GatewayLimits::default());
         let now = Duration::from_secs(1);
         gateway.on_view(now, view.clone());
@@ -280,6 +287,8 @@ fn a_new_incarnation_keeps_positions_and_gives_up_publishes() {
         &mut world.gateway,
         Gateway::new(ME, world.view.clone(), Timing::default(), GatewayLimits::default()),
     );
+    let reborn = GatewayEntry { incarnation: Incarnation(200), ..me() };
+    world.view = Arc::new(world.view.without(ME, Removal::Suspected).with_gateway(reborn));
     world.gateway = gateway.reborn(world.now, Incarnation(200), world.view.clone());
     world.gateway.on_view(world.now, world.view.clone());
     world.gateway.on_link_up(world.now, FIRST);
@@ -289,4 +298,36 @@ fn a_new_incarnation_keeps_positions_and_gives_up_publishes() {
     world.publishes();
     world.publish(10);
     assert_eq!(world.seqs(), [1], "numbers begin anew");
+}
+
+#[test]
+fn nothing_is_sent_before_the_view_has_the_gateway() {
+    let mut world = World::new();
+    let without = View { gateways: Vec::new(), epoch: world.view.epoch, ..(*world.view).clone() };
+    world.gateway = Gateway::new(ME, Arc::new(without.clone()), Timing::default(), GatewayLimits::default());
+    world.gateway.on_view(world.now, Arc::new(without.clone()));
+    world.gateway.on_link_up(world.now, FIRST);
+    world.publish(1);
+    let query = Query::Presence(ChannelName::new("news").unwrap());
+    world.gateway.query(world.now, 2, query).unwrap();
+    world.collect();
+    assert_eq!(world.seqs(), [], "the owner would drop it without an answer");
+    world.gateway.on_view(world.now, Arc::new(without.with_gateway(me())));
+    world.collect();
+    assert_eq!(world.seqs(), [1]);
+    assert_eq!(world.take(|message| matches!(message, Message::Query(..)).then_some(())).len(), 1);
+}
+
+#[test]
+fn after_a_skipped_view_a_query_is_asked_again() {
+    let mut world = World::new();
+    let asked = |world: &mut World| world.take(|message| matches!(message, Message::Query(..)).then_some(())).len();
+    world.gateway.query(world.now, 1, Query::Presence(ChannelName::new("news").unwrap())).unwrap();
+    world.collect();
+    assert_eq!(asked(&mut world), 1);
+    // The owner may have lost the slot in the view between, and dropped what waited.
+    let later = world.view.affirmed().affirmed();
+    world.gateway.on_view(world.now, Arc::new(later));
+    world.collect();
+    assert_eq!(asked(&mut world), 1);
 }

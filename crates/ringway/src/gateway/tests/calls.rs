@@ -80,7 +80,7 @@ fn all_nodes_are_asked_for_channels_and_counts() {
     let mut info = world.call(ApiRequest::Info);
     world.answer(Answer::Info(NodeInfo { users: 5, ..NodeInfo::default() }));
     let ApiAnswer::Info(members) = info.try_recv().unwrap() else { panic!() };
-    assert_eq!((members.len(), members[0].id.as_str(), members[0].node.users), (1, "node-1", 5));
+    assert_eq!((members.len(), members[0].id.as_str(), members[0].node.users), (2, "node-1", 5));
 }
 
 /// Users with a session in these slots: how many, and who.

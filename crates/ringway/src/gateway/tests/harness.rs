@@ -13,7 +13,7 @@ use ringway_core::message::{
 };
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::timing::{Now, Timing};
-use ringway_core::view::{NodeEntry, View};
+use ringway_core::view::{GatewayEntry, NodeEntry, View};
 use ringway_protocol::centrifuge::json;
 use serde_json::Value;
 
@@ -159,13 +159,16 @@ impl World {
     pub(super) fn new(config: GatewayConfig) -> Self {
         let (me, owner) = (Incarnation(1), Incarnation(2));
         let born = View::born(HashKey::from_bytes([7; 16]), SlotCount::MIN);
-        let view = Arc::new(born.with_node(NodeEntry {
+        let node = NodeEntry {
             id: MemberId::new("node-1").unwrap(),
             incarnation: owner,
             address: "10.0.0.1:7002".into(),
             now: Weight::ONE,
             next: Weight::ONE,
-        }));
+        };
+        let id = MemberId::new("gateway-1").unwrap();
+        let gateway = GatewayEntry { id, incarnation: me, address: "10.0.0.2:7002".into(), draining: false };
+        let view = Arc::new(born.with_node(node).with_gateway(gateway));
         let now = Duration::from_secs(1000);
         let rules = Gateway::new(me, Arc::new(born), Timing::default(), GatewayLimits::default());
         let mut hub = Hub::new(now, rules, Arc::new(config.clone()));
