@@ -28,13 +28,15 @@ pub(crate) struct Publication {
     pub(crate) number: u64,
     pub(crate) key: Option<u32>,
     pub(crate) sent: Time,
+    /// When it first reached a node.
+    pub(crate) arrived: Option<Time>,
     /// When it was acknowledged.
     pub(crate) acknowledged: Option<Time>,
 }
 
 impl Publication {
     pub(crate) fn new(channel: usize, sender: u32, number: u64, key: Option<u32>, sent: Time) -> Self {
-        Self { channel, sender, number, key, sent, acknowledged: None }
+        Self { channel, sender, number, key, sent, arrived: None, acknowledged: None }
     }
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct Log {
     pub(crate) channel: usize,
     /// Publications by offset, as far as anybody saw them.
     pub(crate) entries: BTreeMap<u64, u32>,
-    /// Highest offset acknowledged, and when which was.
+    /// Highest offset known to be committed, and when which was seen to be.
     pub(crate) top: u64,
     pub(crate) times: BTreeMap<u64, Time>,
     /// All complete copies of it are gone, with a good excuse.
@@ -63,26 +65,35 @@ pub(crate) struct Session {
     last_of: HashMap<u32, u64>,
 }
 
+/// How a node left the view.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Removed {
+    pub(crate) at: Time,
+    /// Its lease key had ended in the registry.
+    pub(crate) lapsed: bool,
+}
+
 /// Everything that was seen.
 #[derive(Debug)]
 pub(crate) struct Checker {
     pub(crate) violation: Option<Violation>,
     pub(crate) acknowledged: u64,
+    /// When the last acknowledgement reached its publisher.
+    pub(crate) last: Time,
     pub(crate) publications: Vec<Publication>,
     pub(crate) logs: BTreeMap<StreamEpoch, Log>,
-    /// The newest stream of each channel that anything was acknowledged or attached in.
+    /// The newest stream of each channel that a node served anything of.
     pub(crate) newest: Vec<Option<StreamEpoch>>,
     pub(crate) sessions: Vec<Session>,
     /// Who acknowledged in a slot in each term.
     pub(crate) owners: BTreeMap<(u32, Epoch), Incarnation>,
     /// Where the publication of each idempotency key stands.
     pub(crate) keys: BTreeMap<u32, Position>,
-    /// When each member left the registry's view, and whether it was for a lapsed lease or the like.
-    pub(crate) removed: BTreeMap<Incarnation, Time>,
-    /// Nodes that lost their memory or their place since everybody was settled.
-    pub(crate) destroyed: BTreeSet<Incarnation>,
-    /// Nodes that serve in the registry's view.
-    pub(crate) serving: usize,
+    /// When each node left the registry's view.
+    pub(crate) removed: BTreeMap<Incarnation, Removed>,
+    /// Nodes that lost their memory or their place since everybody was settled, each with the slots, as bits, of which it
+    /// had the mark.
+    pub(crate) destroyed: BTreeMap<Incarnation, u64>,
     senders: u32,
 }
 
@@ -91,6 +102,7 @@ impl Checker {
         Self {
             violation: None,
             acknowledged: 0,
+            last: 0,
             publications: Vec::new(),
             logs: BTreeMap::new(),
             newest: vec![None; setup.channels.len()],
@@ -98,8 +110,7 @@ impl Checker {
             owners: BTreeMap::new(),
             keys: BTreeMap::new(),
             removed: BTreeMap::new(),
-            destroyed: BTreeSet::new(),
-            serving: 0,
+            destroyed: BTreeMap::new(),
             senders: 0,
         }
     }

@@ -3,6 +3,7 @@
 
 mod actions;
 mod clients;
+mod evidence;
 mod faults;
 mod lies;
 mod network;
@@ -26,6 +27,7 @@ use crate::setup::{Mode, Setup};
 use crate::{Order, Outcome, Sabotage};
 
 use clients::Users;
+use evidence::Probe;
 use faults::{Faults, Heal};
 use network::Network;
 use process::Process;
@@ -83,35 +85,18 @@ pub(crate) enum Event {
     /// A change at the worst moment.
     Sudden,
     Heal(Heal),
+    /// A look at where a member listens.
+    Probe(Probe),
     Calm,
     Look,
 }
 
-#[derive(Debug)]
+/// When an event is due, how many were scheduled before it, and where it is kept: what the queue moves about is small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Scheduled {
     at: Time,
     order: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
+    place: usize,
 }
 
 /// A run under way.
@@ -130,6 +115,9 @@ pub(crate) struct World {
     pub(crate) checker: Checker,
     pub(crate) sabotage: Option<Sabotage>,
     queue: BinaryHeap<Reverse<Scheduled>>,
+    /// Events that are due some time, and places that are free.
+    kept: Vec<Option<Event>>,
+    free: Vec<usize>,
     scheduled: u64,
     events: u64,
     digest: u64,
@@ -173,6 +161,8 @@ impl World {
             checker: Checker::new(&setup),
             sabotage: order.sabotage,
             queue: BinaryHeap::new(),
+            kept: Vec::new(),
+            free: Vec::new(),
             scheduled: 0,
             events: 0,
             digest: 0,
@@ -203,12 +193,19 @@ impl World {
 
     pub(crate) fn schedule(&mut self, at: Time, event: Event) {
         self.scheduled += 1;
-        self.queue.push(Reverse(Scheduled { at: at.max(self.now), order: self.scheduled, event }));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.kept.push(None);
+            self.kept.len() - 1
+        });
+        self.kept[place] = Some(event);
+        self.queue.push(Reverse(Scheduled { at: at.max(self.now), order: self.scheduled, place }));
     }
 
     /// Carries the run out, up to its end or the first violation.
     pub(crate) fn run(mut self) -> Outcome {
-        while let Some(Reverse(Scheduled { at, order, event })) = self.queue.pop() {
+        while let Some(Reverse(Scheduled { at, order, place })) = self.queue.pop() {
+            self.free.push(place);
+            let Some(event) = self.kept[place].take() else { continue };
             self.now = at;
             self.events += 1;
             self.digest = (self.digest ^ at ^ order.rotate_left(32)).wrapping_mul(0x100_0000_01B3).rotate_left(5);
@@ -246,6 +243,7 @@ impl World {
             Event::Sudden if !self.is_quiet() => self.change(),
             Event::Sudden => {}
             Event::Heal(heal) => self.heal(heal),
+            Event::Probe(probe) => self.probe(probe),
             Event::Calm => self.calm(),
             Event::Look => self.look(),
         }
@@ -267,7 +265,9 @@ impl World {
             self.schedule(self.now + 20 * MS, Event::Look);
             return;
         };
-        if self.now > since + 500 * MS && self.unconverged().is_none() {
+        // What was just acknowledged may still be on its way to subscribers.
+        let still = self.now > since + 500 * MS && self.now > self.checker.last + 200 * MS;
+        if still && self.unconverged().is_none() {
             self.converged = true;
         } else if self.now > since + CALM {
             let why = self.unconverged().unwrap_or_default();

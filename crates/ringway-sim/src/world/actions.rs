@@ -21,7 +21,10 @@ impl World {
             };
             match action {
                 Action::Request(request) => self.send_request(at, request),
-                Action::View(view) => self.apply_view(at, &view),
+                Action::View(view) => {
+                    self.apply_view(at, &view);
+                    self.look_after(at, &view);
+                }
                 Action::Lease(lease) => {
                     let now = process.clock(self.now);
                     let lease = self.lied_lease(lease);
@@ -69,7 +72,6 @@ impl World {
         process.node = None;
         process.outbox.clear();
         self.break_all(at);
-        self.copies_changed("an expulsion");
         let pause = self.rng.below(bound);
         self.schedule(self.now + pause, Event::To(at, boot, Input::Rejoin(life)));
     }

@@ -82,21 +82,14 @@ impl World {
         self.heal_after(20, 2500, Heal::Restart(victim));
     }
 
-    /// A process dies; those it was linked to may find that its host refuses them, and its parent sees it end.
+    /// A process dies, now and then with its machine: then nobody refuses those who look for it. Its parent sees it end.
     pub(crate) fn crash(&mut self, victim: usize) {
         note!(self, "{} crashes", self.processes[victim].id);
         let incarnation = self.processes[victim].incarnation;
+        self.copies_destroyed(incarnation);
         self.end_process(victim);
-        self.checker.destroyed.insert(incarnation);
-        self.copies_changed("a crash");
-        for peer in 0..self.processes.len() {
-            let refused = self.rng.chance(900) && !self.network.is_cut(peer, victim);
-            let at = self.now + self.rng.range(MS, 40 * MS);
-            if peer != victim && refused {
-                let boot = self.processes[peer].boot;
-                self.schedule(at, Event::To(peer, boot, Input::Evidence(incarnation, Removal::Suspected)));
-            }
-        }
+        self.copies_changed("a crash", &self.registry.view().clone());
+        self.processes[victim].host_down = self.rng.chance(150);
         if self.setup.orchestrated && victim != 0 {
             let (at, boot) = (self.now + self.rng.range(MS, 60 * MS), self.processes[0].boot);
             self.schedule(at, Event::To(0, boot, Input::Evidence(incarnation, Removal::Proven)));

@@ -6,8 +6,6 @@ use ringway_core::message::{Frame, Message};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
 
-use ringway_core::view::Removal;
-
 use super::process::State;
 use super::{Event, Input, MS, Time, World, note};
 
@@ -161,18 +159,6 @@ impl World {
         }
     }
 
-    /// Whoever reaches an address and finds another incarnation of that id there knows that the listed one has ended.
-    fn find_replaced(&mut self, at: usize, peer: usize, when: Time) {
-        let (id, incarnation) = (&self.processes[peer].id, self.processes[peer].incarnation);
-        let listed = self.processes[at].member.as_ref().and_then(|member| member.view().incarnation_of(id));
-        let Some(ended) = listed.filter(|listed| *listed != incarnation) else { return };
-        let known = self.registry.view().has(incarnation);
-        if !known {
-            let boot = self.processes[at].boot;
-            self.schedule(when, Event::To(at, boot, Input::Evidence(ended, Removal::Suspected)));
-        }
-    }
-
     pub(crate) fn connect_all(&mut self, process: usize) {
         for link in self.network.of(process).to_vec() {
             let at = self.now + self.rng.range(MS / 2, 8 * MS);
@@ -229,6 +215,8 @@ impl World {
             return;
         }
         process.connections.remove(&peer);
+        self.look_for_evidence(at, peer);
+        let process = &mut self.processes[at];
         if let Some(gateway) = &mut process.gateway {
             gateway.on_link_down(now, peer);
         }

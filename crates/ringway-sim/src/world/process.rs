@@ -44,6 +44,8 @@ pub(crate) struct Process {
     pub(crate) weight: Weight,
     pub(crate) state: State,
     pub(crate) frozen: bool,
+    /// The machine went with it: nobody refuses a connection.
+    pub(crate) host_down: bool,
     /// Number of this start of the process, and of this incarnation.
     pub(crate) boot: u32,
     pub(crate) life: u32,
@@ -81,6 +83,7 @@ impl Process {
             weight: Weight::from_thousandths(rng.pick(&[1000, 1000, 1000, 500, 2000])).unwrap_or(Weight::ONE),
             state: State::Down,
             frozen: false,
+            host_down: false,
             boot: 0,
             life: 0,
             incarnation: Incarnation(0),
@@ -133,6 +136,7 @@ impl World {
         let process = &mut self.processes[at];
         process.boot += 1;
         process.frozen = false;
+        process.host_down = false;
         process.leaving = false;
         process.pause = 30 * MS;
         process.backlog.clear();
@@ -161,7 +165,7 @@ impl World {
         process.marks = 0;
         process.flush_due = false;
         process.connections.clear();
-        let address: Arc<str> = process.id.as_str().into();
+        let address: Arc<str> = at.to_string().into();
         let (id, weight) = (process.id.clone(), process.weight);
         let node = process.is_node.then(|| NodeEntry {
             id: id.clone(),
@@ -294,6 +298,9 @@ impl World {
                 member.on_view(now, view);
                 self.act(at);
             }
+        }
+        if let Message::Publish(publish) = &message {
+            self.publish_arrived(&publish.entry);
         }
         let process = &mut self.processes[at];
         let (to_node, to_gateway) = roles_of(&message);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ringway_core::Incarnation;
 use ringway_core::message::{RegistryOp, RegistryRequest};
 use ringway_core::view::View;
 
@@ -44,12 +45,13 @@ impl World {
         }
         let op = self.is_traced().then(|| brief(&request.op));
         let before = self.registry.view().clone();
+        let lapsed = if matches!(request.op, RegistryOp::Cas(_)) { self.lapsed_leases() } else { Vec::new() };
         let answer = self.registry.handle(self.true_time(), request);
         if let Some(op) = op {
             note!(self, "registry: {} asks {op}: {}", self.processes[at].id, answer.done);
         }
         if self.registry.view().epoch != before.epoch {
-            self.view_written(at, &before);
+            self.view_written(at, &before, &lapsed);
         }
         let troubled = self.setup.mode != Mode::Planned && !self.is_quiet() && !here;
         if troubled && self.rng.chance(10) {
@@ -66,11 +68,17 @@ impl World {
         self.schedule(self.now + delay, Event::To(at, boot, Input::Answer(life, answer)));
     }
 
+    /// Members whose lease keys have ended.
+    fn lapsed_leases(&mut self) -> Vec<Incarnation> {
+        let request = RegistryRequest { id: 0, op: RegistryOp::Leases };
+        self.registry.handle(self.true_time(), request).lapsed
+    }
+
     /// A new view: the checker looks at what it takes away, and the watch tells everybody, more or less.
-    fn view_written(&mut self, by: usize, before: &Arc<View>) {
+    fn view_written(&mut self, by: usize, before: &Arc<View>, lapsed: &[Incarnation]) {
         let view = self.registry.view().clone();
         note!(self, "registry: {} wrote {view:?}", self.processes[by].id);
-        self.watch_view(by, before, &view);
+        self.watch_view(before, &view, lapsed);
         for at in 0..self.processes.len() {
             let boot = self.processes[at].boot;
             let skips = self.setup.mode != Mode::Planned && self.rng.chance(100);

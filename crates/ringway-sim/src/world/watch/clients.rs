@@ -1,0 +1,183 @@
+//! What clients see: answers to publishes, keys, attaches, deliveries, losses and reads (C2, C4).
+
+use ringway_core::Position;
+use ringway_core::gateway::PublishError;
+use ringway_core::message::{Entry, HistoryPage};
+
+use super::publication_of;
+use crate::setup::Mode;
+use crate::world::{MS, Time, World, note};
+
+impl World {
+    /// A publish reaches a node.
+    pub(crate) fn publish_arrived(&mut self, entry: &Entry) {
+        let now = self.now;
+        if let Some(known) = self.checker.publications.get_mut(publication_of(entry) as usize) {
+            known.arrived.get_or_insert(now);
+        }
+    }
+
+    /// A publish was answered.
+    pub(crate) fn watch_published(&mut self, publication: u32, result: Result<(Option<Position>, u8), PublishError>) {
+        let Ok((position, copies)) = result else { return };
+        self.checker.acknowledged += 1;
+        self.checker.last = self.now;
+        let known = &mut self.checker.publications[publication as usize];
+        known.acknowledged = Some(self.now);
+        let (channel, key) = (known.channel, known.key);
+        let Some(position) = position else {
+            if self.setup.channels[channel].options.has_history() {
+                self.violate("C2", format!("publication {publication} is acknowledged without a place"));
+            }
+            return;
+        };
+        if copies == 0 {
+            self.violate("C2", format!("publication {publication} is acknowledged with no copy"));
+        }
+        match key {
+            Some(key) => self.watch_key(publication, key, position),
+            None => {
+                if let Err(text) = self.checker.seen(channel, position, publication) {
+                    self.violate("C2", text);
+                }
+            }
+        }
+    }
+
+    /// A key stands for one place for as long as it is remembered, through whichever gateway it comes, and no longer.
+    fn watch_key(&mut self, publication: u32, key: u32, position: Position) {
+        let keep = self.setup.timing.idempotency.as_micros() as Time;
+        let log = self.checker.logs.get(&position.epoch);
+        let stands = log.and_then(|log| log.entries.get(&position.offset)).copied();
+        let committed = log.and_then(|log| log.times.get(&position.offset)).copied();
+        let known = |at: u32| &self.checker.publications[at as usize];
+        let sent = known(publication).sent;
+        let mut wrong = None;
+        if let Some(at) = stands.filter(|at| known(*at).key != Some(key)) {
+            wrong = Some(format!("is acknowledged at {position:?}, where {at} stands"));
+        } else if committed.is_some_and(|committed| sent > committed + keep * 102 / 100 + MS)
+            && stands != Some(publication)
+        {
+            wrong = Some(format!("is acknowledged at {position:?} when it was long forgotten"));
+        }
+        // The first one's time counts from when it reached its owner, at the earliest.
+        let first =
+            self.checker.keys.get(&key).copied().filter(|first| first.epoch == position.epoch && *first != position);
+        if let Some(first) = first {
+            let log = self.checker.logs.get(&first.epoch);
+            let at = log.and_then(|log| log.entries.get(&first.offset)).and_then(|at| known(*at).arrived);
+            if at.is_none_or(|at| self.now < at + keep * 98 / 100) {
+                wrong = Some(format!("is acknowledged at {first:?} and at {position:?}"));
+            }
+        }
+        self.checker.keys.insert(key, position);
+        if let Some(wrong) = wrong {
+            self.violate("key", format!("key {key} {wrong}"));
+        }
+    }
+
+    pub(crate) fn watch_attached(&mut self, channel: usize, session: usize, stream: Option<Position>, from: u64) {
+        self.checker.sessions[session].attached.get_or_insert(self.now);
+        let Some(stream) = stream else { return };
+        if from > stream.offset {
+            self.violate("C2", format!("channel {channel} is attached from {from}, above its top {stream:?}"));
+        }
+        if !self.setup.channels[channel].is_inbox() {
+            return;
+        }
+        let user = self.users.list[channel].clone();
+        let at = Position { epoch: stream.epoch, offset: from };
+        self.users.list[channel].last = Some(at);
+        let Some(last) = user.last.filter(|last| last.epoch == at.epoch) else {
+            if user.last.is_none() && from > 0 {
+                self.violate("inbox", format!("a new user of channel {channel} begins at {from}"));
+            }
+            return;
+        };
+        if from > last.offset {
+            self.violate("inbox", format!("the user of channel {channel} had {last:?} and goes on from {from}"));
+        } else if from < last.offset && user.clean && self.setup.mode != Mode::Wild {
+            self.violate("inbox", format!("the user of channel {channel} had {last:?} and gets all from {from} again"));
+        }
+    }
+
+    pub(crate) fn watch_delivered(
+        &mut self,
+        at: usize,
+        channel: usize,
+        session: usize,
+        before: Option<Position>,
+        offset: u64,
+        entry: &Entry,
+    ) {
+        let publication = publication_of(entry);
+        note!(self, "{}: channel {channel} delivers {publication} at {offset}", self.processes[at].id);
+        if offset == 0 {
+            if let Err(text) = self.checker.seen_unkept(session, publication) {
+                self.violate("C2", text);
+            }
+            return;
+        }
+        let Some(before) = before else {
+            self.violate("C2", format!("channel {channel} delivers {offset} before it is attached"));
+            return;
+        };
+        if before.offset + 1 != offset {
+            self.violate("C2", format!("channel {channel} delivers {offset} after {before:?}"));
+        }
+        let position = Position { epoch: before.epoch, offset };
+        if let Err(text) = self.checker.seen(channel, position, publication) {
+            self.violate("C2", text);
+        }
+    }
+
+    /// A subscriber lost its place: the stream is another, or what it missed was trimmed in the meantime.
+    pub(crate) fn watch_lost(&mut self, channel: usize, before: Option<Position>, at: Position) {
+        let Some(before) = before else { return };
+        let options = self.setup.channels[channel].options;
+        let Some(log) = self.checker.logs.get(&before.epoch) else { return };
+        if before.epoch != at.epoch {
+            if !log.dead {
+                self.violate("C4", format!("channel {channel} goes on in {at:?}, and {before:?} was not lost"));
+            }
+            return;
+        }
+        let trimmed = log.top.max(at.offset) > before.offset + u64::from(options.history_size);
+        // What was lost is too old, if the first of it is. An entry's age counts from its appending, which nobody sees
+        // from outside: at the earliest it is when the publish first reached a node. Clocks are one in a hundred wrong. An
+        // entry that no owner ever answered for, delivered or showed (a tail that a new owner adopted) has no time here.
+        let arrived =
+            log.entries.get(&(before.offset + 1)).map(|next| self.checker.publications[*next as usize].arrived);
+        let age = |arrived: Time| u128::from(self.now - arrived) >= options.history_ttl.as_micros() * 98 / 100;
+        let aged = arrived.is_none_or(|arrived| arrived.is_some_and(age));
+        if at.offset < before.offset || !(trimmed || aged) {
+            self.violate("C2", format!("channel {channel} loses what is between {before:?} and {at:?}"));
+        }
+    }
+
+    pub(crate) fn watch_history(&mut self, channel: usize, known: Option<Position>, page: &HistoryPage) {
+        let options = self.setup.channels[channel].options;
+        let offsets: Vec<u64> = page.publications.iter().map(|(offset, _)| *offset).collect();
+        let broken = offsets.windows(2).any(|pair| pair[0] + 1 != pair[1]);
+        if broken || offsets.last().is_some_and(|last| *last > page.top.offset) {
+            self.violate("C2", format!("history of channel {channel} at {:?} is {offsets:?}", page.top));
+        }
+        for (offset, entry) in &page.publications {
+            let position = Position { epoch: page.top.epoch, offset: *offset };
+            if let Err(text) = self.checker.seen(channel, position, publication_of(entry)) {
+                self.violate("C2", text);
+            }
+        }
+        let lives = options.history_ttl.as_secs() > 60;
+        let due = page.top.offset.min(u64::from(options.history_size));
+        if lives && (offsets.len() as u64) < due {
+            self.violate("history", format!("channel {channel} at {:?} has only {offsets:?}", page.top));
+        }
+        if let Some(known) = known.filter(|known| known.epoch == page.top.epoch && known.offset > page.top.offset) {
+            self.violate(
+                "history",
+                format!("channel {channel} is read up to {:?}, {known:?} is acknowledged", page.top),
+            );
+        }
+    }
+}

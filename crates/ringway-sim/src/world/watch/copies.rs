@@ -1,0 +1,186 @@
+//! Complete copies: a mark is true (I1), one is left whatever happens (C1), two after a drain (C6), and who says that it
+//! is settled has all that are wanted (C7).
+
+use std::sync::Arc;
+
+use ringway_core::node::Node;
+use ringway_core::view::{NodeState, Placement, View};
+use ringway_core::{Epoch, Incarnation, Position, Slot};
+
+use super::publication_of;
+use crate::checker::Removed;
+use crate::setup::Mode;
+use crate::world::{World, note};
+
+impl World {
+    /// Nodes of the registry's view that hold the mark of a slot.
+    pub(super) fn marked(&self, slot: Slot) -> impl Iterator<Item = (Incarnation, &Node)> {
+        let nodes = self.registry.view().nodes.iter();
+        let nodes = nodes.filter_map(|entry| Some((entry.incarnation, self.node_of(entry.incarnation)?)));
+        nodes.filter(move |(_, node)| node.is_marked(slot))
+    }
+
+    /// I1 at a commit: every complete copy has it.
+    pub(super) fn watch_complete(&mut self, channel: usize, position: Position) {
+        let slot = self.setup.channels[channel].slot;
+        let lacking = self.marked(slot).find(|(_, node)| !self.holds(node, channel, position)).map(|(inc, _)| inc);
+        if let Some(lacking) = lacking {
+            let text = format!("{position:?} of channel {channel} is committed, and marked {lacking} lacks it");
+            self.violate("I1", text);
+        }
+    }
+
+    /// The node has the stream up to this place, with the same content there.
+    fn holds(&self, node: &Node, channel: usize, position: Position) -> bool {
+        let name = &self.setup.channels[channel].name;
+        let Some(report) = node.inspect_channel(name) else { return false };
+        if report.epoch != Some(position.epoch) || report.top < position.offset {
+            return false;
+        }
+        let known = self.checker.logs.get(&position.epoch).and_then(|log| log.entries.get(&position.offset));
+        let held = node.inspect_entry(name, position.offset).map(publication_of);
+        known.is_none() || held.is_none() || known.copied() == held
+    }
+
+    /// Marks that are new must be true (I1); one that is given up must not be missed (C7).
+    pub(crate) fn watch_marks(&mut self, at: usize) {
+        let Some(node) = &self.processes[at].node else { return };
+        let slots = self.setup.slots.get();
+        let marks = (0..slots).filter(|slot| node.is_marked(Slot(*slot))).fold(0u64, |marks, slot| marks | 1 << slot);
+        let before = std::mem::replace(&mut self.processes[at].marks, marks);
+        let incarnation = self.processes[at].incarnation;
+        if marks == before || self.registry.view().node(incarnation).is_none() {
+            return;
+        }
+        self.watch_new_marks(at, marks & !before);
+        let given_up = before & !marks;
+        if given_up != 0 {
+            self.copies_changed("a mark that was given up", &self.registry.view().clone());
+            self.watch_given_up(at, given_up);
+        }
+    }
+
+    fn watch_new_marks(&mut self, at: usize, fresh: u64) {
+        let Some(node) = &self.processes[at].node else { return };
+        let lacking = (0..self.setup.channels.len()).find_map(|channel| {
+            let slot = self.setup.channels[channel].slot;
+            let position = self.checker.acknowledged_top(channel).filter(|_| fresh >> slot.0 & 1 == 1)?;
+            (!self.holds(node, channel, position)).then_some((channel, position))
+        });
+        if let Some((channel, position)) = lacking {
+            let incarnation = self.processes[at].incarnation;
+            self.violate("I1", format!("{incarnation} is marked for channel {channel} and lacks {position:?}"));
+        }
+    }
+
+    /// C7: a replica gives its mark up only when all that are wanted have theirs.
+    fn watch_given_up(&mut self, at: usize, slots: u64) {
+        let process = &self.processes[at];
+        let Some(node) = &process.node else { return };
+        let view = node.view().clone();
+        if view.node(process.incarnation).is_none() {
+            return;
+        }
+        let placement = Placement::of(&view, None);
+        let slots = (0..self.setup.slots.get()).filter(|slot| slots >> slot & 1 == 1).map(Slot);
+        let lacking = slots.into_iter().find_map(|slot| Some((slot, self.unmarked(&placement, slot, view.epoch)?)));
+        if let Some((slot, lacking)) = lacking {
+            let id = &self.processes[at].id;
+            self.violate("C7", format!("{id} gives up slot {slot} at {}, and {lacking} has no mark of it", view.epoch));
+        }
+    }
+
+    /// C7: who says that it is settled has every copy that is wanted.
+    pub(super) fn watch_settled(&mut self, at: usize, epoch: Epoch) {
+        let process = &self.processes[at];
+        let (me, Some(node)) = (process.incarnation, &process.node) else { return };
+        if node.view().epoch != epoch {
+            return;
+        }
+        let placement = Placement::of(node.view(), None);
+        let mine = self.setup.slots.slots().filter(|slot| placement.owner(*slot) == Some(me));
+        let lacking = mine.into_iter().find_map(|slot| Some((slot, self.unmarked(&placement, slot, epoch)?)));
+        if let Some((slot, lacking)) = lacking {
+            self.violate("C7", format!("{me} is settled at {epoch}, and {lacking} has no mark of slot {slot}"));
+        }
+        if self.is_settled() {
+            self.checker.settled();
+        }
+    }
+
+    /// A node that should hold the slot at this epoch, is alive and has no mark of it. One that has seen a newer view may
+    /// have been released in that: of it, this epoch says nothing any more.
+    fn unmarked(&self, placement: &Placement, slot: Slot, epoch: Epoch) -> Option<Incarnation> {
+        let lacks = |wanted: &Incarnation| {
+            self.node_of(*wanted).is_some_and(|node| !node.is_marked(slot) && node.view().epoch <= epoch)
+        };
+        placement.wanted(slot).into_iter().find(lacks)
+    }
+
+    /// A new view: who is gone from it, and what goes with them. `lapsed` are those whose lease key had ended.
+    pub(crate) fn watch_view(&mut self, before: &Arc<View>, view: &Arc<View>, lapsed: &[Incarnation]) {
+        for gone in before.nodes.iter().filter(|node| view.node(node.incarnation).is_none()) {
+            let lapsed = lapsed.contains(&gone.incarnation);
+            self.checker.removed.insert(gone.incarnation, Removed { at: self.now, lapsed });
+            if view.crashes > before.crashes {
+                self.copies_destroyed(gone.incarnation);
+            }
+        }
+        self.copies_changed("a view", before);
+        let drained = before.nodes.iter().find(|node| view.node(node.incarnation).is_none());
+        if drained.is_some_and(|node| node.state() == NodeState::Draining) && view.crashes == before.crashes {
+            self.watch_drained(view);
+        }
+    }
+
+    /// C6: a node that drained leaves two complete copies where two nodes are left, unless one was lost on the way.
+    fn watch_drained(&mut self, view: &View) {
+        if view.nodes.iter().filter(|node| node.serves()).count() < 2 || !self.checker.destroyed.is_empty() {
+            return;
+        }
+        let single = self.setup.slots.slots().find(|slot| self.marked(*slot).count() < 2);
+        if let Some(slot) = single {
+            let copies: Vec<Incarnation> = self.marked(slot).map(|(incarnation, _)| incarnation).collect();
+            self.violate("C6", format!("a drain left slot {slot} with complete copies at {copies:?} only"));
+        }
+    }
+
+    /// A node of this incarnation has lost its memory, or its place: the complete copies there are gone.
+    pub(crate) fn copies_destroyed(&mut self, incarnation: Incarnation) {
+        let marks = self.processes.iter().find(|process| process.incarnation == incarnation && process.holds());
+        let marks = marks.and_then(|process| process.node.as_ref()).map_or(0, |node| {
+            let marked = self.setup.slots.slots().filter(|slot| node.is_marked(*slot));
+            marked.fold(0u64, |marks, slot| marks | 1 << slot.0)
+        });
+        let known = self.checker.destroyed.entry(incarnation).or_default();
+        *known |= marks;
+    }
+
+    /// C1: each slot in which something was committed has a complete copy in the view, or a good excuse: in a view of one
+    /// node there is no second copy, and in the wild mode both of a slot's copies may go before everybody is settled
+    /// again. `view` is the one in which it happened.
+    pub(crate) fn copies_changed(&mut self, why: &str, view: &View) {
+        let serving = view.nodes.iter().filter(|node| node.serves()).count();
+        for slot in self.setup.slots.slots() {
+            let streams = self.checker.logs.values().filter(|log| !log.dead);
+            let mut streams = streams.filter(|log| self.setup.channels[log.channel].slot == slot);
+            if streams.next().is_none() || self.marked(slot).next().is_some() {
+                continue;
+            }
+            note!(self, "no complete copy of slot {slot} is left after {why}");
+            let destroyed = self.checker.destroyed.values().filter(|marks| *marks >> slot.0 & 1 == 1).count();
+            let excused = match self.setup.mode {
+                Mode::Planned => false,
+                Mode::One => view.nodes.len() == 1 && destroyed == 1,
+                Mode::Wild => destroyed >= serving.clamp(1, 2),
+            };
+            if excused {
+                let channels = &self.setup.channels;
+                let streams = self.checker.logs.values_mut().filter(|log| channels[log.channel].slot == slot);
+                streams.for_each(|log| log.dead = true);
+            } else {
+                self.violate("C1", format!("no complete copy of slot {slot} is left after {why}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Rest: is everybody settled, and has everybody converged once the faults are over (C5)?
+
+use ringway_core::node::Node;
+use ringway_core::view::{NodeState, Placement};
+use ringway_core::{Incarnation, Slot};
+
+use crate::world::World;
+use crate::world::process::{Process, State};
+
+impl World {
+    /// Everybody is where they should be: all in the view, all slots of all owners settled.
+    pub(crate) fn is_settled(&self) -> bool {
+        let view = self.registry.view();
+        let gateways_live = view.gateways.iter().all(|entry| {
+            self.processes.iter().any(|process| process.runs() && process.incarnation == entry.incarnation)
+        });
+        let settled = |incarnation: Incarnation| {
+            let process = self.processes.iter().find(|process| process.incarnation == incarnation);
+            let node = process.filter(|process| process.runs()).and_then(|process| process.node.as_ref());
+            node.is_some_and(|node| node.is_settled() && node.view().epoch == view.epoch)
+        };
+        gateways_live && !view.nodes.is_empty() && view.nodes.iter().all(|node| settled(node.incarnation))
+    }
+
+    /// What is still in the way of rest, if anything.
+    pub(crate) fn unconverged(&self) -> Option<String> {
+        let view = self.registry.view();
+        if let Some(process) = self
+            .processes
+            .iter()
+            .find(|p| p.state == State::Between || (p.state == State::Up && !view.has(p.incarnation)))
+        {
+            return Some(format!("{} is not in the view", process.id));
+        }
+        if let Some(node) = view.nodes.iter().find(|node| node.state() != NodeState::Active) {
+            return Some(format!("{} is {:?}, {}", node.id, node.state(), self.unsettled()));
+        }
+        if view.nodes.is_empty() {
+            return None;
+        }
+        if !self.is_settled() {
+            return Some(self.unsettled());
+        }
+        for process in self.processes.iter().filter(|process| process.state == State::Up) {
+            let Some(gateway) = &process.gateway else { continue };
+            let (waiting, lingering) = (gateway.publishes_waiting(), gateway.lingering_count());
+            if waiting > 0 || lingering > 0 {
+                return Some(format!("{} has {waiting} publishes and {lingering} positions open", process.id));
+            }
+            for (channel, subscription) in &process.clients.subscriptions {
+                let owner = self.owner_of(*channel)?;
+                let top =
+                    owner.inspect_channel(&self.setup.channels[*channel].name).filter(|report| report.epoch.is_some());
+                let there = subscription.position.map(|position| position.offset) == top.map(|report| report.committed);
+                if !subscription.attached || (!there && self.setup.channels[*channel].options.has_history()) {
+                    return Some(format!(
+                        "{}: channel {channel} is at {:?}, its owner at {top:?}",
+                        process.id, subscription.position
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// Who is not settled, and a slot that keeps it from that.
+    fn unsettled(&self) -> String {
+        let placement = Placement::of(self.registry.view(), None);
+        let open = self.processes.iter().filter_map(|process| Some((process, process.node.as_ref()?)));
+        let open = open.filter(|(_, node)| !node.is_settled());
+        let slot = |process: &Process, node: &Node| {
+            let mut owned = self.setup.slots.slots().filter(|slot| placement.owner(*slot) == Some(process.incarnation));
+            let unsettled =
+                |slot: &Slot| node.inspect(*slot).is_none_or(|report| report.reign.is_none_or(|reign| !reign.settled));
+            owned.find(unsettled).map(|slot| (slot, placement.wanted(slot), node.inspect(slot)))
+        };
+        let said = |(process, node): (&Process, &Node)| {
+            format!("{} ({}): {:?}", process.id, node.unsettled(), slot(process, node))
+        };
+        format!("not settled: {}", open.map(said).collect::<Vec<_>>().join("; "))
+    }
+
+    pub(super) fn owner_of(&self, channel: usize) -> Option<&Node> {
+        let placement = Placement::of(self.registry.view(), None);
+        self.node_of(placement.owner(self.setup.channels[channel].slot)?)
+    }
+}
