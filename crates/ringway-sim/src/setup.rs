@@ -61,6 +61,12 @@ pub(crate) struct Setup {
     pub(crate) quiet_from: u64,
     /// Mean pause of a client between two steps, in microseconds.
     pub(crate) pace: u64,
+    /// The copies of a slot are cut off together with a gateway for longer than they may go on.
+    pub(crate) island: bool,
+    /// The last process has the id of the first node.
+    pub(crate) twin: bool,
+    /// Copies that an acknowledgement needs.
+    pub(crate) ack_copies: u8,
 }
 
 impl Setup {
@@ -68,7 +74,10 @@ impl Setup {
         let key = HashKey::from_bytes(std::array::from_fn(|_| rng.next() as u8));
         let slots = SlotCount::new(if rng.chance(900) { 8 } else { 64 }).expect("a power of two in range");
         let deadline = Duration::from_millis(rng.pick(&[400, 1500, 5000, 5000]));
-        let timing = Timing { deadline, ..Timing::default() };
+        // A shorter pair limit is as good a cluster as the default one, and its runs take less time.
+        let pair = Duration::from_secs(rng.pick(&[10, 3, 3, 3]));
+        let idempotency = Duration::from_secs(rng.pick(&[300, 300, 300, 1]));
+        let mut timing = Timing { deadline, pair, idempotency, ..Timing::default() };
         let mut limits = NodeLimits::default();
         if rng.chance(200) {
             limits.copy_bytes = rng.range(100, 2000) as usize;
@@ -81,6 +90,12 @@ impl Setup {
         let planned = mode == Mode::Planned;
         let nodes = if planned { rng.range(2, 4) } else { rng.range(1, 5) } as usize;
         let pace = rng.pick(&[10_000, 40_000, 80_000]);
+        let island = mode == Mode::Wild && rng.chance(150);
+        let mut quiet_from = rng.range(2_500_000, 7_000_000);
+        if island {
+            timing.pair = Duration::from_secs(3);
+            quiet_from = rng.range(7_500_000, 9_500_000);
+        }
         Self {
             mode,
             key,
@@ -95,8 +110,11 @@ impl Setup {
             orchestrated: rng.chance(600),
             targeted: seed.is_multiple_of(2) && !planned,
             delay: rng.pick(&[200, 1_000, 5_000]),
-            quiet_from: rng.range(2_500_000, 7_000_000),
+            quiet_from,
             pace,
+            island,
+            twin: !planned && rng.chance(80),
+            ack_copies: if rng.chance(125) { 2 } else { 1 },
         }
     }
 

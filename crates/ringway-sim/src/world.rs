@@ -84,6 +84,8 @@ pub(crate) enum Event {
     Change,
     /// A change at the worst moment.
     Sudden,
+    /// The copies of a slot are cut off together.
+    Island,
     Heal(Heal),
     /// A look at where a member listens.
     Probe(Probe),
@@ -141,12 +143,14 @@ impl World {
     pub(crate) fn new(order: Order) -> Self {
         let mut rng = Rng::new(order.seed.wrapping_mul(4) + order.mode as u64);
         let setup = Arc::new(Setup::draw(&mut rng, order.seed, order.mode));
-        let born = Arc::new(View::born(setup.key, setup.slots));
+        let born = Arc::new(View { ack_copies: setup.ack_copies, ..View::born(setup.key, setup.slots) });
         let total = setup.gateways + setup.nodes.1;
         let processes: Vec<Process> = (0..total)
             .map(|at| {
                 let gateway = at < setup.gateways;
-                let name = if gateway { format!("gateway-{at}") } else { format!("node-{}", at - setup.gateways + 1) };
+                let twin = setup.twin && at + 1 == total;
+                let number = if twin { 1 } else { (at + 1).saturating_sub(setup.gateways) };
+                let name = if gateway { format!("gateway-{at}") } else { format!("node-{number}") };
                 let id = MemberId::new(&name).expect("a short name of letters");
                 Process::new(id, !gateway || (setup.both_roles && at == 0), gateway, &mut rng)
             })
@@ -188,6 +192,10 @@ impl World {
         self.schedule(400 * MS, Event::Look);
         if self.setup.mode != Mode::Planned {
             self.schedule(500 * MS, Event::Fault);
+        }
+        if self.setup.island {
+            let at = self.rng.range(600 * MS, 1500 * MS);
+            self.schedule(at, Event::Island);
         }
     }
 
@@ -242,6 +250,7 @@ impl World {
             Event::Change => self.next_change(),
             Event::Sudden if !self.is_quiet() => self.change(),
             Event::Sudden => {}
+            Event::Island => self.island(),
             Event::Heal(heal) => self.heal(heal),
             Event::Probe(probe) => self.probe(probe),
             Event::Calm => self.calm(),
@@ -267,6 +276,10 @@ impl World {
         };
         // What was just acknowledged may still be on its way to subscribers.
         let still = self.now > since + 500 * MS && self.now > self.checker.last + 200 * MS;
+        if self.setup.ack_copies > 1 {
+            // One node alone acknowledges nothing there.
+            self.join_second();
+        }
         if still && self.unconverged().is_none() {
             self.converged = true;
         } else if self.now > since + CALM {

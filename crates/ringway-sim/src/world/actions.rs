@@ -24,6 +24,7 @@ impl World {
                 Action::View(view) => {
                     self.apply_view(at, &view);
                     self.look_after(at, &view);
+                    self.drain_if_told(at, &view);
                 }
                 Action::Lease(lease) => {
                     let now = process.clock(self.now);
@@ -55,6 +56,14 @@ impl World {
         }
         if let Some(gateway) = &mut process.gateway {
             gateway.on_view(now, view.clone());
+        }
+    }
+
+    /// The view says that this gateway drains.
+    fn drain_if_told(&mut self, at: usize, view: &View) {
+        let process = &self.processes[at];
+        if !process.leaving && view.gateway(process.incarnation).is_some_and(|entry| entry.draining) {
+            self.let_clients_go(at);
         }
     }
 

@@ -1,9 +1,10 @@
 //! What goes wrong, and what is changed on purpose, at moments that the seed picks.
 
+use ringway_core::Incarnation;
 use ringway_core::member::Change;
 use ringway_core::message::{Message, StateKind};
 use ringway_core::ring::Weight;
-use ringway_core::view::Removal;
+use ringway_core::view::{Placement, Removal};
 
 use super::process::State;
 use super::{Event, Input, MS, Time, World, note};
@@ -42,7 +43,12 @@ impl World {
         if may {
             self.fault();
         }
-        let pause = if wild { self.rng.range(20, 700) } else { self.rng.range(20, 300) };
+        let pause = match (wild, self.setup.island) {
+            // Long enough for what the island is about to happen undisturbed.
+            (true, true) => self.rng.range(500, 3000),
+            (true, false) => self.rng.range(20, 700),
+            _ => self.rng.range(20, 300),
+        };
         self.schedule(self.now + pause * MS, Event::Fault);
     }
 
@@ -140,7 +146,7 @@ impl World {
             1 => vec![(link, true)],
             _ => vec![(link, false), (link, true)],
         };
-        self.cut_all(cuts, 3000);
+        self.cut_all(cuts, (50, 3000));
     }
 
     /// A process is cut off from all others, in one direction or both.
@@ -160,7 +166,7 @@ impl World {
         if !self.setup.hosted && self.rng.chance(500) {
             self.processes[victim].registry_cut = self.now + self.rng.range(50, 3000) * MS;
         }
-        self.cut_all(cuts, 3500);
+        self.cut_all(cuts, (50, 3500));
     }
 
     /// Two nodes and a gateway on one side, everybody else on the other.
@@ -172,16 +178,50 @@ impl World {
         for _ in 0..2.min(nodes.len()) {
             inside.push(self.rng.pick(&nodes));
         }
+        let until = self.now + self.rng.range(100, 5000) * MS;
+        self.cut_off(&inside, until);
+    }
+
+    /// Owner and standby of some slot, or its lone owner, are on one side with a gateway, and out of the registry's reach:
+    /// they go on acknowledging there, and the others take over, sooner if they think that those have died.
+    pub(crate) fn island(&mut self) {
+        let first = usize::from(self.setup.hosted);
+        let gateway = self.rng.range(first as u64, self.setup.gateways as u64) as usize;
+        let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
+        let placement = Placement::of(self.registry.view(), None);
+        let slot = self.setup.channels[channel].slot;
+        let copies: Vec<Incarnation> = placement.owner(slot).into_iter().chain(placement.standby(slot)).collect();
+        let mut inside = vec![gateway];
+        inside.extend((first..self.processes.len()).filter(|at| copies.contains(&self.processes[*at].incarnation)));
+        self.join_one();
+        let lasts = self.setup.timing.pair + self.setup.timing.suspect;
+        let until = self.now + lasts.as_micros() as Time + self.rng.range(500, 3000) * MS;
+        self.cut_off(&inside, until);
+        let blamed = self.rng.chance(500);
+        for incarnation in copies.into_iter().filter(|_| blamed) {
+            let others = (0..self.processes.len()).filter(|at| !inside.contains(at) && self.processes[*at].runs());
+            let others: Vec<usize> = others.collect();
+            if others.is_empty() {
+                return;
+            }
+            let by = self.rng.pick(&others);
+            let (boot, at) = (self.processes[by].boot, self.now + self.rng.below(600 * MS));
+            self.schedule(at, Event::To(by, boot, Input::Evidence(incarnation, Removal::Suspected)));
+        }
+    }
+
+    /// Nothing gets from these to the others or to the registry, nor back.
+    fn cut_off(&mut self, inside: &[usize], until: Time) {
         let apart = |link: &super::network::Link| inside.contains(&link.ends[0]) != inside.contains(&link.ends[1]);
         let links: Vec<usize> = (0..self.network.links.len()).filter(|at| apart(&self.network.links[*at])).collect();
-        let until = self.now + self.rng.range(500, 5000) * MS;
         for at in inside.iter().filter(|_| !self.setup.hosted) {
             self.processes[*at].registry_cut = until;
         }
-        self.cut_all(links.into_iter().flat_map(|link| [(link, false), (link, true)]).collect(), 4000);
+        let (longest, cuts) = (until - self.now, links.into_iter().flat_map(|link| [(link, false), (link, true)]));
+        self.cut_all(cuts.collect(), (longest / MS, longest / MS + 1));
     }
 
-    fn cut_all(&mut self, cuts: Vec<(usize, bool)>, longest: u64) {
+    fn cut_all(&mut self, cuts: Vec<(usize, bool)>, (shortest, longest): (u64, u64)) {
         note!(
             self,
             "cut: {:?}",
@@ -196,7 +236,7 @@ impl World {
         for (link, to_second) in &cuts {
             self.cut(*link, *to_second);
         }
-        self.heal_after(50, longest, Heal::Uncut(cuts));
+        self.heal_after(shortest, longest, Heal::Uncut(cuts));
     }
 
     fn registry_outage(&mut self) {
@@ -296,12 +336,9 @@ impl World {
     fn weigh_one(&mut self) {
         let (Some(node), Some(by)) = (self.some_node(), self.some_running()) else { return };
         let weight = Weight::from_thousandths(self.rng.pick(&[500, 1000, 2000, 3000])).unwrap_or(Weight::ONE);
-        let (incarnation, now) = (self.processes[node].incarnation, self.processes[by].clock(self.now));
+        let incarnation = self.processes[node].incarnation;
         note!(self, "{} is to weigh {}", self.processes[node].id, weight.as_number());
-        if let Some(member) = &mut self.processes[by].member {
-            member.change(now, 1, Change::Weight(incarnation, weight));
-            self.turn(by);
-        }
+        self.ask_for(by, Change::Weight(incarnation, weight));
     }
 
     /// A gateway that still has another beside it sheds its clients and leaves.
@@ -309,11 +346,37 @@ impl World {
         let running: Vec<usize> = (0..self.setup.gateways).filter(|at| self.processes[*at].runs()).collect();
         let Some(at) = running.last().copied().filter(|at| running.len() > 1 && *at > 0) else { return };
         note!(self, "{} is asked to leave", self.processes[at].id);
+        let (by, incarnation) = (self.some_running(), self.processes[at].incarnation);
+        match by.filter(|_| self.rng.chance(500)) {
+            // As an operator does it: the view says that it drains, and it does when it sees that.
+            Some(by) => self.ask_for(by, Change::DrainGateway(incarnation)),
+            None => self.let_clients_go(at),
+        }
+    }
+
+    /// A gateway ends its sessions in order, and leaves.
+    pub(crate) fn let_clients_go(&mut self, at: usize) {
         self.processes[at].leaving = true;
         let now = self.processes[at].clock(self.now);
         self.shed_clients(at, now);
         let boot = self.processes[at].boot;
         self.schedule(self.now + 20 * MS, Event::To(at, boot, Input::Leave));
+    }
+
+    fn ask_for(&mut self, by: usize, change: Change) {
+        let now = self.processes[by].clock(self.now);
+        if let Some(member) = &mut self.processes[by].member {
+            member.change(now, 1, change);
+            self.turn(by);
+        }
+    }
+
+    /// Where two nodes are needed, two run.
+    pub(crate) fn join_second(&mut self) {
+        let up = (self.setup.gateways..self.processes.len()).filter(|at| self.processes[*at].state != State::Down);
+        if up.count() < 2 {
+            self.join_one();
+        }
     }
 
     /// Around the messages that change hands over copies, links break on purpose: before (`false`) or after they arrive.

@@ -14,7 +14,7 @@ use crate::Sabotage;
 
 impl World {
     /// What is put on the link instead of this frame.
-    pub(crate) fn lied_frames(&mut self, from: usize, mut out: Outgoing) -> Vec<Outgoing> {
+    pub(super) fn lied_frames(&mut self, from: usize, mut out: Outgoing) -> Vec<Outgoing> {
         let Some(sabotage) = self.sabotage else { return vec![out] };
         let (epoch, to) = (out.frame.epoch, out.to);
         let with = |message| Outgoing { to, frame: Frame { epoch, message } };

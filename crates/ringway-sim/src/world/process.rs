@@ -220,8 +220,26 @@ impl World {
             process.backlog.push_back(input);
             return;
         }
+        let tick = matches!(input, Input::Tick);
         self.take_input(at, input);
-        self.turn(at);
+        if tick && !self.processes[at].flush_due {
+            self.turn_of_tick(at);
+        } else {
+            self.turn(at);
+        }
+    }
+
+    /// Most ticks have nothing to say: their turn ends at once, and only what they do say waits for its flush.
+    fn turn_of_tick(&mut self, at: usize) {
+        self.act(at);
+        if let Some(node) = &mut self.processes[at].node {
+            node.finish_turn();
+        }
+        self.collect(at);
+        self.client_events(at);
+        if !self.processes[at].outbox.is_empty() {
+            self.schedule_flush(at);
+        }
     }
 
     pub(crate) fn take_input(&mut self, at: usize, input: Input) {
@@ -324,6 +342,10 @@ impl World {
         self.act(at);
         self.collect(at);
         self.client_events(at);
+        self.schedule_flush(at);
+    }
+
+    fn schedule_flush(&mut self, at: usize) {
         let process = &mut self.processes[at];
         if !process.flush_due && process.state != State::Down {
             process.flush_due = true;
@@ -336,7 +358,8 @@ impl World {
     /// Takes what the rules want sent, under the checker's eyes.
     pub(crate) fn collect(&mut self, at: usize) {
         let process = &mut self.processes[at];
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut process.outbox);
+        let first = out.len();
         if let Some(node) = &mut process.node {
             out.extend(node.drain_frames());
         }
@@ -344,11 +367,11 @@ impl World {
         if let Some(gateway) = &mut process.gateway {
             out.extend(gateway.drain_frames());
         }
-        for sent in &out[..from_node] {
+        for sent in &out[first..from_node] {
             self.watch_sent(at, sent);
         }
         self.watch_marks(at);
-        self.processes[at].outbox.append(&mut out);
+        self.processes[at].outbox = out;
     }
 
     /// The turn ends: batches are closed, and everything goes on its links.

@@ -6,6 +6,7 @@ use ringway_core::message::{Entry, HistoryPage};
 
 use super::publication_of;
 use crate::setup::Mode;
+use crate::world::process::Process;
 use crate::world::{MS, Time, World, note};
 
 impl World {
@@ -31,8 +32,8 @@ impl World {
             }
             return;
         };
-        if copies == 0 {
-            self.violate("C2", format!("publication {publication} is acknowledged with no copy"));
+        if copies < self.setup.ack_copies {
+            self.violate("copies", format!("publication {publication} is acknowledged with {copies} copies"));
         }
         match key {
             Some(key) => self.watch_key(publication, key, position),
@@ -60,14 +61,15 @@ impl World {
         {
             wrong = Some(format!("is acknowledged at {position:?} when it was long forgotten"));
         }
-        // The first one's time counts from when it reached its owner, at the earliest.
-        let first =
-            self.checker.keys.get(&key).copied().filter(|first| first.epoch == position.epoch && *first != position);
-        if let Some(first) = first {
-            let log = self.checker.logs.get(&first.epoch);
-            let at = log.and_then(|log| log.entries.get(&first.offset)).and_then(|at| known(*at).arrived);
-            if at.is_none_or(|at| self.now < at + keep * 98 / 100) {
-                wrong = Some(format!("is acknowledged at {first:?} and at {position:?}"));
+        let other = self.checker.keys.get(&key).copied();
+        let other = other.filter(|other| other.epoch == position.epoch && *other != position);
+        if let Some(other) = other {
+            // The older one's time counts from when it reached its owner, at the earliest.
+            let (older, newer) = (other.offset.min(position.offset), other.offset.max(position.offset));
+            let arrived = log.and_then(|log| log.entries.get(&older)).and_then(|at| known(*at).arrived);
+            let again = log.and_then(|log| log.times.get(&newer)).copied().unwrap_or(self.now);
+            if arrived.is_none_or(|arrived| again < arrived + keep * 98 / 100) {
+                wrong = Some(format!("is acknowledged at {other:?} and at {position:?}"));
             }
         }
         self.checker.keys.insert(key, position);
@@ -173,11 +175,21 @@ impl World {
         if lives && (offsets.len() as u64) < due {
             self.violate("history", format!("channel {channel} at {:?} has only {offsets:?}", page.top));
         }
-        if let Some(known) = known.filter(|known| known.epoch == page.top.epoch && known.offset > page.top.offset) {
+        let behind = known.filter(|known| known.epoch == page.top.epoch && known.offset > page.top.offset);
+        if let Some(known) = behind.filter(|_| !self.has_removed_owner(channel)) {
             self.violate(
                 "history",
                 format!("channel {channel} is read up to {:?}, {known:?} is acknowledged", page.top),
             );
         }
+    }
+
+    /// An owner that was removed and has not heard of it shows what it knew: reads are no acknowledgements, so no lease
+    /// holds them back.
+    fn has_removed_owner(&self, channel: usize) -> bool {
+        let slot = self.setup.channels[channel].slot;
+        let removed = |process: &&Process| process.holds() && self.registry.view().node(process.incarnation).is_none();
+        let nodes = self.processes.iter().filter(removed).filter_map(|process| process.node.as_ref());
+        nodes.filter_map(|node| node.inspect(slot)).any(|report| report.reign.is_some())
     }
 }

@@ -28,7 +28,7 @@ impl World {
         if let Some(process) = self
             .processes
             .iter()
-            .find(|p| p.state == State::Between || (p.state == State::Up && !view.has(p.incarnation)))
+            .find(|p| p.state == State::Between || (p.state == State::Up && !view.has(p.incarnation) && !self.waits(p)))
         {
             return Some(format!("{} is not in the view", process.id));
         }
@@ -61,6 +61,12 @@ impl World {
             }
         }
         None
+    }
+
+    /// Another process with its id is in the cluster: it waits for that one's end.
+    fn waits(&self, process: &Process) -> bool {
+        let taken = self.registry.view().incarnation_of(&process.id);
+        self.setup.twin && taken.is_some_and(|taken| self.processes.iter().any(|p| p.incarnation == taken && p.runs()))
     }
 
     /// Who is not settled, and a slot that keeps it from that.
