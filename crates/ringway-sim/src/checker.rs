@@ -85,8 +85,9 @@ pub(crate) struct Checker {
     /// The newest stream of each channel that a node served anything of.
     pub(crate) newest: Vec<Option<StreamEpoch>>,
     pub(crate) sessions: Vec<Session>,
-    /// Who acknowledged in a slot in each term.
+    /// Who acknowledged in a slot at each epoch, and in the term that began at each.
     pub(crate) owners: BTreeMap<(u32, Epoch), Incarnation>,
+    pub(crate) reigns: BTreeMap<(u32, Epoch), Incarnation>,
     /// Where the publication of each idempotency key stands.
     pub(crate) keys: BTreeMap<u32, Position>,
     /// When each node left the registry's view.
@@ -108,6 +109,7 @@ impl Checker {
             newest: vec![None; setup.channels.len()],
             sessions: Vec::new(),
             owners: BTreeMap::new(),
+            reigns: BTreeMap::new(),
             keys: BTreeMap::new(),
             removed: BTreeMap::new(),
             destroyed: BTreeMap::new(),

@@ -12,28 +12,40 @@ pub enum Sabotage {
     ForgeMark,
     /// R3: replicas confirm what they do not have yet.
     ForgeHave,
-    /// R4: an owner that loses the link to a replica thinks that it left the view.
+    /// R4: while a replica cannot be reached, somebody else confirms in its place.
     DropUnreachable,
     /// R5: a release counts as agreed to, and is never sent.
     ForgeReleased,
+    /// R6: what a replica lacks after a new link is copied without its content.
+    StripDifference,
     /// R7: claims are answered for nodes that have not been asked.
     ForgeClaimed,
     /// R8, R22: what gateways' publishes were answered does not travel with a copy.
     StripPublishers,
     /// Section 8.4: idempotency keys do not travel to a copy.
     StripKeys,
+    /// Section 2: a node whose link broke acts on a view that nobody wrote, with itself as the only node.
+    ForgeView,
+    /// Section 2: a node and a gateway compute other owners than all others, from other weights.
+    ForgeWeights,
     /// R10: nodes do not hear that anybody was removed on suspicion.
     HideRemovals,
     /// R12, R13: nodes believe that their lease is good for ever.
     ForgeLease,
     /// R20: everybody seems settled at once.
     ForgeSettled,
+    /// R21: nobody hears that another is settled.
+    HideSettled,
     /// R22, gap rule: every publish says that nothing before it is open.
     ForgeFloor,
-    /// R23: a gateway is told another offset than the owner gave.
+    /// R23: a delivery is lost, and those after it are told one offset too low.
     ForgeOffset,
+    /// R23, R24: who attaches again does not say where it was.
+    ForgetPosition,
     /// Section 8.12: attaches come after the word that all were sent.
     LateAttach,
+    /// Section 8.1: nodes do not hear that an acknowledgement needs two copies.
+    HideCopies,
     /// Copies trim what the owner keeps.
     TrimCopies,
     /// The position of an inbox is lost on the way.
@@ -42,23 +54,34 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
         Self::ForgeHave,
         Self::DropUnreachable,
         Self::ForgeReleased,
+        Self::StripDifference,
         Self::ForgeClaimed,
         Self::StripPublishers,
         Self::StripKeys,
+        Self::ForgeView,
+        Self::ForgeWeights,
         Self::HideRemovals,
         Self::ForgeLease,
         Self::ForgeSettled,
+        Self::HideSettled,
         Self::ForgeFloor,
         Self::ForgeOffset,
+        Self::ForgetPosition,
         Self::LateAttach,
+        Self::HideCopies,
         Self::TrimCopies,
         Self::ForgetDelivered,
     ];
+
+    /// The one of this name, however it is capitalized.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sabotage| format!("{sabotage:?}").eq_ignore_ascii_case(name))
+    }
 }

@@ -12,14 +12,14 @@ mod registry;
 mod watch;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::message::{Frame, RegistryAnswer, RegistryRequest};
 use ringway_core::registry::Registry;
 use ringway_core::view::{Removal, View};
-use ringway_core::{Incarnation, MemberId};
+use ringway_core::{Incarnation, MemberId, Slot};
 
 use crate::checker::Checker;
 use crate::rng::Rng;
@@ -116,6 +116,8 @@ pub(crate) struct World {
     pub(crate) users: Users,
     pub(crate) checker: Checker,
     pub(crate) sabotage: Option<Sabotage>,
+    /// Numbers of the last `Sync`s by sender, receiver and slot: what a lie has to name.
+    syncs: BTreeMap<(Incarnation, Incarnation, Slot), u64>,
     queue: BinaryHeap<Reverse<Scheduled>>,
     /// Events that are due some time, and places that are free.
     kept: Vec<Option<Event>>,
@@ -164,6 +166,7 @@ impl World {
             users: Users::new(&setup),
             checker: Checker::new(&setup),
             sabotage: order.sabotage,
+            syncs: BTreeMap::new(),
             queue: BinaryHeap::new(),
             kept: Vec::new(),
             free: Vec::new(),

@@ -1,5 +1,6 @@
 //! Runs many seeds and prints the first that shows a violation: `ringway-sim --seeds 100000 --mode wild`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -33,9 +34,24 @@ struct Options {
     /// Go on after a violation and count them.
     #[arg(long)]
     all: bool,
-    /// Leave a rule out, by the number of its entry in the list of sabotages.
-    #[arg(long)]
-    sabotage: Option<usize>,
+    /// Leave a rule out, by the name of its sabotage: `all` tries each, and says which checks found it.
+    #[arg(long, value_parser = named)]
+    sabotage: Option<Left>,
+}
+
+/// What is left out.
+#[derive(Debug, Clone, Copy)]
+enum Left {
+    Each,
+    One(Sabotage),
+}
+
+fn named(name: &str) -> Result<Left, String> {
+    if name == "all" {
+        return Ok(Left::Each);
+    }
+    let unknown = || format!("no such sabotage; there are {:?}, and all", Sabotage::ALL);
+    Sabotage::named(name).map(Left::One).ok_or_else(unknown)
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -59,7 +75,10 @@ impl Options {
     fn order(&self, seed: u64) -> Order {
         let turns = [Mode::One, Mode::Wild, Mode::Planned];
         let mode = self.mode.map_or(turns[(seed % 3) as usize], Choice::mode);
-        let sabotage = self.sabotage.and_then(|at| Sabotage::ALL.get(at).copied());
+        let sabotage = match self.sabotage {
+            Some(Left::One(sabotage)) => Some(sabotage),
+            _ => None,
+        };
         Order { seed, mode, sabotage, trace: false }
     }
 }
@@ -76,6 +95,10 @@ struct Sum {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if matches!(options.sabotage, Some(Left::Each)) {
+        try_each(options);
+        return ExitCode::SUCCESS;
+    }
     let begun = Instant::now();
     let sum = run_all(&options, begun);
     let seconds = begun.elapsed().as_secs_f64();
@@ -97,6 +120,28 @@ fn main() -> ExitCode {
         report(&options, *order, outcome);
     }
     ExitCode::from(u8::from(violations > 0))
+}
+
+/// Leaves each rule out in turn: what found it, how often, and first at which seed.
+fn try_each(mut options: Options) {
+    options.all = true;
+    for sabotage in Sabotage::ALL {
+        options.sabotage = Some(Left::One(sabotage));
+        let sum = run_all(&options, Instant::now());
+        let mut found = BTreeMap::<&str, (u64, Order)>::new();
+        for (order, outcome) in &sum.failed {
+            let rule = outcome.violation.as_ref().map_or("", |violation| violation.rule);
+            found.entry(rule).or_insert((0, *order)).0 += 1;
+        }
+        let said = |(rule, (times, first)): (&&str, &(u64, Order))| {
+            format!("{rule} {times} (first {} {})", first.seed, mode_of(first))
+        };
+        println!("{sabotage:?}: {}", found.iter().map(said).collect::<Vec<_>>().join(", "));
+    }
+}
+
+fn mode_of(order: &Order) -> String {
+    format!("{:?}", order.mode).to_lowercase()
 }
 
 fn run_all(options: &Options, begun: Instant) -> Sum {
@@ -151,7 +196,7 @@ fn add(sum: &mut Sum, order: Order, outcome: Outcome) {
 /// Shows a violation, and how to see it again.
 fn report(options: &Options, order: Order, outcome: &Outcome) {
     let Some(violation) = &outcome.violation else { return };
-    let mode = format!("{:?}", order.mode).to_lowercase();
+    let mode = mode_of(&order);
     let at = violation.at as f64 / 1e6;
     println!("seed {} ({mode}) violates {} at {at:.6} s: {}", order.seed, violation.rule, violation.text);
     if options.all && options.seeds > 1 {
@@ -162,5 +207,6 @@ fn report(options: &Options, order: Order, outcome: &Outcome) {
     for line in &again.trace[lines..] {
         println!("{line}");
     }
-    println!("again: ringway-sim --from {} --seeds 1 --mode {mode} --trace", order.seed);
+    let sabotage = order.sabotage.map(|sabotage| format!(" --sabotage {sabotage:?}")).unwrap_or_default();
+    println!("again: ringway-sim --from {} --seeds 1 --mode {mode}{sabotage} --trace", order.seed);
 }

@@ -48,7 +48,7 @@ impl World {
     }
 
     pub(crate) fn apply_view(&mut self, at: usize, view: &Arc<View>) {
-        let view = &self.lied_view(view);
+        let view = &self.lied_view(at, view);
         let process = &mut self.processes[at];
         let now = process.clock(self.now);
         if let Some(node) = &mut process.node {

@@ -52,10 +52,20 @@ pub(crate) struct User {
     pub(crate) at: Option<(usize, u32)>,
     /// The gateway that the user left and that may still have something to tell: process, boot, incarnation.
     leaving: Option<(usize, u32, Incarnation)>,
-    /// Handed over up to here.
+    /// Handed over up to here by the last session, and by any.
     pub(crate) last: Option<Position>,
+    pub(crate) top: Option<Position>,
     /// The last session ended in order.
     pub(crate) clean: bool,
+}
+
+impl User {
+    /// A session got as far as this.
+    pub(crate) fn reached(&mut self, at: Option<Position>) {
+        self.last = at;
+        let further = |at: &Position| self.top.is_none_or(|top| top.epoch != at.epoch || top.offset < at.offset);
+        self.top = at.filter(further).or(self.top);
+    }
 }
 
 /// Users of inboxes, by channel.
@@ -303,7 +313,7 @@ impl World {
             position.offset = offset;
         }
         if self.setup.channels[channel].is_inbox() {
-            self.users.list[channel].last = subscription.position;
+            self.users.list[channel].reached(subscription.position);
         }
         self.watch_delivered(at, channel, session, before, offset, entry);
     }
@@ -314,7 +324,7 @@ impl World {
         let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
         let before = subscription.position.replace(position);
         if self.setup.channels[channel].is_inbox() {
-            self.users.list[channel].last = Some(position);
+            self.users.list[channel].reached(Some(position));
         }
         note!(self, "{}: channel {channel} lost from {before:?} to {position:?}", self.processes[at].id);
         self.watch_lost(channel, before, position);

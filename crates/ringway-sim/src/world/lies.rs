@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use ringway_core::message::{ClaimedSlot, Frame, Message, Op, SlotState, StateKind};
+use ringway_core::message::{AttachFrom, ClaimedSlot, Frame, Have, Message, Op, SlotState, StateKind};
 use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
-use ringway_core::view::{Removal, View};
+use ringway_core::ring::Weight;
+use ringway_core::view::View;
 use ringway_core::{Epoch, Incarnation};
 
 use super::{Event, Input, MS, World};
@@ -46,6 +47,18 @@ impl World {
                     }
                 }
             }
+            (Sabotage::StripDifference, Message::State(state)) if state.base.is_some() => state.streams.clear(),
+            (Sabotage::DropUnreachable, Message::State(state)) => self.note_sync(from, to, state),
+            (Sabotage::DropUnreachable, Message::Rep(rep)) if !self.is_linked(from, to) => {
+                let (slot, term, index) = (rep.slot, rep.term, rep.index + rep.ops.len() as u64 - 1);
+                if let Some(sync) = self.syncs.get(&(self.processes[from].incarnation, to, slot)).copied() {
+                    let message = Message::Have(vec![Have { slot, term, sync, index, mark: true }]);
+                    self.forge(from, to, Frame { epoch, message });
+                }
+            }
+            (Sabotage::StripKeys, Message::State(state)) => {
+                state.streams.iter_mut().for_each(|stream| stream.keys.clear());
+            }
             (Sabotage::StripKeys, Message::Rep(rep)) => {
                 for op in &mut rep.ops {
                     if let Op::Append { key, .. } = op {
@@ -60,13 +73,28 @@ impl World {
                     }
                 }
             }
-            (Sabotage::HideRemovals, Message::Moved(view)) => *view = self.lied_view(view),
+            (Sabotage::HideRemovals | Sabotage::HideCopies | Sabotage::ForgeWeights, Message::Moved(view)) => {
+                let receiver = self.processes.iter().position(|process| process.incarnation == to);
+                // What a liar believes stays with it.
+                if sabotage == Sabotage::ForgeWeights && self.is_misled(from) {
+                    return Vec::new();
+                }
+                *view = self.lied_view(receiver.unwrap_or(from), view);
+            }
             (Sabotage::ForgeSettled, Message::Ping(_)) if self.processes[from].is_node => {
                 return vec![with(Message::Settled(epoch)), out];
             }
             (Sabotage::ForgeFloor, Message::Publish(publish)) => publish.floor = publish.seq,
-            (Sabotage::ForgeOffset, Message::Deliver(deliver)) if deliver.offset % 8 == 3 => {
-                deliver.entry.data = 0u32.to_le_bytes().to_vec().into();
+            (Sabotage::HideSettled, Message::Settled(_)) => return Vec::new(),
+            (Sabotage::ForgeOffset, Message::Deliver(deliver)) => match deliver.offset % 8 {
+                3 => return Vec::new(),
+                4..=7 => deliver.offset -= 1,
+                _ => {}
+            },
+            (Sabotage::ForgetPosition, Message::Attach(attaches)) => {
+                for attach in attaches.iter_mut().filter(|attach| matches!(attach.from, AttachFrom::At(_))) {
+                    attach.from = AttachFrom::Top;
+                }
             }
             (Sabotage::ForgetDelivered, Message::Detach(detach)) => {
                 detach.delivered.iter_mut().for_each(|position| position.offset = 0);
@@ -104,9 +132,9 @@ impl World {
         node.and_then(|node| node.inspect(slot)).map_or(Epoch(0), |report| report.term)
     }
 
-    /// A link broke: a lying process tells its node that the peer has left the view.
+    /// A link broke: a lying process tells its node of a view in which it is the only one.
     pub(crate) fn lie_about_break(&mut self, ends: [usize; 2], incarnations: [Incarnation; 2]) {
-        if self.sabotage != Some(Sabotage::DropUnreachable) {
+        if self.sabotage != Some(Sabotage::ForgeView) {
             return;
         }
         for end in 0..2 {
@@ -115,8 +143,9 @@ impl World {
             let Some(node) = process.node.as_mut().filter(|_| !process.frozen) else { continue };
             let gone = incarnations[1 - end];
             if node.view().node(gone).is_some() && node.view().nodes.len() > 1 {
-                let view = Arc::new(node.view().without(gone, Removal::Proven));
-                node.on_view(now, &view);
+                let mut view = node.view().affirmed();
+                view.nodes.retain(|node| node.incarnation == incarnations[end]);
+                node.on_view(now, &Arc::new(view));
             }
         }
     }
@@ -125,11 +154,41 @@ impl World {
         if self.sabotage == Some(Sabotage::ForgeLease) { Lease::Forever } else { lease }
     }
 
-    pub(crate) fn lied_view(&self, view: &Arc<View>) -> Arc<View> {
-        if self.sabotage == Some(Sabotage::HideRemovals) {
-            return Arc::new(View { removals: 0, ..(**view).clone() });
+    /// The first node and the last gateway place differently from all others.
+    fn is_misled(&self, at: usize) -> bool {
+        at + 1 == self.setup.gateways || at == self.setup.gateways
+    }
+
+    pub(crate) fn lied_view(&self, at: usize, view: &Arc<View>) -> Arc<View> {
+        match self.sabotage {
+            Some(Sabotage::HideRemovals) => Arc::new(View { removals: 0, ..(**view).clone() }),
+            Some(Sabotage::HideCopies) => Arc::new(View { ack_copies: 1, ..(**view).clone() }),
+            Some(Sabotage::ForgeWeights) if self.is_misled(at) => {
+                let mut view = (**view).clone();
+                let light = Weight::from_thousandths(1).unwrap_or(Weight::ONE);
+                for node in view.nodes.iter_mut().filter(|node| node.incarnation != self.processes[at].incarnation) {
+                    node.now = if node.serves() { light } else { node.now };
+                    node.next = if node.stays() { light } else { node.next };
+                }
+                Arc::new(view)
+            }
+            _ => view.clone(),
         }
-        view.clone()
+    }
+
+    /// A link ended and its node is not told: it goes on sending, and somebody answers.
+    pub(super) fn hides_break(&self) -> bool {
+        self.sabotage == Some(Sabotage::DropUnreachable)
+    }
+
+    fn note_sync(&mut self, from: usize, to: Incarnation, state: &SlotState) {
+        if let StateKind::Sync(number) = state.kind {
+            self.syncs.insert((self.processes[from].incarnation, to, state.slot), number);
+        }
+    }
+
+    fn is_linked(&self, from: usize, to: Incarnation) -> bool {
+        self.processes[from].connections.contains_key(&to)
     }
 }
 

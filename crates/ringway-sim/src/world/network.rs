@@ -220,9 +220,13 @@ impl World {
         }
         process.connections.remove(&peer);
         self.look_for_evidence(at, peer);
+        let hidden = self.hides_break();
         let process = &mut self.processes[at];
         if let Some(gateway) = &mut process.gateway {
             gateway.on_link_down(now, peer);
+        }
+        if hidden {
+            return;
         }
         if let Some(node) = &mut process.node {
             node.on_link_down(now, peer);

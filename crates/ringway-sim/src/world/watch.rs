@@ -9,7 +9,7 @@ mod rest;
 use ringway_core::message::{Attached, Deliver, Entry, Message, PubOk};
 use ringway_core::node::{Node, ReignReport};
 use ringway_core::peers::Outgoing;
-use ringway_core::{Incarnation, Position, Slot};
+use ringway_core::{Epoch, Incarnation, Position, Slot};
 
 use super::{MS, World};
 
@@ -28,7 +28,7 @@ impl World {
     /// A node says something: what it calls committed is looked at before it goes.
     pub(crate) fn watch_sent(&mut self, at: usize, out: &Outgoing) {
         match &out.frame.message {
-            Message::PubOk(ok) => self.watch_acknowledged(at, ok),
+            Message::PubOk(ok) => self.watch_acknowledged(at, out.frame.epoch, ok),
             Message::Deliver(deliver) => self.watch_deliver(at, deliver),
             Message::Attached(attached) => self.watch_served(at, attached),
             Message::Settled(epoch) => self.watch_settled(at, *epoch),
@@ -44,17 +44,20 @@ impl World {
         channels.find(|(_, channel)| stands(&channel.name)).map(|(at, _)| at)
     }
 
-    fn watch_acknowledged(&mut self, at: usize, ok: &PubOk) {
+    fn watch_acknowledged(&mut self, at: usize, epoch: Epoch, ok: &PubOk) {
         let process = &self.processes[at];
         let (incarnation, Some(node)) = (process.incarnation, &process.node) else { return };
         let reign = node.inspect(ok.slot).and_then(|report| report.reign);
-        let Some(position) = ok.position else { return };
-        let Some(channel) = self.channel_at(node, position, Some(ok.slot)) else { return };
-        let publication = node.inspect_entry(&self.setup.channels[channel].name, position.offset).map(publication_of);
+        let channel = ok.position.and_then(|position| self.channel_at(node, position, Some(ok.slot)));
+        let entry = |(channel, position): (usize, Position)| {
+            node.inspect_entry(&self.setup.channels[channel].name, position.offset).map(publication_of)
+        };
+        let publication = channel.zip(ok.position).and_then(entry);
         if let Some(reign) = &reign {
-            self.watch_owner(incarnation, ok.slot, reign);
+            self.watch_owner(incarnation, ok.slot, epoch, reign.term);
             self.watch_removed(incarnation, ok.slot, reign);
         }
+        let Some((channel, position)) = channel.zip(ok.position) else { return };
         if let Some(publication) = publication
             && let Err(text) = self.checker.seen(channel, position, publication)
         {
@@ -87,11 +90,12 @@ impl World {
         }
     }
 
-    /// At most one owner acknowledges in a slot in each epoch at which owners went live.
-    fn watch_owner(&mut self, incarnation: Incarnation, slot: Slot, reign: &ReignReport) {
-        let owner = *self.checker.owners.entry((slot.0, reign.term)).or_insert(incarnation);
-        if owner != incarnation {
-            let text = format!("{incarnation} and {owner} both acknowledge in slot {slot}, term {}", reign.term);
+    /// At most one owner acknowledges in a slot at each epoch, and in each term.
+    fn watch_owner(&mut self, incarnation: Incarnation, slot: Slot, epoch: Epoch, term: Epoch) {
+        let owner = *self.checker.owners.entry((slot.0, epoch)).or_insert(incarnation);
+        let reigns = *self.checker.reigns.entry((slot.0, term)).or_insert(incarnation);
+        if let Some(other) = [owner, reigns].into_iter().find(|other| *other != incarnation) {
+            let text = format!("{incarnation} and {other} acknowledge in slot {slot} at {epoch}, term {term}");
             self.violate("owners", text);
         }
     }

@@ -69,8 +69,17 @@ impl World {
         });
         if let Some((channel, position)) = lacking {
             let incarnation = self.processes[at].incarnation;
-            self.violate("I1", format!("{incarnation} is marked for channel {channel} and lacks {position:?}"));
+            // C4: a stream begins anew only where no complete copy is left.
+            let anew = self.has_begun_anew(at, self.setup.channels[channel].slot);
+            let rule = if anew { "C4" } else { "I1" };
+            self.violate(rule, format!("{incarnation} is marked for channel {channel} and lacks {position:?}"));
         }
+    }
+
+    /// The node is the live owner of a slot in which nothing was ever written.
+    fn has_begun_anew(&self, at: usize, slot: Slot) -> bool {
+        let report = self.processes[at].node.as_ref().and_then(|node| node.inspect(slot));
+        report.is_some_and(|report| report.index == 0 && report.reign.is_some())
     }
 
     /// C7: a replica gives its mark up only when all that are wanted have theirs.
