@@ -20,6 +20,8 @@ pub enum Sabotage {
     StripDifference,
     /// R7: claims are answered for nodes that have not been asked.
     ForgeClaimed,
+    /// R8, R10: nodes own what they were not filled with, and nobody tells them who holds it.
+    HideMarks,
     /// R8, R22: what gateways' publishes were answered does not travel with a copy.
     StripPublishers,
     /// Section 8.4: idempotency keys do not travel to a copy.
@@ -54,7 +56,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -63,6 +65,7 @@ impl Sabotage {
         Self::ForgeReleased,
         Self::StripDifference,
         Self::ForgeClaimed,
+        Self::HideMarks,
         Self::StripPublishers,
         Self::StripKeys,
         Self::ForgeView,

@@ -51,7 +51,7 @@ fn a_seed_decides_a_run() {
 }
 
 /// Where each lie is told, within how many seeds it must be found out, and by which check.
-const FOUND: [(Sabotage, Mode, u64, &str); 23] = [
+const FOUND: [(Sabotage, Mode, u64, &str); 24] = [
     (Sabotage::ForgeTerm, Mode::One, 20, "I1"),
     (Sabotage::MarkEarly, Mode::One, 20, "I1"),
     (Sabotage::ForgeMark, Mode::One, 10, "C7"),
@@ -59,7 +59,8 @@ const FOUND: [(Sabotage, Mode, u64, &str); 23] = [
     (Sabotage::DropUnreachable, Mode::One, 20, "I1"),
     (Sabotage::ForgeReleased, Mode::Planned, 10, "I1"),
     (Sabotage::StripDifference, Mode::One, 20, "I1"),
-    (Sabotage::ForgeClaimed, Mode::Planned, 10, "C4"),
+    (Sabotage::ForgeClaimed, Mode::Planned, 10, "I1"),
+    (Sabotage::HideMarks, Mode::Planned, 20, "C4"),
     (Sabotage::StripPublishers, Mode::One, 20, "C2"),
     (Sabotage::StripKeys, Mode::Planned, 10, "key"),
     (Sabotage::ForgeView, Mode::One, 40, "C1"),

@@ -81,7 +81,8 @@ impl World {
                 }
                 *view = self.lied_view(receiver.unwrap_or(from), view);
             }
-            (Sabotage::ForgeSettled, Message::Ping(_)) if self.processes[from].is_node => {
+            (Sabotage::HideMarks, Message::Claimed(slots)) => slots.iter_mut().for_each(|slot| slot.mark = false),
+            (Sabotage::ForgeSettled | Sabotage::HideMarks, Message::Ping(_)) if self.processes[from].is_node => {
                 return vec![with(Message::Settled(epoch)), out];
             }
             (Sabotage::ForgeFloor, Message::Publish(publish)) => publish.floor = publish.seq,

@@ -70,16 +70,19 @@ impl World {
         if let Some((channel, position)) = lacking {
             let incarnation = self.processes[at].incarnation;
             // C4: a stream begins anew only where no complete copy is left.
-            let anew = self.has_begun_anew(at, self.setup.channels[channel].slot);
+            let anew = self.begins_anew(at, channel, position);
             let rule = if anew { "C4" } else { "I1" };
             self.violate(rule, format!("{incarnation} is marked for channel {channel} and lacks {position:?}"));
         }
     }
 
-    /// The node is the live owner of a slot in which nothing was ever written.
-    fn has_begun_anew(&self, at: usize, slot: Slot) -> bool {
-        let report = self.processes[at].node.as_ref().and_then(|node| node.inspect(slot));
-        report.is_some_and(|report| report.index == 0 && report.reign.is_some())
+    /// The node is the live owner and knows nothing of this stream: the next publication begins another.
+    fn begins_anew(&self, at: usize, channel: usize, position: Position) -> bool {
+        let Some(node) = &self.processes[at].node else { return false };
+        let setup = &self.setup.channels[channel];
+        let lives = node.inspect(setup.slot).is_some_and(|report| report.reign.is_some());
+        let epoch = node.inspect_channel(&setup.name).and_then(|report| report.epoch);
+        lives && epoch != Some(position.epoch)
     }
 
     /// C7: a replica gives its mark up only when all that are wanted have theirs.
