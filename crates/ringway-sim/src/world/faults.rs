@@ -1,8 +1,9 @@
 //! What goes wrong, and what is changed on purpose, at moments that the seed picks.
 
 use ringway_core::Incarnation;
-use ringway_core::member::Change;
+use ringway_core::member::{Change, Member};
 use ringway_core::message::{Message, StateKind};
+use ringway_core::node::Lease;
 use ringway_core::ring::Weight;
 use ringway_core::view::{Placement, Removal};
 
@@ -39,7 +40,8 @@ impl World {
         if self.is_settled() {
             self.checker.settled();
         }
-        let may = if wild { self.faults.active < 12 } else { self.faults.active == 0 && self.is_settled() };
+        let over = || self.faults.active == 0 && self.is_settled() && self.leases_are_fresh();
+        let may = if wild { self.faults.active < 12 } else { over() };
         if may {
             self.fault();
         }
@@ -50,6 +52,18 @@ impl World {
             _ => self.rng.range(20, 300),
         };
         self.schedule(self.now + pause * MS, Event::Fault);
+    }
+
+    /// Everybody of the view has renewed its lease just now. An outage, or a cut from the registry's host, is over only
+    /// then: before, a member may still be removed for it.
+    fn leases_are_fresh(&self) -> bool {
+        let view = self.registry.view();
+        let inside = self.processes.iter().filter(|process| view.has(process.incarnation));
+        inside.into_iter().all(|process| match process.member.as_ref().map(Member::lease) {
+            Some(Lease::Forever) => true,
+            Some(Lease::Since(sent)) => process.clock(self.now) < sent + self.setup.timing.ttl / 2,
+            _ => false,
+        })
     }
 
     fn fault(&mut self) {
