@@ -71,7 +71,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 24] = [
     (Sabotage::HideSettled, Mode::Planned, 5, "C5"),
     (Sabotage::ForgeFloor, Mode::One, 30, "C2"),
     (Sabotage::ForgeOffset, Mode::Planned, 5, "C2"),
-    (Sabotage::ForgetPosition, Mode::One, 20, "C2"),
+    (Sabotage::ForgetPosition, Mode::Wild, 40, "C2"),
     (Sabotage::LateAttach, Mode::Planned, 20, "unkept"),
     (Sabotage::HideCopies, Mode::One, 20, "copies"),
     (Sabotage::TrimCopies, Mode::Planned, 10, "history"),

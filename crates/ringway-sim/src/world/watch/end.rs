@@ -23,8 +23,7 @@ impl World {
     fn check_copies(&mut self) {
         let placement = Placement::of(self.registry.view(), None);
         for slot in self.setup.slots.slots() {
-            let mut marked: Vec<Incarnation> =
-                self.marked(slot).into_iter().map(|(incarnation, _)| incarnation).collect();
+            let mut marked: Vec<Incarnation> = self.marked(slot).map(|(incarnation, _)| incarnation).collect();
             let mut wanted: Vec<Incarnation> = placement.wanted(slot).into_vec();
             marked.sort_unstable();
             wanted.sort_unstable();
