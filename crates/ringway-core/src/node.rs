@@ -14,7 +14,7 @@ mod replica;
 mod slot;
 mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
@@ -102,6 +102,8 @@ pub struct Node {
     unsettled: u64,
     settled_at: Epoch,
     settled_by: BTreeMap<Incarnation, Epoch>,
+    /// Inboxes whose progress is to be recorded, by when: at most one entry for each while it is a stream of this node.
+    progress: VecDeque<(Now, u32)>,
     users: u64,
     history_bytes: usize,
     keys: usize,
@@ -139,6 +141,7 @@ impl Node {
             unsettled: 0,
             settled_at: Epoch(0),
             settled_by: BTreeMap::new(),
+            progress: VecDeque::new(),
             users: 0,
             history_bytes: 0,
             keys: 0,
@@ -245,6 +248,7 @@ impl Node {
         self.stalled.clear();
         self.holding.clear();
         self.parked.clear();
+        self.progress.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
     }
 
@@ -349,7 +353,7 @@ impl Node {
             Message::Attach(attaches) => attaches.into_iter().for_each(|attach| self.on_attach(now, from, attach)),
             Message::AttachesDone(epoch) => self.on_attaches_done(now, from, epoch),
             Message::Detach(detach) => self.on_detach(now, from, &detach),
-            Message::Delivered(reports) => self.on_delivered(from, &reports),
+            Message::Delivered(reports) => self.on_delivered(now, from, &reports),
             Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
             Message::Disconnect(order) => {
@@ -396,6 +400,7 @@ impl Node {
         }
         self.start_fresh(now);
         self.release_held(now);
+        self.keep_progress(now);
         self.sweep(now);
         self.pump_copies(now);
     }

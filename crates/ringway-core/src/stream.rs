@@ -50,6 +50,8 @@ pub(crate) struct Stream {
     keys: Option<Box<Keys>>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) used: Now,
+    /// Its gateways have reported progress that the log does not know yet, and a look at it is due.
+    pub(crate) progress: bool,
     /// The last operation of the slot's log that changed it, or one after that.
     pub(crate) changed: u64,
 }
@@ -74,6 +76,7 @@ impl Stream {
             keys: None,
             listeners: Vec::new(),
             used: now,
+            progress: false,
             changed: 0,
         }
     }

@@ -1,5 +1,7 @@
 //! Gateways that listen: attached with their position, told what follows it, asked nothing. Presence lives here too.
 
+use std::time::Duration;
+
 use super::Node;
 use super::slot::{Phase, Wait};
 use crate::id::{ChannelName, Incarnation, Slot};
@@ -8,6 +10,10 @@ use crate::message::{
 };
 use crate::stream::{Listener, Stream};
 use crate::timing::Now;
+
+/// How far an inbox was handed on goes into the log this long after a report, at most once in that time: what a next owner
+/// would hand on again if the gateway could not tell it. Shorter costs an operation more for each busy inbox.
+const PROGRESS_KEPT_AFTER: Duration = Duration::from_secs(1);
 
 impl Node {
     fn slot_of(&self, name: &ChannelName) -> Slot {
@@ -136,13 +142,39 @@ impl Node {
         }
     }
 
-    pub(super) fn on_delivered(&mut self, from: Incarnation, reports: &[(AttachId, ChannelName, u64)]) {
+    pub(super) fn on_delivered(&mut self, now: Now, from: Incarnation, reports: &[(AttachId, ChannelName, u64)]) {
         for (attach, channel, offset) in reports {
             let Some(key) = self.names.get(channel).copied() else { continue };
-            let listeners = self.streams[key as usize].listeners.iter_mut();
+            let stream = &mut self.streams[key as usize];
+            let listeners = stream.listeners.iter_mut();
             for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == *attach) {
                 listener.delivered = listener.delivered.max(*offset);
+                if !std::mem::replace(&mut stream.progress, true) {
+                    self.progress.push_back((now + PROGRESS_KEPT_AFTER, key));
+                }
             }
+        }
+    }
+
+    /// Records how far inboxes were handed on whose gateways reported it a while ago.
+    pub(super) fn keep_progress(&mut self, now: Now) {
+        while let Some((_, key)) = self.progress.pop_front_if(|(due, _)| *due <= now) {
+            let Some(stream) = self.streams.get_mut(key as usize) else { continue };
+            // A key that another stream has by now finds nothing to do, or what is due anyway.
+            if std::mem::take(&mut stream.progress) {
+                let handed = stream.listeners.iter().map(|listener| listener.delivered).max();
+                self.record_delivered(now, key, handed.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Records how far an inbox was handed on, if the log does not know it.
+    fn record_delivered(&mut self, now: Now, key: u32, delivered: u64) {
+        let stream = &self.streams[key as usize];
+        let inbox = stream.name.personal_user().is_some() && stream.epoch.is_some();
+        if inbox && delivered > stream.delivered {
+            let (slot, channel) = (stream.slot, stream.name.clone());
+            self.record(now, slot, Op::Delivered { channel, offset: delivered });
         }
     }
 
@@ -201,12 +233,7 @@ impl Node {
             self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
         for key in keys {
             let Some(delivered) = self.drop_listener(key, gateway) else { continue };
-            let stream = &self.streams[key as usize];
-            let inbox = stream.name.personal_user().is_some() && stream.epoch.is_some();
-            if inbox && delivered > stream.delivered {
-                let (slot, channel) = (stream.slot, stream.name.clone());
-                self.record(now, slot, Op::Delivered { channel, offset: delivered });
-            }
+            self.record_delivered(now, key, delivered);
             self.drop_unused(now, key);
         }
     }

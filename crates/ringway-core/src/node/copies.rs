@@ -33,6 +33,12 @@ impl Copies {
         &mut self.peers[at]
     }
 
+    /// A slot is to be copied there. What holds something goes before what is empty: somebody may wait for it.
+    fn queue(&mut self, node: Incarnation, slot: Slot, is_empty: bool) {
+        let slots = &mut self.peer(node).1;
+        if is_empty { slots.push_back(slot) } else { slots.push_front(slot) }
+    }
+
     /// A new view: who left is forgotten, and what was under way to the others counts no longer.
     pub(super) fn start_over(&mut self, keep: impl Fn(Incarnation) -> bool) {
         self.peers.retain(|(peer, _, _)| keep(*peer));
@@ -46,6 +52,7 @@ impl Node {
     pub(super) fn keep_reigning(&mut self, now: Now, slot: Slot) {
         let Some(placement) = &self.placement else { return };
         let (wanted, view, me) = (placement.wanted(slot), self.peers.view().clone(), self.me);
+        let is_empty = self.slots[slot.index()].index == 0;
         let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
         reign.replicas.retain(|replica| view.node(replica.node).is_some());
         for replica in reign.replicas.iter_mut().filter(|replica| replica.releasing.is_some()) {
@@ -59,7 +66,7 @@ impl Node {
         }
         for replica in &mut reign.replicas {
             if !replica.stream {
-                self.copies.peer(replica.node).1.push_back(slot);
+                self.copies.queue(replica.node, slot, is_empty);
             } else if wanted.contains(&replica.node) && replica.answered && !replica.marked && !replica.mark_sent {
                 // It was to be released, gave its mark up, and is wanted again: no further answer will ask for the mark.
                 (replica.need, replica.mark_sent) = (true, true);
@@ -269,11 +276,11 @@ impl Node {
         copies.1.clear();
         copies.2 = 0;
         for at in 0..self.slots.len() {
-            let slot = Slot(at as u32);
+            let (slot, is_empty) = (Slot(at as u32), self.slots[at].index == 0);
             let Some(reign) = self.slots[at].reign_mut() else { continue };
             let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == peer) else { continue };
             replica.start_over(reign.term);
-            self.copies.peer(peer).1.push_back(slot);
+            self.copies.queue(peer, slot, is_empty);
             self.settle(slot);
         }
         self.pump_copies(now);

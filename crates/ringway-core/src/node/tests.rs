@@ -13,6 +13,8 @@ use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry, Removal};
 
 const GATEWAY: Incarnation = Incarnation(100);
+/// Longer than it takes until the log knows how far an inbox was handed on.
+const PROGRESS: Duration = Duration::from_secs(2);
 const KEPT: ChannelOptions =
     ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false };
 
@@ -176,6 +178,12 @@ impl Cluster {
         self.nodes.iter_mut().for_each(|node| node.on_link_down(self.now, dead));
         let next = Arc::new(self.nodes[0].view().without(dead, Removal::Proven));
         self.apply(&next);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.nodes.iter_mut().for_each(|node| node.tick(self.now));
+        self.settle();
     }
 
     /// The link between two nodes ends, something happens, and it is back.
@@ -354,6 +362,20 @@ fn an_inbox_waits_for_its_user_and_is_handed_on_once() {
     cluster.kill_owner("#bob");
     cluster.attach(2, "#bob", AttachFrom::Inbox, KEPT);
     assert_eq!((cluster.attached().from, cluster.delivered()), (2, vec![(2, 3)]), "the next owner knows it too");
+}
+
+#[test]
+fn how_far_an_inbox_was_handed_on_outlives_its_owner_while_the_gateway_is_silent() {
+    let mut cluster = Cluster::of(3);
+    cluster.attach(1, "#bob", AttachFrom::Inbox, KEPT);
+    (0..5).for_each(|_| cluster.publish("#bob", KEPT));
+    let name = ChannelName::new("#bob").unwrap();
+    cluster.tell_owner("#bob", Message::Delivered(vec![(AttachId(1), name, 4)]));
+    cluster.pass(PROGRESS);
+    cluster.told.clear();
+    cluster.kill_owner("#bob");
+    cluster.attach(2, "#bob", AttachFrom::Inbox, KEPT);
+    assert_eq!(cluster.attached().from, 4, "by another gateway, which cannot know");
 }
 
 #[test]
