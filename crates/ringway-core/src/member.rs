@@ -624,7 +624,9 @@ impl Member {
             Some(NodeState::Active | NodeState::Reweighting) if leaving && self.view.has_room_without(self.me) => {
                 self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, Weight::ZERO));
             }
-            Some(NodeState::Joining) if leaving => {
+            // Beside two nodes that stay, nobody needs what it was filled with. Beside one it is the second copy, and may
+            // be the only one by now: it takes its place first, and then leaves as everybody does, on fresh word.
+            Some(NodeState::Joining) if leaving && self.view.nodes.iter().filter(|node| node.stays()).count() > 1 => {
                 self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
             }
             Some(NodeState::Draining) if !self.view.has_room_without(self.me) => {

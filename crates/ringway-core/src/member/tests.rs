@@ -23,6 +23,8 @@ struct World {
     member: Member,
     /// The registry is there.
     there: bool,
+    /// Nobody says that it is settled.
+    unsettled: bool,
     said: Vec<Action>,
 }
 
@@ -36,14 +38,14 @@ impl World {
         let entry = node("n1", 1);
         let identity = Identity { id: entry.id.clone(), incarnation: Incarnation(1), node: Some(entry), gateway: None };
         let member = Member::new(now, identity, view.clone(), timing, false);
-        Self { now, registry: Registry::new(view, timing.ttl), member, there: true, said: Vec::new() }
+        Self { now, registry: Registry::new(view, timing.ttl), member, there: true, unsettled: false, said: Vec::new() }
     }
 
-    /// Lets time pass in steps of 10 ms, with everybody settled.
+    /// Lets time pass in steps of 10 ms, with everybody settled, or nobody.
     fn pass(&mut self, millis: u64) {
         for _ in 0..millis / 10 {
             self.now += Duration::from_millis(10);
-            let epoch = self.member.view().epoch;
+            let epoch = if self.unsettled { Epoch(0) } else { self.member.view().epoch };
             self.member.tick(self.now, |_| epoch);
             while let Some(action) = self.member.next_action() {
                 match action {
@@ -199,6 +201,27 @@ fn a_drain_leaves_when_there_is_room_and_waits_when_there_is_none() {
     last.member.leave();
     last.pass(3000);
     assert_eq!(last.nodes(), [1], "the last node never drains");
+}
+
+#[test]
+fn a_joining_node_leaves_at_once_only_where_two_others_stay() {
+    let join_and_leave = |others: &[NodeEntry]| {
+        let mut world = World::with(others);
+        world.unsettled = true;
+        world.pass(100);
+        assert!(world.registry.view().nodes.iter().any(|node| node.state() == NodeState::Joining));
+        world.member.leave();
+        world.pass(300);
+        world
+    };
+    let beside_two = join_and_leave(&[node("n2", 2), node("n3", 3)]);
+    assert_eq!((beside_two.nodes(), beside_two.said), (vec![2, 3], vec![Action::Left]));
+    // The other may have died just now: what this one was filled with may be all there is.
+    let mut beside_one = join_and_leave(&[node("n2", 2)]);
+    assert_eq!(beside_one.nodes(), [1, 2]);
+    beside_one.unsettled = false;
+    beside_one.pass(300);
+    assert_eq!((beside_one.nodes(), beside_one.said), (vec![2], vec![Action::Left]));
 }
 
 #[test]
