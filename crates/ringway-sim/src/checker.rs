@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ringway_core::{Epoch, Incarnation, Position, StreamEpoch};
+use ringway_core::{Epoch, Incarnation, Position, Slot, StreamEpoch};
 
 use crate::setup::Setup;
 use crate::world::Time;
@@ -73,6 +73,15 @@ pub(crate) struct Removed {
     pub(crate) lapsed: bool,
 }
 
+/// What went with a node, each as bits by slot.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Destroyed {
+    /// It had the mark.
+    pub(crate) marks: u64,
+    /// It was owner or standby.
+    pub(crate) due: u64,
+}
+
 /// Everything that was seen.
 #[derive(Debug)]
 pub(crate) struct Checker {
@@ -92,9 +101,12 @@ pub(crate) struct Checker {
     pub(crate) keys: BTreeMap<u32, Position>,
     /// When each node left the registry's view.
     pub(crate) removed: BTreeMap<Incarnation, Removed>,
-    /// Nodes that lost their memory or their place since everybody was settled, each with the slots, as bits, of which it
-    /// had the mark.
-    pub(crate) destroyed: BTreeMap<Incarnation, u64>,
+    /// Nodes that lost their memory or their place since everybody was settled.
+    pub(crate) destroyed: BTreeMap<Incarnation, Destroyed>,
+    /// Slots, as bits, that had two complete copies at some time since everybody was settled.
+    pub(crate) doubled: u64,
+    /// Slots, as bits, whose last complete copy went with an excuse, and that have none since.
+    pub(crate) lost: u64,
     senders: u32,
 }
 
@@ -113,6 +125,8 @@ impl Checker {
             keys: BTreeMap::new(),
             removed: BTreeMap::new(),
             destroyed: BTreeMap::new(),
+            doubled: 0,
+            lost: 0,
             senders: 0,
         }
     }
@@ -141,9 +155,24 @@ impl Checker {
         self.sessions[session].ended.get_or_insert(now);
     }
 
-    /// Everybody is settled: every slot has its copies.
-    pub(crate) fn settled(&mut self) {
+    /// Everybody in a view of so many nodes is settled: every slot has its copies.
+    pub(crate) fn settled(&mut self, nodes: usize) {
         self.destroyed.clear();
+        self.doubled = if nodes > 1 { u64::MAX } else { 0 };
+    }
+
+    /// How many complete copies of a slot, and how many of its owners and standbys, went since everybody was settled.
+    pub(crate) fn destroyed_of(&self, slot: Slot) -> (usize, usize) {
+        let count =
+            |bits: fn(&Destroyed) -> u64| self.destroyed.values().filter(|d| bits(d) >> slot.0 & 1 == 1).count();
+        (count(|destroyed| destroyed.marks), count(|destroyed| destroyed.due))
+    }
+
+    /// Streams of this slot are gone for good.
+    pub(crate) fn excuse(&mut self, slot: Slot, setup: &Setup) {
+        self.lost |= 1 << slot.0;
+        let streams = self.logs.values_mut().filter(|log| setup.channels[log.channel].slot == slot);
+        streams.for_each(|log| log.dead = true);
     }
 
     /// Where the newest stream of a channel is known to be acknowledged up to.

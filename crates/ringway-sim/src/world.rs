@@ -270,9 +270,7 @@ impl World {
 
     /// Now and then: is everybody settled, and is the run over?
     fn look(&mut self) {
-        if self.is_settled() {
-            self.checker.settled();
-        }
+        self.look_for_settled();
         let Some(since) = self.calm_since else {
             self.schedule(self.now + 20 * MS, Event::Look);
             return;

@@ -37,9 +37,7 @@ impl World {
             return;
         }
         let wild = self.setup.mode == Mode::Wild;
-        if self.is_settled() {
-            self.checker.settled();
-        }
+        self.look_for_settled();
         let over = || self.faults.active == 0 && self.is_settled() && self.leases_are_fresh();
         let may = if wild { self.faults.active < 12 } else { over() };
         if may {
@@ -106,7 +104,7 @@ impl World {
     pub(crate) fn crash(&mut self, victim: usize) {
         note!(self, "{} crashes", self.processes[victim].id);
         let incarnation = self.processes[victim].incarnation;
-        self.copies_destroyed(incarnation);
+        self.copies_destroyed(incarnation, &self.registry.view().clone());
         self.end_process(victim);
         self.copies_changed("a crash", &self.registry.view().clone());
         self.processes[victim].host_down = self.rng.chance(150);

@@ -145,7 +145,11 @@ impl World {
                     format!("channel {channel}: stream {} begins while {older} has complete copies", position.epoch);
                 self.violate("C4", text);
             }
-            _ => self.checker.newest[channel] = Some(position.epoch),
+            _ => {
+                let lost = self.is_lost(self.setup.channels[channel].slot);
+                self.checker.newest[channel] = Some(position.epoch);
+                self.checker.logs.entry(position.epoch).or_default().dead |= lost;
+            }
         }
         if !dead {
             self.watch_complete(channel, position);

@@ -30,6 +30,12 @@ impl World {
         }
     }
 
+    /// The slot was lost with an excuse, and nobody in the view has it anew: who still serves it was removed and does not
+    /// know yet, and all that it acknowledges, in streams that it begins too, was lost with it.
+    pub(super) fn is_lost(&self, slot: Slot) -> bool {
+        self.checker.lost >> slot.0 & 1 == 1 && self.marked(slot).next().is_none()
+    }
+
     /// The node has the stream up to this place, with the same content there.
     fn holds(&self, node: &Node, channel: usize, position: Position) -> bool {
         let name = &self.setup.channels[channel].name;
@@ -61,6 +67,9 @@ impl World {
     }
 
     fn watch_new_marks(&mut self, at: usize, fresh: u64) {
+        self.checker.lost &= !fresh;
+        let slots = self.setup.slots.slots().filter(|slot| fresh >> slot.0 & 1 == 1 && self.marked(*slot).count() > 1);
+        self.checker.doubled |= slots.fold(0u64, |slots, slot| slots | 1 << slot.0);
         let Some(node) = &self.processes[at].node else { return };
         let lacking = (0..self.setup.channels.len()).find_map(|channel| {
             let slot = self.setup.channels[channel].slot;
@@ -115,8 +124,13 @@ impl World {
         if let Some((slot, lacking)) = lacking {
             self.violate("C7", format!("{me} is settled at {epoch}, and {lacking} has no mark of slot {slot}"));
         }
+        self.look_for_settled();
+    }
+
+    /// Is everybody settled? Then what was destroyed before counts no longer.
+    pub(crate) fn look_for_settled(&mut self) {
         if self.is_settled() {
-            self.checker.settled();
+            self.checker.settled(self.registry.view().nodes.len());
         }
     }
 
@@ -135,12 +149,14 @@ impl World {
             let lapsed = lapsed.contains(&gone.incarnation);
             self.checker.removed.insert(gone.incarnation, Removed { at: self.now, lapsed });
             if view.crashes > before.crashes {
-                self.copies_destroyed(gone.incarnation);
+                self.copies_destroyed(gone.incarnation, before);
             }
         }
-        if view.crashes == before.crashes && self.setup.mode != Mode::Planned && !self.checker.destroyed.is_empty() {
-            // A node that leaves as planned has asked everybody else, but one may have crashed since it was answered. Such
-            // a crash is a fault in the middle of a change: what is lost by both is not held against the rules.
+        let planned = view.crashes == before.crashes;
+        let handed_over = before.nodes.iter().any(|node| node.serves() && view.node(node.incarnation).is_none());
+        if planned && handed_over && self.setup.mode != Mode::Planned && !self.checker.destroyed.is_empty() {
+            // A node that drained has asked everybody else, but one may have crashed since it was answered. Such a crash
+            // is a fault in the middle of a change: what is lost by both is not held against the rules.
             self.excuse_lost_slots();
         }
         self.copies_changed("a view", before);
@@ -152,9 +168,7 @@ impl World {
 
     fn excuse_lost_slots(&mut self) {
         let lost: Vec<Slot> = self.setup.slots.slots().filter(|slot| self.marked(*slot).next().is_none()).collect();
-        let channels = &self.setup.channels;
-        let streams = self.checker.logs.values_mut().filter(|log| lost.contains(&channels[log.channel].slot));
-        streams.for_each(|log| log.dead = true);
+        lost.into_iter().for_each(|slot| self.checker.excuse(slot, &self.setup));
     }
 
     /// C6: a node that drained leaves two complete copies where two nodes are left, unless one was lost on the way.
@@ -169,40 +183,46 @@ impl World {
         }
     }
 
-    /// A node of this incarnation has lost its memory, or its place: the complete copies there are gone.
-    pub(crate) fn copies_destroyed(&mut self, incarnation: Incarnation) {
+    /// A node of this view has lost its memory, or its place: the complete copies there are gone.
+    pub(crate) fn copies_destroyed(&mut self, incarnation: Incarnation, view: &View) {
         let marks = self.processes.iter().find(|process| process.incarnation == incarnation && process.holds());
         let marks = marks.and_then(|process| process.node.as_ref()).map_or(0, |node| {
             let marked = self.setup.slots.slots().filter(|slot| node.is_marked(*slot));
             marked.fold(0u64, |marks, slot| marks | 1 << slot.0)
         });
+        let placement = Placement::of(view, None);
+        let copies = |slot: &Slot| placement.owner(*slot).into_iter().chain(placement.standby(*slot));
+        let due = self.setup.slots.slots().filter(|slot| copies(slot).any(|copy| copy == incarnation));
+        let due = due.fold(0u64, |due, slot| due | 1 << slot.0);
         let known = self.checker.destroyed.entry(incarnation).or_default();
-        *known |= marks;
+        (known.marks, known.due) = (known.marks | marks, known.due | due);
     }
 
     /// C1: each slot in which something was committed has a complete copy in the view, or a good excuse: in a view of one
     /// node there is no second copy, and in the wild mode both of a slot's copies may go before everybody is settled
-    /// again. `view` is the one in which it happened.
+    /// again. A slot that never had two complete copies in that time had none to lose twice: there the second of its
+    /// owners and standbys to go may take the only one. `view` is the one in which it happened.
     pub(crate) fn copies_changed(&mut self, why: &str, view: &View) {
         let serving = view.nodes.iter().filter(|node| node.serves()).count();
         for slot in self.setup.slots.slots() {
-            let streams = self.checker.logs.values().filter(|log| !log.dead);
-            let mut streams = streams.filter(|log| self.setup.channels[log.channel].slot == slot);
-            if streams.next().is_none() || self.marked(slot).next().is_some() {
+            if self.marked(slot).next().is_some() {
                 continue;
             }
-            note!(self, "no complete copy of slot {slot} is left after {why}");
-            let destroyed = self.checker.destroyed.values().filter(|marks| *marks >> slot.0 & 1 == 1).count();
+            let streams = self.checker.logs.values().filter(|log| !log.dead);
+            let lives = streams.into_iter().any(|log| self.setup.channels[log.channel].slot == slot);
+            if lives {
+                note!(self, "no complete copy of slot {slot} is left after {why}");
+            }
+            let (destroyed, due) = self.checker.destroyed_of(slot);
+            let doubled = self.checker.doubled >> slot.0 & 1 == 1;
             let excused = match self.setup.mode {
                 Mode::Planned => false,
                 Mode::One => view.nodes.len() == 1 && destroyed == 1,
-                Mode::Wild => destroyed >= serving.clamp(1, 2),
+                Mode::Wild => destroyed >= serving.clamp(1, 2) || (destroyed >= 1 && due >= 2 && !doubled),
             };
             if excused {
-                let channels = &self.setup.channels;
-                let streams = self.checker.logs.values_mut().filter(|log| channels[log.channel].slot == slot);
-                streams.for_each(|log| log.dead = true);
-            } else {
+                self.checker.excuse(slot, &self.setup);
+            } else if lives {
                 self.violate("C1", format!("no complete copy of slot {slot} is left after {why}"));
             }
         }
