@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use ringway_testkit::centrifuge::CallError;
 use ringway_testkit::process::Builder;
-use ringway_testkit::{CentrifugeClient, Process, Server, eventually_ok};
+use ringway_testkit::{CentrifugeClient, Process, Server, eventually, eventually_ok, process};
 use serde_json::{Value, json};
 
 use crate::support::{BINARY, CHANGE, SOON, configured};
@@ -145,4 +146,80 @@ async fn a_node_that_was_frozen_comes_back_as_another_and_serves() {
     ann.publish("room", json!(11)).await.unwrap();
     let got = ann.wait_publications("room", 11, SOON).await.unwrap();
     assert_eq!(got.iter().map(|one| one.offset).collect::<Vec<_>>(), (1..=11).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn where_both_copies_are_lost_everybody_is_told() {
+    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let server = Server::start(configured(builder, "[cluster]\nslots = 256\n"), CHANGE).await;
+    server.settled(3).await;
+    let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
+    ann.subscribe("room").await.unwrap();
+    ann.publish("room", json!("lost")).await.unwrap();
+    let before = ann.position("room").unwrap();
+    let place = server.places(&["key=room".to_owned()]).await.unwrap()["key=room"].clone();
+    // At once, before the third node can have a copy.
+    for id in [&place.owner, &place.standby] {
+        let pid = server.member(id).await.unwrap().pid;
+        assert!(process::freeze(pid), "{id} has the process {pid}");
+    }
+    for id in [&place.owner, &place.standby] {
+        assert!(process::kill(server.member(id).await.unwrap().pid));
+    }
+    let resubscribed = eventually(CHANGE, || async { ann.resubscribed().pop() }).await;
+    assert_ne!(resubscribed["subscribe"]["recovered"], json!(true), "{resubscribed}");
+    eventually_ok(CHANGE, || async {
+        let now = ann.position("room");
+        anyhow::ensure!(now.as_ref().is_some_and(|now| now.epoch != before.epoch), "still {now:?}");
+        Ok(())
+    })
+    .await;
+    ann.publish("room", json!("kept")).await.unwrap();
+    let got = ann.wait_publications("room", 2, SOON).await.unwrap();
+    assert_eq!(got.iter().map(|one| one.offset).collect::<Vec<_>>(), [1, 1], "of two streams");
+    assert!(ann.closed().is_none());
+}
+
+#[tokio::test]
+async fn while_the_registrys_process_is_away_pairs_go_on_for_a_while() {
+    let config = "[cluster]\nslots = 256\n[cluster.timing]\npair = \"3s\"\ndeadline = \"2s\"\n";
+    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
+    let server = Server::start(configured(builder, config), CHANGE).await;
+    server.settled(2).await;
+    let second = server.member("gateway-1").await.unwrap().address.parse().unwrap();
+    let mut ann = CentrifugeClient::connect(second).await.unwrap();
+    ann.subscribe("room").await.unwrap();
+    server.process.freeze();
+    let (away, mut acknowledged) = (Instant::now(), Vec::new());
+    let refused = loop {
+        let number = acknowledged.len();
+        match ann.publish("room", json!(number)).await {
+            Ok(_) => acknowledged.push(json!(number)),
+            Err(why) => break why,
+        }
+        assert!(away.elapsed() < CHANGE, "publishes go on without a lease");
+    };
+    println!("{} publishes went on for {:.1?}, then: {refused:?}", acknowledged.len(), away.elapsed());
+    assert!(acknowledged.len() > 100, "two copies are enough for a while");
+    assert!(matches!(refused, CallError::Server { code: 100, .. }), "an answer, not silence: {refused:?}");
+    server.process.thaw();
+    eventually_ok(CHANGE, || async {
+        let health = ringway_testkit::http::get(server.addr(), "/health", &[]).await?;
+        anyhow::ensure!(health.status == 200, "{}", health.text());
+        Ok(())
+    })
+    .await;
+    // What was refused may have been taken all the same: it is the only one that may be there or not.
+    let last = json!("back");
+    while ann.publish("room", last.clone()).await.is_err() {
+        assert!(away.elapsed() < CHANGE, "publishes do not come back");
+    }
+    let ended = |got: &[Value]| got.contains(&last);
+    let got = eventually(SOON, || async {
+        let got: Vec<Value> = ann.publications("room").into_iter().map(|one| one.data).collect();
+        ended(&got).then_some(got)
+    })
+    .await;
+    assert_eq!(got[..acknowledged.len()], acknowledged);
+    assert!(ann.closed().is_none(), "a client of another gateway is not concerned");
 }
