@@ -349,7 +349,7 @@ impl Node {
 
     fn dispatch(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         match message {
-            Message::Publish(publish) => self.on_publish(now, from, *publish),
+            Message::Publish(publish) => self.on_publish(now, from, epoch, *publish),
             Message::Attach(attaches) => attaches.into_iter().for_each(|attach| self.on_attach(now, from, attach)),
             Message::AttachesDone(epoch) => self.on_attaches_done(now, from, epoch),
             Message::Detach(detach) => self.on_detach(now, from, &detach),

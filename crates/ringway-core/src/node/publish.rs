@@ -7,10 +7,13 @@ use crate::message::{Deliver, Message, Op, PubNo, Publish, Refusal};
 use crate::timing::Now;
 
 impl Node {
-    pub(super) fn on_publish(&mut self, now: Now, from: Incarnation, publish: Publish) {
+    pub(super) fn on_publish(&mut self, now: Now, from: Incarnation, epoch: Epoch, publish: Publish) {
         let (slot, seq) = (publish.slot, publish.seq);
         let live = self.slots.get(slot.index()).and_then(super::slot::SlotEntry::reign);
-        let Some(reign) = live.filter(|_| self.view().gateway(from).is_some()) else {
+        // What was sent before this reign was meant for another one. Its gateway may have given it up long since, and sent
+        // later ones to an owner between the two.
+        let mine = live.filter(|reign| reign.term <= epoch);
+        let Some(reign) = mine.filter(|_| self.view().gateway(from).is_some()) else {
             self.refuse(from, slot, seq, Refusal::Retry);
             return;
         };
@@ -171,7 +174,8 @@ impl Node {
             }
             let held = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.held));
             for (from, publish) in held.unwrap_or_default() {
-                self.on_publish(now, from, publish);
+                let epoch = self.view().epoch;
+                self.on_publish(now, from, epoch, publish);
             }
         }
     }

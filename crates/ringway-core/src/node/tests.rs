@@ -297,6 +297,23 @@ fn numbers_are_taken_in_order_and_once() {
 }
 
 #[test]
+fn what_was_sent_before_a_reign_is_not_taken_in_it() {
+    let mut cluster = Cluster::of(2);
+    let before = cluster.nodes[0].view().epoch;
+    cluster.kill_owner("news");
+    let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
+    let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+    let options = ChannelOptions::default();
+    let publish = Publish { slot, seq: 1, floor: 1, channel, entry, options, idempotency_key: None };
+    let now = cluster.now;
+    cluster.nodes[0].on_message(now, GATEWAY, before, Message::Publish(Box::new(publish.clone())));
+    cluster.settle();
+    assert_eq!(cluster.refused().iter().map(|no| no.why).collect::<Vec<_>>(), [Refusal::Retry]);
+    cluster.tell_owner("news", Message::Publish(Box::new(publish)));
+    assert_eq!(cluster.acknowledged().len(), 1, "sent again by who knows of it");
+}
+
+#[test]
 fn a_repeat_is_known_to_the_next_owner() {
     let mut cluster = Cluster::of(3);
     cluster.publish_as(1, 1, "news", KEPT, None);
