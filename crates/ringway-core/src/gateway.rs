@@ -92,8 +92,8 @@ pub struct Gateway {
     queries: queries::Queries,
     /// Epoch for which `AttachesDone` is still owed to these nodes.
     owed: Vec<Incarnation>,
-    /// Nodes whose frames of older epochs may still be under way.
-    awaited: Vec<Incarnation>,
+    /// Nodes whose frames of before this epoch may still be under way.
+    awaited: Vec<(Incarnation, Epoch)>,
     /// Linked nodes that left on purpose: what they still say counts, unlike what a removed one says.
     departed: Vec<Incarnation>,
     events: VecDeque<Event>,
@@ -194,7 +194,10 @@ impl Gateway {
         // Who left on purpose says what it still has to say; who was removed is not waited for.
         let crashed = view.crashes > self.view().crashes;
         let counts = |peer: &Incarnation| self.view().node(*peer).is_some() && (!crashed || view.node(*peer).is_some());
-        self.awaited = self.peers.linked().filter(counts).collect();
+        // Who left in an earlier view may still owe what it said before that.
+        let owes = |(peer, _): &(Incarnation, Epoch)| self.departed.contains(peer) && view.node(*peer).is_none();
+        let earlier: Vec<_> = self.awaited.iter().copied().filter(owes).collect();
+        self.awaited = self.peers.linked().filter(counts).map(|peer| (peer, view.epoch)).chain(earlier).collect();
         let skipped = view.epoch > self.view().epoch.next();
         let removed: Vec<Incarnation> = self.peers.linked().filter(|peer| crashed && !view.has(*peer)).collect();
         self.loads.retain(|node, _| view.has(*node));
@@ -319,7 +322,7 @@ impl Gateway {
     fn pay_attaches_done(&mut self) {
         let epoch = self.view().epoch;
         let peers = &self.peers;
-        self.awaited.retain(|peer| peers.heard_epoch(*peer).is_some_and(|heard| heard < epoch));
+        self.awaited.retain(|(peer, since)| peers.heard_epoch(*peer).is_some_and(|heard| heard < *since));
         if !self.awaited.is_empty() || self.owed.is_empty() {
             return;
         }

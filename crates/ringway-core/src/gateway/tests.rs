@@ -331,3 +331,32 @@ fn after_a_skipped_view_a_query_is_asked_again() {
     world.collect();
     assert_eq!(asked(&mut world), 1);
 }
+
+#[test]
+fn who_left_on_purpose_is_waited_for_through_later_views_too() {
+    let mut world = World::new();
+    let second = Incarnation(2);
+    let speak = |world: &mut World, from: Incarnation, epoch: Epoch| {
+        world.gateway.on_message(world.now, from, epoch, Message::Ping(Load::default()));
+        world.collect();
+        world.take(|message| if let Message::AttachesDone(epoch) = message { Some(*epoch) } else { None })
+    };
+    let apply = |world: &mut World, view: View| {
+        world.view = Arc::new(view);
+        world.gateway.on_view(world.now, world.view.clone());
+    };
+    let both = world.view.with_node(node(second)).activated();
+    apply(&mut world, both);
+    world.gateway.on_link_up(world.now, second);
+    let epoch = world.view.epoch;
+    speak(&mut world, second, epoch);
+    assert!(speak(&mut world, FIRST, epoch).contains(&epoch));
+    let left = world.view.without(FIRST, Removal::Planned);
+    apply(&mut world, left);
+    let left = world.view.epoch;
+    let later = world.view.affirmed();
+    apply(&mut world, later);
+    let later = world.view.epoch;
+    assert_eq!(speak(&mut world, second, later), [], "the first one's last deliveries may still be under way");
+    assert_eq!(speak(&mut world, FIRST, left), [later]);
+}
