@@ -29,8 +29,9 @@ struct Channel {
     inbox: bool,
     /// The current attach; deliveries of others are ignored.
     attach: AttachId,
-    /// The first attach of this life of the key.
-    born: AttachId,
+    /// Deliveries of older attaches count no more: this is the first of this life of the key, or, without history, the
+    /// one under which something was handed on last.
+    oldest: AttachId,
     /// Whom it was asked of; `None`: nobody yet.
     asked: Option<Incarnation>,
     answered: bool,
@@ -100,7 +101,7 @@ impl Gateway {
         let inbox = name.personal_user().is_some();
         let entry = self.channels.slab.vacant_entry();
         let key = ChannelKey(entry.key() as u32);
-        let (attach, born) = (AttachId(u64::MAX), AttachId(u64::MAX));
+        let (attach, oldest) = (AttachId(u64::MAX), AttachId(u64::MAX));
         let (asked, position) = (None, None);
         let (answered, known, dirty, paused) = (false, false, false, None);
         entry.insert(Channel {
@@ -109,7 +110,7 @@ impl Gateway {
             options,
             inbox,
             attach,
-            born,
+            oldest,
             asked,
             answered,
             position,
@@ -191,7 +192,7 @@ impl Gateway {
         let owner = self.reachable_owner(channel.slot);
         let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
         (channel.attach, channel.asked, channel.answered) = (attach, owner, false);
-        channel.born = channel.born.min(attach);
+        channel.oldest = channel.oldest.min(attach);
         let Some(owner) = owner else { return };
         let from = match channel.position {
             Some(position) => AttachFrom::At(position),
@@ -303,7 +304,10 @@ impl Gateway {
         let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
         if offset == 0 {
             // Nothing is ever sent twice on a channel without history, so a former owner's last deliveries count too.
-            if channel.known && !channel.options.has_history() && (channel.born..=channel.attach).contains(&attach) {
+            // But not after a later owner's: rather lost than out of order.
+            let counts = (channel.oldest..=channel.attach).contains(&attach);
+            if channel.known && !channel.options.has_history() && counts {
+                channel.oldest = attach;
                 self.events.push_back(Event::Deliver { channel: key, offset, entry });
             }
             return;

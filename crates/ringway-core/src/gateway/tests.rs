@@ -8,7 +8,7 @@ use super::*;
 use crate::id::{MemberId, StreamEpoch};
 use crate::limits::WINDOW;
 use crate::message::{
-    Attach, AttachFrom, Attached, ChannelOptions, Deliver, Detach, PubNo, PubOk, Publish, Query, Refusal,
+    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, PubNo, PubOk, Publish, Query, Refusal,
 };
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry, Removal};
@@ -359,4 +359,28 @@ fn who_left_on_purpose_is_waited_for_through_later_views_too() {
     let later = world.view.epoch;
     assert_eq!(speak(&mut world, second, later), [], "the first one's last deliveries may still be under way");
     assert_eq!(speak(&mut world, FIRST, left), [later]);
+}
+
+#[test]
+fn without_history_a_former_owners_delivery_does_not_follow_a_later_ones() {
+    let mut world = World::new();
+    let options = ChannelOptions::default();
+    let key = world.gateway.attach(world.now, ChannelName::new("chat").unwrap(), options);
+    world.collect();
+    let attaches = |world: &mut World| {
+        world.take(|message| if let Message::Attach(all) = message { Some(all[0].attach) } else { None })
+    };
+    let deliver = |world: &mut World, attach: AttachId, text: &'static [u8]| {
+        let entry = Entry { data: Bytes::from_static(text), info: None, tags: None };
+        world.hear(Message::Deliver(Deliver { attach, offset: 0, entry }));
+        std::iter::from_fn(|| world.gateway.next_event()).filter(|event| matches!(event, Event::Deliver { .. })).count()
+    };
+    let first = attaches(&mut world)[0];
+    world.hear(Message::Attached(Attached { attach: first, stream: None, from: 0, users: 0 }));
+    assert_eq!((first.channel_key(), deliver(&mut world, first, b"1")), (key, 1));
+    world.replace_owner(Incarnation(2));
+    let second = attaches(&mut world)[0];
+    assert_eq!(deliver(&mut world, first, b"2"), 1, "late, and in order");
+    assert_eq!(deliver(&mut world, second, b"3"), 1);
+    assert_eq!(deliver(&mut world, first, b"2 of another sender"), 0, "too late");
 }

@@ -215,12 +215,15 @@ impl World {
             }
             let (destroyed, due) = self.checker.destroyed_of(slot);
             let doubled = self.checker.doubled >> slot.0 & 1 == 1;
-            let excused = match self.setup.mode {
-                Mode::Planned => false,
-                Mode::One => view.nodes.len() == 1 && destroyed == 1,
-                Mode::Wild => destroyed >= serving.clamp(1, 2) || (destroyed >= 1 && due >= 2 && !doubled),
-            };
-            if excused {
+            // What was lost before cannot be lost again, and where nothing is yet there is nothing to lose: a removed owner
+            // may still begin streams there, for as long as it may acknowledge alone.
+            let excused = self.is_lost(slot)
+                || match self.setup.mode {
+                    Mode::Planned => false,
+                    Mode::One => view.nodes.len() == 1 && destroyed == 1,
+                    Mode::Wild => destroyed >= serving.clamp(1, 2) || (destroyed >= 1 && due >= 2 && !doubled),
+                };
+            if excused || !lives {
                 self.checker.excuse(slot, &self.setup);
             } else if lives {
                 self.violate("C1", format!("no complete copy of slot {slot} is left after {why}"));
