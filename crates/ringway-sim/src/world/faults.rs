@@ -385,8 +385,10 @@ impl World {
 
     /// Where two nodes are needed, two run.
     pub(crate) fn join_second(&mut self) {
-        let up = (self.setup.gateways..self.processes.len()).filter(|at| self.processes[*at].state != State::Down);
-        if up.count() < 2 {
+        let nodes = self.processes.iter().skip(self.setup.gateways).filter(|process| process.state != State::Down);
+        // Of two with one id, one waits for the other.
+        let ids: std::collections::BTreeSet<_> = nodes.map(|process| &process.id).collect();
+        if ids.len() < 2 {
             self.join_one();
         }
     }
