@@ -1,7 +1,7 @@
 //! `ringway chaos`: a cluster of real processes under load, disturbed at random by a seed, with every message checked.
 //!
-//! The order of things: a [`cluster`] is started or found, a swarm of clients that come back connects to all of its gateways and talks, a
-//! [`plan`] wishes for faults, the [`run`](runner) carries them out and watches, and the [`report`] judges.
+//! The order of things: a `cluster` is started or found, a swarm of clients that come back connects to all of its gateways and talks, a
+//! `plan` wishes for faults, the `runner` carries them out and watches, and the `report` judges.
 
 pub mod admin;
 mod args;
