@@ -1,6 +1,6 @@
 //! Every bench against a small server: a good one gives clean reports, a bad one is found out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use ringway_bench::{Bench, Report, TrafficReport};
@@ -56,12 +56,16 @@ async fn users_write_to_one_another_in_windows_and_at_a_rate() {
         "p2p --users 40 --seconds 1 --rate 1000 --warmup 0",
         "p2p --users 40 --seconds 1 --protocol centrifuge --window 4 --warmup 0",
     ] {
+        let begin = Instant::now();
         let report = traffic(&server, line).await;
+        let longest = begin.elapsed().as_secs_f64();
         assert!(report.is_clean() && report.delivered > 100, "{line}\n{report}");
         assert!(report.latency.p50_ms > 0.0 && report.latency.p50_ms <= report.latency.max_ms, "{report}");
         assert!(report.seconds >= 1.0 && report.traffic.check.sent >= report.sent, "{report}");
         if line.contains("--rate") {
-            assert!((500..=1100).contains(&report.sent), "{report}");
+            // The whole run holds the rate, however long a busy machine made it.
+            let sent = report.traffic.check.sent as f64;
+            assert!(report.sent >= 500 && sent <= 1000.0 * longest, "{sent} in {longest:.2} s\n{report}");
         }
     }
 }
