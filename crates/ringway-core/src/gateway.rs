@@ -127,7 +127,7 @@ impl Gateway {
     pub fn reborn(mut self, now: Now, me: Incarnation, view: Arc<View>) -> Self {
         let linked: Vec<Incarnation> = self.peers.linked().collect();
         for peer in linked {
-            self.forget_attaches_at(self.unserved_since(now, peer), peer);
+            self.forget_attaches_at(now, peer);
             self.lose_queries_at(peer);
         }
         self.give_up_publishes();
@@ -177,12 +177,6 @@ impl Gateway {
     /// What changes cost those who listen here, counted since this process began.
     pub fn toll(&self) -> &Toll {
         &self.toll
-    }
-
-    /// Since when a member that owners are lost with did not serve: if it was silent, since it was last heard.
-    fn unserved_since(&self, now: Now, peer: Incarnation) -> Now {
-        let silent = self.timing.silent();
-        self.peers.last_heard(peer).filter(|heard| now > *heard + silent).unwrap_or(now)
     }
 
     /// Applies a newer view. Older ones are ignored.
@@ -235,10 +229,9 @@ impl Gateway {
 
     /// A link ended.
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
-        let since = self.unserved_since(now, peer);
+        self.forget_attaches_at(now, peer);
         self.peers.link_down(peer);
         self.departed.retain(|departed| *departed != peer);
-        self.forget_attaches_at(since, peer);
         self.lose_queries_at(peer);
         self.lose_unkept_at(now, peer);
         self.pay_attaches_done();

@@ -85,6 +85,11 @@ impl Peers {
         self.heard.get(&peer).and_then(|(_, at)| *at)
     }
 
+    /// Since when a peer does not serve that is lost at `now`: since it was last heard, if that is longer ago than `silent`.
+    pub fn unserved_since(&self, now: Now, peer: Incarnation, silent: Now) -> Now {
+        self.last_heard(peer).filter(|heard| now > *heard + silent).unwrap_or(now)
+    }
+
     /// Queues a message for a linked peer; nothing happens where there is no link.
     pub fn send(&mut self, to: Incarnation, message: Message) {
         let Some(told) = self.told.get_mut(&to) else { return };

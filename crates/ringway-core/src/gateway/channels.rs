@@ -232,22 +232,23 @@ impl Gateway {
     /// have seen another in between, and let its listeners go.
     pub(super) fn forget_attaches_elsewhere(&mut self, now: Now, skipped: bool) {
         let Some(placement) = &self.placement else { return };
+        let silent = self.timing.silent();
         // Many channels, few owners.
         let mut since = (None, now);
         for (_, channel) in &mut self.channels.slab {
             if skipped || channel.asked != placement.owner(channel.slot) {
                 if channel.asked != since.0 {
-                    let silent = self.timing.silent();
-                    let heard = channel.asked.and_then(|asked| self.peers.last_heard(asked));
-                    since = (channel.asked, heard.filter(|heard| now > *heard + silent).unwrap_or(now));
+                    let unserved = |asked| self.peers.unserved_since(now, asked, silent);
+                    since = (channel.asked, channel.asked.map_or(now, unserved));
                 }
                 self.toll.waiting += u64::from(channel.let_go(since.1));
             }
         }
     }
 
-    /// What was asked of this member on an older link is void.
-    pub(super) fn forget_attaches_at(&mut self, since: Now, peer: Incarnation) {
+    /// What was asked of this member on an older link is void. The link is still known here: when it was last heard counts.
+    pub(super) fn forget_attaches_at(&mut self, now: Now, peer: Incarnation) {
+        let since = self.peers.unserved_since(now, peer, self.timing.silent());
         for (_, channel) in &mut self.channels.slab {
             if channel.asked == Some(peer) {
                 self.toll.waiting += u64::from(channel.let_go(since));

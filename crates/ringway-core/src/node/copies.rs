@@ -270,18 +270,25 @@ impl Node {
         }
     }
 
+    /// What a replica had on the link counts no longer. Says whether it is one of mine.
+    fn start_over(&mut self, slot: Slot, peer: Incarnation) -> bool {
+        let Some(reign) = self.slots[slot.index()].reign_mut() else { return false };
+        let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == peer) else { return false };
+        replica.start_over(reign.term);
+        self.settle(slot);
+        true
+    }
+
     /// A new link: every replica there starts over with a `Sync` (R6).
     pub(super) fn copies_link_up(&mut self, now: Now, peer: Incarnation) {
         let copies = self.copies.peer(peer);
         copies.1.clear();
         copies.2 = 0;
         for at in 0..self.slots.len() {
-            let (slot, is_empty) = (Slot(at as u32), self.slots[at].index == 0);
-            let Some(reign) = self.slots[at].reign_mut() else { continue };
-            let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == peer) else { continue };
-            replica.start_over(reign.term);
-            self.copies.queue(peer, slot, is_empty);
-            self.settle(slot);
+            let slot = Slot(at as u32);
+            if self.start_over(slot, peer) {
+                self.copies.queue(peer, slot, self.slots[at].index == 0);
+            }
         }
         self.pump_copies(now);
     }
@@ -289,10 +296,7 @@ impl Node {
     /// A link ended: what was under way on it is lost, and the commit point waits for the next one (R4).
     pub(super) fn copies_link_down(&mut self, peer: Incarnation) {
         for at in 0..self.slots.len() {
-            let Some(reign) = self.slots[at].reign_mut() else { continue };
-            let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == peer) else { continue };
-            replica.start_over(reign.term);
-            self.settle(Slot(at as u32));
+            self.start_over(Slot(at as u32), peer);
         }
         let copies = self.copies.peer(peer);
         copies.1.clear();
