@@ -6,6 +6,7 @@
 
 use ringway_core::Incarnation;
 use ringway_core::message::{Frame, Message, Reset, ResetCount};
+use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
 use tracing::{debug, info, warn};
 
@@ -59,18 +60,12 @@ impl Task {
     }
 
     /// Says how far this gateway is with its orders. While the link is away the news wait.
-    pub(super) fn report_resets(&mut self, now: Now) {
-        let Some(host) = self.host.filter(|host| *host == self.me || self.peers.contains_key(host)) else { return };
+    pub(super) fn report_resets(&mut self) {
+        let Some(to) = self.reachable_host() else { return };
         let counts = self.hub.as_mut().map(crate::gateway::Hub::take_reset_counts).unwrap_or_default();
+        let epoch = self.rules.view().epoch;
         for count in counts {
-            let Some(peer) = self.peers.get(&host) else {
-                self.on_reset_count(now, self.me, count);
-                continue;
-            };
-            let frame = Frame { epoch: self.rules.view().epoch, message: Message::ResetCount(count) };
-            if let Err(error) = peer.sender.send(&frame) {
-                debug!(%error, "the registry's link took no count");
-            }
+            self.send(Outgoing { to, frame: Frame { epoch, message: Message::ResetCount(count) } });
         }
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::message::{Frame, Load, Message, Toll};
+use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
 use ringway_core::view::View;
 use ringway_core::{Epoch, Incarnation};
 use ringway_link::LinkId;
-use tracing::debug;
 
 use super::Task;
 use crate::changes::{Departure, Fact, Teller};
@@ -106,32 +106,18 @@ impl Task {
         if now < self.telling.next_report {
             return;
         }
-        let host = self.host.filter(|host| *host != self.me).and_then(|host| self.peers.get(&host));
-        if host.is_none() && self.telling.teller.is_none() {
-            return;
-        }
+        let Some(to) = self.reachable_host() else { return };
         let (counts, slow) = (hub.counts(), gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed));
         // Whoever was ordered to connect anew is counted with the order.
         let closed = counts.closed - counts.reset - counts.reset_all + slow;
-        let (epoch, link) = (hub.rules.view().epoch, host.map(|host| host.link));
+        let (epoch, link) = (hub.rules.view().epoch, self.peers.get(&to).map(|host| host.link));
         let seen = hub.rules.toll();
         let same = |told: &Toll| told.closed == closed && told.is_but_for_closed(seen);
         if self.telling.told.as_ref().is_some_and(|told| (told.0, told.1) == (epoch, link) && same(&told.2)) {
             return;
         }
         let toll = Toll { closed, ..seen.clone() };
-        match host {
-            Some(host) => {
-                let message = Message::Toll(Box::new(toll.clone()));
-                if let Err(error) = host.sender.send(&Frame { epoch, message }) {
-                    debug!(%error, "the registry's link took no report");
-                }
-            }
-            None => {
-                let fact = Fact::Toll { at: now, gateway: self.me, epoch, toll: Box::new(toll.clone()) };
-                self.telling.tell(fact);
-            }
-        }
+        self.send(Outgoing { to, frame: Frame { epoch, message: Message::Toll(Box::new(toll.clone())) } });
         self.telling.told = Some((epoch, link, toll));
         self.telling.next_report = now + REPORT;
     }

@@ -38,7 +38,7 @@ impl Task {
         if now >= self.next_ping {
             self.next_ping = now + self.parts.timing.ping;
             self.ping(now);
-            self.report_resets(now);
+            self.report_resets();
             self.facts_changed = true;
         }
         self.report_settled(now);
@@ -240,7 +240,12 @@ impl Task {
         Load { sockets, ..node }
     }
 
-    fn send(&mut self, outgoing: Outgoing) {
+    /// The member that the registry is with, if it can be told something now.
+    pub(super) fn reachable_host(&self) -> Option<Incarnation> {
+        self.host.filter(|host| *host == self.me || self.peers.contains_key(host))
+    }
+
+    pub(super) fn send(&mut self, outgoing: Outgoing) {
         if outgoing.to == self.me {
             self.local.push_back(outgoing.frame);
         } else if let Some(peer) = self.peers.get(&outgoing.to)
