@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelValue, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -65,12 +65,9 @@ impl Numbers {
             counter(encoder, "sessions_recovered", "Subscriptions that got everything they had missed", hub.recovered)?;
             counter(encoder, "sessions_not_recovered", "Subscriptions that could not be recovered", hub.not_recovered)?;
             counter(encoder, "sessions_closed", "Sessions closed by this gateway", hub.closed)?;
-            let metric = ConstCounter::new(0_u64);
             let help = "Sockets closed so that clients connect anew after a change of owners, by the change's mode";
-            let mut family = encoder.encode_descriptor("reset_sockets", help, None, metric.metric_type())?;
-            for (mode, count) in [("reset", hub.reset), ("reset-all", hub.reset_all)] {
-                ConstCounter::new(count).encode(family.encode_family(&[("mode", mode)])?)?;
-            }
+            let by_mode = [([("mode", "reset")], hub.reset), ([("mode", "reset-all")], hub.reset_all)];
+            counters(encoder, "reset_sockets", help, by_mode)?;
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
@@ -78,14 +75,10 @@ impl Numbers {
         if let Some(toll) = &stats.toll {
             toll_of(encoder, toll)?;
         }
-        let metric = ConstCounter::new(0_u64);
         let help =
             "Publishes through this gateway that were acknowledged, by the copies that held them (0: without history)";
-        let mut family = encoder.encode_descriptor("acknowledged", help, None, metric.metric_type())?;
-        for (copies, count) in ["0", "1", "2", "3+"].into_iter().zip(stats.acknowledged) {
-            ConstCounter::new(count).encode(family.encode_family(&[("copies", copies)])?)?;
-        }
-        Ok(())
+        let copies = ["0", "1", "2", "3+"].map(|copies| [("copies", copies)]);
+        counters(encoder, "acknowledged", help, copies.into_iter().zip(stats.acknowledged))
     }
 
     fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -99,12 +92,8 @@ impl Numbers {
             ("link_writes", "Write calls to a link", |link| link.writes),
         ];
         for (name, help, value) in numbers {
-            let metric = ConstCounter::new(0_u64);
-            let mut family = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
-            for link in &links {
-                let labels = [("member", link.peer.as_str().to_owned()), ("link", link.link.to_string())];
-                ConstCounter::new(value(link)).encode(family.encode_family(&labels)?)?;
-            }
+            let labels = |link: &LinkStats| [("member", link.peer.to_string()), ("link", link.link.to_string())];
+            counters(encoder, name, help, links.iter().map(|link| (labels(link), value(link))))?;
         }
         Ok(())
     }
@@ -140,6 +129,20 @@ fn toll_of(encoder: &mut DescriptorEncoder<'_>, toll: &Toll) -> fmt::Result {
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let metric = ConstCounter::new(value);
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+/// One counter for each set of labels.
+fn counters<const LABELS: usize, Value: EncodeLabelValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = ([(&'static str, Value); LABELS], u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, value) in values {
+        ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
