@@ -1,5 +1,6 @@
 //! A small HTTP/1.1 client for the server API, the admin API and the pages beside them: one connection, one request after the other.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -40,6 +41,16 @@ impl Answer {
     pub fn json(&self) -> anyhow::Result<serde_json::Value> {
         serde_json::from_slice(&self.body)
             .with_context(|| format!("status {}, not JSON: {:?}", self.status, self.text()))
+    }
+
+    /// The samples of one metric, by what its labels say (`{mode="reset"}`, or nothing), if the body is a page of metrics.
+    pub fn metric(&self, name: &str) -> BTreeMap<String, f64> {
+        let its = |line: &str| {
+            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']))?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            Some((labels.to_owned(), value.parse().ok()?))
+        };
+        self.text().lines().filter_map(its).collect()
     }
 
     /// One header field's value, if it is there and text.

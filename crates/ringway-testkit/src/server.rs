@@ -208,13 +208,7 @@ impl Server {
     /// # Errors
     /// It does not answer.
     pub async fn metrics(&self, name: &str) -> anyhow::Result<BTreeMap<String, f64>> {
-        let text = http::get(self.addr, "/metrics", &[]).await?.text();
-        let its = text.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']))?;
-            let (labels, value) = rest.rsplit_once(' ')?;
-            Some((labels.to_owned(), value.parse().ok()?))
-        });
-        Ok(its.collect())
+        Ok(http::get(self.addr, "/metrics", &[]).await?.metric(name))
     }
 
     /// Where each of these names (`user=bob`, `key=news`) belongs, all in one and the same view.

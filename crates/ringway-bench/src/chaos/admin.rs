@@ -115,19 +115,12 @@ impl Admin {
     /// What the server says of its changes itself, oldest first; nothing if it does not.
     pub(super) async fn changes(&self) -> Vec<Value> {
         let Ok(mut answer) = self.get("/admin/changes").await else { return Vec::new() };
-        let list = if answer.is_array() { answer } else { answer["changes"].take() };
-        list.as_array().cloned().unwrap_or_default()
+        serde_json::from_value(answer["changes"].take()).unwrap_or_default()
     }
 
     /// The values of one metric by its labels.
     async fn metric(&self, name: &str) -> anyhow::Result<BTreeMap<String, f64>> {
-        let text = http::get(self.target.addr, &self.path("/metrics"), &[]).await?.text();
-        let its = text.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']))?;
-            let (labels, value) = rest.rsplit_once(' ')?;
-            Some((labels.to_owned(), value.parse().ok()?))
-        });
-        Ok(its.collect())
+        Ok(http::get(self.target.addr, &self.path("/metrics"), &[]).await?.metric(name))
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {

@@ -115,11 +115,9 @@ async fn a_node_that_is_cut_off_is_replaced_and_comes_back() {
     let server = demo(3).await;
     let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
     ann.subscribe("room").await.unwrap();
-    let bearer = format!("Bearer {TOKEN}");
-    let key = [("authorization", bearer.as_str())];
     let cut = async |from: &str, seconds: u32| {
         let body = json!({"from": from, "seconds": seconds});
-        http::post(server.addr(), "/admin/members/node-1/cut", &key, &body).await
+        server.admin_post_json("/admin/members/node-1/cut", &body).await
     };
     for (from, seconds, status) in [("node-1", 1, 400), ("node-9", 1, 404), ("node-2", 0, 400)] {
         assert_eq!(cut(from, seconds).await.unwrap().status, status, "{from} {seconds}");

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ringway_testkit::server::TOKEN;
 use ringway_testkit::{CentrifugeClient, PlainClient, Server, eventually_ok, http, process};
 use serde_json::{Value, json};
 
@@ -68,8 +67,7 @@ impl Crowd {
 }
 
 async fn order(server: &Server, path: &str, body: Value) -> Value {
-    let bearer = format!("Bearer {TOKEN}");
-    let answer = http::post(server.addr(), path, &[("authorization", &bearer)], &body).await.expect("an answer");
+    let answer = server.admin_post_json(path, &body).await.expect("an answer");
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.json().expect("JSON")
 }
@@ -88,14 +86,13 @@ async fn receipt(server: &Server, wanted: impl Fn(&Value) -> bool) -> Value {
 
 /// Sockets that both gateways say they closed in this mode.
 async fn counted(gateways: [SocketAddr; 2], mode: &str) -> u64 {
-    let line = format!("ringway_reset_sockets_total{{mode=\"{mode}\"}} ");
-    let mut sum = 0;
+    let mut sum = 0.0;
     for gateway in gateways {
-        let text = http::get(gateway, "/metrics", &[]).await.expect("an answer").text();
-        let value = text.lines().find_map(|text| text.strip_prefix(&line)).unwrap_or_else(|| panic!("no {line}"));
-        sum += value.parse::<u64>().expect("a count");
+        let counts =
+            http::get(gateway, "/metrics", &[]).await.expect("an answer").metric("ringway_reset_sockets_total");
+        sum += counts[&format!("{{mode=\"{mode}\"}}")];
     }
-    sum
+    sum as u64
 }
 
 #[tokio::test]
