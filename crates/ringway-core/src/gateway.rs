@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, Disconnect, Entry, Load, Message, Toll};
+use crate::message::{Answer, AttachId, Disconnect, Entry, Load, Message, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -60,6 +60,8 @@ pub enum Event {
         /// Where deliveries go on from.
         at: Position,
     },
+    /// A detached inbox: its log says how far it was handed on, whoever may come to own it.
+    Detached(AttachId),
     /// The end of a publish.
     Published {
         /// The token given with it.

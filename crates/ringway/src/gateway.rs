@@ -27,6 +27,7 @@ mod inbox;
 mod join;
 mod leave;
 mod origin;
+mod parting;
 mod plain;
 pub(crate) mod present;
 mod publish;
@@ -69,6 +70,7 @@ pub use socket::Socket;
 
 use channel::Channels;
 use gather::Gathering;
+use parting::Partings;
 use reset::Resets;
 use session::{Session, SessionKey};
 use waiting::Waiting;
@@ -99,6 +101,7 @@ pub struct Hub<S = Client> {
     /// Sessions with a backlog.
     stalled: Vec<SessionKey>,
     resets: Resets,
+    partings: Partings,
     /// Channels whose sessions changed in this turn.
     listed: Vec<ChannelKey>,
     clock: plain::WallClock,
@@ -127,6 +130,7 @@ impl<S: Socket> Hub<S> {
             dirty: Vec::new(),
             stalled: Vec::new(),
             resets: Resets::default(),
+            partings: Partings::default(),
             listed: Vec::new(),
             clock: plain::WallClock::default(),
             ping: ws::frame(Kind::Text, &ping),
@@ -189,12 +193,14 @@ impl<S: Socket> Hub<S> {
         Counts { sessions: self.sessions.len() as u64, channels: self.names.len() as u64, ..self.counts }
     }
 
+    /// What the rules have delivered counts as handed on, so it is, before anybody leaves.
     fn drain_events(&mut self, now: Now) {
         while let Some(event) = self.rules.next_event() {
             match event {
                 Event::Attached { channel, stream, from, users } => self.on_attached(now, channel, stream, from, users),
                 Event::Deliver { channel, offset, entry } => self.on_deliver(channel, offset, &entry),
                 Event::Lost { channel, at } => self.on_lost(channel, at),
+                Event::Detached(attach) => self.on_detached(attach),
                 Event::Published { token, result } => self.on_published(token, result),
                 Event::Answered { token, result } => self.on_answered(now, token, result),
                 Event::Disconnect(order) => self.on_order(&order),
@@ -221,6 +227,7 @@ impl<S: Socket> Hub<S> {
                 });
             }
         }
+        self.part_from_others();
     }
 
     fn detach(&mut self, now: Now, key: ChannelKey) {
@@ -229,7 +236,8 @@ impl<S: Socket> Hub<S> {
         }
         let unread = self.channels.get(key).map_or(0, |channel| channel.unread);
         self.channels.remove(key);
-        self.rules.detach(now, key, unread);
+        let word = self.rules.detach(now, key, unread);
+        self.await_word(key, word);
     }
 
     /// Has the channel looked at when the turn ends.

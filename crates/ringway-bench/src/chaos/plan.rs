@@ -214,10 +214,7 @@ impl Plan {
             Fault::KillGateway | Fault::FreezeGateway if !scene.hard => {
                 gateways().map(|member| one(member, true)).collect()
             }
-            // It tells the owners how far it has handed inboxes on; an owner that is being replaced may not pass that on.
-            Fault::StopGateway if !(self.plain && scene.hard) => {
-                gateways().map(|member| one(member, self.plain)).collect()
-            }
+            Fault::StopGateway => gateways().map(|member| one(member, false)).collect(),
             Fault::Cut => {
                 let others = || scene.members.iter().filter(alive);
                 let pairs = nodes().chain(gateways()).flat_map(|member| others().map(move |other| (member, other)));

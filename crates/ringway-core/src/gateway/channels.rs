@@ -126,13 +126,15 @@ impl Gateway {
     /// Lets a channel go after its last local session.
     ///
     /// `unread` is the number of last deliveries that no session could be handed: an inbox keeps them for its user.
-    pub fn detach(&mut self, now: Now, key: ChannelKey, unread: u64) {
-        let Some(channel) = self.channels.slab.try_remove(key.0 as usize) else { return };
+    /// Where it returns an id, [`Event::Detached`] follows as soon as no owner will hand on again what was handed on here.
+    pub fn detach(&mut self, now: Now, key: ChannelKey, unread: u64) -> Option<AttachId> {
+        let channel = self.channels.slab.try_remove(key.0 as usize)?;
         self.toll.waiting -= u64::from(channel.paused.is_some());
         let handed = |position: Position| Position { offset: position.offset.saturating_sub(unread), ..position };
         let delivered = channel.position.filter(|_| channel.inbox).map(handed);
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
-        if delivered.is_some() && self.channels.lingering.len() < self.limits.lingering {
+        let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
+        if lingers {
             // Without a link to the owner, too: it is told when there is one.
             let kept = (detach.clone(), channel.slot, channel.asked, now);
             self.channels.lingering.insert(detach.attach, kept);
@@ -140,6 +142,7 @@ impl Gateway {
         if let Some(asked) = channel.asked {
             self.peers.send(asked, Message::Detach(detach));
         }
+        lingers.then_some(channel.attach)
     }
 
     /// Tells the owner which sessions came and went. Nothing is sent while the channel is being attached: that says all.
@@ -336,7 +339,14 @@ impl Gateway {
     }
 
     pub(super) fn on_detached(&mut self, attach: AttachId) {
-        self.channels.lingering.remove(&attach);
+        if self.channels.lingering.remove(&attach).is_some() {
+            self.events.push_back(Event::Detached(attach));
+        }
+    }
+
+    /// Has the next tick tell owners how far inboxes were handed on: some of their users may soon come elsewhere.
+    pub fn report_soon(&mut self) {
+        self.channels.reported = Now::ZERO;
     }
 
     /// Tells owners, now and then, how far inboxes were handed on.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringway_core::gateway::{ChannelKey, Event as GatewayEvent, NewPublish};
-use ringway_core::message::{Answer, Entry, HistoryQuery, Query};
+use ringway_core::message::{Answer, AttachId, Entry, HistoryQuery, Query};
 use ringway_core::timing::Now;
 use ringway_core::{Incarnation, Position};
 
@@ -34,6 +34,8 @@ pub(crate) struct Clients {
     pub(crate) open: BTreeMap<u64, u32>,
     pub(crate) subscriptions: BTreeMap<usize, Subscription>,
     by_key: BTreeMap<ChannelKey, usize>,
+    /// Channels whose user left, until the owner's word for it is kept.
+    parting: BTreeMap<AttachId, usize>,
     /// Tops that were acknowledged when a query was sent, by its token.
     queries: BTreeMap<u64, (usize, Option<Position>)>,
     next_query: u64,
@@ -191,36 +193,39 @@ impl World {
         let Some(subscription) = process.clients.subscriptions.remove(&channel) else { return };
         process.clients.by_key.remove(&subscription.key);
         self.checker.unsubscribed(subscription.session, time);
-        if let Some(gateway) = &mut process.gateway {
-            gateway.detach(now, subscription.key, 0);
-        }
+        let parting = process.gateway.as_mut().and_then(|gateway| gateway.detach(now, subscription.key, 0));
         let user = &mut self.users.list[channel];
         if self.setup.channels[channel].is_inbox() {
             user.at = None;
             user.clean = subscription.attached;
-            user.leaving = Some((at, process.boot, process.incarnation));
+            user.leaving = parting.map(|_| (at, process.boot, process.incarnation));
+            process.clients.parting.extend(parting.map(|attach| (attach, channel)));
         }
         note!(self, "{} leaves channel {channel} at {:?}", self.processes[at].id, subscription.position);
     }
 
-    /// A user comes back when nobody can take the old session for a living one any more.
+    /// A user comes back when it was let go, or when nobody can take the old session for a living one any more.
     fn user_may_come(&mut self, channel: usize) -> bool {
         let user = &self.users.list[channel];
         if user.at.is_some() {
             return false;
         }
         let Some((at, boot, incarnation)) = user.leaving else { return true };
-        let process = &self.processes[at];
-        let told = if process.boot == boot {
-            process.gateway.as_ref().is_none_or(|gateway| gateway.lingering_count() == 0)
-        } else {
-            let lists = |node: &ringway_core::node::Node| node.view().gateway(incarnation).is_some();
-            !self.processes.iter().any(|process| process.node.as_ref().is_some_and(lists))
-        };
-        if told {
+        let lists = |node: &ringway_core::node::Node| node.view().gateway(incarnation).is_some();
+        let listed = self.processes.iter().any(|process| process.node.as_ref().is_some_and(lists));
+        let gone = self.processes[at].boot != boot && !listed;
+        if gone {
             self.users.list[channel].leaving = None;
         }
-        told
+        gone
+    }
+
+    /// The log has it how far an inbox was handed on: its user may go elsewhere.
+    fn let_go(&mut self, at: usize, attach: AttachId) {
+        if let Some(channel) = self.processes[at].clients.parting.remove(&attach) {
+            note!(self, "{}: the user of channel {channel} is let go", self.processes[at].id);
+            self.users.list[channel].leaving = None;
+        }
     }
 
     /// A gateway sheds its clients before it leaves.
@@ -288,6 +293,7 @@ impl World {
                 GatewayEvent::Answered { token, .. } => {
                     self.processes[at].clients.queries.remove(&token);
                 }
+                GatewayEvent::Detached(attach) => self.let_go(at, attach),
                 GatewayEvent::Disconnect(_) => {}
             }
         }

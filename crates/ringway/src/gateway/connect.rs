@@ -141,13 +141,18 @@ impl<S: Socket> Hub<S> {
 
     pub(super) fn close_with(&mut self, key: SessionKey, code: u16, reason: &str) {
         let Some(session) = self.sessions.get(key as usize).filter(|session| !session.is_gone()) else { return };
+        self.counts.closed += u64::from(session.stays());
+        self.dismiss(key, code, reason);
+    }
+
+    pub(super) fn dismiss(&mut self, key: SessionKey, code: u16, reason: &str) {
+        let Some(session) = self.sessions.get(key as usize) else { return };
         // Codes from 3500 on mean "stay away"; the plain protocol can only say "come back", and before it closes.
-        if matches!(session.state, State::Plain) && code < Disconnect::InvalidToken.code() {
+        if matches!(session.state, State::Plain | State::Parting(_)) && code < Disconnect::InvalidToken.code() {
             self.send_plain(key, &Body::Reconnect);
         }
         let Some(session) = self.sessions.get(key as usize) else { return };
         session.socket.close(code, reason);
-        self.counts.closed += 1;
         self.end(key);
     }
 
@@ -183,18 +188,26 @@ impl<S: Socket> Hub<S> {
     }
 
     /// Asks up to `count` clients to connect elsewhere, for a gateway that leaves. Returns how many are left.
-    pub fn shed(&mut self, count: usize) -> usize {
-        let open = |(key, session): (usize, &Session<S>)| (!session.is_gone()).then_some(key as SessionKey);
-        let keys: Vec<SessionKey> = self.sessions.iter().filter_map(open).take(count).collect();
+    pub fn shed(&mut self, now: Now, count: usize) -> usize {
+        self.drain_events(now);
+        let staying = self.sessions.iter().filter(|(_, session)| session.stays());
+        let keys: Vec<SessionKey> = staying.map(|(key, _)| key as SessionKey).take(count).collect();
+        for key in keys {
+            self.let_go(now, key, Disconnect::Shutdown);
+        }
+        self.open_sessions().count()
+    }
+
+    /// Closes every session, and waits for nothing: the gateway stops.
+    pub fn shut_down(&mut self) {
+        let keys: Vec<SessionKey> = self.open_sessions().collect();
         for key in keys {
             self.close(key, Disconnect::Shutdown);
         }
-        self.sessions.iter().filter_map(open).count()
     }
 
-    /// Closes every session: the gateway stops.
-    pub fn shut_down(&mut self) {
-        self.shed(self.sessions.len());
+    fn open_sessions(&self) -> impl Iterator<Item = SessionKey> {
+        self.sessions.iter().filter(|(_, session)| !session.is_gone()).map(|(key, _)| key as SessionKey)
     }
 
     /// Queues a reply.

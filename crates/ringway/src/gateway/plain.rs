@@ -76,7 +76,7 @@ impl<S: Socket> Hub<S> {
         match &mut session.state {
             // The greeting comes first, whatever happened before it.
             State::Ungreeted { problem: owed } => *owed = Some(problem),
-            State::Plain => self.send_plain(key, &Body::Problem(problem)),
+            State::Plain | State::Parting(_) => self.send_plain(key, &Body::Problem(problem)),
             _ => {}
         }
     }

@@ -78,9 +78,10 @@ impl<S: Socket> Hub<S> {
             return;
         }
         self.resets.last = Some((from, order.number));
+        self.drain_events(now);
         if self.resets.running.len() >= RESETS {
             let all = self.resets.running[0].sessions.len();
-            self.tell(0, all);
+            self.tell(now, 0, all);
             self.resets.running.remove(0);
         }
         self.resets.running.push(Running {
@@ -101,7 +102,7 @@ impl<S: Socket> Hub<S> {
     pub(super) fn feed_resets(&mut self, now: Now) {
         for index in 0..self.resets.running.len() {
             let due = self.resets.running[index].due(now);
-            self.tell(index, due);
+            self.tell(now, index, due);
         }
     }
 
@@ -124,20 +125,20 @@ impl<S: Socket> Hub<S> {
         let moved: HashSet<ChannelKey> =
             self.names.iter().filter(|(name, _)| is_in(name)).map(|(_, key)| *key).collect();
         let has_moved = |sub: &Sub| moved.contains(&sub.channel);
-        let open = self.sessions.iter().filter(|(_, session)| !session.is_gone());
+        let open = self.sessions.iter().filter(|(_, session)| session.stays());
         let meant = open.filter(|(_, session)| slots.is_none() || session.subs.iter().any(has_moved));
         meant.map(|(key, session)| session.id(key as SessionKey)).collect()
     }
 
     /// Gives the sessions of an order up to this one their turn.
-    fn tell(&mut self, index: usize, up_to: usize) {
+    fn tell(&mut self, now: Now, index: usize, up_to: usize) {
         while self.resets.running[index].told < up_to {
             let one = &self.resets.running[index];
             let id = one.sessions[one.told];
             let session = self.sessions.get(id.key as usize);
-            let is_there = session.is_some_and(|session| session.serial == id.serial && !session.is_gone());
+            let is_there = session.is_some_and(|session| session.serial == id.serial && session.stays());
             if is_there {
-                self.close(id.key, Disconnect::ForceReconnect);
+                self.let_go(now, id.key, Disconnect::ForceReconnect);
             }
             let one = &mut self.resets.running[index];
             one.told += 1;

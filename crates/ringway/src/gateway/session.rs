@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ringway_core::UserName;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
+use ringway_protocol::centrifuge::Disconnect;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -63,6 +64,8 @@ pub(super) enum State {
     Ungreeted { problem: Option<&'static str> },
     /// A plain session.
     Plain,
+    /// A plain session that is asked to connect elsewhere as soon as its inbox is safe.
+    Parting(Disconnect),
     /// Closed by us; its connection has not ended yet.
     Gone,
 }
@@ -117,11 +120,16 @@ impl<S> Session<S> {
     }
 
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.state, State::Plain | State::Ungreeted { .. })
+        matches!(self.state, State::Plain | State::Ungreeted { .. } | State::Parting(_))
     }
 
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
+    }
+
+    /// Nobody has asked it to go.
+    pub(super) fn stays(&self) -> bool {
+        !matches!(self.state, State::Gone | State::Parting(_))
     }
 
     pub(super) fn user_name(&self) -> &str {

@@ -4,6 +4,7 @@ mod calls;
 pub(super) mod harness;
 mod inbox;
 mod lost;
+mod parting;
 mod permissions;
 mod publishing;
 mod recovery;

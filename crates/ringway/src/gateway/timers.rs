@@ -12,6 +12,8 @@ use super::{Hub, Socket};
 impl<S: Socket> Hub<S> {
     /// Lets time pass for the sessions. Call several times a second; the frames it queues wait for [`Hub::flush`].
     pub fn tick(&mut self, now: Now) {
+        // Nobody is told to go before having what came earlier.
+        self.drain_events(now);
         self.feed_backlogs();
         self.feed_resets(now);
         let mut due = Vec::new();
@@ -54,6 +56,10 @@ impl<S: Socket> Hub<S> {
             State::Plain => {
                 self.send_news(key, news);
                 self.wake_after(now, key, self.info_interval());
+            }
+            State::Parting(why) => {
+                let why = *why;
+                self.dismiss(key, why.code(), why.reason());
             }
             State::Ungreeted { .. } => self.wake_after(now, key, self.info_interval()),
             State::Gone => {}

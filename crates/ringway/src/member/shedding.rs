@@ -65,7 +65,7 @@ impl Task {
     /// Sends away those whose time has come.
     pub(super) fn shed(&mut self, now: Now) {
         let (Some(shedding), Some(hub)) = (&mut self.shedding, &mut self.hub) else { return };
-        if hub.shed(shedding.step(now)) > 0 {
+        if hub.shed(now, shedding.step(now)) > 0 {
             shedding.empty = None;
             return;
         }

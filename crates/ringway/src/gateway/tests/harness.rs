@@ -279,6 +279,13 @@ impl World {
         self.turn();
     }
 
+    /// The owner has kept how far a channel's inbox was handed on, which was detached. Ends the turn.
+    #[track_caller]
+    pub(super) fn detached(&mut self, channel: &str) {
+        self.hear(Message::Detached(self.attach_of(channel).attach));
+        self.turn();
+    }
+
     /// The owner delivers a publication. Does not end the turn.
     #[track_caller]
     pub(super) fn deliver(&mut self, channel: &str, offset: u64, data: &str) {

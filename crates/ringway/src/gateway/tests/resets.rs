@@ -94,6 +94,7 @@ fn those_are_meant_who_have_a_part_in_a_slot_that_moved() {
     world.send(&both, &format!(r#"{{"id":3,"subscribe":{{"channel":"{inside}"}}}}"#));
     peers.extend([(true, both), (false, world.connect(Protocol::Centrifuge)), (false, world.anonymous())]);
     world.reset(&order(1, Some(half()), Duration::ZERO));
+    world.detached(&one(&world, "#bob", true));
     for (is_meant, peer) in &peers {
         assert_eq!(peer.closed(), is_meant.then_some(3011));
     }
@@ -107,6 +108,8 @@ fn without_slots_everybody_is_meant() {
     let mut world = World::open();
     let peers = [world.greeted("bob"), world.named("cid"), world.anonymous(), world.connect(Protocol::Centrifuge)];
     world.reset(&order(1, None, Duration::ZERO));
+    assert_eq!(closed(&peers), 3, "the plain one's inbox is not safe yet");
+    world.detached("#bob");
     assert_eq!(closed(&peers), 4);
     assert_eq!((world.hub.counts().reset, world.hub.counts().reset_all), (0, 4));
 }
@@ -191,5 +194,6 @@ fn one_order_too_many_ends_the_oldest_at_once() {
         assert_eq!(closed(&peers), 0);
     }
     world.reset(&order(9, slots(9), SECOND * 100));
+    (0..9).for_each(|number| world.detached(&format!("#u{number}")));
     assert_eq!(closed(&peers), inside);
 }

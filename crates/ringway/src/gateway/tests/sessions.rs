@@ -152,7 +152,7 @@ fn an_order_closes_the_sessions_it_names() {
 fn shedding_closes_some_at_a_time() {
     let mut world = World::open();
     let peers: Vec<_> = (0..5).map(|_| world.anonymous()).collect();
-    assert_eq!(world.hub.shed(2), 3);
+    assert_eq!(world.hub.shed(world.now, 2), 3);
     assert_eq!(peers.iter().filter(|peer| peer.closed() == Some(3001)).count(), 2);
     world.hub.shut_down();
     assert!(peers.iter().all(|peer| peer.closed() == Some(3001)));

@@ -1,0 +1,90 @@
+//! A plain client is asked to connect elsewhere: not before the log of its inbox says how far it was handed on. It has
+//! no position of its own to show there, and whoever owns the inbox by then must not hand on the last messages again.
+//!
+//! ```text
+//!   plain ──let_go()──▶ parting: in no channel, may still write ──Detached, or PARTING_LIMIT──▶ type 2, closed
+//! ```
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ringway_core::gateway::ChannelKey;
+use ringway_core::message::AttachId;
+use ringway_core::timing::Now;
+use ringway_protocol::centrifuge::Disconnect;
+use smallvec::SmallVec;
+
+use super::session::{SessionId, SessionKey, State};
+use super::{Hub, Socket};
+
+/// Longest wait for the owner's word, as long as a publish waits for one. After that the last messages may come again.
+const PARTING_LIMIT: Duration = Duration::from_secs(5);
+
+/// Sessions of one user, mostly one.
+type Sessions = SmallVec<[SessionId; 1]>;
+
+/// Who parts. As many as there are sessions at most.
+#[derive(Debug, Default)]
+pub(super) struct Partings {
+    /// In this turn, by their inbox, which is not detached before the turn ends.
+    leaving: HashMap<ChannelKey, Sessions>,
+    /// Until the owner's word comes.
+    awaited: HashMap<AttachId, Sessions>,
+}
+
+impl<S: Socket> Hub<S> {
+    /// Asks a client to connect elsewhere, or closes it if it cannot be asked.
+    pub(super) fn let_go(&mut self, now: Now, key: SessionKey, why: Disconnect) {
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        let (id, inbox) = (session.id(key), session.subs.first().map(|sub| sub.channel));
+        let Some(inbox) = inbox.filter(|_| matches!(session.state, State::Plain)) else {
+            return self.close(key, why);
+        };
+        self.keep_unread(key);
+        self.leave_all(key);
+        self.counts.closed += 1;
+        self.partings.leaving.entry(inbox).or_default().push(id);
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.state = State::Parting(why);
+            session.backlog = None;
+        }
+        self.wake_after(now, key, PARTING_LIMIT);
+    }
+
+    /// An inbox was detached, and this is what its owner will confirm; if it is not asked to, there is nothing to wait for.
+    pub(super) fn await_word(&mut self, inbox: ChannelKey, word: Option<AttachId>) {
+        let Some(sessions) = self.partings.leaving.remove(&inbox) else { return };
+        match word {
+            Some(attach) => drop(self.partings.awaited.insert(attach, sessions)),
+            None => self.part(sessions),
+        }
+    }
+
+    /// The owner's word has come.
+    pub(super) fn on_detached(&mut self, attach: AttachId) {
+        if let Some(sessions) = self.partings.awaited.remove(&attach) {
+            self.part(sessions);
+        }
+    }
+
+    /// Who is not the last of its user here waits for nothing: that one's inbox stays attached.
+    pub(super) fn part_from_others(&mut self) {
+        if self.partings.leaving.is_empty() {
+            return;
+        }
+        self.rules.report_soon();
+        for (_, sessions) in std::mem::take(&mut self.partings.leaving) {
+            self.part(sessions);
+        }
+    }
+
+    fn part(&mut self, sessions: Sessions) {
+        for id in sessions {
+            let session = self.sessions.get(id.key as usize).filter(|session| session.serial == id.serial);
+            if let Some(State::Parting(why)) = session.map(|session| &session.state) {
+                let why = *why;
+                self.dismiss(id.key, why.code(), why.reason());
+            }
+        }
+    }
+}
