@@ -22,6 +22,8 @@ use crate::cluster::{ClusterHandle, ClusterState, Reach};
 
 /// How long a slot may be without a reachable owner: longer than any failover, shorter than people's patience.
 const GRACE: Duration = Duration::from_secs(3);
+/// What that means, and what helps.
+const NODELESS: &str = "nobody can be sent anything until one joins. Start one (`ringway node --join …`)";
 /// Owners named in the body; more are counted.
 const NAMED: usize = 8;
 
@@ -176,6 +178,9 @@ impl Seen {
         let mut owners: BTreeMap<String, u32> = BTreeMap::new();
         for slot in late {
             *owners.entry(owner_name(state, &state.placement, slot)).or_default() += 1;
+        }
+        if state.view.nodes.iter().all(|node| !node.serves()) && !owners.is_empty() {
+            return Some(("degraded", format!("no node has been there for {GRACE:?} or longer: {NODELESS}")));
         }
         (!owners.is_empty()).then(|| ("degraded", in_words(&owners)))
     }

@@ -70,7 +70,7 @@ impl Action {
 pub struct Plan {
     /// What would be done.
     pub action: Action,
-    /// To which node; for `add`, the id it would get.
+    /// To which node; for `add` without one, the id it would get.
     pub member: String,
     /// Its weight afterwards; 0 if it is gone.
     pub weight: f64,
@@ -121,7 +121,7 @@ pub struct Heir {
 pub(super) async fn foretell(State(admin): State<Admin>, body: Bytes) -> Result<Json<Plan>, AdminError> {
     let asked: Asked = serde_json::from_slice(&body).map_err(|why| {
         AdminError::bad_request(format!(
-            "the body cannot be read: {why}. Send {{\"action\":\"add\"}}, or \"stop\" or \"kill\" with \"member\", or \"weight\" with \"member\" and \"weight\""
+            "the body cannot be read: {why}. Send {{\"action\":\"add\"}}, with \"member\" if it is started elsewhere, or \"stop\" or \"kill\" with \"member\", or \"weight\" with \"member\" and \"weight\""
         ))
     })?;
     let change = admin.change_asked(&asked).await?;
@@ -179,10 +179,13 @@ impl Admin {
         let bad = |text: &str| Err(AdminError::bad_request(text));
         let weight = asked.weight.map(weight_of).transpose()?;
         let node = match (asked.action, &asked.member) {
-            (Action::Add, None) => {
-                return Ok(Change::Add(self.next_id().await?, weight.unwrap_or(Weight::ONE)));
+            (Action::Add, member) => {
+                let id = match member {
+                    Some(id) => self.absent(id)?,
+                    None => self.next_id().await?,
+                };
+                return Ok(Change::Add(id, weight.unwrap_or(Weight::ONE)));
             }
-            (Action::Add, Some(_)) => return bad("a node that is added gets its id by itself: leave \"member\" out"),
             (_, None) => return bad("which node? Name it as \"member\""),
             (_, Some(id)) => self.node_in_view(id)?,
         };
@@ -196,10 +199,20 @@ impl Admin {
         }
     }
 
+    /// An id that a node may have which is started elsewhere.
+    fn absent(&self, id: &str) -> Result<MemberId, AdminError> {
+        let name = MemberId::new(id).map_err(|why| AdminError::bad_request(format!("\"member\": {why}")))?;
+        let view = &self.cluster.state().view;
+        let taken = view.nodes.iter().any(|node| node.id == name) || view.gateways.iter().any(|one| one.id == name);
+        if taken { Err(AdminError::conflict(format!("{name} is in the cluster already"))) } else { Ok(name) }
+    }
+
     /// The id of the node that would be added.
     async fn next_id(&self) -> Result<MemberId, AdminError> {
         let orchestrator = self.orchestrator.as_ref().ok_or_else(|| {
-            AdminError::conflict("this process does not start nodes, so it does not know the next one's id: ask the one that `ringway demo` runs")
+            AdminError::conflict(
+                "this process does not start nodes, so it does not know the next one's id: name it (\"member\")",
+            )
         })?;
         Ok(orchestrator.next_id(self.ids(&self.cluster.state())).await?)
     }

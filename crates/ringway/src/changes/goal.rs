@@ -61,10 +61,13 @@ impl Goal {
     }
 }
 
-/// Nodes that own slots and have not said that all of these have their copies in this view, in words.
+/// That nobody owns slots, or which owners have not said that all of these have their copies in this view, in words.
 pub(super) fn unsettled(view: &View, settled: &HashMap<Incarnation, Epoch>) -> Option<String> {
     let is_settled = |node: Incarnation| settled.get(&node).is_some_and(|epoch| *epoch >= view.epoch);
     let open = view.nodes.iter().filter(|node| node.serves() && !is_settled(node.incarnation));
     let names: Vec<&str> = open.map(|node| node.id.as_str()).collect();
+    if view.nodes.iter().all(|node| !node.serves()) {
+        return Some("no node is there to own the slots".to_owned());
+    }
     (!names.is_empty()).then(|| format!("slots of {} have not all their copies", names.join(", ")))
 }

@@ -49,17 +49,29 @@ impl Api {
         self.call(Method::POST, path, body.map_or_else(Bytes::new, |body| body.to_string().into())).await
     }
 
+    /// What keeps the cluster from doing its work, as the one that answers sees it.
+    pub(super) async fn trouble(&self) -> Result<Option<String>, CliError> {
+        let path = format!("{}/health", self.target.prefix);
+        let health = self.exchange(Method::GET, &path, Bytes::new()).await?.json().unwrap_or_default();
+        let word = |name: &str| health[name].as_str();
+        Ok(word("why").map(|why| format!("{}: {why}", word("status").unwrap_or("not well"))))
+    }
+
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, CliError> {
         let path = format!("{}{path}", self.target.prefix);
+        let answer = self.exchange(method, &path, body).await?;
+        self.read(&path, &answer)
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, CliError> {
         let headers = [(self.key.0, self.key.1.as_str()), ("content-type", "application/json")];
-        let exchange = async { Connection::open(self.target.addr).await?.request(method, &path, &headers, body).await };
-        let answer = exchange.await.map_err(|why: anyhow::Error| {
+        let exchange = async { Connection::open(self.target.addr).await?.request(method, path, &headers, body).await };
+        exchange.await.map_err(|why: anyhow::Error| {
             CliError::Unavailable(format!(
                 "no answer from {}: {why:#}. Is it running? `ringway demo` starts a cluster",
                 self.target.addr
             ))
-        })?;
-        self.read(&path, &answer)
+        })
     }
 
     fn read(&self, path: &str, answer: &Answer) -> Result<Value, CliError> {

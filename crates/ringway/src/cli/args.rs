@@ -203,7 +203,7 @@ pub(super) enum NodeOrder {
 #[derive(Debug, Subcommand)]
 pub(super) enum PlanOrder {
     /// If one more node joined
-    Add(ClientArgs),
+    Add(NewNode),
     /// If it handed over and left
     Stop(OneNode),
     /// If it were killed
@@ -217,6 +217,18 @@ pub(super) struct OneNode {
     /// Which, as `ringway members` lists it
     #[arg(value_name = "ID")]
     pub(super) id: String,
+    #[command(flatten)]
+    pub(super) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewNode {
+    /// Its id [default: the next one that a demo would start]
+    #[arg(value_name = "ID")]
+    pub(super) id: Option<String>,
+    /// Its share in relation to the others'; fractions are allowed
+    #[arg(long, value_name = "W", value_parser = weight, default_value_t = 1.0)]
+    pub(super) weight: f64,
     #[command(flatten)]
     pub(super) client: ClientArgs,
 }

@@ -75,12 +75,14 @@ impl Member {
 }
 
 pub(super) async fn members(args: ClientArgs) -> Result<(), CliError> {
-    let answer = Api::admin(&args).await?.get("/admin/members").await?;
+    let api = Api::admin(&args).await?;
+    let answer = api.get("/admin/members").await?;
     if args.json {
         return say(&format!("{answer}\n"));
     }
     let members = Members::read(answer)?;
-    say(&format!("{}\nepoch {}\n", members.table(), members.epoch))
+    let trouble = api.trouble().await?.map(|trouble| format!("{}\n", on_stdout().red(&trouble))).unwrap_or_default();
+    say(&format!("{}\nepoch {}\n{trouble}", members.table(), members.epoch))
 }
 
 pub(super) async fn ring(args: RingArgs) -> Result<(), CliError> {

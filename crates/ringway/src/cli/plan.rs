@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::args::{NodeWeight, OneNode, PlanOrder};
+use super::args::{NewNode, NodeWeight, OneNode, PlanOrder};
 use super::error::CliError;
 use super::paint::table;
 use super::say;
@@ -42,7 +42,9 @@ struct Heir {
 
 pub(super) async fn run(order: PlanOrder) -> Result<(), CliError> {
     let (body, client) = match order {
-        PlanOrder::Add(client) => (json!({ "action": "add" }), client),
+        PlanOrder::Add(NewNode { id, weight, client }) => {
+            (json!({ "action": "add", "member": id, "weight": weight }), client)
+        }
         PlanOrder::Stop(OneNode { id, client }) => (json!({ "action": "stop", "member": id }), client),
         PlanOrder::Kill(OneNode { id, client }) => (json!({ "action": "kill", "member": id }), client),
         PlanOrder::Weight(NodeWeight { one, weight }) => {

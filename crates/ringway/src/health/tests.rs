@@ -102,5 +102,5 @@ async fn a_cluster_without_nodes_has_no_owners() {
     seat.state.send_replace(state(nodes(1).without(Incarnation(1), Removal::Proven), &[]));
     assert!(health.report_at(begin).is_ok());
     let late = health.report_at(begin + GRACE);
-    assert_eq!(late.why.as_deref(), Some("64 slots have had no reachable owner for 3s or longer: 64 of no node"));
+    assert!(late.why.unwrap().starts_with("no node has been there for 3s or longer"));
 }

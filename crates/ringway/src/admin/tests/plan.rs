@@ -50,6 +50,14 @@ async fn an_added_node_is_named_as_it_will_be() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_started_elsewhere_is_named() {
+    let planned = Fake::new().post_body("/admin/plan", r#"{"action":"add","member":"far-1","weight":2}"#).await;
+    let (member, weight) = (&planned.body["member"], &planned.body["weight"]);
+    assert_eq!((member, weight), (&json!("far-1"), &json!(2.0)), "{planned:?}");
+    assert_eq!(row(&planned.body, "far-1")["slots_after"], planned.body["slots"]);
+}
+
+#[tokio::test]
 async fn a_weight_and_a_stop_are_foretold() {
     let fake = Fake::new();
     let owned = slots_of(&fake, "node-3").await;
@@ -68,7 +76,9 @@ async fn what_cannot_be_foretold_is_refused() {
         ("{}", 400),
         (r#"{"action":"explode","member":"node-1"}"#, 400),
         (r#"{"action":"kill"}"#, 400),
-        (r#"{"action":"add","member":"node-7"}"#, 400),
+        (r#"{"action":"add","member":"node 7"}"#, 400),
+        (r#"{"action":"add","member":"node-1"}"#, 409),
+        (r#"{"action":"add","member":"gateway-0"}"#, 409),
         (r#"{"action":"weight","member":"node-1"}"#, 400),
         (r#"{"action":"weight","member":"node-1","weight":0}"#, 400),
         (r#"{"action":"kill","member":"node-1","weight":2}"#, 400),

@@ -315,6 +315,20 @@ fn what_takes_too_long_is_given_up_and_says_why() {
 }
 
 #[test]
+fn a_cluster_without_nodes_has_not_settled() {
+    let mut world = World::new();
+    for number in 1..=3 {
+        world.view(|view| view.without(Incarnation(number), Removal::Proven));
+    }
+    world.calm();
+    assert_eq!(world.last().state, State::Running, "nobody owns the slots");
+    world.view(|view| view.with_node(node(1, 4)).activated());
+    world.calm();
+    let receipts = world.ledger.receipts();
+    assert!(receipts.iter().all(|receipt| receipt.state == State::Settled), "{receipts:?}");
+}
+
+#[test]
 fn a_refused_change_leaves_no_receipt() {
     let mut world = World::new();
     let number = world.begin(Action::Kill, "node-1", None);
