@@ -150,7 +150,13 @@ impl View {
         self.node(incarnation).is_some() || self.gateway(incarnation).is_some()
     }
 
-    /// Incarnations that carry this id, in whichever role.
+    /// The id of this incarnation, in whichever role.
+    pub fn id_of(&self, incarnation: Incarnation) -> Option<&MemberId> {
+        let node = self.node(incarnation).map(|node| &node.id);
+        node.or_else(|| self.gateway(incarnation).map(|gateway| &gateway.id))
+    }
+
+    /// The incarnation that carries this id, in whichever role.
     pub fn incarnation_of(&self, id: &MemberId) -> Option<Incarnation> {
         let node = self.nodes.iter().find(|node| node.id == *id).map(|node| node.incarnation);
         node.or_else(|| self.gateways.iter().find(|gateway| gateway.id == *id).map(|gateway| gateway.incarnation))

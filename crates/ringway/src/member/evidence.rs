@@ -85,8 +85,13 @@ impl Task {
 
     /// A probe proved something. It counts only while there is no link: the member may have come back meanwhile.
     pub(super) fn on_proof(&mut self, now: Now, proof: &Proof) {
-        if !self.peers.contains_key(&proof.dead) && self.rules.view().has(proof.dead) {
-            warn!(incarnation = %proof.dead, how = ?proof.how, "its link ended and nobody of this name listens there: the member is dead");
+        let id = self.rules.view().id_of(proof.dead).filter(|_| !self.peers.contains_key(&proof.dead));
+        if let Some(id) = id {
+            let why = match proof.how {
+                Removal::Suspected => "its link ended and nobody listens where it did",
+                _ => "another life of it answers",
+            };
+            warn!(%id, incarnation = %proof.dead, "a member is dead: {why}");
             self.rules.evidence(now, proof.dead, proof.how);
         }
         self.turn(now);
