@@ -3,6 +3,10 @@
 //! Everything goes through the registry's compare-and-set on the epoch; nobody is in charge. The rules are R11 and
 //! R14 to R20 of ARCHITECTURE.md.
 
+mod changes;
+mod lease;
+mod removals;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -11,7 +15,7 @@ use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
 use crate::node::Lease;
 use crate::ring::Weight;
 use crate::timing::{Now, Timing};
-use crate::view::{GatewayEntry, NodeEntry, NodeState, Placement, Removal, View};
+use crate::view::{GatewayEntry, NodeEntry, Placement, Removal, View};
 
 /// What a member wants done.
 #[derive(Debug, Clone, PartialEq)]
@@ -326,37 +330,6 @@ impl Member {
         }
     }
 
-    fn renewed(&mut self, sent: Now) {
-        self.last_renewal = Some(self.last_renewal.map_or(sent, |last| last.max(sent)));
-        self.say_lease();
-    }
-
-    /// The lease, as I count it, is over (R14).
-    fn has_run_out(&self, now: Now) -> bool {
-        self.last_renewal.is_some_and(|last| now >= last + self.timing.own()) && !self.hosts_registry
-    }
-
-    fn lapse(&mut self) {
-        if !self.lapsed {
-            self.lapsed = true;
-            self.say_lease();
-        }
-    }
-
-    fn say_lease(&mut self) {
-        self.actions.push_back(Action::Lease(self.lease()));
-    }
-
-    /// The lease as it is.
-    pub fn lease(&self) -> Lease {
-        match (self.hosts_registry, self.last_renewal, self.lapsed) {
-            (true, ..) => Lease::Forever,
-            (_, None, _) => Lease::Never,
-            (_, Some(last), true) => Lease::Lapsed(last),
-            (_, Some(last), false) => Lease::Since(last),
-        }
-    }
-
     /// Lets time pass. `settled` tells the newest epoch at which a node was settled, my own included.
     pub fn tick(&mut self, now: Now, settled: impl Fn(Incarnation) -> Epoch) {
         if self.standing == Standing::Gone {
@@ -386,54 +359,6 @@ impl Member {
         self.act_on_evidence(now);
         self.act_on_asked(now);
         self.finish_changes(now, settled);
-    }
-
-    /// Joins, renews, or gets a lapsed lease back: always the key first, then the write (section 4 of the rules).
-    fn keep_lease(&mut self, now: Now) {
-        let writing = |purpose: &Purpose| matches!(purpose, Purpose::Put | Purpose::Join | Purpose::Affirm { .. });
-        if self.open.values().any(|open| writing(&open.purpose)) {
-            return;
-        }
-        match (self.standing, self.put_sent) {
-            (Standing::Outside, None) => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
-            (Standing::Outside, Some(_)) => self.join(now),
-            _ if self.hosts_registry => {
-                self.put_sent = None;
-                self.request(now, Purpose::Put, RegistryOp::Put(self.me));
-            }
-            (_, Some(put_sent)) if self.lapsed => {
-                self.put_sent = None;
-                let view = self.sealed(self.view.affirmed());
-                self.request(now, Purpose::Affirm { put_sent }, RegistryOp::Cas(view));
-            }
-            (_, None) if self.lapsed => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
-            _ => {
-                self.put_sent = None;
-                self.request(now, Purpose::Renew, RegistryOp::Renew(self.me));
-            }
-        }
-    }
-
-    fn join(&mut self, now: Now) {
-        if let Some(taken) = self.view.incarnation_of(&self.id) {
-            if !std::mem::replace(&mut self.id_taken, true) {
-                self.actions.push_back(Action::IdTaken(taken));
-            }
-            // The key must not end while we wait.
-            self.put_sent = None;
-            self.request(now, Purpose::Leases, RegistryOp::Leases);
-            return;
-        }
-        let mut view = (*self.view).clone();
-        if let Some(gateway) = self.gateway.clone() {
-            view = view.with_gateway(gateway);
-        }
-        if let Some(node) = self.node.clone() {
-            view = view.with_node(node);
-        }
-        view.epoch = self.view.epoch.next();
-        let view = self.sealed(view);
-        self.request(now, Purpose::Join, RegistryOp::Cas(view));
     }
 
     /// A view with the checksum of its tables: members that place differently will notice.
@@ -483,163 +408,6 @@ impl Member {
         if !self.is_writing() {
             let view = self.sealed(view);
             self.request(now, purpose, RegistryOp::Cas(view));
-        }
-    }
-
-    /// My own lease is good; a member that hosts the registry or is no node needs none to look after others.
-    fn lease_is_good(&self, now: Now) -> bool {
-        let good = self.last_renewal.is_some_and(|last| now < last + self.timing.own()) && !self.lapsed;
-        self.hosts_registry || self.node.is_none() || good
-    }
-
-    /// Asks for lapsed leases, if the registry was there for me all the time and the view is old enough (R16).
-    fn look_at_leases(&mut self, now: Now) {
-        let old = now >= self.view_since + self.timing.suspect;
-        if self.registry_was_there(now) && old && self.lease_is_good(now) && !self.is_writing() {
-            self.request(now, Purpose::Leases, RegistryOp::Leases);
-        }
-    }
-
-    /// Nobody in the view is alive, so nobody will remove my predecessor: all have restarted and wait as I do. Whoever
-    /// takes over an id answers for its last life, so this is not held back for the last node (R18).
-    fn replace_predecessor(&mut self, now: Now, lapsed: &[Incarnation]) {
-        let mut members = self.view.nodes.iter().map(|node| node.incarnation);
-        let all = members.all(|node| lapsed.contains(&node))
-            && self.view.gateways.iter().all(|gateway| lapsed.contains(&gateway.incarnation));
-        if let Some(taken) = self.view.incarnation_of(&self.id).filter(|_| all && self.registry_was_there(now)) {
-            self.write(now, Purpose::Remove, self.view.without(taken, Removal::Suspected));
-        }
-    }
-
-    /// The registry has answered for so long, without a gap, that whoever lives has renewed or affirmed.
-    fn registry_was_there(&self, now: Now) -> bool {
-        now <= self.last_answer + self.timing.ttl / 2 && now >= self.answered_from + self.timing.ttl * 2
-    }
-
-    fn remove_lapsed(&mut self, now: Now, lapsed: &[Incarnation]) {
-        if self.standing == Standing::Outside {
-            self.replace_predecessor(now, lapsed);
-            return;
-        }
-        let host = self.host;
-        let dead =
-            lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
-        if let Some(dead) = dead {
-            self.write(now, Purpose::Remove, self.view.without(dead, Removal::Suspected));
-        }
-    }
-
-    /// Silence never removes the last node that is not joining (R18).
-    fn may_remove(&self, peer: Incarnation) -> bool {
-        let serves = self.view.node(peer).is_some_and(NodeEntry::serves);
-        !serves || self.view.nodes.iter().filter(|node| node.serves()).count() > 1
-    }
-
-    /// Accuses a member that has been silent on its link, if I hear most of the others (R17).
-    fn look_at_links(&mut self, now: Now) {
-        let serving = |peer: Incarnation| self.view.node(peer).is_some_and(NodeEntry::serves);
-        if !serving(self.me) || self.is_writing() {
-            return;
-        }
-        let silent = |peer: Incarnation| {
-            now > self.last_heard(peer).max(self.view_since).max(self.awake_since) + self.timing.suspect
-        };
-        let members = self.view.nodes.iter().map(|node| node.incarnation);
-        let members = members.chain(self.view.gateways.iter().map(|gateway| gateway.incarnation));
-        let suspect = members
-            .filter(|peer| *peer != self.me && Some(*peer) != self.host)
-            .find(|peer| silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer));
-        if let Some(suspect) = suspect {
-            self.write(now, Purpose::Remove, self.view.without(suspect, Removal::Suspected));
-        }
-    }
-
-    /// I hear more than half of the serving nodes, the suspect not counted, myself counted.
-    fn hears_most(&self, now: Now, suspect: Incarnation) -> bool {
-        let serving = self.view.nodes.iter().filter(|node| node.serves() && node.incarnation != suspect);
-        let (mut all, mut heard) = (0, 0);
-        for node in serving {
-            all += 1;
-            let recent = now <= self.last_heard(node.incarnation) + self.timing.ping * 4;
-            heard += usize::from(node.incarnation == self.me || recent);
-        }
-        heard * 2 > all
-    }
-
-    fn act_on_evidence(&mut self, now: Now) {
-        if self.standing == Standing::Gone || self.is_writing() {
-            return;
-        }
-        if let Some((peer, proof)) = self.evidence.iter().next().map(|(peer, proof)| (*peer, *proof)) {
-            self.write(now, Purpose::Remove, self.view.without(peer, proof));
-        }
-    }
-
-    fn act_on_asked(&mut self, now: Now) {
-        if self.is_writing() || self.standing == Standing::Gone {
-            return;
-        }
-        let Some((token, change, _)) = self.asked.pop_front() else { return };
-        match self.changed_view(change) {
-            Ok(view) => self.write(now, Purpose::Asked(token, change), view),
-            Err(error) => self.actions.push_back(Action::Changed(token, Err(error))),
-        }
-    }
-
-    fn changed_view(&self, change: Change) -> Result<View, ChangeError> {
-        match change {
-            Change::Weight(node, weight) => {
-                let entry = self.view.node(node).ok_or(ChangeError::NotInView)?;
-                let drains = weight.is_zero() && entry.next != Weight::ZERO;
-                if drains && !self.view.has_room_without(node) {
-                    return Err(ChangeError::NoRoom);
-                }
-                Ok(self.view.with_next_weight(node, weight))
-            }
-            Change::Remove(member, why) if self.view.has(member) => Ok(self.view.without(member, why)),
-            Change::DrainGateway(gateway) if self.view.gateway(gateway).is_some() => {
-                Ok(self.view.with_draining_gateway(gateway))
-            }
-            Change::Remove(..) | Change::DrainGateway(_) => Err(ChangeError::NotInView),
-        }
-    }
-
-    /// Every serving node, but perhaps one, has said that it is settled at this epoch.
-    fn all_settled(&self, settled: &impl Fn(Incarnation) -> Epoch) -> bool {
-        let epoch = self.view.epoch;
-        self.view.nodes.iter().filter(|node| node.serves()).all(|node| settled(node.incarnation) == epoch)
-    }
-
-    /// Takes the next step of a join, a changed weight, or a drain of mine, when everybody is settled (R19, R20).
-    fn finish_changes(&mut self, now: Now, settled: impl Fn(Incarnation) -> Epoch) {
-        if self.is_writing() {
-            return;
-        }
-        let state = self.view.node(self.me).map(NodeEntry::state);
-        let leaving = self.standing == Standing::Leaving;
-        match state {
-            Some(NodeState::Joining | NodeState::Reweighting) if self.all_settled(&settled) => {
-                self.write(now, Purpose::Activate, self.view.activated());
-            }
-            Some(NodeState::Active | NodeState::Reweighting) if leaving && self.view.has_room_without(self.me) => {
-                self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, Weight::ZERO));
-            }
-            // Beside two nodes that stay, nobody needs what it was filled with. Beside one it is the second copy, and may
-            // be the only one by now: it takes its place first, and then leaves as everybody does, on fresh word.
-            Some(NodeState::Joining) if leaving && self.view.nodes.iter().filter(|node| node.stays()).count() > 1 => {
-                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
-            }
-            Some(NodeState::Draining) if !self.view.has_room_without(self.me) => {
-                self.standing = Standing::Leaving;
-                let weight = self.view.node(self.me).map_or(Weight::ONE, |node| node.now);
-                self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, weight));
-            }
-            Some(NodeState::Draining) if self.all_settled(&settled) => {
-                self.standing = Standing::Leaving;
-                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
-            }
-            None if leaving => self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned)),
-            _ => {}
         }
     }
 

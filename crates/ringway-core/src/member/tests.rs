@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::registry::Registry;
 use crate::ring::{HashKey, SlotCount};
+use crate::view::NodeState;
 
 fn node(name: &str, incarnation: u64) -> NodeEntry {
     let (now, next) = (Weight::ONE, Weight::ONE);

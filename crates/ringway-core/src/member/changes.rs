@@ -1,0 +1,77 @@
+//! Changes of the view that somebody asked for, and the next step of those that are under way (R19, R20).
+
+use super::{Action, Change, ChangeError, Member, Purpose, Standing};
+use crate::id::{Epoch, Incarnation};
+use crate::ring::Weight;
+use crate::timing::Now;
+use crate::view::{NodeEntry, NodeState, Removal, View};
+
+impl Member {
+    pub(super) fn act_on_asked(&mut self, now: Now) {
+        if self.is_writing() || self.standing == Standing::Gone {
+            return;
+        }
+        let Some((token, change, _)) = self.asked.pop_front() else { return };
+        match self.changed_view(change) {
+            Ok(view) => self.write(now, Purpose::Asked(token, change), view),
+            Err(error) => self.actions.push_back(Action::Changed(token, Err(error))),
+        }
+    }
+
+    pub(super) fn changed_view(&self, change: Change) -> Result<View, ChangeError> {
+        match change {
+            Change::Weight(node, weight) => {
+                let entry = self.view.node(node).ok_or(ChangeError::NotInView)?;
+                let drains = weight.is_zero() && entry.next != Weight::ZERO;
+                if drains && !self.view.has_room_without(node) {
+                    return Err(ChangeError::NoRoom);
+                }
+                Ok(self.view.with_next_weight(node, weight))
+            }
+            Change::Remove(member, why) if self.view.has(member) => Ok(self.view.without(member, why)),
+            Change::DrainGateway(gateway) if self.view.gateway(gateway).is_some() => {
+                Ok(self.view.with_draining_gateway(gateway))
+            }
+            Change::Remove(..) | Change::DrainGateway(_) => Err(ChangeError::NotInView),
+        }
+    }
+
+    /// Every serving node, but perhaps one, has said that it is settled at this epoch.
+    pub(super) fn all_settled(&self, settled: &impl Fn(Incarnation) -> Epoch) -> bool {
+        let epoch = self.view.epoch;
+        self.view.nodes.iter().filter(|node| node.serves()).all(|node| settled(node.incarnation) == epoch)
+    }
+
+    /// Takes the next step of a join, a changed weight, or a drain of mine, when everybody is settled (R19, R20).
+    pub(super) fn finish_changes(&mut self, now: Now, settled: impl Fn(Incarnation) -> Epoch) {
+        if self.is_writing() {
+            return;
+        }
+        let state = self.view.node(self.me).map(NodeEntry::state);
+        let leaving = self.standing == Standing::Leaving;
+        match state {
+            Some(NodeState::Joining | NodeState::Reweighting) if self.all_settled(&settled) => {
+                self.write(now, Purpose::Activate, self.view.activated());
+            }
+            Some(NodeState::Active | NodeState::Reweighting) if leaving && self.view.has_room_without(self.me) => {
+                self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, Weight::ZERO));
+            }
+            // Beside two nodes that stay, nobody needs what it was filled with. Beside one it is the second copy, and may
+            // be the only one by now: it takes its place first, and then leaves as everybody does, on fresh word.
+            Some(NodeState::Joining) if leaving && self.view.nodes.iter().filter(|node| node.stays()).count() > 1 => {
+                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
+            }
+            Some(NodeState::Draining) if !self.view.has_room_without(self.me) => {
+                self.standing = Standing::Leaving;
+                let weight = self.view.node(self.me).map_or(Weight::ONE, |node| node.now);
+                self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, weight));
+            }
+            Some(NodeState::Draining) if self.all_settled(&settled) => {
+                self.standing = Standing::Leaving;
+                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
+            }
+            None if leaving => self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A member joins, keeps its lease, and knows when it is over (R14).
+
+use super::{Action, Member, Purpose, Standing};
+use crate::message::RegistryOp;
+use crate::node::Lease;
+use crate::timing::Now;
+
+impl Member {
+    /// The lease as it is.
+    pub fn lease(&self) -> Lease {
+        match (self.hosts_registry, self.last_renewal, self.lapsed) {
+            (true, ..) => Lease::Forever,
+            (_, None, _) => Lease::Never,
+            (_, Some(last), true) => Lease::Lapsed(last),
+            (_, Some(last), false) => Lease::Since(last),
+        }
+    }
+
+    /// Joins, renews, or gets a lapsed lease back: always the key first, then the write: a view that lists
+    /// a member without a key would have it removed.
+    pub(super) fn keep_lease(&mut self, now: Now) {
+        let writing = |purpose: &Purpose| matches!(purpose, Purpose::Put | Purpose::Join | Purpose::Affirm { .. });
+        if self.open.values().any(|open| writing(&open.purpose)) {
+            return;
+        }
+        match (self.standing, self.put_sent) {
+            (Standing::Outside, None) => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
+            (Standing::Outside, Some(_)) => self.join(now),
+            _ if self.hosts_registry => {
+                self.put_sent = None;
+                self.request(now, Purpose::Put, RegistryOp::Put(self.me));
+            }
+            (_, Some(put_sent)) if self.lapsed => {
+                self.put_sent = None;
+                let view = self.sealed(self.view.affirmed());
+                self.request(now, Purpose::Affirm { put_sent }, RegistryOp::Cas(view));
+            }
+            (_, None) if self.lapsed => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
+            _ => {
+                self.put_sent = None;
+                self.request(now, Purpose::Renew, RegistryOp::Renew(self.me));
+            }
+        }
+    }
+
+    pub(super) fn join(&mut self, now: Now) {
+        if let Some(taken) = self.view.incarnation_of(&self.id) {
+            if !std::mem::replace(&mut self.id_taken, true) {
+                self.actions.push_back(Action::IdTaken(taken));
+            }
+            // The key must not end while we wait.
+            self.put_sent = None;
+            self.request(now, Purpose::Leases, RegistryOp::Leases);
+            return;
+        }
+        let mut view = (*self.view).clone();
+        if let Some(gateway) = self.gateway.clone() {
+            view = view.with_gateway(gateway);
+        }
+        if let Some(node) = self.node.clone() {
+            view = view.with_node(node);
+        }
+        view.epoch = self.view.epoch.next();
+        let view = self.sealed(view);
+        self.request(now, Purpose::Join, RegistryOp::Cas(view));
+    }
+
+    pub(super) fn renewed(&mut self, sent: Now) {
+        self.last_renewal = Some(self.last_renewal.map_or(sent, |last| last.max(sent)));
+        self.say_lease();
+    }
+
+    /// The lease, as I count it, is over (R14).
+    pub(super) fn has_run_out(&self, now: Now) -> bool {
+        self.last_renewal.is_some_and(|last| now >= last + self.timing.own()) && !self.hosts_registry
+    }
+
+    pub(super) fn lapse(&mut self) {
+        if !self.lapsed {
+            self.lapsed = true;
+            self.say_lease();
+        }
+    }
+
+    pub(super) fn say_lease(&mut self) {
+        self.actions.push_back(Action::Lease(self.lease()));
+    }
+}

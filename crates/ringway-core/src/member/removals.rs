@@ -1,0 +1,99 @@
+//! Members that are dead are taken out of the view: their leases lapsed, their links are silent, or there is proof
+//! (R15 to R18).
+
+use super::{Member, Purpose, Standing};
+use crate::id::Incarnation;
+use crate::message::RegistryOp;
+use crate::timing::Now;
+use crate::view::{NodeEntry, Removal};
+
+impl Member {
+    /// Asks for lapsed leases, if the registry was there for me all the time and the view is old enough (R16).
+    pub(super) fn look_at_leases(&mut self, now: Now) {
+        let old = now >= self.view_since + self.timing.suspect;
+        if self.registry_was_there(now) && old && self.lease_is_good(now) && !self.is_writing() {
+            self.request(now, Purpose::Leases, RegistryOp::Leases);
+        }
+    }
+
+    pub(super) fn remove_lapsed(&mut self, now: Now, lapsed: &[Incarnation]) {
+        if self.standing == Standing::Outside {
+            self.replace_predecessor(now, lapsed);
+            return;
+        }
+        let host = self.host;
+        let dead =
+            lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
+        if let Some(dead) = dead {
+            self.write(now, Purpose::Remove, self.view.without(dead, Removal::Suspected));
+        }
+    }
+
+    /// Nobody in the view is alive, so nobody will remove my predecessor: all have restarted and wait as I do. Whoever
+    /// takes over an id answers for its last life, so this is not held back for the last node (R18).
+    pub(super) fn replace_predecessor(&mut self, now: Now, lapsed: &[Incarnation]) {
+        let mut members = self.view.nodes.iter().map(|node| node.incarnation);
+        let all = members.all(|node| lapsed.contains(&node))
+            && self.view.gateways.iter().all(|gateway| lapsed.contains(&gateway.incarnation));
+        if let Some(taken) = self.view.incarnation_of(&self.id).filter(|_| all && self.registry_was_there(now)) {
+            self.write(now, Purpose::Remove, self.view.without(taken, Removal::Suspected));
+        }
+    }
+
+    /// The registry has answered for so long, without a gap, that whoever lives has renewed or affirmed.
+    pub(super) fn registry_was_there(&self, now: Now) -> bool {
+        now <= self.last_answer + self.timing.ttl / 2 && now >= self.answered_from + self.timing.ttl * 2
+    }
+
+    /// My own lease is good; a member that hosts the registry or is no node needs none to look after others.
+    pub(super) fn lease_is_good(&self, now: Now) -> bool {
+        let good = self.last_renewal.is_some_and(|last| now < last + self.timing.own()) && !self.lapsed;
+        self.hosts_registry || self.node.is_none() || good
+    }
+
+    /// Silence never removes the last node that is not joining (R18).
+    pub(super) fn may_remove(&self, peer: Incarnation) -> bool {
+        let serves = self.view.node(peer).is_some_and(NodeEntry::serves);
+        !serves || self.view.nodes.iter().filter(|node| node.serves()).count() > 1
+    }
+
+    /// Accuses a member that has been silent on its link, if I hear most of the others (R17).
+    pub(super) fn look_at_links(&mut self, now: Now) {
+        let serving = |peer: Incarnation| self.view.node(peer).is_some_and(NodeEntry::serves);
+        if !serving(self.me) || self.is_writing() {
+            return;
+        }
+        let silent = |peer: Incarnation| {
+            now > self.last_heard(peer).max(self.view_since).max(self.awake_since) + self.timing.suspect
+        };
+        let members = self.view.nodes.iter().map(|node| node.incarnation);
+        let members = members.chain(self.view.gateways.iter().map(|gateway| gateway.incarnation));
+        let suspect = members
+            .filter(|peer| *peer != self.me && Some(*peer) != self.host)
+            .find(|peer| silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer));
+        if let Some(suspect) = suspect {
+            self.write(now, Purpose::Remove, self.view.without(suspect, Removal::Suspected));
+        }
+    }
+
+    /// I hear more than half of the serving nodes, the suspect not counted, myself counted.
+    pub(super) fn hears_most(&self, now: Now, suspect: Incarnation) -> bool {
+        let serving = self.view.nodes.iter().filter(|node| node.serves() && node.incarnation != suspect);
+        let (mut all, mut heard) = (0, 0);
+        for node in serving {
+            all += 1;
+            let recent = now <= self.last_heard(node.incarnation) + self.timing.ping * 4;
+            heard += usize::from(node.incarnation == self.me || recent);
+        }
+        heard * 2 > all
+    }
+
+    pub(super) fn act_on_evidence(&mut self, now: Now) {
+        if self.standing == Standing::Gone || self.is_writing() {
+            return;
+        }
+        if let Some((peer, proof)) = self.evidence.iter().next().map(|(peer, proof)| (*peer, *proof)) {
+            self.write(now, Purpose::Remove, self.view.without(peer, proof));
+        }
+    }
+}
