@@ -2,6 +2,7 @@
 //! in an order that the seed decides.
 
 mod actions;
+mod changes;
 mod clients;
 mod evidence;
 mod faults;

@@ -1,0 +1,105 @@
+//! What is changed on purpose, at moments that the seed picks: members join and leave, weights are others.
+
+use ringway_core::member::Change;
+use ringway_core::ring::Weight;
+
+use super::process::State;
+use super::{Event, Input, MS, Time, World, note};
+use crate::setup::Mode;
+
+impl World {
+    /// Joins, drains, weights.
+    pub(crate) fn next_change(&mut self) {
+        if self.is_quiet() {
+            return;
+        }
+        let planned = self.setup.mode == Mode::Planned;
+        if self.rng.chance(if planned { 600 } else { 250 }) {
+            self.change();
+        }
+        let pause: Time = self.rng.range(50, 600) * MS;
+        self.schedule(self.now + pause, Event::Change);
+    }
+
+    pub(crate) fn change(&mut self) {
+        self.faults.count += 1;
+        match self.rng.below(10) {
+            0..=3 => self.join_one(),
+            4..=6 => self.drain_one(),
+            7 | 8 => self.weigh_one(),
+            _ => self.gateway_leaves(),
+        }
+    }
+
+    pub(super) fn join_one(&mut self) {
+        let down = (self.setup.gateways..self.processes.len()).find(|at| self.processes[*at].state == State::Down);
+        let any_gateway = (0..self.setup.gateways).find(|at| self.processes[*at].state == State::Down);
+        if let Some(at) = any_gateway.or(down) {
+            self.start(at);
+        }
+    }
+
+    fn some_node(&mut self) -> Option<usize> {
+        let node =
+            |at: &usize| self.processes[*at].runs() && !self.processes[*at].is_gateway && !self.processes[*at].leaving;
+        let nodes: Vec<usize> = (self.setup.gateways..self.processes.len()).filter(node).collect();
+        if nodes.is_empty() { None } else { Some(self.rng.pick(&nodes)) }
+    }
+
+    /// SIGTERM for a node: it hands over and leaves.
+    fn drain_one(&mut self) {
+        let Some(at) = self.some_node() else { return };
+        note!(self, "{} is asked to leave", self.processes[at].id);
+        self.processes[at].leaving = true;
+        let boot = self.processes[at].boot;
+        self.schedule(self.now, Event::To(at, boot, Input::Leave));
+    }
+
+    fn weigh_one(&mut self) {
+        let (Some(node), Some(by)) = (self.some_node(), self.some_running()) else { return };
+        let weight = Weight::from_thousandths(self.rng.pick(&[500, 1000, 2000, 3000])).unwrap_or(Weight::ONE);
+        let incarnation = self.processes[node].incarnation;
+        note!(self, "{} is to weigh {}", self.processes[node].id, weight.as_number());
+        self.ask_for(by, Change::Weight(incarnation, weight));
+    }
+
+    /// A gateway that still has another beside it sheds its clients and leaves.
+    fn gateway_leaves(&mut self) {
+        let running: Vec<usize> = (0..self.setup.gateways).filter(|at| self.processes[*at].runs()).collect();
+        let Some(at) = running.last().copied().filter(|at| running.len() > 1 && *at > 0) else { return };
+        note!(self, "{} is asked to leave", self.processes[at].id);
+        let (by, incarnation) = (self.some_running(), self.processes[at].incarnation);
+        match by.filter(|_| self.rng.chance(500)) {
+            // As an operator does it: the view says that it drains, and it does when it sees that.
+            Some(by) => self.ask_for(by, Change::DrainGateway(incarnation)),
+            None => self.let_clients_go(at),
+        }
+    }
+
+    /// A gateway ends its sessions in order, and leaves.
+    pub(crate) fn let_clients_go(&mut self, at: usize) {
+        self.processes[at].leaving = true;
+        let now = self.processes[at].clock(self.now);
+        self.shed_clients(at, now);
+        let boot = self.processes[at].boot;
+        self.schedule(self.now + 20 * MS, Event::To(at, boot, Input::Leave));
+    }
+
+    fn ask_for(&mut self, by: usize, change: Change) {
+        let now = self.processes[by].clock(self.now);
+        if let Some(member) = &mut self.processes[by].member {
+            member.change(now, 1, change);
+            self.turn(by);
+        }
+    }
+
+    /// Where two nodes are needed, two run.
+    pub(crate) fn join_second(&mut self) {
+        let nodes = self.processes.iter().skip(self.setup.gateways).filter(|process| process.state != State::Down);
+        // Of two with one id, one waits for the other.
+        let ids: std::collections::BTreeSet<_> = nodes.map(|process| &process.id).collect();
+        if ids.len() < 2 {
+            self.join_one();
+        }
+    }
+}
