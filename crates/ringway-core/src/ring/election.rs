@@ -38,21 +38,24 @@ impl Election {
     /// Owner and standby of a slot.
     pub(super) fn best_two(&self, slot: Slot) -> Pair {
         let step = step(slot);
+        // The usual case: all weigh the same, and there is nothing to compare between classes.
+        if let [class] = &self.classes[..] {
+            let [(_, owner), (_, standby)] = class.best_two(step);
+            return Pair { owner, standby };
+        }
         let mut lead = Lead::default();
         for class in &self.classes {
-            for bid in class.best_two(step) {
-                lead.admit(bid);
-            }
+            class.bids(step).for_each(|bid| lead.admit(bid));
         }
         lead.pair()
     }
 }
 
 impl Class {
-    /// The best two of the class, best first. On a tie of draws the earlier node stays, which is the one with the
-    /// lesser id.
+    /// The best two of the class with their draws, best first; [`NONE`] where there are fewer. On a tie of draws the earlier
+    /// node stays, which is the one with the lesser id.
     #[inline]
-    fn best_two(&self, step: u64) -> impl Iterator<Item = Bid> {
+    fn best_two(&self, step: u64) -> [(u64, u16); 2] {
         let (mut first, mut second) = ((0, NONE), (0, NONE));
         for &(seed, node) in &self.candidates {
             let draw = draw(seed, step);
@@ -65,8 +68,14 @@ impl Class {
                 }
             }
         }
+        [first, second]
+    }
+
+    /// The same as bids.
+    #[inline]
+    fn bids(&self, step: u64) -> impl Iterator<Item = Bid> {
         let weight = self.weight;
-        [first, second].into_iter().filter(|(_, node)| *node != NONE).map(move |(draw, node)| Bid {
+        self.best_two(step).into_iter().filter(|(_, node)| *node != NONE).map(move |(draw, node)| Bid {
             draw,
             weight,
             node,
