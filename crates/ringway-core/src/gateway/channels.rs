@@ -285,6 +285,7 @@ impl Gateway {
             return;
         }
         channel.answered = true;
+        let slot = channel.slot;
         if let Some(since) = channel.paused.take() {
             self.toll.waiting -= 1;
             self.toll.pauses.record(now.saturating_sub(since));
@@ -300,6 +301,7 @@ impl Gateway {
             self.toll.gaps += 1;
             self.events.push_back(Event::Lost { channel: key, at });
         }
+        self.owner_serves(slot);
     }
 
     pub(super) fn on_deliver(&mut self, now: Now, from: Incarnation, in_view: bool, deliver: Deliver) {

@@ -192,6 +192,13 @@ impl Gateway {
         }
     }
 
+    /// The owner of a slot serves it, as it has just shown: what it has refused is not kept from it any longer.
+    pub(super) fn owner_serves(&mut self, slot: Slot) {
+        if self.publishes.lines.get(&slot).is_some_and(|line| line.again.is_some()) {
+            self.send_again(slot);
+        }
+    }
+
     /// Starts over every list whose head was sent to somebody else than the owner, or to nobody yet; after a skipped
     /// view every list: its owner may have seen another in between, and dropped what waited for an answer.
     pub(super) fn resend_moved(&mut self, skipped: bool) {

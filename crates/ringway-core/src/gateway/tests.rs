@@ -185,6 +185,24 @@ fn a_refused_publish_is_sent_again_with_those_behind_it() {
 }
 
 #[test]
+fn a_refused_publish_is_sent_again_as_soon_as_the_owner_is_seen_to_serve_the_slot() {
+    let mut world = World::new();
+    let channel = ChannelName::new("news").unwrap();
+    world.gateway.attach(world.now, channel, KEPT);
+    world.collect();
+    let attaches =
+        world.take(|message| if let Message::Attach(attaches) = message { Some(attaches.clone()) } else { None });
+    world.publish(1);
+    let sent = world.publishes().remove(0);
+    world.hear(Message::PubNo(PubNo { slot: sent.slot, seq: sent.seq, why: Refusal::Retry }));
+    let attach = attaches[0][0].attach;
+    world.hear(Message::Attached(Attached { attach, stream: Some(at(0)), from: 0, users: 0 }));
+    assert_eq!(world.seqs(), [1]);
+    world.pass(50);
+    assert!(world.seqs().is_empty(), "and not once more");
+}
+
+#[test]
 fn what_is_not_answered_in_time_ends_as_unknown_and_does_not_hold_up_the_rest() {
     let mut world = World::new();
     world.publish(7);
