@@ -183,10 +183,24 @@ impl Gateway {
 
     /// Applies a newer view. Older ones are ignored.
     pub fn on_view(&mut self, now: Now, view: Arc<View>) {
-        if view.epoch <= self.view().epoch && self.placement.is_some() {
-            return;
+        if self.is_news(&view) {
+            let placement = Placement::of(&view, self.placement.as_ref());
+            self.apply_view(now, view, placement);
         }
-        let placement = Placement::of(&view, self.placement.as_ref());
+    }
+
+    /// The same, where what the view means is known already: a process computes it once, for all its rules.
+    pub fn on_view_placed(&mut self, now: Now, view: Arc<View>, placement: &Placement) {
+        if self.is_news(&view) {
+            self.apply_view(now, view, placement.clone());
+        }
+    }
+
+    fn is_news(&self, view: &View) -> bool {
+        view.epoch > self.view().epoch || self.placement.is_none()
+    }
+
+    fn apply_view(&mut self, now: Now, view: Arc<View>, placement: Placement) {
         // Who left on purpose says what it still has to say; who was removed is not waited for.
         let crashed = view.crashes > self.view().crashes;
         let counts = |peer: &Incarnation| self.view().node(*peer).is_some() && (!crashed || view.node(*peer).is_some());

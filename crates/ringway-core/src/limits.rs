@@ -13,6 +13,9 @@ pub const MEMBER_ID_BYTES: usize = 64;
 /// More wait at the gateway.
 pub const WINDOW: u64 = 64;
 
+/// Slots in one frame of `Syncs`: some 12 KiB, so that a burst of them is a few dozen frames. More take a further frame.
+pub const SYNC_BATCH: usize = 1024;
+
 /// Bounds of one gateway's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayLimits {
@@ -44,12 +47,16 @@ pub struct NodeLimits {
     pub keys: usize,
     /// Bytes of copying under way to one peer. More waits until it has answered.
     pub copy_bytes: usize,
+    /// Slots being copied to one peer. More wait until it has answered: what others want of either end comes in between, a few
+    /// milliseconds of work at the most.
+    pub copy_slots: usize,
     /// Publications in one history page. The rest is asked for page by page.
     pub page: u32,
 }
 
 impl Default for NodeLimits {
     fn default() -> Self {
-        Self { history_bytes: 1 << 30, channels: 1_000_000, keys: 1_000_000, copy_bytes: 4 << 20, page: 1000 }
+        let (channels, keys) = (1_000_000, 1_000_000);
+        Self { history_bytes: 1 << 30, channels, keys, copy_bytes: 4 << 20, copy_slots: 4096, page: 1000 }
     }
 }

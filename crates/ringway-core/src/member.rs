@@ -22,8 +22,8 @@ use crate::view::{GatewayEntry, NodeEntry, Placement, Removal, View};
 pub enum Action {
     /// Send this to the registry.
     Request(RegistryRequest),
-    /// A newer view: apply it.
-    View(Arc<View>),
+    /// A newer view, and what it means: apply it.
+    View(Arc<View>, Placement),
     /// The lease is another one.
     Lease(Lease),
     /// This incarnation is over: everything starts again with a new one (R11).
@@ -114,6 +114,8 @@ pub struct Member {
     standing: Standing,
     view: Arc<View>,
     placement: Option<Placement>,
+    /// What I last asked to be written, and what it means: mostly it is the next view.
+    sealed: Option<(Arc<View>, Placement)>,
     view_since: Now,
     last_renewal: Option<Now>,
     lapsed: bool,
@@ -162,6 +164,7 @@ impl Member {
             standing: Standing::Outside,
             view,
             placement: None,
+            sealed: None,
             view_since: now,
             last_renewal: None,
             lapsed: false,
@@ -180,6 +183,11 @@ impl Member {
             id_taken: false,
             actions: VecDeque::new(),
         }
+    }
+
+    /// What the newest view means; `None` before the first one that this member was told of.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
     }
 
     /// The newest view known.
@@ -248,12 +256,14 @@ impl Member {
             return;
         }
         let before = std::mem::replace(&mut self.view, view.clone());
-        self.placement = Some(Placement::of(view, self.placement.as_ref()));
+        let sealed = self.sealed.take().filter(|(sealed, _)| sealed == view);
+        let placement = sealed.map_or_else(|| Placement::of(view, self.placement.as_ref()), |(_, placement)| placement);
+        self.placement = Some(placement.clone());
         self.view_since = now;
         self.evidence.retain(|peer, _| view.has(*peer));
         // Of those who just left, it is still asked when they were last heard.
         self.heard.retain(|peer, _| view.has(*peer) || before.has(*peer));
-        self.actions.push_back(Action::View(view.clone()));
+        self.actions.push_back(Action::View(view.clone(), placement));
         match (self.standing, view.has(self.me)) {
             (Standing::Outside, true) => self.standing = Standing::Inside,
             // Whoever had my id is gone: my turn, at once.
@@ -362,9 +372,12 @@ impl Member {
     }
 
     /// A view with the checksum of its tables: members that place differently will notice.
-    fn sealed(&self, mut view: View) -> Arc<View> {
-        view.checksum = Placement::of(&view, self.placement.as_ref()).checksum();
-        Arc::new(view)
+    fn sealed(&mut self, mut view: View) -> Arc<View> {
+        let placement = Placement::of(&view, self.placement.as_ref());
+        view.checksum = placement.checksum();
+        let view = Arc::new(view);
+        self.sealed = Some((view.clone(), placement));
+        view
     }
 
     fn request(&mut self, now: Now, purpose: Purpose, op: RegistryOp) {

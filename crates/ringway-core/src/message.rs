@@ -79,6 +79,9 @@ pub enum Message {
     Fetch(Vec<Slot>),
     /// Live owner → replica (answered by `Have`), or marked node → new owner: a slot's content, or what changed of it, in parts.
     State(Box<SlotState>),
+    /// Live owner → replica: a `State` each for slots of which nothing needs to be copied, most of them empty. At most
+    /// [`SYNC_BATCH`](crate::limits::SYNC_BATCH). Answered by `Have`s.
+    Syncs(Vec<SlotSync>),
     /// Live owner → replica: the next operations of a slot's log. Answered by `Have`.
     Rep(Box<Rep>),
     /// Replica → live owner: how far I am. Cumulative.
@@ -533,6 +536,29 @@ pub struct SlotState {
     pub streams: Vec<StreamState>,
     /// What gateways' publishes were answered, with the last part. A difference of nothing leaves them as they are.
     pub publishers: Vec<PublisherState>,
+}
+
+/// The state of a slot that is whole without a stream or a publisher in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotSync {
+    /// Which slot.
+    pub slot: Slot,
+    /// Epoch at which the owner that wrote it went live.
+    pub term: Epoch,
+    /// The number that `Have`s must name.
+    pub number: u64,
+    /// Operations of the log that are in it.
+    pub index: u64,
+    /// As in [`SlotState::base`].
+    pub base: Option<(Epoch, u64)>,
+}
+
+impl From<SlotSync> for SlotState {
+    fn from(sync: SlotSync) -> Self {
+        let SlotSync { slot, term, number, index, base } = sync;
+        let (streams, publishers) = (Vec::new(), Vec::new());
+        Self { slot, kind: StateKind::Sync(number), term, index, base, part: 0, last: true, streams, publishers }
+    }
 }
 
 /// Why a state is sent.

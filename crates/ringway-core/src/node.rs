@@ -13,6 +13,7 @@ mod publish;
 mod replica;
 mod slot;
 mod sweep;
+mod syncs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -84,7 +85,7 @@ pub struct Node {
     names: HashMap<ChannelName, u32>,
     gateways: BTreeMap<Incarnation, GatewaySide>,
     claims: claims::ClaimRound,
-    copies: copies::Copies,
+    copies: syncs::Copies,
     next_sync: u64,
     /// When a view with more removals was applied last; `None`: never with any.
     removal_seen: Option<Now>,
@@ -130,7 +131,7 @@ impl Node {
             names: HashMap::new(),
             gateways: BTreeMap::new(),
             claims: claims::ClaimRound::default(),
-            copies: copies::Copies::default(),
+            copies: syncs::Copies::default(),
             next_sync: 0,
             removal_seen: None,
             haves: Vec::new(),
@@ -199,16 +200,31 @@ impl Node {
 
     /// Applies a newer view. Older ones are ignored.
     pub fn on_view(&mut self, now: Now, view: &Arc<View>) {
-        if self.expelled || (view.epoch <= self.view().epoch && self.placement.is_some()) {
-            return;
+        if self.is_news(view) {
+            let placement = Placement::of(view, self.placement.as_ref());
+            self.apply_view(now, view, placement);
         }
+    }
+
+    /// The same, where what the view means is known already: a process computes it once, for all its rules.
+    pub fn on_view_placed(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
+        if self.is_news(view) {
+            self.apply_view(now, view, placement.clone());
+        }
+    }
+
+    fn is_news(&self, view: &View) -> bool {
+        !self.expelled && (view.epoch > self.view().epoch || self.placement.is_none())
+    }
+
+    fn apply_view(&mut self, now: Now, view: &Arc<View>, placement: Placement) {
         let before = self.peers.view().clone();
         let first = self.placement.is_none();
         if view.removals > if first { 0 } else { before.removals } {
             self.removal_seen = Some(now);
         }
         let crashed = !first && view.crashes > before.crashes;
-        self.placement = Some(Placement::of(view, self.placement.as_ref()));
+        self.placement = Some(placement);
         self.peers.set_view(view.clone());
         if view.node(self.me).is_none() {
             // Before the first join the view knows nothing of me, and I hold nothing to drop.
@@ -221,13 +237,11 @@ impl Node {
         self.forget_gone(now, view);
         self.claims.start_over();
         self.settled_at = Epoch(0);
-        for slot in view.slots.slots() {
-            self.apply_placement(now, slot, crashed);
-        }
+        // Counted from the start: claims and settled slots have all moved.
+        self.unsettled = view.slots.slots().map(|slot| u64::from(self.apply_placement(now, slot, crashed))).sum();
         self.own_up_to_refusals();
         self.send_claims(now);
         self.pump_copies(now);
-        self.count_unsettled();
         // Gateways that change over wait for word of the new view from everybody.
         self.ping();
     }
@@ -260,27 +274,34 @@ impl Node {
             self.gateways.remove(&gateway);
             self.drop_listeners(now, gateway);
         }
-        for entry in &mut self.slots {
-            // Incarnations never return, so nothing of theirs will be repeated.
-            entry.publishers.retain(|publisher| view.gateway(publisher.gateway).is_some());
-        }
         self.settled_by.retain(|node, _| view.node(*node).is_some());
         self.copies.start_over(|node| view.node(node).is_some());
     }
 
-    /// What the new view means for one slot.
-    fn apply_placement(&mut self, now: Now, slot: Slot, crashed: bool) {
+    /// What the new view means for one slot. Says whether it is mine and not settled.
+    fn apply_placement(&mut self, now: Now, slot: Slot, crashed: bool) -> bool {
         let mine = self.placement.as_ref().and_then(|placement| placement.owner(slot)) == Some(self.me);
-        let entry = &mut self.slots[slot.index()];
+        let (entry, view) = (&mut self.slots[slot.index()], self.peers.view());
+        // Incarnations never return, so nothing of theirs will be repeated.
+        if !entry.publishers.is_empty() {
+            entry.publishers.retain(|publisher| view.gateway(publisher.gateway).is_some());
+        }
         match (&entry.phase, mine) {
-            (Phase::Idle, false) => {}
-            (Phase::Live(_), true) => self.keep_reigning(now, slot),
+            (Phase::Idle, false) => false,
+            (Phase::Live(_), true) => {
+                self.keep_reigning(now, slot);
+                self.slots[slot.index()].reign().is_some_and(|reign| !reign.settled)
+            }
             (_, true) => {
                 entry.phase = Phase::Claiming;
                 entry.staging = None;
                 self.claims.add(slot, crashed);
+                true
             }
-            (_, false) => self.stop(slot),
+            (_, false) => {
+                self.stop(slot);
+                false
+            }
         }
     }
 
@@ -364,9 +385,10 @@ impl Node {
                 }
             }
             Message::Claim(slots) => self.on_claim(from, epoch, &slots),
-            Message::Claimed(slots) => self.on_claimed(now, from, epoch, &slots),
+            Message::Claimed(slots) => self.on_claimed(now, from, epoch, slots),
             Message::Fetch(slots) => self.on_fetch(now, from, epoch, &slots),
             Message::State(state) => self.on_state(now, from, epoch, *state),
+            Message::Syncs(syncs) => self.on_syncs(now, from, epoch, syncs),
             Message::Rep(rep) => self.on_rep(now, from, *rep),
             Message::Have(haves) => haves.iter().for_each(|have| self.on_have(now, from, have)),
             Message::Mark(slots) => slots.iter().for_each(|(slot, term)| self.on_mark(from, *slot, *term)),
@@ -423,10 +445,14 @@ impl Node {
     pub fn finish_turn(&mut self) {
         let mut haves = std::mem::take(&mut self.haves);
         haves.sort_by_key(|(owner, have)| (*owner, have.slot));
-        // Cumulative: of several for one slot the last says it all.
-        haves.reverse();
-        haves.dedup_by_key(|(owner, have)| (*owner, have.slot));
-        haves.reverse();
+        haves.dedup_by(|later, kept| {
+            let same = (later.0, later.1.slot) == (kept.0, kept.1.slot);
+            // Cumulative: of several for one slot the last says it all.
+            if same {
+                *kept = *later;
+            }
+            same
+        });
         for batch in haves.chunk_by(|(a, _), (b, _)| a == b) {
             let owner = batch[0].0;
             self.peers.send(owner, Message::Have(batch.iter().map(|(_, have)| *have).collect()));

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{Epoch, Incarnation};
-use crate::message::{Frame, Message};
+use crate::limits::SYNC_BATCH;
+use crate::message::{Frame, Message, SlotSync};
 use crate::timing::Now;
 use crate::view::View;
 
@@ -101,6 +102,30 @@ impl Peers {
         self.out.push(Outgoing { to, frame: Frame { epoch, message } });
     }
 
+    /// Queues a `Sync` without content. It joins the frame that was queued last, if that is of its kind and goes the same
+    /// way: so it overtakes nothing, and nothing overtakes it.
+    pub fn send_sync(&mut self, to: Incarnation, sync: SlotSync) {
+        match self.last_frame(to) {
+            Some(Frame { message: Message::Syncs(batch), .. }) if batch.len() < SYNC_BATCH => batch.push(sync),
+            _ => self.send(to, Message::Syncs(vec![sync])),
+        }
+    }
+
+    /// Queues the view for a peer that does not know it; once, where nothing else was queued since.
+    pub fn send_view(&mut self, to: Incarnation) {
+        if !matches!(self.last_frame(to), Some(Frame { message: Message::Moved(_), .. })) {
+            self.send(to, Message::Moved(self.view.clone()));
+        }
+    }
+
+    /// The frame that was queued last, if it is for this peer, of this view, and on a link that was told of it.
+    fn last_frame(&mut self, to: Incarnation) -> Option<&mut Frame> {
+        let epoch = self.view.epoch;
+        let told = self.told.get(&to) == Some(&epoch);
+        let last = self.out.last_mut().filter(|last| told && last.to == to && last.frame.epoch == epoch);
+        last.map(|last| &mut last.frame)
+    }
+
     /// Takes what waits to be sent, in order.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Outgoing> {
         self.out.drain(..)
@@ -109,5 +134,67 @@ impl Peers {
     /// Something waits to be sent.
     pub fn has_output(&self) -> bool {
         !self.out.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Slot;
+    use crate::ring::{HashKey, SlotCount};
+
+    const PEER: Incarnation = Incarnation(2);
+
+    fn peers() -> Peers {
+        let mut peers = Peers::new(Arc::new(View::born(HashKey::from_bytes([0; 16]), SlotCount::MIN)));
+        [PEER, Incarnation(3)].into_iter().for_each(|peer| peers.link_up(peer));
+        peers
+    }
+
+    fn sync(number: u64) -> SlotSync {
+        SlotSync { slot: Slot(0), term: Epoch(1), number, index: 0, base: None }
+    }
+
+    /// What was queued for a peer: `v` a view, `s` a frame of syncs with their number, `o` anything else.
+    fn queued(peers: &mut Peers, to: Incarnation) -> String {
+        let frames = peers.drain().filter(|outgoing| outgoing.to == to);
+        let short = frames.map(|outgoing| match outgoing.frame.message {
+            Message::Moved(_) => "v".to_owned(),
+            Message::Syncs(batch) => format!("s{}", batch.len()),
+            _ => "o".to_owned(),
+        });
+        short.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn syncs_in_a_row_share_frames_of_a_limited_size() {
+        let mut peers = peers();
+        (0..SYNC_BATCH as u64 + 3).for_each(|number| peers.send_sync(PEER, sync(number)));
+        assert_eq!(queued(&mut peers, PEER), format!("v s{SYNC_BATCH} s3"));
+    }
+
+    #[test]
+    fn a_sync_joins_only_what_was_queued_last() {
+        let mut peers = peers();
+        let settled = || Message::Settled(Epoch(1));
+        peers.send_sync(PEER, sync(1));
+        peers.send(PEER, settled());
+        peers.send_sync(PEER, sync(2));
+        peers.send_sync(Incarnation(3), sync(3));
+        peers.send_sync(PEER, sync(4));
+        assert_eq!(queued(&mut peers, PEER), "v s1 o s1 s1");
+    }
+
+    #[test]
+    fn a_sync_of_another_view_or_link_takes_its_own_frame() {
+        let mut peers = peers();
+        peers.send_sync(PEER, sync(1));
+        peers.set_view(Arc::new(peers.view().affirmed()));
+        peers.send_sync(PEER, sync(2));
+        peers.link_down(PEER);
+        peers.send_sync(PEER, sync(3));
+        peers.link_up(PEER);
+        peers.send_sync(PEER, sync(4));
+        assert_eq!(queued(&mut peers, PEER), "v s1 v s1 v s1");
     }
 }

@@ -260,8 +260,8 @@ impl View {
     }
 }
 
-/// What a view means for every slot. Computed by each member for itself, always with the same result.
-#[derive(Debug, Clone)]
+/// What a view means for every slot. Computed by each member for itself, always with the same result. Clones share the tables.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Placement {
     cur: Side,
     next: Side,
@@ -269,7 +269,7 @@ pub struct Placement {
 }
 
 /// One of the two tables with the incarnations its indices stand for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Side {
     table: Arc<Table>,
     incarnations: Arc<[Incarnation]>,
@@ -284,13 +284,13 @@ impl Placement {
         let nodes = |weight: fn(&NodeEntry) -> Weight| -> Vec<(MemberId, Weight)> {
             view.nodes.iter().map(|node| (node.id.clone(), weight(node))).filter(|(_, w)| *w != Weight::ZERO).collect()
         };
-        let cur = Side::of(view, &nodes(|node| node.now), before.map(|before| &*before.cur.table));
-        let next_nodes = nodes(|node| node.next);
+        // What comes to pass was mostly computed when it was promised.
+        let promised = before.map(|before| &before.next.table);
+        let cur = Side::of(view, &nodes(|node| node.now), before.map(|before| &before.cur.table), promised);
         let next = if view.nodes.iter().all(|node| node.now == node.next) {
             cur.clone()
         } else {
-            let near = before.map_or(&*cur.table, |before| &*before.next.table);
-            Side::of(view, &next_nodes, Some(near))
+            Side::of(view, &nodes(|node| node.next), promised, Some(&cur.table))
         };
         Self { cur, next, copies: view.copies }
     }
@@ -323,24 +323,35 @@ impl Placement {
     /// Who should hold the slot: owner and standby of now and of next, without doubles.
     pub fn wanted(&self, slot: Slot) -> Wanted {
         let mut wanted = Wanted::new();
-        let second = |side: &Side| side.standby(slot).filter(|_| self.copies > 1);
-        for who in [self.cur.owner(slot), second(&self.cur), self.next.owner(slot), second(&self.next)] {
-            wanted.extend(who.filter(|who| !wanted.contains(who)));
+        let mut want = |who: Option<Incarnation>| {
+            if let Some(who) = who.filter(|who| !wanted.contains(who)) {
+                wanted.push(who);
+            }
+        };
+        let changes = !Arc::ptr_eq(&self.cur.table, &self.next.table);
+        for side in [Some(&self.cur), Some(&self.next).filter(|_| changes)].into_iter().flatten() {
+            want(side.owner(slot));
+            if self.copies > 1 {
+                want(side.standby(slot));
+            }
         }
         wanted
     }
 }
 
 impl Side {
-    /// The table of these nodes, made from a near one where that is less work.
-    fn of(view: &View, nodes: &[(MemberId, Weight)], near: Option<&Table>) -> Self {
-        let table = match near {
-            Some(near) if !near.nodes().is_empty() && !nodes.is_empty() => Self::changed(near, nodes),
-            _ => Table::new(view.key, view.slots, nodes),
+    /// The table of these nodes: one of two that are known, if it is of the same nodes, or else made from the first of them.
+    fn of(view: &View, nodes: &[(MemberId, Weight)], near: Option<&Arc<Table>>, other: Option<&Arc<Table>>) -> Self {
+        let mut known = [near, other].into_iter().flatten().filter(|table| !table.nodes().is_empty()).peekable();
+        let near = known.peek().copied().filter(|_| !nodes.is_empty());
+        let table = match (known.find(|table| table.nodes() == nodes), near) {
+            (Some(same), _) => same.clone(),
+            (None, Some(near)) => Arc::new(Self::changed(near, nodes)),
+            (None, None) => Arc::new(Table::new(view.key, view.slots, nodes)),
         };
         let incarnation = |id: &MemberId| view.nodes.iter().find(|node| node.id == *id).map(|node| node.incarnation);
         let incarnations = table.nodes().iter().filter_map(|(id, _)| incarnation(id)).collect();
-        Self { table: Arc::new(table), incarnations }
+        Self { table, incarnations }
     }
 
     /// The near table with what differs added, changed and taken out.

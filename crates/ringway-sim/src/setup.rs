@@ -82,6 +82,10 @@ impl Setup {
         if rng.chance(200) {
             limits.copy_bytes = rng.range(100, 2000) as usize;
         }
+        // Not drawn, so that all that follows is as it was for every seed.
+        if seed % 5 == 1 {
+            limits.copy_slots = 1 + (seed / 5 % 3) as usize;
+        }
         if rng.chance(100) {
             limits.history_bytes = rng.range(2000, 20_000) as usize;
         }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use ringway_core::message::{ResetCount, Toll};
 use ringway_core::ring::{SlotSet, Weight};
 use ringway_core::timing::Now;
-use ringway_core::view::View;
+use ringway_core::view::{Placement, View};
 use ringway_core::{Epoch, Incarnation, MemberId, Slot};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -50,6 +50,8 @@ pub enum Fact {
         at: Now,
         /// The view.
         view: Arc<View>,
+        /// What it means.
+        placement: Placement,
         /// Who is no longer in it.
         left: Vec<Departure>,
     },

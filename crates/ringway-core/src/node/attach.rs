@@ -225,7 +225,9 @@ impl Node {
     /// A gateway or its link is gone: it listens nowhere until it attaches again, and users it had may come elsewhere. What it reported of inboxes is kept.
     pub(super) fn drop_listeners(&mut self, now: Now, gateway: Incarnation) {
         self.parked.values_mut().for_each(|parked| parked.retain(|(from, _)| *from != gateway));
-        for reign in self.slots.iter_mut().filter_map(super::slot::SlotEntry::reign_mut) {
+        // Whoever waits to attach waits for a stream that the log has given birth to.
+        let written = self.slots.iter_mut().filter(|entry| entry.index > 0);
+        for reign in written.filter_map(super::slot::SlotEntry::reign_mut) {
             reign.waiting.retain(|(_, wait)| !matches!(wait, Wait::Attach(from, _) if *from == gateway));
         }
         let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);

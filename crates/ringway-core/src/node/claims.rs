@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use super::Node;
 use super::slot::{Phase, Reign, Replica};
 use crate::id::{Epoch, Incarnation, Slot};
@@ -19,12 +21,18 @@ pub(super) struct ClaimRound {
     crashed: bool,
     /// Nodes that have not answered.
     waiting: Vec<Incarnation>,
-    answers: BTreeMap<Slot, Vec<(Incarnation, ClaimedSlot)>>,
+    /// What the others hold, each by slot.
+    answers: Vec<(Incarnation, Vec<ClaimedSlot>)>,
+    /// The same of slots that are to be fetched.
+    fetching: BTreeMap<Slot, Held>,
     /// Slots to be fetched, by the node that holds them, and those asked for.
     fetches: Vec<(Incarnation, Vec<Slot>, Vec<Slot>)>,
     /// Slots of which no marked copy is left.
     fresh: Vec<Slot>,
 }
+
+/// What other nodes hold of one slot.
+type Held = SmallVec<[(Incarnation, ClaimedSlot); 2]>;
 
 impl ClaimRound {
     pub(super) fn start_over(&mut self) {
@@ -38,14 +46,10 @@ impl ClaimRound {
 }
 
 impl Node {
-    /// Sends the claims of this epoch, and answers them for myself.
+    /// Sends the claims of this epoch.
     pub(super) fn send_claims(&mut self, now: Now) {
         if self.claims.slots.is_empty() {
             return;
-        }
-        for slot in self.claims.slots.clone() {
-            let mine = self.claimed(slot);
-            self.claims.answers.insert(slot, vec![(self.me, mine)]);
         }
         let others = self.view().nodes.iter().map(|node| node.incarnation).filter(|node| *node != self.me);
         self.claims.waiting = others.collect();
@@ -72,16 +76,14 @@ impl Node {
         self.peers.send(from, Message::Claimed(claimed));
     }
 
-    pub(super) fn on_claimed(&mut self, now: Now, from: Incarnation, epoch: Epoch, slots: &[ClaimedSlot]) {
+    pub(super) fn on_claimed(&mut self, now: Now, from: Incarnation, epoch: Epoch, mut held: Vec<ClaimedSlot>) {
         if epoch != self.view().epoch || !self.claims.waiting.contains(&from) {
             return;
         }
         self.claims.waiting.retain(|node| *node != from);
-        for claimed in slots {
-            if let Some(answers) = self.claims.answers.get_mut(&claimed.slot) {
-                answers.push((from, *claimed));
-            }
-        }
+        // In the order of the claim, so there is nothing to sort.
+        held.sort_by_key(|claimed| claimed.slot);
+        self.claims.answers.push((from, held));
         self.finish_claims(now);
     }
 
@@ -102,13 +104,19 @@ impl Node {
         if !self.claims.waiting.is_empty() {
             return;
         }
-        self.claims.slots.clear();
-        for (slot, answers) in std::mem::take(&mut self.claims.answers) {
-            let mine = self.slots[slot.index()].mark;
-            let best = answers.iter().filter(|(_, held)| held.mark).max_by_key(|(_, held)| (held.term, held.index));
-            match best {
-                _ if mine => self.go_live(now, slot, &answers),
-                Some((node, _)) => self.plan_fetch(slot, *node, answers.clone()),
+        let answers = std::mem::take(&mut self.claims.answers);
+        let mut answers: Vec<_> = answers.iter().map(|(node, held)| (*node, held.iter().peekable())).collect();
+        // In order, like the answers.
+        for slot in std::mem::take(&mut self.claims.slots) {
+            let mut others = Held::new();
+            for (node, answers) in &mut answers {
+                while answers.next_if(|held| held.slot < slot).is_some() {}
+                others.extend(answers.next_if(|held| held.slot == slot).map(|held| (*node, *held)));
+            }
+            let best = others.iter().filter(|(_, held)| held.mark).max_by_key(|(_, held)| (held.term, held.index));
+            match best.map(|(node, _)| *node) {
+                _ if self.slots[slot.index()].mark => self.go_live(now, slot, &others),
+                Some(node) => self.plan_fetch(slot, node, others),
                 None => self.claims.fresh.push(slot),
             }
         }
@@ -119,9 +127,9 @@ impl Node {
         self.start_fresh(now);
     }
 
-    fn plan_fetch(&mut self, slot: Slot, node: Incarnation, answers: Vec<(Incarnation, ClaimedSlot)>) {
+    fn plan_fetch(&mut self, slot: Slot, node: Incarnation, others: Held) {
         self.slots[slot.index()].phase = Phase::Fetching(node);
-        self.claims.answers.insert(slot, answers);
+        self.claims.fetching.insert(slot, others);
         match self.claims.fetches.iter_mut().find(|(holder, _, _)| *holder == node) {
             Some((_, open, _)) => open.push(slot),
             None => self.claims.fetches.push((node, vec![slot], Vec::new())),
@@ -158,11 +166,11 @@ impl Node {
 
     /// A fetched copy is complete and in place: its slot goes live with it.
     pub(super) fn fetched(&mut self, now: Now, from: Incarnation, slot: Slot) {
-        let Some(answers) = self.claims.answers.remove(&slot) else { return };
+        let Some(others) = self.claims.fetching.remove(&slot) else { return };
         for (_, _, asked) in self.claims.fetches.iter_mut().filter(|(node, _, _)| *node == from) {
             asked.retain(|open| *open != slot);
         }
-        self.go_live(now, slot, &answers);
+        self.go_live(now, slot, &others);
         self.send_fetches(from);
     }
 
@@ -180,7 +188,7 @@ impl Node {
     }
 
     /// My own copy is complete: I am the owner, and the other marked copies are the ones I wait for (R8).
-    fn go_live(&mut self, now: Now, slot: Slot, answers: &[(Incarnation, ClaimedSlot)]) {
+    fn go_live(&mut self, now: Now, slot: Slot, others: &[(Incarnation, ClaimedSlot)]) {
         let epoch = self.view().epoch;
         let entry = &mut self.slots[slot.index()];
         let (term, index) = (entry.term, entry.index);
@@ -195,7 +203,7 @@ impl Node {
             held: Vec::new(),
             settled: false,
         };
-        for (node, held) in answers.iter().filter(|(node, _)| *node != self.me) {
+        for (node, held) in others {
             let mut replica = Replica::new(*node);
             replica.need = held.mark;
             // Both were written by one owner, in order: who has less of it has the beginning of it.

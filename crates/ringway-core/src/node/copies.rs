@@ -1,59 +1,22 @@
 //! An owner's care for its copies: who should hold a slot is brought up to date, marked, and then waited for; who
 //! should no longer is released, by consent (R2, R4 to R6, R21).
 
-use std::collections::VecDeque;
-
 use super::Node;
-use super::slot::{Phase, Replica};
+use super::slot::Replica;
 use crate::id::{Epoch, Incarnation, Slot};
-use crate::message::{Have, Message, SlotState, StateKind};
+use crate::message::{Have, Message};
 use crate::timing::Now;
-
-/// Bytes of one part of a state. Small enough to share a link with live traffic, large enough to cost few frames.
-const PART_BYTES: usize = 128 << 10;
-
-/// What a `Sync` of an empty slot counts as under way.
-const SYNC_OVERHEAD: usize = 64;
-
-/// Slots that wait to be copied, per peer, and bytes under way.
-#[derive(Debug, Default)]
-pub(super) struct Copies {
-    peers: Vec<(Incarnation, VecDeque<Slot>, usize)>,
-    marks: Vec<(Incarnation, Slot)>,
-    releases: Vec<(Incarnation, Slot)>,
-}
-
-impl Copies {
-    fn peer(&mut self, node: Incarnation) -> &mut (Incarnation, VecDeque<Slot>, usize) {
-        let at = self.peers.iter().position(|(peer, _, _)| *peer == node);
-        let at = at.unwrap_or_else(|| {
-            self.peers.push((node, VecDeque::new(), 0));
-            self.peers.len() - 1
-        });
-        &mut self.peers[at]
-    }
-
-    /// A slot is to be copied there. What holds something goes before what is empty: somebody may wait for it.
-    fn queue(&mut self, node: Incarnation, slot: Slot, is_empty: bool) {
-        let slots = &mut self.peer(node).1;
-        if is_empty { slots.push_back(slot) } else { slots.push_front(slot) }
-    }
-
-    /// A new view: who left is forgotten, and what was under way to the others counts no longer.
-    pub(super) fn start_over(&mut self, keep: impl Fn(Incarnation) -> bool) {
-        self.peers.retain(|(peer, _, _)| keep(*peer));
-        self.peers.iter_mut().for_each(|(_, _, under_way)| *under_way = 0);
-    }
-}
+use crate::view::Wanted;
 
 impl Node {
     /// A live slot follows the view: members that left are no replicas, releases under way are void, newly wanted
     /// nodes are copied to. `need` is kept.
     pub(super) fn keep_reigning(&mut self, now: Now, slot: Slot) {
         let Some(placement) = &self.placement else { return };
-        let (wanted, view, me) = (placement.wanted(slot), self.peers.view().clone(), self.me);
-        let is_empty = self.slots[slot.index()].index == 0;
-        let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
+        let (wanted, view, me) = (placement.wanted(slot), self.peers.view(), self.me);
+        let entry = &mut self.slots[slot.index()];
+        let is_empty = entry.index == 0;
+        let Some(reign) = entry.reign_mut() else { return };
         reign.replicas.retain(|replica| view.node(replica.node).is_some());
         for replica in reign.replicas.iter_mut().filter(|replica| replica.releasing.is_some()) {
             replica.start_whole();
@@ -74,92 +37,21 @@ impl Node {
             }
         }
         self.advance(now, slot);
-        self.settle(slot);
+        self.settle_with(slot, &wanted);
     }
 
-    /// Copies what waits, as far as the bytes under way allow.
-    pub(super) fn pump_copies(&mut self, now: Now) {
-        for at in 0..self.copies.peers.len() {
-            let (peer, _, _) = self.copies.peers[at];
-            while self.peers.is_up(peer) && self.copies.peers[at].2 < self.limits.copy_bytes {
-                let Some(slot) = self.copies.peers[at].1.pop_front() else { break };
-                self.sync(now, peer, slot);
-            }
-        }
-    }
-
-    /// Sends a `Sync`: the state of the slot, or what changed since the replica last said what it holds.
-    fn sync(&mut self, now: Now, to: Incarnation, slot: Slot) {
-        let number = self.next_sync + 1;
-        let entry = &mut self.slots[slot.index()];
-        let (index, forgot) = (entry.index, entry.forgot);
-        let Some(reign) = entry.reign_mut() else { return };
-        let term = reign.term;
-        let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == to && !replica.stream) else {
-            return;
-        };
-        self.next_sync = number;
-        (replica.stream, replica.sync, replica.synced) = (true, number, index);
-        let base = replica.base.filter(|(_, held)| index > 0 && *held <= index && *held >= forgot);
-        let bytes = self.send_state(now, to, slot, (StateKind::Sync(number), term), base);
-        if let Some(replica) = self.replica(slot, to) {
-            replica.copying = bytes;
-            self.copies.peer(to).2 += bytes;
-        }
-    }
-
-    /// Sends the slot's content in parts, or of it what changed since `base`. Returns its bytes.
-    pub(super) fn send_state(
-        &mut self,
-        now: Now,
-        to: Incarnation,
-        slot: Slot,
-        (kind, term): (StateKind, Epoch),
-        base: Option<(Epoch, u64)>,
-    ) -> usize {
-        let entry = &self.slots[slot.index()];
-        let index = entry.index;
-        let since = base.map_or(0, |(_, held)| held);
-        let changed = |key: &&u32| base.is_none() || self.streams[**key as usize].changed > since;
-        let states = entry.streams.iter().filter(changed);
-        let states = states.flat_map(|key| self.streams[*key as usize].states(now, PART_BYTES));
-        let mut parts = vec![Vec::new()];
-        let (mut total, mut bytes) = (SYNC_OVERHEAD, 0);
-        for state in states {
-            let size = SYNC_OVERHEAD + state.entries.iter().map(|(_, entry)| entry.size()).sum::<usize>();
-            if bytes + size > PART_BYTES && bytes > 0 {
-                parts.push(Vec::new());
-                bytes = 0;
-            }
-            (bytes, total) = (bytes + size, total + size);
-            if let Some(part) = parts.last_mut() {
-                part.push(state);
-            }
-        }
-        let same = base.is_some() && since == index;
-        let publishers = entry.publishers.iter().filter(|_| !same).map(super::slot::Publisher::state).collect();
-        let (mut publishers, count): (Vec<_>, _) = (publishers, parts.len());
-        for (part, streams) in parts.into_iter().enumerate() {
-            let last = part + 1 == count;
-            let publishers = if last { std::mem::take(&mut publishers) } else { Vec::new() };
-            let part = part as u32;
-            let state = SlotState { slot, kind, term, index, base, part, last, streams, publishers };
-            self.peers.send(to, Message::State(Box::new(state)));
-        }
-        total
-    }
-
-    fn replica(&mut self, slot: Slot, node: Incarnation) -> Option<&mut Replica> {
+    pub(super) fn replica(&mut self, slot: Slot, node: Incarnation) -> Option<&mut Replica> {
         let reign = self.slots.get_mut(slot.index())?.reign_mut()?;
         reign.replicas.iter_mut().find(|replica| replica.node == node)
     }
 
     /// A replica says how far it is. Only an answer to the last `Sync` on this link counts (R6).
     pub(super) fn on_have(&mut self, now: Now, from: Incarnation, have: &Have) {
-        let wanted = self.placement.as_ref().is_some_and(|placement| placement.wanted(have.slot).contains(&from));
         let Some(reign) = self.slots.get_mut(have.slot.index()).and_then(super::slot::SlotEntry::reign_mut) else {
             return;
         };
+        let Some(all_wanted) = self.placement.as_ref().map(|placement| placement.wanted(have.slot)) else { return };
+        let wanted = all_wanted.contains(&from);
         let term = reign.term;
         let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == from) else { return };
         // A `Have` without a `Sync`: it refused some of what I sent, in a view that I have not seen.
@@ -171,9 +63,9 @@ impl Node {
         if broken || have.index < replica.synced {
             // It did not hold what I thought it did: copy it whole.
             replica.start_whole();
-            let copies = self.copies.peer(from);
-            copies.2 = copies.2.saturating_sub(copied);
-            copies.1.push_back(have.slot);
+            let copying = self.copies.peer(from);
+            copying.ended(copied);
+            copying.queue.push_back(have.slot);
             self.settle(have.slot);
             return;
         }
@@ -186,18 +78,20 @@ impl Node {
         if mark {
             self.copies.marks.push((from, have.slot));
         }
-        if copied > 0 {
-            let copies = self.copies.peer(from);
-            copies.2 = copies.2.saturating_sub(copied);
-        }
+        self.copies.peer(from).ended(copied);
         self.advance(now, have.slot);
-        self.settle(have.slot);
+        self.settle_with(have.slot, &all_wanted);
     }
 
     /// When all that are wanted are marked, the others are released; when there are no others, the slot is settled.
-    pub(super) fn settle(&mut self, slot: Slot) {
-        let Some(placement) = &self.placement else { return };
-        let (wanted, epoch, me) = (placement.wanted(slot), self.peers.view().epoch, self.me);
+    fn settle(&mut self, slot: Slot) {
+        if let Some(wanted) = self.placement.as_ref().map(|placement| placement.wanted(slot)) {
+            self.settle_with(slot, &wanted);
+        }
+    }
+
+    fn settle_with(&mut self, slot: Slot, wanted: &Wanted) {
+        let (epoch, me) = (self.peers.view().epoch, self.me);
         let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
         let marked = |node: &Incarnation| reign.replicas.iter().any(|replica| replica.node == *node && replica.marked);
         let complete = wanted.iter().all(|node| *node == me || marked(node));
@@ -215,16 +109,6 @@ impl Node {
             reign.settled = settled;
             if settled { self.unsettled = self.unsettled.saturating_sub(1) } else { self.unsettled += 1 }
         }
-    }
-
-    /// Counts from the start: after a view, claims and settled slots have all moved.
-    pub(super) fn count_unsettled(&mut self) {
-        let open = |entry: &&super::slot::SlotEntry| match &entry.phase {
-            Phase::Idle => false,
-            Phase::Claiming | Phase::Fetching(_) => true,
-            Phase::Live(reign) => !reign.settled,
-        };
-        self.unsettled = self.slots.iter().filter(open).count() as u64;
     }
 
     /// Sends the marks and releases of this turn, those that still hold.
@@ -275,15 +159,19 @@ impl Node {
         let Some(reign) = self.slots[slot.index()].reign_mut() else { return false };
         let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == peer) else { return false };
         replica.start_over(reign.term);
-        self.settle(slot);
+        // Settled is a slot whose replicas are all wanted, and marked. Without this mark it is not, and nothing else follows.
+        if std::mem::take(&mut reign.settled) {
+            self.unsettled += 1;
+        }
         true
     }
 
     /// A new link: every replica there starts over with a `Sync` (R6).
     pub(super) fn copies_link_up(&mut self, now: Now, peer: Incarnation) {
-        let copies = self.copies.peer(peer);
-        copies.1.clear();
-        copies.2 = 0;
+        if self.view().node(peer).is_none() {
+            return;
+        }
+        self.copies.peer(peer).start_over();
         for at in 0..self.slots.len() {
             let slot = Slot(at as u32);
             if self.start_over(slot, peer) {
@@ -295,12 +183,14 @@ impl Node {
 
     /// A link ended: what was under way on it is lost, and the commit point waits for the next one (R4).
     pub(super) fn copies_link_down(&mut self, peer: Incarnation) {
+        // Nobody else is a replica of mine.
+        if self.view().node(peer).is_none() {
+            return;
+        }
         for at in 0..self.slots.len() {
             self.start_over(Slot(at as u32), peer);
         }
-        let copies = self.copies.peer(peer);
-        copies.1.clear();
-        copies.2 = 0;
+        self.copies.peer(peer).start_over();
     }
 
     /// Says once per epoch that all is settled.

@@ -1,9 +1,11 @@
 //! A copy that is kept for another: it obeys the owner of its own view, and nobody else (R1).
 
+use std::collections::HashSet;
+
 use super::Node;
 use super::slot::{Publisher, Staging};
 use crate::id::{Epoch, Incarnation, Slot};
-use crate::message::{Have, Message, PublisherState, Rep, SlotState, StateKind, StreamState};
+use crate::message::{Have, Message, PublisherState, Rep, SlotState, SlotSync, StateKind, StreamState};
 use crate::stream::Stream;
 use crate::timing::Now;
 
@@ -17,8 +19,7 @@ impl Node {
         if slot.index() < self.slots.len() && self.view().node(from).is_some() {
             self.refused.insert((from, slot));
         }
-        let view = self.view().clone();
-        self.peers.send(from, Message::Moved(view));
+        self.peers.send_view(from);
         false
     }
 
@@ -62,9 +63,19 @@ impl Node {
         }
     }
 
+    /// States without content come in, each as if it had come alone.
+    pub(super) fn on_syncs(&mut self, now: Now, from: Incarnation, epoch: Epoch, syncs: Vec<SlotSync>) {
+        syncs.into_iter().for_each(|sync| self.on_state(now, from, epoch, sync.into()));
+    }
+
     fn take_state(&mut self, now: Now, from: Incarnation, state: SlotState) {
         let SlotState { slot, kind, term, index, base, part, last, streams, publishers } = state;
         let entry = &mut self.slots[slot.index()];
+        if part == 0 && last {
+            entry.staging = None;
+            self.complete(now, slot, Staging { from, kind, term, index, base, parts: 1, streams }, publishers);
+            return;
+        }
         if part == 0 {
             let streams = Vec::new();
             entry.staging = Some(Box::new(Staging { from, kind, term, index, base, parts: 0, streams }));
@@ -77,10 +88,14 @@ impl Node {
         staging.parts += 1;
         staging.streams.extend(streams);
         if last && let Some(staging) = entry.staging.take() {
-            match staging.base {
-                None => self.install(now, slot, *staging, publishers),
-                Some(base) => self.install_difference(now, slot, *staging, base, publishers),
-            }
+            self.complete(now, slot, *staging, publishers);
+        }
+    }
+
+    fn complete(&mut self, now: Now, slot: Slot, staging: Staging, publishers: Vec<PublisherState>) {
+        match staging.base {
+            None => self.install(now, slot, staging, publishers),
+            Some(base) => self.install_difference(now, slot, staging, base, publishers),
         }
     }
 
@@ -191,9 +206,12 @@ impl Node {
         for (slot, term) in slots {
             if epoch == mine && self.obeys(from, *slot) && self.slots[slot.index()].term == *term {
                 self.clear_content(*slot);
-                self.haves.retain(|(_, have)| have.slot != *slot);
                 released.push((*slot, epoch));
             }
+        }
+        if !self.haves.is_empty() {
+            let gone: HashSet<Slot> = released.iter().map(|(slot, _)| *slot).collect();
+            self.haves.retain(|(_, have)| !gone.contains(&have.slot));
         }
         if !released.is_empty() {
             self.peers.send(from, Message::Released(released));

@@ -1,5 +1,7 @@
 //! Nodes as their peers see them: frames in, frames out. Faults and time are the simulation's.
 
+mod syncs;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -83,6 +83,7 @@ fn a_newcomer_is_wanted_where_it_will_be_and_owns_nothing_yet() {
     let joining = before.with_node(node("n3", 3));
     let placement = Placement::of(&joining, Some(&Placement::of(&before, None)));
     let activated = Placement::of(&joining.activated(), Some(&placement));
+    assert!(Arc::ptr_eq(activated.table(), placement.next_table()), "what was promised is not computed again");
     for slot in joining.slots.slots() {
         assert_ne!(placement.owner(slot), Some(Incarnation(3)));
         let will = [activated.owner(slot), activated.standby(slot)];

@@ -23,7 +23,7 @@ use super::wire::{Wire, wire_enum, wire_struct};
 use super::{FrameError, FrameTooLong, append, parse};
 
 /// Version of everything that is said on a link. Both ends must speak the same: raised by every change of a message.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// First bytes of each direction: they tell a link from anything else that may knock on the port.
 const MAGIC: &[u8; 8] = b"ringway\0";

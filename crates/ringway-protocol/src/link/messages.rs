@@ -7,8 +7,8 @@ use ringway_core::id::Position;
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, ChannelOptions, ClaimedSlot, Deliver, Detach, Disconnect, Entry, Frame, Have,
     HistoryPage, HistoryQuery, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState, Query,
-    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, StateKind,
-    StreamState, Toll,
+    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync,
+    StateKind, StreamState, Toll,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::SlotSet;
@@ -53,6 +53,7 @@ wire_enum!(Message {
     37 => Release(slots),
     38 => Released(slots),
     39 => Settled(epoch),
+    40 => Syncs(slots),
 });
 
 // The view and the registry.
@@ -106,6 +107,7 @@ wire_struct!(Disconnect { user, client, whitelist, code, reason });
 // Between nodes.
 wire_struct!(ClaimedSlot { slot, mark, term, index });
 wire_struct!(SlotState { slot, kind, term, index, base, part, last, streams, publishers });
+wire_struct!(SlotSync { slot, term, number, index, base });
 wire_enum!(StateKind { 0 => Sync(number), 1 => Fetched });
 wire_struct!(StreamState { channel, options, top, delivered, entries, keys });
 wire_struct!(PublisherState { gateway, last, taken });

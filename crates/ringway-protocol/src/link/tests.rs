@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use ringway_core::id::{ChannelName, Epoch, Incarnation, MemberId, Slot};
-use ringway_core::message::{AttachId, ChannelOptions, Deliver, Entry, Frame, Load, Message, Op, Publish, Rep};
+use ringway_core::message::{
+    AttachId, ChannelOptions, Deliver, Entry, Frame, Load, Message, Op, Publish, Rep, SlotSync,
+};
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::view::{NodeEntry, View};
 
@@ -16,7 +18,7 @@ use super::*;
 pub(super) use sample::{Choices, Sample};
 
 /// Kinds of message. A kind that is added without being listed here fails `every_kind_is_sampled`.
-const KINDS: usize = 32;
+const KINDS: usize = 33;
 
 fn bytes_of(frame: &Frame) -> BytesMut {
     let mut out = BytesMut::new();
@@ -132,6 +134,15 @@ fn golden_rep() {
 }
 
 #[test]
+fn golden_syncs() {
+    let (slot, term, number, index) = (Slot(300), Epoch(2), 7, 0);
+    let empty = SlotSync { slot, term, number, index, base: None };
+    let same = SlotSync { slot: Slot(1), index: 9, base: Some((Epoch(1), 9)), ..empty };
+    let frame = Frame { epoch: Epoch(2), message: Message::Syncs(vec![empty, same]) };
+    assert_eq!(&bytes_of(&frame)[..], b"\x10\0\0\0\x02\x28\x02\xac\x02\x02\x07\0\0\x01\x02\x07\x09\x01\x01\x09");
+}
+
+#[test]
 fn golden_view() {
     let mut view = View::born(HashKey::from_bytes(*b"0123456789abcdef"), SlotCount::MIN);
     view.nodes.push(NodeEntry {
@@ -149,7 +160,7 @@ fn golden_view() {
 
 #[test]
 fn golden_preamble() {
-    assert_eq!(&preamble(), b"ringway\0\x01\0");
+    assert_eq!(&preamble(), b"ringway\0\x02\0");
     assert_eq!(read_preamble(b"ringway\0\x02\x01"), Ok(258));
     assert_eq!(read_preamble(b"GET / HTTP"), Err(NotALink));
 }
@@ -172,7 +183,7 @@ fn a_frame_over_the_limit_is_not_written() {
 /// A list of 2^40 slots in six bytes, for each kind that begins with a list.
 #[test]
 fn a_hostile_count_is_refused() {
-    for kind in [13, 30, 31, 35] {
+    for kind in [13, 30, 31, 35, 40] {
         let mut bytes = BytesMut::from(&[8, 0, 0, 0, 1, kind, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20][..]);
         assert_eq!(decode(&mut bytes), Err(FrameError::TooMany { count: 1 << 40, left: 0 }));
     }
@@ -208,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_do_no_harm(body in proptest::collection::vec(any::<u8>(), 0..300), kind in 0_u8..40) {
+    fn any_bytes_do_no_harm(body in proptest::collection::vec(any::<u8>(), 0..300), kind in 0_u8..41) {
         let mut framed = BytesMut::from(&(body.len() as u32 + 2).to_le_bytes()[..]);
         framed.extend_from_slice(&[1, kind]);
         framed.extend_from_slice(&body);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringway_core::member::Action;
-use ringway_core::view::View;
+use ringway_core::view::{Placement, View};
 
 use super::process::State;
 use super::{Event, Input, MS, World, note};
@@ -21,8 +21,8 @@ impl World {
             };
             match action {
                 Action::Request(request) => self.send_request(at, request),
-                Action::View(view) => {
-                    self.apply_view(at, &view);
+                Action::View(view, placement) => {
+                    self.apply_view(at, &view, &placement);
                     self.look_after(at, &view);
                     self.drain_if_told(at, &view);
                 }
@@ -47,15 +47,17 @@ impl World {
         }
     }
 
-    pub(crate) fn apply_view(&mut self, at: usize, view: &Arc<View>) {
-        let view = &self.lied_view(at, view);
+    pub(crate) fn apply_view(&mut self, at: usize, view: &Arc<View>, placement: &Placement) {
+        let lied = self.lied_view(at, view);
+        // Whoever is lied to works out for itself what the lie means.
+        let placement = if lied == *view { placement.clone() } else { Placement::of(&lied, None) };
         let process = &mut self.processes[at];
         let now = process.clock(self.now);
         if let Some(node) = &mut process.node {
-            node.on_view(now, view);
+            node.on_view_placed(now, &lied, &placement);
         }
         if let Some(gateway) = &mut process.gateway {
-            gateway.on_view(now, view.clone());
+            gateway.on_view_placed(now, lied, &placement);
         }
     }
 

@@ -309,6 +309,7 @@ impl World {
                 StateKind::Fetched => 100,
                 StateKind::Sync(_) => 10,
             },
+            Message::Syncs(_) => 10,
             _ => return None,
         };
         if matches!(message, Message::Mark(_) | Message::Release(_)) && self.rng.chance(20) {

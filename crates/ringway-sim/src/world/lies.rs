@@ -8,7 +8,7 @@ use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
 use ringway_core::view::View;
-use ringway_core::{Epoch, Incarnation};
+use ringway_core::{Epoch, Incarnation, Slot};
 
 use super::{Event, Input, MS, World};
 use crate::Sabotage;
@@ -24,6 +24,10 @@ impl World {
             (Sabotage::ForgeMark, Message::Have(haves)) => haves.iter_mut().for_each(|have| have.mark = true),
             (Sabotage::MarkEarly, Message::State(state)) if is_sync(state) => {
                 let mark = with(Message::Mark(vec![(state.slot, state.term)]));
+                return vec![out, mark];
+            }
+            (Sabotage::MarkEarly, Message::Syncs(syncs)) => {
+                let mark = with(Message::Mark(syncs.iter().map(|sync| (sync.slot, sync.term)).collect()));
                 return vec![out, mark];
             }
             (Sabotage::ForgeClaimed, Message::Claim(slots)) => {
@@ -48,7 +52,14 @@ impl World {
                 }
             }
             (Sabotage::StripDifference, Message::State(state)) if state.base.is_some() => state.streams.clear(),
-            (Sabotage::DropUnreachable, Message::State(state)) => self.note_sync(from, to, state),
+            (Sabotage::DropUnreachable, Message::State(state)) => {
+                if let StateKind::Sync(number) = state.kind {
+                    self.note_sync(from, to, state.slot, number);
+                }
+            }
+            (Sabotage::DropUnreachable, Message::Syncs(syncs)) => {
+                syncs.iter().for_each(|sync| self.note_sync(from, to, sync.slot, sync.number));
+            }
             (Sabotage::DropUnreachable, Message::Rep(rep)) if !self.is_linked(from, to) => {
                 let (slot, term, index) = (rep.slot, rep.term, rep.index + rep.ops.len() as u64 - 1);
                 if let Some(sync) = self.syncs.get(&(self.processes[from].incarnation, to, slot)).copied() {
@@ -182,10 +193,8 @@ impl World {
         self.sabotage == Some(Sabotage::DropUnreachable)
     }
 
-    fn note_sync(&mut self, from: usize, to: Incarnation, state: &SlotState) {
-        if let StateKind::Sync(number) = state.kind {
-            self.syncs.insert((self.processes[from].incarnation, to, state.slot), number);
-        }
+    fn note_sync(&mut self, from: usize, to: Incarnation, slot: Slot, number: u64) {
+        self.syncs.insert((self.processes[from].incarnation, to, slot), number);
     }
 
     fn is_linked(&self, from: usize, to: Incarnation) -> bool {

@@ -12,7 +12,7 @@ use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
 use ringway_core::timing::Now;
-use ringway_core::view::{GatewayEntry, NodeEntry, View};
+use ringway_core::view::{GatewayEntry, NodeEntry, Placement, View};
 use ringway_core::{Incarnation, MemberId};
 
 use super::clients::Clients;
@@ -196,7 +196,7 @@ impl World {
             self.processes[at].gateway.as_mut().into_iter().for_each(|gateway| gateway.on_link_up(clock, incarnation));
             self.processes[at].node.as_mut().into_iter().for_each(|node| node.on_link_up(clock, incarnation));
         }
-        self.apply_view(at, &view);
+        self.apply_view(at, &view, &Placement::of(&view, None));
         self.connect_all(at);
         self.turn(at);
     }

@@ -207,8 +207,8 @@ impl Ledger {
     /// Takes a fact. Returns which slots moved for which changes.
     pub(super) fn on_fact(&mut self, fact: Fact) -> Vec<Shift> {
         match fact {
-            Fact::View { at, view, left } if view.epoch > self.view.epoch => {
-                let moved = self.on_view(at, view, &left);
+            Fact::View { at, view, placement, left } if view.epoch > self.view.epoch => {
+                let moved = self.on_view(at, view, placement, &left);
                 self.advance(at);
                 return moved;
             }

@@ -52,6 +52,7 @@ fn node(limits: &mut NodeLimits, section: &mut Section<'_>) {
     count(section, "channels", &mut limits.channels);
     count(section, "keys", &mut limits.keys);
     bytes(section, "copy_bytes", &mut limits.copy_bytes);
+    count(section, "copy_slots", &mut limits.copy_slots);
     section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
 }
 

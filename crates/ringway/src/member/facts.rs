@@ -19,7 +19,8 @@ impl Task {
         let placement = if before.view.epoch == view.epoch {
             before.placement.clone()
         } else {
-            Arc::new(Placement::of(&view, Some(&before.placement)))
+            let known = self.rules.placement().cloned();
+            Arc::new(known.unwrap_or_else(|| Placement::of(&view, Some(&before.placement))))
         };
         let silent = self.parts.timing.silent();
         let reach = |peer: &Incarnation| match now > self.rules.last_heard(*peer) + silent {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringway_core::message::{Frame, Load, Message, Toll};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
-use ringway_core::view::View;
+use ringway_core::view::{Placement, View};
 use ringway_core::{Epoch, Incarnation};
 use ringway_link::LinkId;
 
@@ -62,7 +62,7 @@ impl Task {
     }
 
     /// A newer view is applied.
-    pub(super) fn tell_view(&mut self, now: Now, view: &Arc<View>) {
+    pub(super) fn tell_view(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
         if self.telling.teller.is_none() {
             return;
         }
@@ -72,7 +72,7 @@ impl Task {
         let gone = nodes.chain(gateways).filter(|member| !view.has(*member));
         let left = gone.map(|member| self.departure(now, member)).collect();
         self.telling.ended.retain(|member, _| view.has(*member));
-        self.telling.tell(Fact::View { at: now, view: view.clone(), left });
+        self.telling.tell(Fact::View { at: now, view: view.clone(), placement: placement.clone(), left });
     }
 
     fn departure(&self, now: Now, incarnation: Incarnation) -> Departure {

@@ -7,7 +7,7 @@ use ringway_core::member::Action;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
-use ringway_core::view::{Removal, View};
+use ringway_core::view::{Placement, Removal, View};
 use tracing::{debug, error, info, warn};
 
 use super::{Client, Command, Inbox, Task};
@@ -149,7 +149,7 @@ impl Task {
     fn act(&mut self, now: Now, action: Action) {
         match action {
             Action::Request(request) => self.ask_registry(now, request),
-            Action::View(view) => self.apply(now, &view),
+            Action::View(view, placement) => self.apply(now, &view, &placement),
             Action::Lease(lease) => {
                 if let Some(node) = &mut self.node {
                     node.set_lease(now, lease);
@@ -202,19 +202,19 @@ impl Task {
         Some(answer)
     }
 
-    fn apply(&mut self, now: Now, view: &Arc<View>) {
+    fn apply(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
         info!(epoch = %view.epoch, view = ?view, "view");
         if let Some(node) = &mut self.node {
-            node.on_view(now, view);
+            node.on_view_placed(now, view, placement);
         }
         if let Some(hub) = &mut self.hub {
-            hub.rules.on_view(now, view.clone());
+            hub.rules.on_view_placed(now, view.clone(), placement);
             if let Some(placement) = hub.rules.placement().filter(|placement| placement.checksum() != view.checksum) {
                 error!(epoch = %view.epoch, mine = placement.checksum(), theirs = view.checksum,
                        "this member places slots differently from the one that wrote the view; run the same version everywhere");
             }
         }
-        self.tell_view(now, view);
+        self.tell_view(now, view, placement);
         self.follow_view(view);
         self.ping(now);
         self.facts_changed = true;

@@ -89,7 +89,8 @@ fn state(view: View) -> ClusterState {
 /// What a member task would tell of a view: it has come, all is settled, and the gateway saw nothing.
 fn tell(teller: &Teller, view: &View) {
     let (at, epoch, gateway) = (crate::clock::now(), view.epoch, Incarnation(100));
-    teller.tell(Fact::View { at, view: Arc::new(view.clone()), left: Vec::new() });
+    let placement = Placement::of(view, None);
+    teller.tell(Fact::View { at, view: Arc::new(view.clone()), placement, left: Vec::new() });
     for node in &view.nodes {
         teller.tell(Fact::Node { at, node: node.incarnation, epoch, settled: true });
     }

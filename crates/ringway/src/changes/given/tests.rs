@@ -71,7 +71,8 @@ impl World {
     fn see(&mut self, change: impl FnOnce(&View) -> View) -> Vec<Reset> {
         self.view = change(&self.view);
         let view = Arc::new(self.view.clone());
-        let shifts = self.tell(|at| Fact::View { at, view, left: Vec::new() });
+        let placement = Placement::of(&view, None);
+        let shifts = self.tell(|at| Fact::View { at, view, placement, left: Vec::new() });
         shifts.into_iter().filter_map(|shift| shift.order).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use ringway_core::message::Toll;
 use ringway_core::ring::{HashKey, SlotCount, Weight};
-use ringway_core::view::{GatewayEntry, NodeEntry, Removal};
+use ringway_core::view::{GatewayEntry, NodeEntry, Placement, Removal};
 
 use super::super::{Departure, Predicted};
 use super::*;
@@ -67,7 +67,8 @@ impl World {
     fn view_with(&mut self, left: &[Departure], change: impl FnOnce(&View) -> View) {
         self.view = Arc::new(change(&self.view));
         let (at, view, left) = (millis_of(self.now), self.view.clone(), left.to_vec());
-        self.ledger.on_fact(Fact::View { at, view, left });
+        let placement = Placement::of(&view, None);
+        self.ledger.on_fact(Fact::View { at, view, placement, left });
     }
 
     fn settle_nodes(&mut self) {

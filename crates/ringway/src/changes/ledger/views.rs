@@ -21,9 +21,8 @@ type Changed = (MemberId, u64, Vec<Slot>);
 
 impl Ledger {
     /// Applies a newer view. Returns which slots moved for which changes.
-    pub(super) fn on_view(&mut self, at: Now, view: Arc<View>, left: &[Departure]) -> Vec<Shift> {
+    pub(super) fn on_view(&mut self, at: Now, view: Arc<View>, placement: Placement, left: &[Departure]) -> Vec<Shift> {
         let steps = steps(&self.view, &view);
-        let placement = Placement::of(&view, Some(&self.placement));
         let mut changed: Vec<Changed> = Vec::new();
         for step in steps {
             let departure = left.iter().find(|departure| departure.incarnation == step.incarnation);
