@@ -155,6 +155,8 @@ struct Peer {
 #[derive(Debug)]
 struct Task {
     parts: Static,
+    /// The node's share of the slots: what the config says, or what it was given last. It outlives an incarnation.
+    weight: Option<Weight>,
     me: Incarnation,
     rules: Member,
     node: Option<Node>,
@@ -185,7 +187,6 @@ struct Task {
 #[derive(Debug)]
 struct Static {
     id: MemberId,
-    weight: Option<Weight>,
     gateway: Option<GatewayParts>,
     timing: Timing,
     limits: (GatewayLimits, NodeLimits),
@@ -202,7 +203,6 @@ pub async fn run(parts: Parts) -> End {
     let (evidence, mut proofs) = mpsc::channel::<Proof>(16);
     let fixed = Static {
         id: parts.id,
-        weight: parts.node,
         gateway: parts.gateway,
         timing: parts.timing,
         limits: parts.limits,
@@ -212,7 +212,7 @@ pub async fn run(parts: Parts) -> End {
     };
     let inbox = fixed.gateway.as_ref().map(|gateway| gateway.inbox.clone());
     let telling = Telling::new(parts.teller, parts.view.clone());
-    let mut task = Task::new(fixed, parts.incarnation, parts.view, parts.registry, evidence, telling);
+    let mut task = Task::new(fixed, parts.node, parts.incarnation, parts.view, parts.registry, evidence, telling);
     if let Some((target, host)) = parts.join {
         task.dialed.push(target);
         task.host_id = Some(host);
@@ -273,6 +273,7 @@ async fn arrived(inbox: Option<&Inbox<Client>>) {
 impl Task {
     fn new(
         parts: Static,
+        weight: Option<Weight>,
         me: Incarnation,
         view: Arc<View>,
         registry: Option<Registry>,
@@ -281,14 +282,15 @@ impl Task {
     ) -> Self {
         let now = clock::now();
         let hosts = registry.is_some();
-        let rules = Member::new(now, parts.entry(me), view.clone(), parts.timing, hosts);
-        let node = parts.weight.map(|_| parts.node(now, me, view.clone()));
+        let rules = Member::new(now, parts.entry(me, weight), view.clone(), parts.timing, hosts);
+        let node = weight.map(|_| parts.node(now, me, view.clone()));
         let hub = parts.gateway.as_ref().map(|gateway| {
             let rules = Gateway::new(me, view, parts.timing, parts.limits.0);
             Hub::new(now, rules, gateway.config.clone())
         });
         let mut task = Self {
             parts,
+            weight,
             me,
             rules,
             node,
@@ -335,9 +337,9 @@ impl Task {
         warn!(before = %before, incarnation = %self.me, "the view went on without this member; joining again");
         let view = self.rules.view().clone();
         let hosts = self.registry.is_some();
-        self.rules = Member::new(now, self.parts.entry(self.me), view.clone(), self.parts.timing, hosts);
+        self.rules = Member::new(now, self.parts.entry(self.me, self.weight), view.clone(), self.parts.timing, hosts);
         self.host = hosts.then_some(self.me);
-        self.node = self.parts.weight.map(|_| self.parts.node(now, self.me, view.clone()));
+        self.node = self.weight.map(|_| self.parts.node(now, self.me, view.clone()));
         if let Some(hub) = &mut self.hub {
             let empty = Gateway::new(self.me, view.clone(), self.parts.timing, self.parts.limits.0);
             hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(now, self.me, view.clone());
@@ -371,11 +373,10 @@ impl Task {
 
 impl Static {
     /// How the view would list this life.
-    fn entry(&self, incarnation: Incarnation) -> Entry {
+    fn entry(&self, incarnation: Incarnation, weight: Option<Weight>) -> Entry {
         let id = self.id.clone();
         let address = self.links.identity().address.clone();
-        let node =
-            self.weight.map(|weight| NodeEntry { id: id.clone(), incarnation, address, now: weight, next: weight });
+        let node = weight.map(|weight| NodeEntry { id: id.clone(), incarnation, address, now: weight, next: weight });
         let gateway = self.gateway.as_ref().map(|gateway| GatewayEntry {
             id: id.clone(),
             incarnation,

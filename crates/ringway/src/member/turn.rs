@@ -204,6 +204,7 @@ impl Task {
 
     fn apply(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
         info!(epoch = %view.epoch, view = ?view, "view");
+        self.weight = view.node(self.me).filter(|node| node.stays()).map(|node| node.next).or(self.weight);
         if let Some(node) = &mut self.node {
             node.on_view_placed(now, view, placement);
         }

@@ -131,6 +131,8 @@ async fn a_node_that_was_frozen_comes_back_as_another_and_serves() {
     let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
     ann.subscribe("room").await.unwrap();
     let owner = server.places(&["key=room".to_owned()]).await.unwrap()["key=room"].owner.clone();
+    weigh(&server, &owner, 3).await;
+    server.settled(3).await;
     server.act(&owner, "freeze").await.unwrap();
     server.wait_state(&owner, "down", SOON).await;
     for number in 1..=10 {
@@ -143,6 +145,9 @@ async fn a_node_that_was_frozen_comes_back_as_another_and_serves() {
     server.settled(3).await;
     let place = server.places(&["key=room".to_owned()]).await.unwrap()["key=room"].clone();
     assert_eq!(place.owner, owner, "it owns again what it owned before");
+    let members = server.admin_get("/admin/members").await.unwrap().json().unwrap();
+    let weight = |member: &serde_json::Value| member["id"] == json!(owner) && member["weight"] == json!(3.0);
+    assert!(members["members"].as_array().unwrap().iter().any(weight), "{members}");
     ann.publish("room", json!(11)).await.unwrap();
     let got = ann.wait_publications("room", 11, SOON).await.unwrap();
     assert_eq!(got.iter().map(|one| one.offset).collect::<Vec<_>>(), (1..=11).collect::<Vec<u64>>());
