@@ -47,7 +47,8 @@ pub(super) fn told(receipts: &[Receipt]) -> String {
     for receipt in receipts {
         if receipt.mode != Mode::Migrate {
             let (number, mode) = (receipt.number, receipt.mode.name());
-            text.push_str(&format!("{number}: clients were asked to connect anew ({mode})\n"));
+            let told = if receipt.moved.slots == 0 { "nothing moved, so nobody was" } else { "clients were" };
+            text.push_str(&format!("{number}: {told} asked to connect anew ({mode})\n"));
         }
         if let Some(why) = &receipt.why {
             text.push_str(&format!("{}: {why}\n", receipt.number));
