@@ -8,11 +8,9 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { Centrifuge } from "centrifuge";
 import WebSocket from "ws";
+import { step, until, usage, within } from "./steps.mjs";
 
-/** Any single wait. */
-const DEADLINE_MS = 10_000;
-
-const server = new URL(process.argv[2] ?? usage());
+const server = new URL(process.argv[2] ?? usage("centrifuge-js.mjs http://HOST:PORT"));
 const endpoint = `ws://${server.host}/connection/websocket`;
 const channel = `sdk-js-${randomUUID()}`;
 
@@ -122,34 +120,4 @@ async function publish(from, to) {
 
 function numbers(from, to) {
   return Array.from({ length: to - from + 1 }, (_, index) => ({ n: from + index, offset: from + index }));
-}
-
-async function until(what, condition) {
-  const deadline = Date.now() + DEADLINE_MS;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited ${DEADLINE_MS} ms in vain: ${what}`);
-    await new Promise((resume) => setTimeout(resume, 5));
-  }
-}
-
-async function within(promise, what) {
-  let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`no answer within ${DEADLINE_MS} ms: ${what}`)), DEADLINE_MS); });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-async function step(name, run) {
-  const from = Date.now();
-  try {
-    await run();
-    console.log(`ok    ${name} (${Date.now() - from} ms)`);
-  } catch (error) {
-    console.error(`FAIL  ${name}\n  ${error.message}`);
-    process.exit(1);
-  }
-}
-
-function usage() {
-  console.error("usage: node centrifuge-js.mjs http://HOST:PORT");
-  process.exit(64);
 }
