@@ -41,8 +41,10 @@ async fn idle_users_are_counted_weighed_and_shown_alive() {
         let json = serde_json::from_str::<serde_json::Value>(&report.json().unwrap()).unwrap();
         assert_eq!((json["bench"].as_str(), json["users"].as_u64()), (Some("idle"), Some(300)));
         assert_eq!(json["alive"], alive, "{report}");
-        // Both ends live in this process, and each has a buffer of some KiB.
-        assert!(json["memory"]["after"].as_u64() > json["memory"]["before"].as_u64() || alive != 50, "{report}");
+        // This process has other tests in it, so it may even have shrunk; but it is the one that was watched.
+        let memory = |name: &str| json["memory"][name].as_f64().unwrap();
+        let growth = memory("after") - memory("before");
+        assert!(memory("before") > 0.0 && (memory("per_user") - growth / 300.0).abs() < 1.0, "{report}");
         let Report::Idle(report) = report else { panic!("{line} is idle") };
         assert!(report.connects_per_s > 0.0 && report.handshake.count == 300);
     }

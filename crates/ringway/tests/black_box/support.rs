@@ -50,8 +50,8 @@ pub(crate) async fn two_gateways(nodes: usize, config: &str) -> (Server, SocketA
     let builder = configured(builder, &format!("{NAMED_USERS}[cluster]\nslots = 1024\n{config}"));
     let server = Server::start(builder, CHANGE).await;
     server.settled(nodes).await;
+    server.wait_state("gateway-1", "active", CHANGE).await;
     let second = server.member("gateway-1").await.expect("the demo has a second gateway");
-    assert_eq!(second.state, "active");
     let addr = second.address.parse().expect("an address and a port");
     (server, addr)
 }
