@@ -11,6 +11,7 @@ pub mod pauses;
 pub mod peers;
 pub mod plan;
 pub mod registry;
+mod retries;
 pub mod ring;
 mod stream;
 pub mod timing;

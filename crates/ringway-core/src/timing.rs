@@ -16,9 +16,9 @@ pub struct Timing {
     pub ping: Duration,
     /// A link without a frame for this long is silent. Below `ttl`, and far above a scheduling hiccup.
     pub suspect: Duration,
-    /// An attach that is not answered is sent again after this.
+    /// An attach that is not answered is sent again after this, then after pauses that double, up to sixteen times as long.
     pub attach_retry: Duration,
-    /// A publish that was refused is sent again after this.
+    /// A publish that was refused is sent again after this, and then likewise.
     pub publish_retry: Duration,
     /// A publish or query without an answer is given up after this, and its sender told.
     pub deadline: Duration,

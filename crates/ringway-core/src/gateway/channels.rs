@@ -1,10 +1,11 @@
 //! Channels of a gateway: attached at their owner, with the position up to which they were handed on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Position, Slot};
 use crate::message::{Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Message, SessionChange};
+use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 
 /// Names a channel at this gateway while it is attached. Small and dense: good as an index.
@@ -64,13 +65,15 @@ impl Channel {
 pub(super) struct Channels {
     slab: slab::Slab<Channel>,
     counter: u32,
-    /// Unanswered attaches, oldest first.
-    asking: VecDeque<(Now, ChannelKey, AttachId)>,
+    /// Unanswered attaches.
+    asking: Retries<AttachId>,
     /// Inboxes whose progress is to be reported.
     dirty: Vec<ChannelKey>,
     reported: Now,
-    /// Detached inboxes whose position is not yet confirmed, oldest first, with the owner that was told.
-    lingering: BTreeMap<AttachId, (Detach, Slot, Option<Incarnation>, Now)>,
+    /// Detached inboxes whose position is not yet confirmed, with the owner that was told.
+    lingering: BTreeMap<AttachId, (Detach, Slot, Option<Incarnation>)>,
+    /// Of these, who was told.
+    parting: Retries<AttachId>,
     /// Attaches collected for one frame per owner.
     batch: Vec<(Incarnation, Vec<Attach>)>,
 }
@@ -136,8 +139,9 @@ impl Gateway {
         let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
         if lingers {
             // Without a link to the owner, too: it is told when there is one.
-            let kept = (detach.clone(), channel.slot, channel.asked, now);
+            let kept = (detach.clone(), channel.slot, channel.asked);
             self.channels.lingering.insert(detach.attach, kept);
+            self.channels.parting.push(now, Tries::default(), detach.attach);
         }
         if let Some(asked) = channel.asked {
             self.peers.send(asked, Message::Detach(detach));
@@ -186,11 +190,11 @@ impl Gateway {
     /// Starts a new attach at whoever owns the channel, if it can be reached.
     fn ask(&mut self, now: Now, key: ChannelKey) {
         let attach = self.channels.next_attach(key);
-        self.ask_as(now, key, attach);
+        self.ask_as(now, key, attach, Tries::default());
     }
 
     /// Asks under this id. The same id may be sent twice: an owner that knows it stays silent, one that does not answers.
-    fn ask_as(&mut self, now: Now, key: ChannelKey, attach: AttachId) {
+    fn ask_as(&mut self, now: Now, key: ChannelKey, attach: AttachId, tries: Tries) {
         let Some(channel) = self.channels.slab.get(key.0 as usize) else { return };
         let owner = self.reachable_owner(channel.slot);
         let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
@@ -204,7 +208,7 @@ impl Gateway {
         };
         let name = channel.name.clone();
         let ask = Attach { channel: name, attach, from, options: channel.options, sessions: 0, presence: Vec::new() };
-        self.channels.asking.push_back((now, key, attach));
+        self.channels.asking.push(now, tries, attach);
         match self.channels.batch.iter_mut().find(|(to, batch)| *to == owner && batch.len() < ATTACH_BATCH) {
             Some((_, batch)) => batch.push(ask),
             None => self.channels.batch.push((owner, vec![ask])),
@@ -219,7 +223,7 @@ impl Gateway {
 
     /// Attaches again every channel that is not attached at its owner of today, and tells lingering positions to theirs.
     pub(super) fn follow_owners(&mut self, now: Now) {
-        self.tell_lingering(now, false);
+        self.tell_lingering(now);
         let keys: Vec<ChannelKey> = self.channels.slab.iter().map(|(key, _)| ChannelKey(key as u32)).collect();
         for key in keys {
             let Some(channel) = self.channels.slab.get(key.0 as usize) else { continue };
@@ -257,26 +261,28 @@ impl Gateway {
                 self.toll.waiting += u64::from(channel.let_go(since));
             }
         }
-        for (_, _, told, _) in self.channels.lingering.values_mut() {
+        for (_, _, told) in self.channels.lingering.values_mut() {
             if *told == Some(peer) {
                 *told = None;
             }
         }
     }
 
-    /// Asks again where no answer came in time.
+    /// Asks again where no answer came in time, and tells lingering positions again that nobody confirmed.
     pub(super) fn retry_attaches(&mut self, now: Now) {
-        while let Some((asked_at, key, attach)) = self.channels.asking.front().copied() {
-            if now < asked_at + self.timing.attach_retry {
-                break;
-            }
-            self.channels.asking.pop_front();
-            if self.channels.current(attach).is_some_and(|(_, channel)| !channel.answered && channel.asked.is_some()) {
-                self.ask_as(now, key, attach);
+        let pause = self.timing.attach_retry;
+        while let Some(waiting) = self.channels.asking.due(now, pause) {
+            let unanswered = |channel: &Channel| !channel.answered && channel.asked.is_some();
+            if let Some((key, _)) = self.channels.current(waiting.what).filter(|(_, channel)| unanswered(channel)) {
+                self.ask_as(now, key, waiting.what, waiting.tries.more());
             }
         }
         self.send_attaches();
-        self.tell_lingering(now, true);
+        while let Some(waiting) = self.channels.parting.due(now, pause) {
+            let Some((_, slot, _)) = self.channels.lingering.get(&waiting.what) else { continue };
+            let owner = self.reachable_owner(*slot);
+            self.tell_parted(now, waiting.what, owner, waiting.tries.more());
+        }
     }
 
     pub(super) fn on_attached(&mut self, now: Now, from: Incarnation, attached: &Attached) {
@@ -373,21 +379,24 @@ impl Gateway {
         }
     }
 
-    /// Tells positions of detached inboxes to owners that have not been told, or, on `again`, have not answered in time.
-    fn tell_lingering(&mut self, now: Now, again: bool) {
-        let mut tell = Vec::new();
-        for (attach, (_, slot, told, at)) in &self.channels.lingering {
+    /// Tells positions of detached inboxes to owners that have not been told.
+    fn tell_lingering(&mut self, now: Now) {
+        let lingering = &self.channels.lingering;
+        let owners = lingering.iter().filter_map(|(attach, (_, slot, told))| {
             let owner = self.reachable_owner(*slot);
-            let late = again && now >= *at + self.timing.attach_retry;
-            if let Some(owner) = owner.filter(|owner| late || *told != Some(*owner)) {
-                tell.push((*attach, owner));
-            }
+            (owner.is_some() && owner != *told).then_some((*attach, owner))
+        });
+        for (attach, owner) in owners.collect::<Vec<_>>() {
+            self.tell_parted(now, attach, owner, Tries::default());
         }
-        for (attach, owner) in tell {
-            let Some((detach, _, told, at)) = self.channels.lingering.get_mut(&attach) else { continue };
-            (*told, *at) = (Some(owner), now);
-            let detach = detach.clone();
-            self.peers.send(owner, Message::Detach(detach));
-        }
+    }
+
+    fn tell_parted(&mut self, now: Now, attach: AttachId, owner: Option<Incarnation>, tries: Tries) {
+        let Some((detach, _, told)) = self.channels.lingering.get_mut(&attach) else { return };
+        *told = owner;
+        let Some(owner) = owner else { return };
+        let detach = detach.clone();
+        self.channels.parting.push(now, tries, attach);
+        self.peers.send(owner, Message::Detach(detach));
     }
 }

@@ -9,6 +9,7 @@ use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::limits::WINDOW;
 use crate::message::{ChannelOptions, Entry, Message, PubNo, PubOk, Publish, Refusal};
+use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 
 /// A publication to be sent.
@@ -57,8 +58,10 @@ struct Line {
     tail: u32,
     /// First of the list that was not sent to the owner of now.
     unsent: u32,
-    /// Go back to the head at this time.
-    again: Option<Now>,
+    /// It was refused then: after a pause, back to the head.
+    refused: Option<Now>,
+    /// Refusals since one was last answered for good, or the owner was another.
+    tries: Tries,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +70,7 @@ pub(super) struct Publishes {
     slab: slab::Slab<Pending>,
     bytes: usize,
     deadlines: VecDeque<(Now, Slot, u64)>,
-    again: VecDeque<(Now, Slot)>,
+    again: Retries<Slot>,
     /// Acknowledged ones by the copies that hold them: 0 (without history), 1, 2, more.
     acknowledged: [u64; 4],
 }
@@ -112,6 +115,7 @@ impl Publishes {
         if line.tail == key {
             line.tail = before;
         }
+        line.tries = Tries::default();
         self.bytes -= pending.publish.entry.size();
         Some(pending)
     }
@@ -129,7 +133,7 @@ impl Gateway {
             return Err(PublishError::Busy);
         }
         let slot = self.slot_of(new.channel.as_str());
-        let empty = Line { last_seq: 0, head: NONE, tail: NONE, unsent: NONE, again: None };
+        let empty = Line { last_seq: 0, head: NONE, tail: NONE, unsent: NONE, refused: None, tries: Tries::default() };
         let publishes = &mut self.publishes;
         let line = publishes.lines.entry(slot).or_insert(empty);
         line.last_seq += 1;
@@ -166,7 +170,7 @@ impl Gateway {
     fn send_line(&mut self, slot: Slot) {
         let Some(owner) = self.reachable_owner(slot) else { return };
         let Some(line) = self.publishes.lines.get_mut(&slot) else { return };
-        if line.again.is_some() {
+        if line.refused.is_some() {
             return;
         }
         let Some(floor) = self.publishes.slab.get(line.head as usize).map(|head| head.publish.seq) else { return };
@@ -183,10 +187,17 @@ impl Gateway {
         }
     }
 
-    /// Starts a slot's list over.
+    /// Starts a slot's list over, at an owner that has not refused it yet.
     fn send_again(&mut self, slot: Slot) {
         if let Some(line) = self.publishes.lines.get_mut(&slot) {
-            line.again = None;
+            line.tries = Tries::default();
+        }
+        self.start_over(slot);
+    }
+
+    fn start_over(&mut self, slot: Slot) {
+        if let Some(line) = self.publishes.lines.get_mut(&slot) {
+            line.refused = None;
             line.unsent = line.head;
             self.send_line(slot);
         }
@@ -194,7 +205,7 @@ impl Gateway {
 
     /// The owner of a slot serves it, as it has just shown: what it has refused is not kept from it any longer.
     pub(super) fn owner_serves(&mut self, slot: Slot) {
-        if self.publishes.lines.get(&slot).is_some_and(|line| line.again.is_some()) {
+        if self.publishes.lines.get(&slot).is_some_and(|line| line.refused.is_some()) {
             self.send_again(slot);
         }
     }
@@ -287,10 +298,10 @@ impl Gateway {
         if owner != Some(from) {
             line.unsent = line.head;
             self.send_line(no.slot);
-        } else if line.again.is_none() {
-            let at = now + self.timing.publish_retry;
-            line.again = Some(at);
-            self.publishes.again.push_back((at, no.slot));
+        } else if line.refused.is_none() {
+            line.refused = Some(now);
+            publishes.again.push(now, line.tries, no.slot);
+            line.tries = line.tries.more();
         }
     }
 
@@ -308,10 +319,10 @@ impl Gateway {
     }
 
     pub(super) fn retry_publishes(&mut self, now: Now) {
-        while let Some((at, slot)) = self.publishes.again.front().copied().filter(|(at, _)| *at <= now) {
-            self.publishes.again.pop_front();
-            if self.publishes.lines.get(&slot).is_some_and(|line| line.again == Some(at)) {
-                self.send_again(slot);
+        while let Some(waiting) = self.publishes.again.due(now, self.timing.publish_retry) {
+            let (slot, since) = (waiting.what, waiting.since);
+            if self.publishes.lines.get(&slot).is_some_and(|line| line.refused == Some(since)) {
+                self.start_over(slot);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation};
 use crate::message::{Answer, Message, Query, Refusal};
+use crate::retries::Tries;
 use crate::timing::Now;
 
 /// Why a query found nothing.
@@ -32,6 +33,7 @@ struct Open {
     node: Option<Incarnation>,
     sent: Option<Incarnation>,
     again: Option<Now>,
+    tries: Tries,
 }
 
 #[derive(Debug, Default)]
@@ -82,7 +84,7 @@ impl Gateway {
         self.queries.next += 1;
         let id = self.queries.next;
         self.queries.deadlines.push_back((now + self.timing.deadline, id));
-        self.queries.open.insert(id, Open { token, query, node, sent: None, again: None });
+        self.queries.open.insert(id, Open { token, query, node, sent: None, again: None, tries: Tries::default() });
         self.send_query(id);
         Ok(())
     }
@@ -134,7 +136,8 @@ impl Gateway {
         let Some(open) = self.queries.open.get_mut(&id).filter(|open| open.sent == Some(from)) else { return };
         match answer {
             Answer::Refused(Refusal::Retry) if open.node.is_none() => {
-                (open.sent, open.again) = (None, Some(now + self.timing.publish_retry));
+                (open.sent, open.again) = (None, Some(now + open.tries.pause(self.timing.publish_retry)));
+                open.tries = open.tries.more();
             }
             Answer::Refused(why) => self.end_query(id, Err(QueryError::Refused(why))),
             answer => self.end_query(id, Ok(answer)),

@@ -275,6 +275,33 @@ fn an_attach_without_an_answer_is_repeated_under_its_id() {
 }
 
 #[test]
+fn who_does_not_answer_is_asked_less_and_less() {
+    let mut world = World::new();
+    world.gateway.attach(world.now, ChannelName::new("news").unwrap(), KEPT);
+    world.publish(1);
+    world.collect();
+    let attaches = |world: &mut World| world.take(|message| matches!(message, Message::Attach(_)).then_some(())).len();
+    let mut refused = 0;
+    let mut asked = attaches(&mut world);
+    for _ in 0..300 {
+        for publish in world.publishes() {
+            refused += 1;
+            world.hear(Message::PubNo(PubNo { slot: publish.slot, seq: publish.seq, why: Refusal::Retry }));
+        }
+        world.pass(10);
+        asked += attaches(&mut world);
+    }
+    // Three seconds at a constant pace would be 50 attaches and 100 publishes.
+    assert!((5..=8).contains(&asked), "{asked} attaches");
+    assert!((8..=12).contains(&refused), "{refused} publishes");
+    world.replace_owner(Incarnation(2));
+    let sent = world.publishes();
+    world.hear(Message::PubNo(PubNo { slot: sent[0].slot, seq: sent[0].seq, why: Refusal::Retry }));
+    world.pass(50);
+    assert_eq!((attaches(&mut world), world.seqs().len()), (1, 1), "another owner has refused nothing yet");
+}
+
+#[test]
 fn the_position_of_a_left_inbox_is_told_until_it_is_confirmed() {
     let mut world = World::new();
     let (key, attach) = world.attach("#bob");
