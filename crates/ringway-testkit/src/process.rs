@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use regex_lite::Regex;
@@ -18,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A variable that names the child's directory to all that it starts: by this they are found again, whatever group or parent they have by then.
 const MARK: &str = "TESTKIT_PROCESS_DIR";
 /// How much of its output a failure shows: the end, where the reason is.
-const SHOWN: usize = 4000;
+const SHOWN: usize = 8000;
 
 /// A running child. Dropping it kills it with all that it started, and removes its directory.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Process {
 pub struct Builder {
     command: Command,
     dir: TempDir,
+    stderr: Option<PipeWriter>,
 }
 
 impl Process {
@@ -58,7 +60,7 @@ impl Process {
         command.env(MARK, dir.path());
         // A group of its own: Ctrl-C is for the test, which ends it in its own way.
         command.process_group(0);
-        Builder { command, dir }
+        Builder { command, dir, stderr: None }
     }
 
     /// Starts `binary` with `args` and nothing else set.
@@ -188,12 +190,21 @@ impl Process {
     fn output(&self) -> String {
         format!("--- stdout\n{}\n--- stderr\n{}", tail(&self.stdout()), tail(&self.stderr()))
     }
+
+    /// The end of every log that it and what it started wrote into files of its directory.
+    fn logs(&self) -> String {
+        let mut logs = Vec::new();
+        find_logs(self.dir.path(), &mut logs);
+        logs.sort();
+        logs.retain(|path| *path != stdout_path(&self.dir) && *path != stderr_path(&self.dir));
+        logs.iter().map(|path| format!("\n--- {}\n{}", path.display(), tail(&read(path)))).collect()
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("process {} of the failed test:\n{}", self.pid(), self.output());
+            eprintln!("process {} of the failed test:\n{}{}", self.pid(), self.output(), self.logs());
         }
         self.kill();
         // Twice: what was being started during the first look is there in the second.
@@ -232,13 +243,28 @@ impl Builder {
         self
     }
 
+    /// Puts a pipe in the place of stderr that is full from the start; gives the end that somebody could read.
+    ///
+    /// # Panics
+    /// The system has no pipe left.
+    pub fn block_stderr(&mut self) -> PipeReader {
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let set = |writer: &PipeWriter, flags| fcntl(writer, FcntlArg::F_SETFL(flags)).expect("flags of a pipe");
+        set(&writer, OFlag::O_NONBLOCK);
+        while writer.write(&[b' '; 4096]).is_ok() {}
+        set(&writer, OFlag::empty());
+        self.stderr = Some(writer);
+        reader
+    }
+
     /// Starts it.
     ///
     /// # Panics
     /// It cannot be started, or its output files cannot be made.
     pub fn start(mut self) -> Process {
         let create = |path| File::create(path).expect("a file in a fresh directory");
-        self.command.stdout(create(stdout_path(&self.dir))).stderr(create(stderr_path(&self.dir)));
+        let (stdout, stderr) = (create(stdout_path(&self.dir)), create(stderr_path(&self.dir)));
+        self.command.stdout(stdout).stderr(self.stderr.take().map_or_else(|| stderr.into(), Stdio::from));
         let child = self.command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", self.command));
         let watchdog = Watchdog::over(self.dir.path()).expect("a shell to watch over the process");
         Process { child, exited: None, watchdog, dir: self.dir }
@@ -326,6 +352,17 @@ fn stderr_path(dir: &TempDir) -> PathBuf {
 
 fn read(path: &Path) -> String {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+fn find_logs(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => find_logs(&path, found),
+            Ok(_) if path.extension().is_some_and(|extension| extension == "log") => found.push(path),
+            _ => {}
+        }
+    }
 }
 
 fn tail(text: &str) -> &str {
