@@ -75,6 +75,7 @@ fn member(format: telemetry::LogFormat, work: impl Future<Output = Result<(), Cl
     let outcome = runtime.block_on(work);
     // What still runs is of no use any more, and must not hold the exit up.
     runtime.shutdown_background();
+    telemetry::finish();
     outcome
 }
 

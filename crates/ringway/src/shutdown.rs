@@ -6,6 +6,8 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::telemetry;
+
 /// Exit code when a second signal did not let the process finish: 128 + SIGINT, as shells have it.
 const AT_ONCE: i32 = 130;
 
@@ -39,6 +41,7 @@ impl Signals {
             done = rest => done,
             name = self.next() => {
                 warn!(signal = name, "asked again: ending at once");
+                telemetry::finish();
                 std::process::exit(AT_ONCE)
             }
         }

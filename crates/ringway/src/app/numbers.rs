@@ -15,6 +15,7 @@ use ringway_link::{LinkStats, Links};
 use tokio::sync::watch;
 
 use crate::member::Stats;
+use crate::telemetry;
 
 /// Reads the counters when they are asked for.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ impl Numbers {
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
         counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
+        let help = "Log lines that were lost because nobody took them from stderr fast enough";
+        counter(encoder, "log_lines_lost", help, telemetry::lines_lost())?;
         if let Some(toll) = &stats.toll {
             toll_of(encoder, toll)?;
         }
