@@ -9,6 +9,7 @@ mod removals;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::id::{Epoch, Incarnation, MemberId};
 use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
@@ -32,8 +33,21 @@ pub enum Action {
     Left,
     /// Joining has to wait: another incarnation of this id is still in the view. Said once.
     IdTaken(Incarnation),
+    /// This member is asking for another one's removal, and why. Whether that is written shows in the next view.
+    Suspects(Incarnation, Sign),
     /// A change asked for under this token is written (with its epoch), or will not be.
     Changed(u64, Result<Epoch, ChangeError>),
+}
+
+/// What a member that is taken for dead has failed to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Sign {
+    /// Nothing of it came on its link.
+    #[error("nothing was heard of it for {0:.1?}")]
+    Silent(Duration),
+    /// It did not renew its lease.
+    #[error("its lease has lapsed")]
+    Lapsed,
 }
 
 /// A change of the view that somebody asks for.
@@ -211,12 +225,13 @@ impl Member {
         self.next_renewal = now;
     }
 
-    /// A frame of this member came in.
-    pub fn heard(&mut self, now: Now, peer: Incarnation) {
-        self.heard.insert(peer, now);
+    /// A frame of this member came in at this time.
+    pub fn heard(&mut self, at: Now, peer: Incarnation) {
+        let heard = self.heard.entry(peer).or_default();
+        *heard = at.max(*heard);
     }
 
-    /// When a member was heard last, at the latest when the view came that lists it.
+    /// When a member was heard last.
     pub fn last_heard(&self, peer: Incarnation) -> Now {
         self.heard.get(&peer).copied().unwrap_or_default()
     }

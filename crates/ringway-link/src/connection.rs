@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
 use ringway_core::id::Incarnation;
@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     pub(crate) outgoing: Outgoing,
     pub(crate) counters: Counters,
     pub(crate) began: Instant,
+    /// When something was read last, in microseconds since it began.
+    heard: AtomicU64,
     /// Which directions a cut holds back.
     pub(crate) held: watch::Sender<Held>,
     /// It has ended, or must.
@@ -70,6 +72,7 @@ impl Connection {
             outgoing: Outgoing::new(shared.limits.queue_bytes),
             counters: Counters::default(),
             began: Instant::now(),
+            heard: AtomicU64::new(0),
             held: watch::Sender::new(Held::default()),
             stop: shared.stop.child_token(),
             closing: CancellationToken::new(),
@@ -172,6 +175,7 @@ impl Connection {
                 Err(error) => return self.after_cut(&mut held, Ended::Broken(Arc::new(error))).await,
             }
             let _ = held.wait_for(|held| !held.incoming).await;
+            self.heard.store(self.age(), Ordering::Relaxed);
             let (frames, fault) = take_frames(&mut buffer);
             count(&self.counters.reads, 1);
             count(&self.counters.frames_in, frames.len());
@@ -185,6 +189,10 @@ impl Connection {
                 return Ended::Malformed(fault);
             }
         }
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// An end of the connection is not seen either while what comes in is cut off.
@@ -263,6 +271,11 @@ impl LinkSender {
     /// Bytes that wait to be written.
     pub fn queued_bytes(&self) -> usize {
         self.0.outgoing.queued_bytes()
+    }
+
+    /// For how long nothing was read from the connection. What was read may still wait among the events.
+    pub fn silence(&self) -> Duration {
+        Duration::from_micros(self.0.age().saturating_sub(self.0.heard.load(Ordering::Relaxed)))
     }
 
     /// The connection.

@@ -223,15 +223,14 @@ pub async fn run(parts: Parts) -> End {
     task.turn(clock::now());
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut taken = Vec::with_capacity(EVENTS);
     loop {
         tokio::select! {
             biased;
             _ = ticks.tick() => {
-                // What has arrived is known, however late this turn is: no deadline may pass over it.
-                while let Ok(event) = events.try_recv() {
-                    task.on_link_event(clock::now(), event);
-                }
+                // What has arrived is known, however late this turn is: no deadline may pass over it. What arrives from
+                // now on waits for the next: links that bring more than can be taken must not stop the time.
+                let arrived = events.len();
+                task.take_events(&mut events, arrived);
                 task.tick(clock::now());
             }
             Some(command) = commands.recv() => {
@@ -244,13 +243,13 @@ pub async fn run(parts: Parts) -> End {
             }
             Some(order) = orders.recv() => task.on_order(clock::now(), order),
             Some(proof) = proofs.recv() => task.on_proof(clock::now(), &proof),
-            count = events.recv_many(&mut taken, EVENTS) => {
-                if count == 0 {
+            event = events.recv() => {
+                let Some(event) = event else {
                     error!("the links have ended; this member stops");
                     return End::Stopped;
-                }
-                let now = clock::now();
-                taken.drain(..).for_each(|event| task.on_link_event(now, event));
+                };
+                task.on_link_event(clock::now(), event);
+                task.take_events(&mut events, EVENTS - 1);
             }
             () = arrived(inbox.as_deref()) => {}
         }

@@ -1,7 +1,7 @@
 //! Members that are dead are taken out of the view: their leases lapsed, their links are silent, or there is proof
 //! (R15 to R18).
 
-use super::{Member, Purpose, Standing};
+use super::{Action, Member, Purpose, Sign, Standing};
 use crate::id::Incarnation;
 use crate::message::RegistryOp;
 use crate::timing::Now;
@@ -25,7 +25,7 @@ impl Member {
         let dead =
             lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
         if let Some(dead) = dead {
-            self.write(now, Purpose::Remove, self.view.without(dead, Removal::Suspected));
+            self.suspect(now, dead, Sign::Lapsed);
         }
     }
 
@@ -36,7 +36,7 @@ impl Member {
         let all = members.all(|node| lapsed.contains(&node))
             && self.view.gateways.iter().all(|gateway| lapsed.contains(&gateway.incarnation));
         if let Some(taken) = self.view.incarnation_of(&self.id).filter(|_| all && self.registry_was_there(now)) {
-            self.write(now, Purpose::Remove, self.view.without(taken, Removal::Suspected));
+            self.suspect(now, taken, Sign::Lapsed);
         }
     }
 
@@ -72,7 +72,14 @@ impl Member {
             .filter(|peer| *peer != self.me && Some(*peer) != self.host)
             .find(|peer| silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer));
         if let Some(suspect) = suspect {
-            self.write(now, Purpose::Remove, self.view.without(suspect, Removal::Suspected));
+            self.suspect(now, suspect, Sign::Silent(now - self.last_heard(suspect)));
+        }
+    }
+
+    fn suspect(&mut self, now: Now, dead: Incarnation, sign: Sign) {
+        if !self.is_writing() {
+            self.actions.push_back(Action::Suspects(dead, sign));
+            self.write(now, Purpose::Remove, self.view.without(dead, Removal::Suspected));
         }
     }
 

@@ -128,8 +128,13 @@ fn a_lapsed_lease_comes_back_by_a_write() {
 fn a_lapsed_member_is_removed_by_who_saw_the_registry_all_the_time() {
     let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
     world.pass_with_others(1000, &[2, 3]);
-    world.pass_with_others(6000, &[2]);
+    for _ in 0..60 {
+        // It still talks: only its lease tells.
+        world.member.heard(world.now, Incarnation(3));
+        world.pass_with_others(100, &[2]);
+    }
     assert_eq!(world.nodes(), [1, 2]);
+    assert_eq!(world.said, [Action::Suspects(Incarnation(3), Sign::Lapsed)]);
 }
 
 #[test]
@@ -160,6 +165,8 @@ fn silence_removes_who_is_not_heard_but_may_not_remove_the_last() {
         world.pass(100);
     }
     assert_eq!(world.nodes(), [1, 2]);
+    let told = |action: &Action| matches!(action, Action::Suspects(Incarnation(3), Sign::Silent(for_)) if *for_ > Timing::default().suspect);
+    assert!(world.said.iter().any(told), "{:?}", world.said);
     // Not in the view yet, it sees a silent last node: there is nothing that silence may do about it.
     let born = World::with(&[node("n2", 2)]);
     assert!(!born.member.may_remove(Incarnation(2)));

@@ -1,6 +1,6 @@
 //! One link for each pair, in order, whoever dials.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use ringway_core::id::Incarnation;
@@ -39,6 +39,18 @@ async fn traffic_is_counted() {
     assert_eq!((got.frames_in, got.bytes_in), (100, 100 * length));
     assert!(sent.writes < 100, "{} writes for 100 frames that waited together", sent.writes);
     assert_eq!((sent.peer, sent.reconnects), (b.identity().id, 0));
+}
+
+/// A peer that speaks is not silent, however long its events wait for whoever takes them.
+#[tokio::test]
+async fn what_was_read_was_heard_before_it_is_taken() {
+    const SILENCE: Duration = Duration::from_millis(300);
+    let (_a, _b, to_b, to_a) = linked().await;
+    eventually("nobody spoke", || to_a.silence() > SILENCE).await;
+    let sent = Instant::now();
+    to_b.send(&frame(1)).unwrap();
+    eventually("b has read it", || to_a.silence() < sent.elapsed()).await;
+    assert!(to_b.silence() > SILENCE, "a heard nothing");
 }
 
 /// Whoever dials first, and whoever is the judge, the two end up with the same connection, and it stays.

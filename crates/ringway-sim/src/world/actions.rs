@@ -42,6 +42,7 @@ impl World {
                     return;
                 }
                 Action::IdTaken(by) => note!(self, "{} waits for {by} to be removed", self.processes[at].id),
+                Action::Suspects(peer, sign) => note!(self, "{} has {peer} removed: {sign}", self.processes[at].id),
                 Action::Changed(_, result) => note!(self, "{} changed: {result:?}", self.processes[at].id),
             }
         }

@@ -8,10 +8,13 @@ use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
 use ringway_core::view::{Placement, Removal, View};
+use ringway_link::Event;
+use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::{Client, Command, Inbox, Task};
 use crate::changes::Fact;
+use crate::clock;
 use crate::cluster::{self, Order};
 
 /// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
@@ -21,6 +24,10 @@ const ROUNDS: usize = 10_000;
 impl Task {
     /// Lets time pass, then takes a turn.
     pub(super) fn tick(&mut self, now: Now) {
+        // However much of it waits to be read here: what has come in was said.
+        for (peer, known) in &self.peers {
+            self.rules.heard(now.saturating_sub(known.sender.silence()), *peer);
+        }
         if let Some(node) = &mut self.node {
             node.tick(now);
         }
@@ -35,15 +42,35 @@ impl Task {
         }
         let node = &self.node;
         self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
-        if now >= self.next_ping {
+        self.beat(now);
+        self.report_settled(now);
+        self.report_toll(now);
+        self.turn(now);
+    }
+
+    /// Pings when it is time. True if it was.
+    fn beat(&mut self, now: Now) -> bool {
+        let due = now >= self.next_ping;
+        if due {
             self.next_ping = now + self.parts.timing.ping;
             self.ping(now);
             self.report_resets();
             self.facts_changed = true;
         }
-        self.report_settled(now);
-        self.report_toll(now);
-        self.turn(now);
+        due
+    }
+
+    /// Takes so many events at most of what the links have brought. Pings go out on time meanwhile, whatever it costs:
+    /// a member with much to do is alive.
+    pub(super) fn take_events(&mut self, events: &mut mpsc::Receiver<Event>, most: usize) {
+        for _ in 0..most {
+            let Ok(event) = events.try_recv() else { return };
+            let now = clock::now();
+            self.on_link_event(now, event);
+            if self.beat(now) {
+                self.turn(now);
+            }
+        }
     }
 
     /// Takes what clients have brought, then takes a turn.
@@ -162,6 +189,11 @@ impl Task {
             }
             Action::IdTaken(other) => {
                 warn!(id = %self.parts.id, incarnation = %other, "a member with this id is in the view; joining when it is gone");
+            }
+            Action::Suspects(peer, sign) => {
+                if let Some(id) = self.rules.view().id_of(peer) {
+                    warn!(%id, incarnation = %peer, "a member is taken for dead: {sign}; asking for its removal");
+                }
             }
             Action::Changed(token, result) => {
                 if let Some(answer) = self.changes.remove(&token) {
