@@ -43,6 +43,11 @@ pub fn usage(pids: &[u32]) -> anyhow::Result<Usage> {
     Ok(sum)
 }
 
+/// Processor time that the host has taken from this virtual machine since it was started, all processors together. Zero where no host tells.
+pub fn stolen() -> Duration {
+    std::fs::read_to_string("/proc/stat").ok().and_then(|stat| steal(&stat)).unwrap_or_default()
+}
+
 /// Waits until the memory of `pids` no longer moves, or the longest settling time is over, and gives the last reading.
 ///
 /// # Errors
@@ -78,6 +83,12 @@ fn cpu(stat: &str) -> Option<Duration> {
     Some(TICK * user.checked_add(system)?)
 }
 
+/// The eighth time of the first line of `/proc/stat`, which sums up all processors.
+fn steal(stat: &str) -> Option<Duration> {
+    let ticks: u32 = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().nth(7)?.parse().ok()?;
+    Some(TICK * ticks)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +100,8 @@ mod tests {
         assert_eq!(cpu(stat), Some(Duration::from_secs(3)));
         assert_eq!(resident("Name:\ta\nVmPeak:\t   9 kB\nVmRSS:\t    1234 kB\n"), Some(1234 * 1024));
         assert_eq!(resident("Name: zombie\n"), None);
+        assert_eq!(steal("cpu  1 2 3 4 5 6 7 250 9 10\ncpu0 0 0 0 0 0 0 0 0 0 0\n"), Some(Duration::from_millis(2500)));
+        assert_eq!(steal("cpu  1 2 3 4\n"), None);
     }
 
     #[test]

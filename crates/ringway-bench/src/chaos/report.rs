@@ -94,6 +94,7 @@ pub struct Receipts {
 pub(super) struct Setup<'a> {
     pub(super) seed: u64,
     pub(super) seconds: f64,
+    pub(super) stolen: Duration,
     pub(super) interrupted: bool,
     pub(super) args: &'a ChaosArgs,
 }
@@ -105,6 +106,8 @@ pub struct ChaosReport {
     pub seed: u64,
     /// Length of the disturbed part.
     pub seconds: f64,
+    /// Processor time that the host of this virtual machine took away meanwhile, in seconds: all that is measured was longer by some of it.
+    pub stolen_s: f64,
     /// Each fault waited until the last one had settled.
     pub settle: bool,
     /// Centrifuge clients.
@@ -143,7 +146,7 @@ impl ChaosReport {
         swarm: &Swarm,
         receipts: &[Value],
     ) -> Self {
-        let Setup { seed, seconds, interrupted, args } = *setup;
+        let Setup { seed, seconds, stolen, interrupted, args } = *setup;
         let (traffic, returns) = (swarm.report(), swarm.returns());
         let mut bounds = bounds::of(&happenings);
         if args.settle {
@@ -154,6 +157,7 @@ impl ChaosReport {
         Self {
             seed,
             seconds,
+            stolen_s: stolen.as_secs_f64(),
             settle: args.settle,
             clients: args.clients,
             plain: args.plain,

@@ -10,6 +10,7 @@ use super::plan::{Fault, Plan, Scene, Wish};
 use super::report::{ChaosReport, Happening, Setup};
 use super::stop::Stop;
 use super::{ChaosArgs, tell};
+use crate::procstat;
 use crate::stamp::now_nanos;
 use crate::swarm::{Break, Pace, Swarm};
 use watch::Measured;
@@ -45,6 +46,8 @@ pub(super) struct Runner<'a> {
     /// The gateways in the order of the swarm's servers.
     gateways: Vec<String>,
     begin: Instant,
+    /// What the host had taken away by then.
+    stolen: Duration,
     happenings: Vec<Happening>,
     /// What the last fault is still measured for.
     measured: Option<Measured>,
@@ -84,6 +87,7 @@ impl<'a> Runner<'a> {
             plan: Plan::new(seed, &args.faults, usize::from(args.nodes), args.plain),
             gateways,
             begin,
+            stolen: procstat::stolen(),
             happenings: Vec::new(),
             measured: None,
             thaws: Vec::new(),
@@ -115,7 +119,8 @@ impl<'a> Runner<'a> {
         self.swarm.stop();
         tell("waiting for what is under way");
         self.swarm.drained(DRAIN).await;
-        let setup = Setup { seed: self.seed, seconds, interrupted: stop.came(), args: self.args };
+        let stolen = procstat::stolen().saturating_sub(self.stolen);
+        let setup = Setup { seed: self.seed, seconds, stolen, interrupted: stop.came(), args: self.args };
         let receipts = self.admin.changes().await;
         Ok(ChaosReport::new(&setup, self.happenings, self.trouble, self.swarm, &receipts))
     }

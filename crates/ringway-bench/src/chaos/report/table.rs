@@ -102,6 +102,9 @@ impl ChaosReport {
         if let Some(receipts) = &self.receipts {
             rows.add("receipts", receipts);
         }
+        if self.stolen_s > 0.0 {
+            rows.add("machine", format!("its host took {:.1} s of processor time away meanwhile", self.stolen_s));
+        }
         rows.add("refusals", format!("{} errors and type 5 answers", traffic.refusals));
         let refusals = traffic.refusal_examples.iter().take(REFUSALS);
         let examples = check.examples.iter().chain(&traffic.closed_examples).chain(refusals);
