@@ -14,6 +14,8 @@ use nix::unistd::Pid;
 use regex_lite::Regex;
 use tempfile::TempDir;
 
+use crate::machine::share_one_processor;
+
 /// Output and exit are looked at this often.
 const LOOK: Duration = Duration::from_millis(10);
 /// A variable that names the child's directory to all that it starts: by this they are found again, whatever group or parent they have by then.
@@ -257,11 +259,12 @@ impl Builder {
         reader
     }
 
-    /// Starts it.
+    /// Starts it, on one processor with whoever calls: see [`crate::machine`].
     ///
     /// # Panics
     /// It cannot be started, or its output files cannot be made.
     pub fn start(mut self) -> Process {
+        share_one_processor();
         let create = |path| File::create(path).expect("a file in a fresh directory");
         let (stdout, stderr) = (create(stdout_path(&self.dir)), create(stderr_path(&self.dir)));
         self.command.stdout(stdout).stderr(self.stderr.take().map_or_else(|| stderr.into(), Stdio::from));

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringway::changes::{Action, Receipt, State};
+use ringway_testkit::machine::{Standstill, all_share_one_processor};
 use ringway_testkit::server::Place;
-use ringway_testkit::{Pace, Process, Progress, Server, Swarm, SwarmConfig, eventually, process};
+use ringway_testkit::{Pace, Process, Progress, Server, Swarm, SwarmConfig, eventually, eventually_ok, process};
 
 const PLAIN: usize = 1000;
 const CENTRIFUGE: usize = 200;
@@ -13,12 +14,14 @@ const CENTRIFUGE: usize = 200;
 const RATE: f64 = 2000.0;
 /// The demo prints its address within this.
 const READY_LIMIT: Duration = Duration::from_secs(10);
-/// After a kill, everybody is reached again within this.
+/// After a kill, everybody is reached again within this, and what the machine stands still meanwhile.
 const KILL_LIMIT: Duration = Duration::from_secs(1);
 /// A planned change holds nobody up for longer than a kill does.
 const CHANGE_LIMIT: Duration = Duration::from_secs(1);
 /// A frozen process gives no sign of its state: silence must last before it counts.
 const FREEZE_LIMIT: Duration = Duration::from_secs(3);
+/// Who stood still itself gives others this long anew to show that they are alive.
+const SILENCE: Duration = Duration::from_millis(1500);
 /// Enough for a member to start and to be filled on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -26,6 +29,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 struct Story {
     demo: Server,
     swarm: Swarm,
+    still: Standstill,
     names: Vec<String>,
     places: BTreeMap<String, Place>,
 }
@@ -69,6 +73,8 @@ async fn nodes_come_and_go_and_no_socket_closes() {
 
 impl Story {
     async fn begin() -> Self {
+        all_share_one_processor();
+        let still = Standstill::watch();
         let start = Instant::now();
         let builder = Process::builder(env!("CARGO_BIN_EXE_ringway"), &["demo", "--port", "0", "--nodes", "3"]);
         let demo = Server::start(builder, READY_LIMIT).await;
@@ -79,14 +85,15 @@ impl Story {
         swarm.start(Pace::Rate(RATE));
         let users = swarm.users().map(|user| format!("user={user}"));
         let names = users.chain(swarm.channels().iter().map(|channel| format!("key={channel}"))).collect();
-        let mut story = Self { demo, swarm, names, places: BTreeMap::new() };
+        let mut story = Self { demo, swarm, still, names, places: BTreeMap::new() };
         story.demo.settled(3).await;
         story.look_up().await;
         story
     }
 
     async fn look_up(&mut self) {
-        self.places = self.demo.places(&self.names).await.expect("every name has its place");
+        // A lease that lapsed while the machine stood still is affirmed by a view of its own.
+        self.places = eventually_ok(START_LIMIT, || self.demo.places(&self.names)).await;
     }
 
     /// Something happens after which `node` owns nothing: what it owned is at its standby afterwards, and everything else where it was.
@@ -99,7 +106,7 @@ impl Story {
         act: impl AsyncFnOnce(&Server) -> anyhow::Result<()>,
     ) {
         let before = std::mem::take(&mut self.places);
-        self.change(&format!("{node} {what}"), left, limit, act).await;
+        let limit = self.change(&format!("{node} {what}"), left, limit, act).await;
         let predicted = |place: &Place| if place.owner == node { place.standby.clone() } else { place.owner.clone() };
         let moved = self.compare(&before, |name, place| {
             assert_eq!(place.owner, predicted(&before[name]), "{name}, of {:?} before", before[name]);
@@ -173,14 +180,16 @@ impl Story {
     }
 
     /// Makes a change while everybody writes, and waits until everybody was reached after it and the cluster has settled.
+    /// Gives the limit that this had to keep to.
     async fn change<T>(
         &mut self,
         what: &str,
         nodes: usize,
         limit: Duration,
         act: impl AsyncFnOnce(&Server) -> anyhow::Result<T>,
-    ) {
+    ) -> Duration {
         let start = Instant::now();
+        let still = self.still.total();
         self.swarm.reset_latencies();
         act(&self.demo).await.unwrap_or_else(|why| panic!("{what}: {why:#}"));
         // What was sent before this may have come to its owner in time; what is sent from now on has not.
@@ -193,12 +202,16 @@ impl Story {
         let settled = start.elapsed();
         println!("{what}: done in {acting:.0?}, everybody reached {slowest:.0?} later, settled after {settled:.1?}");
         let latencies = self.swarm.latencies();
-        println!("  latency since: {latencies}");
+        let (lost, times) = self.still.total();
+        let (lost, times) = (lost - still.0, times - still.1);
+        println!("  latency since: {latencies}; the machine stood still for {lost:.1?} in {times} pieces");
+        let limit = limit + lost + times * SILENCE;
         assert!(slowest <= limit, "{what}: {:?}", self.swarm.reach().reached.iter().take(5).collect::<Vec<_>>());
         // What was sent at the worst moment waited as long as somebody could not be reached.
         assert!(latencies.max_ms <= limit.as_secs_f64() * 1000.0, "{what}: {latencies}");
         self.check();
         self.look_up().await;
+        limit
     }
 
     /// How many names have another owner than before.
