@@ -61,6 +61,21 @@ impl Channel {
     }
 }
 
+/// What its owner must know of an inbox that was detached.
+#[derive(Debug)]
+struct Lingering {
+    detach: Detach,
+    slot: Slot,
+    /// Who was told, and when.
+    told: Option<(Incarnation, Now)>,
+}
+
+impl Lingering {
+    fn owner_told(&self) -> Option<Incarnation> {
+        self.told.map(|(owner, _)| owner)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     slab: slab::Slab<Channel>,
@@ -70,9 +85,9 @@ pub(super) struct Channels {
     /// Inboxes whose progress is to be reported.
     dirty: Vec<ChannelKey>,
     reported: Now,
-    /// Detached inboxes whose position is not yet confirmed, with the owner that was told.
-    lingering: BTreeMap<AttachId, (Detach, Slot, Option<Incarnation>)>,
-    /// Of these, who was told.
+    /// Detached inboxes whose position is not yet confirmed.
+    lingering: BTreeMap<AttachId, Lingering>,
+    /// Of these, the ones that somebody was told of.
     parting: Retries<AttachId>,
     /// Attaches collected for one frame per owner.
     batch: Vec<(Incarnation, Vec<Attach>)>,
@@ -139,7 +154,8 @@ impl Gateway {
         let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
         if lingers {
             // Without a link to the owner, too: it is told when there is one.
-            let kept = (detach.clone(), channel.slot, channel.asked);
+            let told = channel.asked.map(|owner| (owner, now));
+            let kept = Lingering { detach: detach.clone(), slot: channel.slot, told };
             self.channels.lingering.insert(detach.attach, kept);
             self.channels.parting.push(now, Tries::default(), detach.attach);
         }
@@ -261,9 +277,9 @@ impl Gateway {
                 self.toll.waiting += u64::from(channel.let_go(since));
             }
         }
-        for (_, _, told) in self.channels.lingering.values_mut() {
-            if *told == Some(peer) {
-                *told = None;
+        for lingering in self.channels.lingering.values_mut() {
+            if lingering.owner_told() == Some(peer) {
+                lingering.told = None;
             }
         }
     }
@@ -279,9 +295,12 @@ impl Gateway {
         }
         self.send_attaches();
         while let Some(waiting) = self.channels.parting.due(now, pause) {
-            let Some((_, slot, _)) = self.channels.lingering.get(&waiting.what) else { continue };
-            let owner = self.reachable_owner(*slot);
-            self.tell_parted(now, waiting.what, owner, waiting.tries.more());
+            let Some(lingering) = self.channels.lingering.get(&waiting.what) else { continue };
+            // Told again meanwhile, it waits in another place.
+            if lingering.told.is_some_and(|(_, at)| at == waiting.since) {
+                let owner = self.reachable_owner(lingering.slot);
+                self.tell_parted(now, waiting.what, owner, waiting.tries.more());
+            }
         }
     }
 
@@ -382,9 +401,9 @@ impl Gateway {
     /// Tells positions of detached inboxes to owners that have not been told.
     fn tell_lingering(&mut self, now: Now) {
         let lingering = &self.channels.lingering;
-        let owners = lingering.iter().filter_map(|(attach, (_, slot, told))| {
-            let owner = self.reachable_owner(*slot);
-            (owner.is_some() && owner != *told).then_some((*attach, owner))
+        let owners = lingering.iter().filter_map(|(attach, lingering)| {
+            let owner = self.reachable_owner(lingering.slot);
+            (owner.is_some() && owner != lingering.owner_told()).then_some((*attach, owner))
         });
         for (attach, owner) in owners.collect::<Vec<_>>() {
             self.tell_parted(now, attach, owner, Tries::default());
@@ -392,10 +411,10 @@ impl Gateway {
     }
 
     fn tell_parted(&mut self, now: Now, attach: AttachId, owner: Option<Incarnation>, tries: Tries) {
-        let Some((detach, _, told)) = self.channels.lingering.get_mut(&attach) else { return };
-        *told = owner;
+        let Some(lingering) = self.channels.lingering.get_mut(&attach) else { return };
+        lingering.told = owner.map(|owner| (owner, now));
         let Some(owner) = owner else { return };
-        let detach = detach.clone();
+        let detach = lingering.detach.clone();
         self.channels.parting.push(now, tries, attach);
         self.peers.send(owner, Message::Detach(detach));
     }

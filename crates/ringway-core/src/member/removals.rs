@@ -72,7 +72,8 @@ impl Member {
             .filter(|peer| *peer != self.me && Some(*peer) != self.host)
             .find(|peer| silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer));
         if let Some(suspect) = suspect {
-            self.suspect(now, suspect, Sign::Silent(now - self.last_heard(suspect)));
+            let heard = self.heard.get(&suspect).copied().unwrap_or(self.view_since);
+            self.suspect(now, suspect, Sign::Silent(now.saturating_sub(heard)));
         }
     }
 
