@@ -1,4 +1,4 @@
-//! What had no answer and is tried again, after pauses that grow: who is slow to answer is not helped by being asked more.
+//! What had no answer and is tried again, after pauses that grow step by step: who is slow to answer is not helped by being asked more.
 
 use std::collections::VecDeque;
 
@@ -6,6 +6,8 @@ use crate::timing::Now;
 
 /// Each level waits twice as long as the one before: 1, 2, 4, 8, 16 times the shortest pause.
 const LEVELS: usize = 5;
+/// Tries at each level: most changes are over within three of the shortest pauses, and nobody is to wait for longer than those take.
+const TRIES: u8 = 3;
 
 /// How often something was tried before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +21,7 @@ impl Tries {
     }
 
     fn level(self) -> usize {
-        usize::from(self.0).min(LEVELS - 1)
+        usize::from(self.0 / TRIES).min(LEVELS - 1)
     }
 
     /// The pause before the next try, of which the first is `shortest` long.
@@ -81,14 +83,14 @@ mod tests {
         let shortest = Duration::from_millis(10);
         let (mut now, mut retries, mut times) = (Now::ZERO, Retries::default(), Vec::new());
         retries.push(now, Tries::default(), 'a');
-        for _ in 0..70 {
+        for _ in 0..80 {
             while let Some(waiting) = retries.due(now, shortest) {
                 times.push(now.as_millis());
                 retries.push(now, waiting.tries.more(), waiting.what);
             }
             now += shortest;
         }
-        assert_eq!(times, [10, 30, 70, 150, 310, 470, 630]);
+        assert_eq!(times, [10, 20, 30, 50, 70, 90, 130, 170, 210, 290, 370, 450, 610, 770]);
         assert!(!retries.is_empty());
     }
 
@@ -96,7 +98,7 @@ mod tests {
     fn who_has_tried_often_holds_up_nobody_who_has_not() {
         let shortest = Duration::from_millis(10);
         let mut retries = Retries::default();
-        let often = Tries::default().more().more();
+        let often = (0..2 * TRIES).fold(Tries::default(), |tries, _| tries.more());
         retries.push(Now::ZERO, often, 'a');
         retries.push(Now::ZERO, Tries::default(), 'b');
         let due = |retries: &mut Retries<char>, now| retries.due(now, shortest).map(|waiting| waiting.what);

@@ -16,7 +16,7 @@ pub struct Timing {
     pub ping: Duration,
     /// A link without a frame for this long is silent. Below `ttl`, and far above a scheduling hiccup.
     pub suspect: Duration,
-    /// An attach that is not answered is sent again after this, then after pauses that double, up to sixteen times as long.
+    /// An attach that is not answered is sent again after this; with every third try the pause doubles, up to sixteen times as long.
     pub attach_retry: Duration,
     /// A publish that was refused is sent again after this, and then likewise.
     pub publish_retry: Duration,
