@@ -25,7 +25,7 @@ impl Tries {
     }
 
     /// The pause before the next try, of which the first is `shortest` long.
-    pub(crate) fn pause(self, shortest: Now) -> Now {
+    fn pause(self, shortest: Now) -> Now {
         shortest * (1 << self.level())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation};
 use crate::message::{Answer, Message, Query, Refusal};
-use crate::retries::Tries;
+use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 
 /// Why a query found nothing.
@@ -32,7 +32,8 @@ struct Open {
     /// Only this node can answer; otherwise the owner of the query's channel does.
     node: Option<Incarnation>,
     sent: Option<Incarnation>,
-    again: Option<Now>,
+    /// It was refused then: after a pause, once more.
+    refused: Option<Now>,
     tries: Tries,
 }
 
@@ -40,6 +41,7 @@ struct Open {
 pub(super) struct Queries {
     open: std::collections::BTreeMap<u64, Open>,
     next: u64,
+    again: Retries<u64>,
     deadlines: VecDeque<(Now, u64)>,
 }
 
@@ -84,7 +86,7 @@ impl Gateway {
         self.queries.next += 1;
         let id = self.queries.next;
         self.queries.deadlines.push_back((now + self.timing.deadline, id));
-        self.queries.open.insert(id, Open { token, query, node, sent: None, again: None, tries: Tries::default() });
+        self.queries.open.insert(id, Open { token, query, node, sent: None, refused: None, tries: Tries::default() });
         self.send_query(id);
         Ok(())
     }
@@ -95,7 +97,7 @@ impl Gateway {
         let Some(to) = open.node.or_else(owner) else { return };
         let query = open.query.clone();
         if let Some(open) = self.queries.open.get_mut(&id) {
-            (open.sent, open.again) = (Some(to), None);
+            (open.sent, open.refused) = (Some(to), None);
         }
         self.peers.send(to, Message::Query(id, query));
     }
@@ -136,7 +138,8 @@ impl Gateway {
         let Some(open) = self.queries.open.get_mut(&id).filter(|open| open.sent == Some(from)) else { return };
         match answer {
             Answer::Refused(Refusal::Retry) if open.node.is_none() => {
-                (open.sent, open.again) = (None, Some(now + open.tries.pause(self.timing.publish_retry)));
+                (open.sent, open.refused) = (None, Some(now));
+                self.queries.again.push(now, open.tries, id);
                 open.tries = open.tries.more();
             }
             Answer::Refused(why) => self.end_query(id, Err(QueryError::Refused(why))),
@@ -151,10 +154,10 @@ impl Gateway {
     }
 
     pub(super) fn expire_queries(&mut self, now: Now) {
-        let due = |open: &Open| open.again.is_some_and(|again| again <= now);
-        let again: Vec<u64> = self.queries.open.iter().filter(|(_, open)| due(open)).map(|(id, _)| *id).collect();
-        for id in again {
-            self.send_query(id);
+        while let Some(waiting) = self.queries.again.due(now, self.timing.publish_retry) {
+            if self.queries.open.get(&waiting.what).is_some_and(|open| open.refused == Some(waiting.since)) {
+                self.send_query(waiting.what);
+            }
         }
         while let Some((deadline, id)) = self.queries.deadlines.front().copied() {
             if now < deadline && self.queries.open.contains_key(&id) {
