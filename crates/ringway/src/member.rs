@@ -151,6 +151,13 @@ struct Peer {
     identity: Identity,
 }
 
+impl Peer {
+    /// When something was read from it last, whether it was taken since or waits.
+    fn last_heard(&self, now: Now) -> Now {
+        now.saturating_sub(self.sender.silence())
+    }
+}
+
 /// The task's state.
 #[derive(Debug)]
 struct Task {

@@ -68,7 +68,6 @@ impl Task {
             Event::Up { link, peer, sender } => self.on_up(now, link, &peer, sender),
             Event::Frames { link, peer, frames } => {
                 if self.peers.get(&peer).is_some_and(|known| known.link == link) {
-                    self.rules.heard(now, peer);
                     frames.into_iter().for_each(|frame| self.on_frame(now, peer, frame));
                 }
             }
@@ -112,8 +111,10 @@ impl Task {
 
     fn on_down(&mut self, now: Now, identity: &ringway_link::Identity) {
         let peer = identity.incarnation;
+        if let Some(known) = self.peers.remove(&peer) {
+            self.rules.heard(known.last_heard(now), peer);
+        }
         self.note_end(now, peer);
-        self.peers.remove(&peer);
         self.loads.remove(&peer);
         if let Some(node) = &mut self.node {
             node.on_link_down(now, peer);

@@ -24,9 +24,8 @@ const ROUNDS: usize = 10_000;
 impl Task {
     /// Lets time pass, then takes a turn.
     pub(super) fn tick(&mut self, now: Now) {
-        // However much of it waits to be read here: what has come in was said.
         for (peer, known) in &self.peers {
-            self.rules.heard(now.saturating_sub(known.sender.silence()), *peer);
+            self.rules.heard(known.last_heard(now), *peer);
         }
         if let Some(node) = &mut self.node {
             node.tick(now);
