@@ -6,7 +6,7 @@
 use std::io::{IsTerminal, stderr};
 
 use parking_lot::Mutex;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// Lines that wait to be written; more are lost.
@@ -35,8 +35,8 @@ pub struct FilterError {
     why: String,
 }
 
-/// What writes the lines, while it does.
-static WRITER: Mutex<Option<(NonBlocking, WorkerGuard)>> = Mutex::new(None);
+/// What writes the lines, while it does, and what counts the lost ones.
+static WRITER: Mutex<Option<(WorkerGuard, ErrorCounter)>> = Mutex::new(None);
 
 /// Writes out what waits, for a second at most. Later lines are lost: the process is about to end.
 pub fn finish() {
@@ -46,7 +46,7 @@ pub fn finish() {
 
 /// Lines that were lost because nobody took them.
 pub fn lines_lost() -> u64 {
-    WRITER.lock().as_ref().map_or(0, |(lines, _)| lines.error_counter().dropped_lines() as u64)
+    WRITER.lock().as_ref().map_or(0, |(_, lost)| lost.dropped_lines() as u64)
 }
 
 /// Begins to log. Later calls in the same process change nothing. [`finish`] must come before the end of the process.
@@ -59,13 +59,14 @@ pub fn start(format: LogFormat) -> Result<(), FilterError> {
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(WAITING).thread_name("log").finish(stderr());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer.clone()).with_ansi(colour);
+    let lost = writer.error_counter();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colour);
     let started = match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
     if started.is_ok() {
-        *WRITER.lock() = Some((writer, guard));
+        *WRITER.lock() = Some((guard, lost));
     }
     Ok(())
 }
