@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringway::changes::{Action, Receipt, State};
+use ringway_core::timing::Timing;
 use ringway_testkit::machine::{Standstill, all_share_one_processor};
 use ringway_testkit::server::Place;
 use ringway_testkit::{Pace, Process, Progress, Server, Swarm, SwarmConfig, eventually, eventually_ok, process};
@@ -20,8 +21,6 @@ const KILL_LIMIT: Duration = Duration::from_secs(1);
 const CHANGE_LIMIT: Duration = Duration::from_secs(1);
 /// A frozen process gives no sign of its state: silence must last before it counts.
 const FREEZE_LIMIT: Duration = Duration::from_secs(3);
-/// Who stood still itself gives others this long anew to show that they are alive.
-const SILENCE: Duration = Duration::from_millis(1500);
 /// Enough for a member to start and to be filled on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -205,7 +204,8 @@ impl Story {
         let (lost, times) = self.still.total();
         let (lost, times) = (lost - still.0, times - still.1);
         println!("  latency since: {latencies}; the machine stood still for {lost:.1?} in {times} pieces");
-        let limit = limit + lost + times * SILENCE;
+        // Who stood still itself gives others time anew to show that they are alive.
+        let limit = limit + lost + times * Timing::default().suspect;
         assert!(slowest <= limit, "{what}: {:?}", self.swarm.reach().reached.iter().take(5).collect::<Vec<_>>());
         // What was sent at the worst moment waited as long as somebody could not be reached.
         assert!(latencies.max_ms <= limit.as_secs_f64() * 1000.0, "{what}: {latencies}");
