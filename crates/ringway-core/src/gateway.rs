@@ -125,6 +125,8 @@ impl Gateway {
 
     /// The same gateway in a new incarnation, after a removal: channels keep their positions and are attached again,
     /// queries are asked again, publishes that were not answered end as unknown, for nobody will answer them now.
+    ///
+    /// The view may be another cluster's. Then positions say nothing there, and every stream is found to have begun anew.
     #[must_use]
     pub fn reborn(mut self, now: Now, me: Incarnation, view: Arc<View>) -> Self {
         let linked: Vec<Incarnation> = self.peers.linked().collect();
@@ -133,6 +135,9 @@ impl Gateway {
             self.lose_queries_at(peer);
         }
         self.give_up_publishes();
+        if !view.is_of_one_cluster_with(self.view()) {
+            self.count_slots_anew(&view);
+        }
         let (placement, peers) = (None, Peers::new(view));
         let (owed, awaited, departed) = (Vec::new(), Vec::new(), Vec::new());
         Self { me, placement, peers, owed, awaited, departed, loads: HashMap::new(), ..self }
@@ -197,7 +202,7 @@ impl Gateway {
     }
 
     fn is_news(&self, view: &View) -> bool {
-        view.epoch > self.view().epoch || self.placement.is_none()
+        view.follows(self.view()) || (self.placement.is_none() && view.is_of_one_cluster_with(self.view()))
     }
 
     fn apply_view(&mut self, now: Now, view: Arc<View>, placement: Placement) {

@@ -67,6 +67,17 @@ impl fmt::Debug for MemberId {
     }
 }
 
+/// Which cluster: a hash of the key that was drawn when it was born. Members say it to one another before they trust each
+/// other, so it tells nothing of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Birth(pub u64);
+
+impl fmt::Display for Birth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// One life of a member's process. Drawn at random at each start and after each removal; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);

@@ -17,4 +17,4 @@ mod stream;
 pub mod timing;
 pub mod view;
 
-pub use id::{ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch, UserName};
+pub use id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch, UserName};

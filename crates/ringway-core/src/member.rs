@@ -267,7 +267,7 @@ impl Member {
 
     /// A newer view was seen, wherever it came from.
     pub fn on_view(&mut self, now: Now, view: &Arc<View>) {
-        if view.epoch <= self.view.epoch {
+        if !view.follows(&self.view) {
             return;
         }
         let before = std::mem::replace(&mut self.view, view.clone());
@@ -279,12 +279,11 @@ impl Member {
         // Of those who just left, it is still asked when they were last heard.
         self.heard.retain(|peer, _| view.has(*peer) || before.has(*peer));
         self.actions.push_back(Action::View(view.clone(), placement));
+        let had_my_id = |view: &View| view.incarnation_of(&self.id).is_some();
         match (self.standing, view.has(self.me)) {
             (Standing::Outside, true) => self.standing = Standing::Inside,
             // Whoever had my id is gone: my turn, at once.
-            (Standing::Outside, false) if self.id_taken && view.incarnation_of(&self.id).is_none() => {
-                self.next_renewal = now;
-            }
+            (Standing::Outside, false) if had_my_id(&before) && !had_my_id(view) => self.next_renewal = now,
             (Standing::Inside | Standing::Leaving, false) => self.end(),
             _ => {}
         }
@@ -299,8 +298,12 @@ impl Member {
         self.actions.push_back(if left { Action::Left } else { Action::Expelled });
     }
 
-    /// The registry answered. An answer that comes after its time counts as none: its outcome was taken as unknown.
+    /// The registry answered. An answer that comes after its time counts as none: its outcome was taken as unknown. So does one
+    /// of another cluster's registry.
     pub fn on_answer(&mut self, now: Now, answer: &RegistryAnswer) {
+        if !answer.view.is_of_one_cluster_with(&self.view) {
+            return;
+        }
         if now > self.last_answer + self.timing.ttl / 2 {
             self.answered_from = now;
         }

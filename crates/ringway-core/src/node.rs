@@ -214,7 +214,8 @@ impl Node {
     }
 
     fn is_news(&self, view: &View) -> bool {
-        !self.expelled && (view.epoch > self.view().epoch || self.placement.is_none())
+        let same_first = self.placement.is_none() && view.is_of_one_cluster_with(self.view());
+        !self.expelled && (view.follows(self.view()) || same_first)
     }
 
     fn apply_view(&mut self, now: Now, view: &Arc<View>, placement: Placement) {

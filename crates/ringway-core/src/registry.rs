@@ -25,6 +25,14 @@ impl Registry {
         Self { view, ttl, leases: BTreeMap::new() }
     }
 
+    /// The registry of a cluster that was there before, with the view that was kept. Every member of it has a lease of full
+    /// length from now on: who lives renews it, and who counts its own as over gets it back by a write.
+    pub fn restored(view: Arc<View>, ttl: Duration, now: Now) -> Self {
+        let mut registry = Self::new(view, ttl);
+        registry.leases = registry.members().into_iter().map(|member| (member, now + ttl)).collect();
+        registry
+    }
+
     /// The newest view.
     pub fn view(&self) -> &Arc<View> {
         &self.view
@@ -55,8 +63,14 @@ impl Registry {
         RegistryAnswer { id, done, view: self.view.clone(), lapsed: Vec::new() }
     }
 
+    /// A write of this view would be done: it is the next one of this cluster.
+    pub fn would_write(&self, view: &View) -> bool {
+        let last = self.view.epoch == Epoch(u64::MAX);
+        !last && view.epoch == self.view.epoch.next() && view.is_of_one_cluster_with(&self.view)
+    }
+
     fn write(&mut self, view: Arc<View>) -> bool {
-        let next = view.epoch == self.view.epoch.next() && self.view.epoch < Epoch(u64::MAX);
+        let next = self.would_write(&view);
         if next {
             self.view = view;
         }
@@ -64,11 +78,16 @@ impl Registry {
     }
 
     fn lapsed(&self) -> Vec<Incarnation> {
+        let mut members = self.members();
+        members.retain(|member| !self.leases.contains_key(member));
+        members
+    }
+
+    fn members(&self) -> Vec<Incarnation> {
         let nodes = self.view.nodes.iter().map(|node| node.incarnation);
         let mut members: Vec<Incarnation> = nodes.chain(self.view.gateways.iter().map(|g| g.incarnation)).collect();
         members.sort_unstable();
         members.dedup();
-        members.retain(|member| !self.leases.contains_key(member));
         members
     }
 }

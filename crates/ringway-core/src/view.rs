@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::id::{Epoch, Incarnation, MemberId, Slot};
+use crate::id::{Birth, Epoch, Incarnation, MemberId, Slot};
 use crate::ring::{HashKey, SlotCount, Table, Weight};
 
 /// A node as the view lists it.
@@ -133,6 +133,21 @@ impl View {
         let (nodes, gateways) = (Vec::new(), Vec::new());
         let (epoch, copies, ack_copies) = (Epoch(1), 2, 1);
         Self { epoch, key, slots, copies, ack_copies, nodes, gateways, removals: 0, crashes: 0, checksum: 0 }
+    }
+
+    /// Which cluster this is a view of.
+    pub fn birth(&self) -> Birth {
+        self.key.birth()
+    }
+
+    /// A later view of the same cluster. What is of another birth, or counts other slots, never follows.
+    pub fn follows(&self, before: &Self) -> bool {
+        self.epoch > before.epoch && self.is_of_one_cluster_with(before)
+    }
+
+    /// Both are views of one cluster: their slots mean the same.
+    pub fn is_of_one_cluster_with(&self, other: &Self) -> bool {
+        (self.key, self.slots) == (other.key, other.slots)
     }
 
     /// The node of this incarnation, if it is in the view.

@@ -59,6 +59,8 @@ async fn start(id: &str, incarnation: u64) -> anyhow::Result<(Links, Receiver<Ev
         roles: Roles { gateway: true, node: true },
         address: listener.address().to_string().into(),
         client_address: None,
+        keeps_registry: false,
+        birth: None,
     };
     let secret = Secret::new("bench");
     Ok(Links::start(listener, Settings { identity, cluster: "".into(), secret, limits: Limits::default() }))

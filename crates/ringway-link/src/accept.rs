@@ -115,7 +115,7 @@ async fn take(stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit,
     }
 }
 
-/// `None`: the dialer only wanted to know who is here.
+/// `None`: the dialer only wanted to know who is here, or cannot be linked with.
 async fn shake(mut stream: TcpStream, shared: &Shared) -> Result<Option<Settled>, HandshakeError> {
     stream.set_nodelay(true)?;
     let me = shared.me();
@@ -126,6 +126,10 @@ async fn shake(mut stream: TcpStream, shared: &Shared) -> Result<Option<Settled>
         Purpose::Link => {}
         Purpose::LinkWith(wanted) if wanted == me.incarnation => {}
         Purpose::LinkWith(_) | Purpose::Probe => return Ok(None),
+    }
+    if peer.is_of_another_cluster_than(&me) {
+        // It has been told who is here, and of which cluster.
+        return Ok(None);
     }
     shared.settle(stream, &me, peer, Side::Acceptor(hello), hello).await.map(Some)
 }

@@ -69,6 +69,9 @@ pub enum DialError {
     /// Connected, but the two did not come together.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// A member of another cluster has proved that it lives there now.
+    #[error("{} answered, which belongs to another cluster", .0.id)]
+    OtherCluster(Box<Identity>),
     /// Another member, or another incarnation, has proved that it lives there now.
     #[error("{}/{} answered, which is not the one that was dialed", .0.id, .0.incarnation)]
     Other(Box<Identity>),
@@ -154,6 +157,9 @@ async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError>
         let (stream, peer) = reach(target, target.purpose(), &me, shared).await?;
         if target.incarnation().is_some_and(|wanted| wanted != peer.incarnation) {
             return Err(DialError::Other(Box::new(peer)));
+        }
+        if peer.is_of_another_cluster_than(&me) {
+            return Err(DialError::OtherCluster(Box::new(peer)));
         }
         Ok(shared.settle(stream, &me, peer, Side::Dialer, began).await?)
     };

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use ringway_core::id::{Incarnation, MemberId};
+use ringway_core::id::{Birth, Incarnation, MemberId};
 use ringway_protocol::link::Identity;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -149,6 +149,12 @@ impl Links {
         let own = identity.incarnation;
         *self.shared.me.write() = Arc::new(identity);
         self.shared.pairs.reborn(own);
+    }
+
+    /// From now on this member belongs to this cluster. Links that stand stay.
+    pub fn belong_to(&self, birth: Birth) {
+        let mut me = self.shared.me.write();
+        *me = Arc::new(Identity { birth: Some(birth), ..(**me).clone() });
     }
 
     /// Cuts this member off from another for a while, to test the cluster. Frames are held back, new connections

@@ -24,6 +24,7 @@ mod tests;
 use bytes::{Buf, BytesMut};
 use ringway_core::id::NameError;
 use ringway_core::message::Frame;
+use ringway_core::view::View;
 
 pub use handshake::{
     Handshake, Hello, Identity, MAX_HANDSHAKE_BYTES, NotALink, PREAMBLE_BYTES, Purpose, Rejection, Roles, VERSION,
@@ -112,6 +113,16 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
     let frame = parse(body)?;
     buffer.advance(LENGTH_BYTES + length);
     Ok(Some(frame))
+}
+
+/// Appends a view as it is spelled in frames.
+pub(crate) fn spell_view(view: &View, out: &mut BytesMut) {
+    view.put(out);
+}
+
+/// Reads a view that fills `body` from end to end.
+pub(crate) fn read_view(body: &[u8]) -> Result<View, FrameError> {
+    parse(body)
 }
 
 /// The length that the frame at the front of `buffer` announces. `None`: fewer than four bytes are there.

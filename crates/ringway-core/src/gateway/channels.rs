@@ -7,6 +7,7 @@ use crate::id::{ChannelName, Incarnation, Position, Slot};
 use crate::message::{Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Message, SessionChange};
 use crate::retries::{Retries, Tries};
 use crate::timing::Now;
+use crate::view::View;
 
 /// Names a channel at this gateway while it is attached. Small and dense: good as an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +140,17 @@ impl Gateway {
         self.ask(now, key);
         self.send_attaches();
         key
+    }
+
+    /// Slots are those of this view's cluster from now on.
+    pub(super) fn count_slots_anew(&mut self, view: &View) {
+        let slot_of = |name: &ChannelName| crate::ring::slot_of(&view.key, view.slots, name.as_str());
+        for (_, channel) in &mut self.channels.slab {
+            channel.slot = slot_of(&channel.name);
+        }
+        for lingering in self.channels.lingering.values_mut() {
+            lingering.slot = slot_of(&lingering.detach.channel);
+        }
     }
 
     /// Lets a channel go after its last local session.

@@ -4,6 +4,7 @@ use super::{Action, Member, Purpose, Standing};
 use crate::message::RegistryOp;
 use crate::node::Lease;
 use crate::timing::Now;
+use crate::view::Removal;
 
 impl Member {
     /// The lease as it is.
@@ -45,6 +46,11 @@ impl Member {
 
     pub(super) fn join(&mut self, now: Now) {
         if let Some(taken) = self.view.incarnation_of(&self.id) {
+            if self.hosts_registry {
+                // The registry is with one process at a time, so my former life, which had it, is over.
+                self.evidence(now, taken, Removal::Proven);
+                return;
+            }
             if !std::mem::replace(&mut self.id_taken, true) {
                 self.actions.push_back(Action::IdTaken(taken));
             }

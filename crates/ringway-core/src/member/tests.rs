@@ -18,6 +18,49 @@ fn node(name: &str, incarnation: u64) -> NodeEntry {
     }
 }
 
+#[test]
+fn a_view_of_another_cluster_is_refused_wherever_it_comes_from() {
+    let mut world = World::with(&[node("n2", 2)]);
+    world.pass(1000);
+    let mine = world.member.view().clone();
+    assert!(mine.has(Incarnation(1)));
+    let foreign = |key, slots| {
+        let view = View { epoch: Epoch(1000), ..View::born(HashKey::from_bytes([key; 16]), slots) };
+        Arc::new(view.with_node(node("n3", 3)))
+    };
+    for view in [foreign(4, SlotCount::MIN), foreign(3, SlotCount::DEFAULT)] {
+        world.member.on_view(world.now, &view);
+        for id in 0..100 {
+            let answer = RegistryAnswer { id, done: true, view: view.clone(), lapsed: vec![Incarnation(2)] };
+            world.member.on_answer(world.now, &answer);
+        }
+        assert_eq!(world.member.view(), &mine);
+        assert_eq!(world.member.next_action(), None);
+        let request = crate::message::RegistryRequest { id: 7, op: RegistryOp::Cas(view) };
+        assert!(!world.registry.handle(world.now, request).done, "nor does a registry take it over");
+    }
+}
+
+#[test]
+fn the_registrys_member_takes_its_former_lifes_place_at_once() {
+    let born = View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN);
+    let kept = Arc::new(born.with_node(node("n1", 1)).with_node(node("n2", 2)).activated());
+    let (now, timing) = (Duration::from_secs(100), Timing::default());
+    let entry = node("n1", 9);
+    let identity = Identity { id: entry.id.clone(), incarnation: Incarnation(9), node: Some(entry), gateway: None };
+    let member = Member::new(now, identity, kept.clone(), timing, true);
+    let registry = Registry::restored(kept.clone(), timing.ttl, now);
+    let mut world = World { now, registry, member, there: true, unsettled: false, said: Vec::new() };
+    world.pass(100);
+    let view = world.member.view();
+    assert_eq!(view.incarnation_of(&MemberId::new("n1").unwrap()), Some(Incarnation(9)));
+    assert!(view.has(Incarnation(2)), "nobody else joins anew");
+    assert_eq!((view.crashes, view.removals), (kept.crashes + 1, kept.removals), "its end is proven");
+    assert_eq!(world.said, []);
+    let request = crate::message::RegistryRequest { id: 1, op: RegistryOp::Renew(Incarnation(2)) };
+    assert!(world.registry.handle(world.now, request).done, "others renew as if nothing had been");
+}
+
 struct World {
     now: Now,
     registry: Registry,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::siphash::siphash13;
 use super::slots::SlotCount;
-use crate::id::{MemberId, Slot};
+use crate::id::{Birth, MemberId, Slot};
 
 /// The key of a cluster's placement: 128 bits, drawn when the cluster is born and kept with its view. Without it
 /// nobody can choose names that fall into one slot. It depends on no other secret, and its text form hides it.
@@ -22,15 +22,20 @@ impl HashKey {
         &self.0
     }
 
-    /// SipHash-1-3 of a name: 64 bits, the same on every machine. The short variant is enough because the hash itself
-    /// is never shown; it has to be unpredictable, not a signature.
+    /// Which cluster this is the key of.
+    pub fn birth(&self) -> Birth {
+        Birth(self.hash_name("\0\0birth"))
+    }
+
+    /// SipHash-1-3 of a name: 64 bits, the same on every machine. The short variant is enough because no hash is shown but
+    /// that of one fixed text (the birth); a hash has to be unpredictable, it is no signature.
     #[inline]
     pub(super) fn hash_name(&self, name: &str) -> u64 {
         siphash13(self.halves(), name.as_bytes())
     }
 
     /// The number that a node's scores grow from. The leading zero byte, which no channel name can hold, keeps the
-    /// hashes of members apart from those of channels.
+    /// hashes of members apart from those of channels; two of them stand before the birth's text.
     pub(super) fn hash_member(&self, id: &MemberId) -> u64 {
         self.hash_name(&format!("\0{id}"))
     }

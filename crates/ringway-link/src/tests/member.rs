@@ -25,6 +25,8 @@ pub(super) fn identity(id: &str, incarnation: u64, address: &str) -> Identity {
         roles: Roles { gateway: false, node: true },
         address: address.into(),
         client_address: None,
+        keeps_registry: false,
+        birth: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway_core::id::Incarnation;
+use ringway_core::id::{Birth, Incarnation};
 use ringway_protocol::link::{PREAMBLE_BYTES, VERSION, preamble, read_preamble};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -73,6 +73,33 @@ async fn a_wrong_secret_is_told_to_the_acceptor() {
     let (accepted, dialed) = tokio::join!(acceptor, dialer);
     assert!(matches!(accepted, Err(HandshakeError::Rejected(Rejection::WrongSecret))), "{accepted:?}");
     assert!(matches!(dialed, Err(HandshakeError::Refused(Rejection::WrongSecret))), "{dialed:?}");
+}
+
+#[tokio::test]
+async fn members_of_clusters_of_other_births_are_not_linked_but_learn_of_each_other() {
+    let born = |birth| move |settings: &mut crate::Settings| settings.identity.birth = birth;
+    // In both orders, for one of the two is the judge.
+    for (first, second) in [(1, 2), (2, 1)] {
+        let mut a = Member::with("a", first, born(Some(Birth(7)))).await;
+        let mut b = Member::with("b", second, born(Some(Birth(8)))).await;
+        for target in [b.target(), Target::anyone(b.identity().address)] {
+            a.links.dial(target.clone());
+            let why = failure(&mut a).await;
+            assert!(matches!(&why, DialError::OtherCluster(who) if **who == b.identity()), "{why:?}");
+            a.links.stop_dialing(&target);
+        }
+        assert!(
+            matches!(a.links.probe(&b.target(), Duration::from_secs(5)).await, Evidence::Answered(who) if who == b.identity())
+        );
+        b.nothing_for(Duration::from_millis(50)).await;
+
+        let mut newcomer = Member::with("c", 3, born(None)).await;
+        newcomer.links.dial(b.target());
+        newcomer.up().await;
+        assert_eq!(b.up().await.1.birth, None);
+        newcomer.links.belong_to(Birth(8));
+        assert_eq!(newcomer.identity().birth, Some(Birth(8)));
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
-use ringway_core::id::{Incarnation, MemberId};
+use ringway_core::id::{Birth, Incarnation, MemberId};
 
 use super::input::Input;
 use super::wire::{Wire, wire_enum, wire_struct};
@@ -87,6 +87,17 @@ pub struct Identity {
     pub address: Arc<str>,
     /// Where clients reach it, `host:port`, if it is a gateway.
     pub client_address: Option<Arc<str>>,
+    /// The registry is in its process: who wants to join asks it for the view.
+    pub keeps_registry: bool,
+    /// The cluster it belongs to; `None`: it has not been told of any yet.
+    pub birth: Option<Birth>,
+}
+
+impl Identity {
+    /// Both know which cluster they belong to, and it is not the same one: there is nothing that they could say to each other.
+    pub fn is_of_another_cluster_than(&self, other: &Self) -> bool {
+        matches!((self.birth, other.birth), (Some(mine), Some(theirs)) if mine != theirs)
+    }
 }
 
 /// What the dialer wants.
@@ -147,7 +158,7 @@ pub enum Rejection {
 }
 
 wire_struct!(Roles { gateway, node });
-wire_struct!(Identity { id, incarnation, roles, address, client_address });
+wire_struct!(Identity { id, incarnation, roles, address, client_address, keeps_registry, birth });
 wire_enum!(Purpose { 0 => Link, 1 => LinkWith(incarnation), 2 => Probe });
 wire_struct!(Hello { nonce, cluster, identity, purpose });
 wire_enum!(Rejection { 0 => WrongSecret, 1 => OtherCluster, 2 => Myself, 3 => Linked });

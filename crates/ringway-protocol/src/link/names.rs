@@ -1,7 +1,7 @@
 //! The names and numbers of the core, each checked again as it comes in.
 
 use bytes::{BufMut, BytesMut};
-use ringway_core::id::{ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
+use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
 use ringway_core::message::AttachId;
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 
@@ -42,16 +42,22 @@ macro_rules! wire_name {
 wire_number!(Epoch, Slot, AttachId);
 wire_name!(MemberId, ChannelName, UserName);
 
-/// Drawn at random, so a varint would only make it longer.
-impl Wire for Incarnation {
-    fn put(&self, out: &mut BytesMut) {
-        out.put_u64_le(self.0);
-    }
+/// Both directions of a named number that is as good as random: a varint would only make it longer.
+macro_rules! wire_random {
+    ($($type:ident),*) => { $(
+        impl Wire for $type {
+            fn put(&self, out: &mut BytesMut) {
+                out.put_u64_le(self.0);
+            }
 
-    fn take(input: &mut Input<'_>) -> Result<Self, FrameError> {
-        input.array().map(u64::from_le_bytes).map(Self)
-    }
+            fn take(input: &mut Input<'_>) -> Result<Self, FrameError> {
+                input.array().map(u64::from_le_bytes).map(Self)
+            }
+        }
+    )* };
 }
+
+wire_random!(Birth, Incarnation);
 
 /// Eight letters, always.
 impl Wire for StreamEpoch {

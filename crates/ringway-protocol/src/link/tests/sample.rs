@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringway_core::id::{ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
+use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
 use ringway_core::message::AttachId;
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 
@@ -89,6 +89,7 @@ sample! {
     Epoch: |c| Epoch(c.number());
     Slot: |c| Slot(c.number() as u32);
     AttachId: |c| AttachId(c.number());
+    Birth: |c| Birth(c.number());
     Incarnation: |c| Incarnation(c.number());
     StreamEpoch: |c| StreamEpoch::from_random(c.number());
     MemberId: |c| MemberId::new(&c.letters(1)).unwrap();
