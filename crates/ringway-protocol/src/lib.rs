@@ -3,6 +3,7 @@
 pub mod api;
 pub mod centrifuge;
 pub mod json;
+pub mod kept;
 pub mod link;
 pub mod plain;
 pub mod ws;
