@@ -3,6 +3,7 @@
 //! Two steps: [`bind`] opens every port, so that nothing starts where something is in the way; [`Bound::start`] joins the
 //! cluster, or gives birth to one, and serves.
 
+mod birth;
 mod numbers;
 mod serve;
 
@@ -12,9 +13,7 @@ use std::time::Duration;
 
 use ringway_core::Incarnation;
 use ringway_core::id::MemberId;
-use ringway_core::registry::Registry;
-use ringway_core::ring::HashKey;
-use ringway_core::view::{Placement, View};
+use ringway_core::view::Placement;
 use ringway_edge::{Edge, EdgeConfig};
 use ringway_link::{BindError, Links, Listener, Secret, Settings, Target};
 use ringway_protocol::link::Identity;
@@ -26,8 +25,9 @@ use tracing::info;
 use crate::changes::Changes;
 use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
 use crate::config::{Config, Roles};
+use crate::data_dir::{DataDir, DataDirError};
 use crate::gateway::Inbox;
-use crate::member::{self, Command, End, GatewayParts, JoinError, Parts, Stats};
+use crate::member::{self, Command, End, GatewayParts, JoinError, Parts, Registrar, Stats};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 use crate::routes::{RouteParts, routes};
@@ -57,6 +57,9 @@ pub enum StartError {
     /// The port for links is not to be had.
     #[error(transparent)]
     LinkPort(#[from] BindError),
+    /// The folder for the registry is of no use.
+    #[error(transparent)]
+    Data(#[from] DataDirError),
     /// The cluster did not take this process.
     #[error(transparent)]
     Join(#[from] JoinError),
@@ -74,6 +77,7 @@ pub struct Bound {
     roles: Roles,
     clients: Option<TcpListener>,
     links: Listener,
+    data: Option<DataDir>,
 }
 
 /// A process that is at work.
@@ -91,7 +95,7 @@ pub struct Running {
 /// Opens every port that the roles need.
 ///
 /// # Errors
-/// [`StartError`]: a port is in use, or a secret is missing.
+/// [`StartError`]: a port or the data folder is in use, or a secret is missing.
 pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError> {
     if config.cluster.join.is_some() && config.cluster.secret.is_none() {
         return Err(StartError::NoSecret);
@@ -104,7 +108,11 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
         None
     };
     let links = Listener::bind(&link_address(&config).to_string()).await?;
-    Ok(Bound { config, roles, clients, links })
+    let data = match (&config.cluster.data_dir, &config.cluster.join) {
+        (Some(path), None) => Some(DataDir::open(path)?),
+        _ => None,
+    };
+    Ok(Bound { config, roles, clients, links, data })
 }
 
 impl Bound {
@@ -131,6 +139,8 @@ impl Bound {
             roles: ringway_link::Roles { gateway: self.roles.gateway, node: self.roles.node },
             address: address.into(),
             client_address: self.client_address(),
+            keeps_registry: self.config.cluster.join.is_none(),
+            birth: None,
         }
     }
 
@@ -153,16 +163,17 @@ impl Bound {
         let (view, registry, join) = match &config.cluster.join {
             Some(address) => {
                 let target = Target::anyone(address.as_str());
-                let (view, host, kept) = member::first_view(&links, &target, &mut events).await?;
+                let (view, kept) = member::first_view(&links, &target, &mut events).await?;
                 early = kept;
-                (view, None, Some((target, host)))
+                (view, None, Some(target))
             }
             None => {
-                let born = View::born(HashKey::from_bytes(rand::random()), config.cluster.slots);
-                let view = Arc::new(View { copies: config.cluster.replicas, ack_copies: config.ack.copies, ..born });
-                (view.clone(), Some(Registry::new(view, config.timing.ttl)), None)
+                let registry = birth::registry(&config, self.data.as_ref(), orchestrator.is_some())?;
+                let view = registry.view().clone();
+                (view, Some(Registrar::new(registry, self.data)), None)
             }
         };
+        links.belong_to(view.birth());
         let first = ClusterState {
             placement: Arc::new(Placement::of(&view, None)),
             view: view.clone(),

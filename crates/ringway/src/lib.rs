@@ -10,6 +10,7 @@ mod clock;
 pub mod cluster;
 pub mod config;
 pub mod console;
+pub mod data_dir;
 pub mod demo;
 pub mod gateway;
 pub mod health;

@@ -3,10 +3,12 @@
 //!
 //! A turn: take what has come in, let the rules act until none has anything more to say, send, flush the sockets.
 
+mod arrival;
 mod dials;
 mod evidence;
 mod facts;
 mod join;
+mod registrar;
 mod resets;
 mod shedding;
 mod telling;
@@ -17,12 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::gateway::Gateway;
-use ringway_core::id::{Incarnation, MemberId};
+use ringway_core::id::{Birth, Incarnation, MemberId};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::member::{Identity as Entry, Member};
 use ringway_core::message::{Frame, Load};
 use ringway_core::node::Node;
-use ringway_core::registry::Registry;
 use ringway_core::ring::Weight;
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
@@ -40,6 +41,7 @@ use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
 
 use evidence::Proof;
 pub use join::{JoinError, first_view};
+pub use registrar::Registrar;
 use shedding::Shedding;
 use telling::Telling;
 
@@ -76,10 +78,10 @@ pub struct Parts {
     pub node: Option<Weight>,
     /// It holds client sockets.
     pub gateway: Option<GatewayParts>,
-    /// The registry, if it is in this process.
-    pub registry: Option<Registry>,
-    /// Where the registry's member is reached and who it is, if it is elsewhere.
-    pub join: Option<(Target, MemberId)>,
+    /// The registry, if it is in this process, and how its writes end.
+    pub registry: Option<(Registrar, mpsc::Receiver<std::io::Result<()>>)>,
+    /// Where the registry's member is reached, if it is elsewhere.
+    pub join: Option<Target>,
     /// The newest view known.
     pub view: Arc<View>,
     /// The cluster's lengths of time.
@@ -168,10 +170,11 @@ struct Task {
     rules: Member,
     node: Option<Node>,
     hub: Option<Hub>,
-    registry: Option<Registry>,
+    registry: Option<Registrar>,
     /// The member that the registry is with, in its newest life.
     host: Option<Incarnation>,
-    host_id: Option<MemberId>,
+    /// The first gateway belongs to another cluster now, and has not told its view yet.
+    is_arriving: bool,
     peers: HashMap<Incarnation, Peer>,
     loads: HashMap<Incarnation, Load>,
     dialed: Vec<Target>,
@@ -219,11 +222,9 @@ pub async fn run(parts: Parts) -> End {
     };
     let inbox = fixed.gateway.as_ref().map(|gateway| gateway.inbox.clone());
     let telling = Telling::new(parts.teller, parts.view.clone());
-    let mut task = Task::new(fixed, parts.node, parts.incarnation, parts.view, parts.registry, evidence, telling);
-    if let Some((target, host)) = parts.join {
-        task.dialed.push(target);
-        task.host_id = Some(host);
-    }
+    let (registry, mut kept) = parts.registry.unzip();
+    let mut task = Task::new(fixed, parts.node, parts.incarnation, parts.view, registry, evidence, telling);
+    task.dialed.extend(parts.join);
     for event in early {
         task.on_link_event(clock::now(), event);
     }
@@ -250,6 +251,7 @@ pub async fn run(parts: Parts) -> End {
             }
             Some(order) = orders.recv() => task.on_order(clock::now(), order),
             Some(proof) = proofs.recv() => task.on_proof(clock::now(), &proof),
+            Some(end) = next_kept(kept.as_mut()) => task.on_kept(clock::now(), &end),
             event = events.recv() => {
                 let Some(event) = event else {
                     error!("the links have ended; this member stops");
@@ -276,13 +278,21 @@ async fn arrived(inbox: Option<&Inbox<Client>>) {
     }
 }
 
+/// Waits for the end of a write of the registry's; for ever where there is no registry.
+async fn next_kept(kept: Option<&mut mpsc::Receiver<std::io::Result<()>>>) -> Option<std::io::Result<()>> {
+    match kept {
+        Some(kept) => kept.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Task {
     fn new(
         parts: Static,
         weight: Option<Weight>,
         me: Incarnation,
         view: Arc<View>,
-        registry: Option<Registry>,
+        registry: Option<Registrar>,
         evidence: mpsc::Sender<Proof>,
         telling: Telling,
     ) -> Self {
@@ -303,7 +313,7 @@ impl Task {
             hub,
             registry,
             host: hosts.then_some(me),
-            host_id: None,
+            is_arriving: false,
             peers: HashMap::new(),
             loads: HashMap::new(),
             dialed: Vec::new(),
@@ -338,10 +348,21 @@ impl Task {
     /// This incarnation is over: another one joins in its place. Client sockets stay.
     fn start_over(&mut self, now: Now) {
         self.expulsions += 1;
-        let before = self.me;
+        warn!("the view went on without this member; joining again");
+        let birth = self.parts.links.identity().birth;
+        self.take_new_life(now, self.rules.view().clone(), birth);
+    }
+
+    /// A new incarnation with this view, in which it is not. All links end and are made anew.
+    fn take_new_life(&mut self, now: Now, view: Arc<View>, birth: Option<Birth>) {
         self.me = Incarnation(rand::random());
-        warn!(before = %before, incarnation = %self.me, "the view went on without this member; joining again");
-        let view = self.rules.view().clone();
+        let identity = Identity { incarnation: self.me, birth, ..(*self.parts.links.identity()).clone() };
+        self.parts.links.set_identity(identity);
+        self.settle_in(now, view);
+    }
+
+    /// Rules anew, for a member that knows this view and is not in it. What a node held is gone; a gateway keeps its sessions.
+    fn settle_in(&mut self, now: Now, view: Arc<View>) {
         let hosts = self.registry.is_some();
         self.rules = Member::new(now, self.parts.entry(self.me, self.weight), view.clone(), self.parts.timing, hosts);
         self.host = hosts.then_some(self.me);
@@ -351,8 +372,6 @@ impl Task {
             hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(now, self.me, view.clone());
         }
         self.local.clear();
-        let identity = Identity { incarnation: self.me, ..(*self.parts.links.identity()).clone() };
-        self.parts.links.set_identity(identity);
         self.link_myself(now);
     }
 

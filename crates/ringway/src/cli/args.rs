@@ -118,6 +118,14 @@ pub(super) struct MemberArgs {
     pub(super) link_listen: Option<SocketAddr>,
 }
 
+/// Settings of the process that keeps the registry.
+#[derive(Debug, Default, Args)]
+pub(super) struct RegistryArgs {
+    /// Folder that remembers the cluster when this process is started again; only the first process uses it
+    #[arg(long, value_name = "DIR", env = "RINGWAY_DATA_DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+}
+
 /// Settings of members that have a port for clients.
 #[derive(Debug, Default, Args)]
 pub(super) struct ClientPortArgs {
@@ -140,6 +148,8 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) member: MemberArgs,
     #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+    #[command(flatten)]
     pub(super) port: ClientPortArgs,
     /// The demo's open config: anybody may connect and talk. For development only
     #[arg(long, env = "RINGWAY_DEV")]
@@ -150,6 +160,8 @@ pub(super) struct ServeArgs {
 pub(super) struct GatewayArgs {
     #[command(flatten)]
     pub(super) member: MemberArgs,
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
     #[command(flatten)]
     pub(super) port: ClientPortArgs,
     /// Link address of the first gateway; without it this is the first
@@ -288,6 +300,8 @@ pub(super) struct DemoArgs {
     /// Settings laid over the demo's own; see ringway.example.toml
     #[arg(long, value_name = "FILE", env = "RINGWAY_CONFIG")]
     pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
     #[command(flatten)]
     pub(super) port: ClientPortArgs,
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::args::{ClientPortArgs, DemoArgs, GatewayArgs, MemberArgs, NodeRun, ServeArgs};
+use super::args::{ClientPortArgs, DemoArgs, GatewayArgs, MemberArgs, NodeRun, RegistryArgs, ServeArgs};
 use super::error::CliError;
 use super::paint::on_stdout;
 use super::say;
@@ -19,6 +19,7 @@ const SECRET: &str = "RINGWAY_SECRET";
 pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let base = if args.dev { Config::default().open() } else { Config::default() };
     let mut config = args.member.over(base)?;
+    args.registry.over(&mut config);
     args.port.over(&mut config);
     if args.dev {
         make_up_secrets(&mut config);
@@ -35,6 +36,7 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
 pub(super) async fn gateway(args: GatewayArgs) -> Result<(), CliError> {
     let base = if args.dev { Config::default().open() } else { Config::default() };
     let mut config = args.member.over(base)?;
+    args.registry.over(&mut config);
     args.port.over(&mut config);
     config.cluster.join = args.join.or(config.cluster.join);
     if args.orchestrator.is_some() {
@@ -62,6 +64,7 @@ pub(super) async fn node(args: NodeRun) -> Result<(), CliError> {
 pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     let member = MemberArgs { config: args.config.clone(), ..MemberArgs::default() };
     let mut config = member.over(Config::default().open())?;
+    args.registry.over(&mut config);
     args.port.over(&mut config);
     make_up_secrets(&mut config);
     config.cluster.secret.get_or_insert_with(|| Secret(random_text()));
@@ -96,6 +99,14 @@ impl MemberArgs {
             config.cluster.secret = Some(Secret(secret));
         }
         Ok(config)
+    }
+}
+
+impl RegistryArgs {
+    fn over(&self, config: &mut Config) {
+        if let Some(folder) = &self.data_dir {
+            config.cluster.data_dir = Some(folder.clone());
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ringway_core::MemberId;
@@ -103,6 +104,8 @@ pub struct Cluster {
     pub link_advertise: Option<String>,
     /// What all members know; needed as soon as there is more than one.
     pub secret: Option<Secret>,
+    /// Folder in which the process that keeps the registry keeps the view; `None`: in memory alone. The others do not use it.
+    pub data_dir: Option<PathBuf>,
     /// Number of slots, for the process that gives birth to the cluster.
     pub slots: SlotCount,
     /// Copies of a slot, its owner's included: 2, or 1 without a standby. For the process that gives birth to the cluster.
@@ -123,6 +126,7 @@ impl Default for Cluster {
             link_listen: None,
             link_advertise: None,
             secret: None,
+            data_dir: None,
             slots: SlotCount::DEFAULT,
             replicas: 2,
             weight: Weight::ONE,
@@ -139,6 +143,7 @@ impl Cluster {
         section.read("link_listen", &mut self.link_listen);
         section.read("link_advertise", &mut self.link_advertise);
         section.read("secret", &mut self.secret);
+        section.read("data_dir", &mut self.data_dir);
         section.read("slots", &mut self.slots);
         section.read_within("replicas", &mut self.replicas, 1..=2, "it must be 1 or 2");
         section.read("weight", &mut self.weight);

@@ -1,6 +1,7 @@
 //! How one value of the file is read: what forms it takes, and what is said when it has another.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ringway_core::MemberId;
@@ -48,6 +49,12 @@ impl<T: Setting> Setting for Option<T> {
             Some("") => Ok(None),
             _ => T::from_toml(value).map(Some),
         }
+    }
+}
+
+impl Setting for PathBuf {
+    fn from_toml(value: &Value) -> Result<Self, String> {
+        String::from_toml(value).map(Self::from)
     }
 }
 

@@ -92,7 +92,16 @@ impl Task {
         let peer = identity.incarnation;
         info!(peer = %identity.id, incarnation = %peer, "link up");
         self.peers.insert(peer, Peer { link, sender, identity: identity.clone() });
-        if self.host_id.as_ref() == Some(&identity.id) {
+        if self.is_arriving {
+            self.ask_for_view(peer);
+        } else {
+            self.meet(now, peer);
+        }
+    }
+
+    /// The rules are told of a link.
+    pub(super) fn meet(&mut self, now: Now, peer: Incarnation) {
+        if self.peers.get(&peer).is_some_and(|known| known.identity.keeps_registry) {
             self.host = Some(peer);
             self.rules.set_host(peer);
             self.rules.on_registry_link(now);

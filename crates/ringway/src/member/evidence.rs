@@ -68,7 +68,9 @@ impl Task {
                 let proof = match links.probe(&target, PROBE).await {
                     Evidence::Refused => Some(Proof::refused(peer)),
                     Evidence::Answered(answered) => Proof::answered(&target, &answered),
-                    Evidence::Unknown(DialError::Other(answered)) => Proof::answered(&target, &answered),
+                    Evidence::Unknown(DialError::Other(answered) | DialError::OtherCluster(answered)) => {
+                        Proof::answered(&target, &answered)
+                    }
                     Evidence::Unknown(_) => {
                         tokio::time::sleep(PAUSE).await;
                         continue;
@@ -106,8 +108,14 @@ impl Task {
 
     /// A dial found somebody else, or nobody in time.
     pub(super) fn on_dial_failed(&mut self, now: Now, target: &Target, why: &DialError) {
+        if let DialError::OtherCluster(answered) = why
+            && target.member.is_none()
+            && answered.keeps_registry
+        {
+            return self.leave_for(now, answered);
+        }
         warn!(%target, %why, "a member could not be linked; trying again");
-        if let DialError::Other(answered) = why
+        if let DialError::Other(answered) | DialError::OtherCluster(answered) = why
             && let Some(proof) = Proof::answered(target, answered)
         {
             self.on_proof(now, &proof);

@@ -16,7 +16,8 @@ impl Task {
         self.facts_changed = false;
         let view = self.rules.view().clone();
         let before = self.parts.seat.borrow().clone();
-        let placement = if before.view.epoch == view.epoch {
+        let is_same = before.view.epoch == view.epoch && before.view.is_of_one_cluster_with(&view);
+        let placement = if is_same {
             before.placement.clone()
         } else {
             let known = self.rules.placement().cloned();

@@ -25,12 +25,22 @@ pub enum JoinError {
         /// What was wrong.
         why: HandshakeError,
     },
+    /// Who answers knows the secret, but the registry is not there.
+    #[error(
+        "cannot join the cluster at {address}: {id} answers there, which does not keep the registry. Give --join the link address of the cluster's first gateway"
+    )]
+    NoRegistry {
+        /// Where we dialed.
+        address: Arc<str>,
+        /// Who answered.
+        id: MemberId,
+    },
     /// The links have ended.
     #[error("this process is shutting down")]
     Ended,
 }
 
-/// Dials the registry's member and waits for its view. Returns it with that member's id and the events that came meanwhile.
+/// Dials the registry's member and waits for its view. Returns it with the events that came meanwhile.
 ///
 /// # Errors
 /// [`JoinError`]. A host that is not there yet is no error: it is dialed again until it is.
@@ -38,7 +48,7 @@ pub async fn first_view(
     links: &Links,
     target: &Target,
     events: &mut mpsc::Receiver<Event>,
-) -> Result<(Arc<View>, MemberId, Vec<Event>), JoinError> {
+) -> Result<(Arc<View>, Vec<Event>), JoinError> {
     links.dial(target.clone());
     let mut kept = Vec::new();
     let mut remind = interval_at(Instant::now() + REMIND, REMIND);
@@ -51,6 +61,9 @@ pub async fn first_view(
             }
         };
         match event {
+            Event::Up { peer, .. } if !peer.keeps_registry => {
+                return Err(JoinError::NoRegistry { address: target.address.clone(), id: peer.id });
+            }
             Event::Up { link, peer, sender } => {
                 let message = Message::RegistryRequest(RegistryRequest { id: 0, op: RegistryOp::Read });
                 // If the link is gone already its `Down` follows, and the next `Up` asks again.
@@ -58,17 +71,13 @@ pub async fn first_view(
                 kept.push(Event::Up { link, peer, sender });
             }
             Event::Frames { link, peer, frames } => {
-                let host = kept.iter().rev().find_map(|event| match event {
-                    Event::Up { peer: up, .. } if up.incarnation == peer => Some(up.id.clone()),
-                    _ => None,
-                });
                 let view = frames.iter().find_map(|frame| match &frame.message {
                     Message::RegistryAnswer(answer) => Some(answer.view.clone()),
                     _ => None,
                 });
                 kept.push(Event::Frames { link, peer, frames });
-                if let (Some(view), Some(host)) = (view, host) {
-                    return Ok((view, host, kept));
+                if let Some(view) = view {
+                    return Ok((view, kept));
                 }
             }
             Event::Failed {

@@ -12,6 +12,7 @@ use ringway_link::Event;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
+use super::registrar::Answered;
 use super::{Client, Command, Inbox, Task};
 use crate::changes::Fact;
 use crate::clock;
@@ -40,7 +41,9 @@ impl Task {
             self.rules.leave();
         }
         let node = &self.node;
-        self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
+        if !self.is_arriving {
+            self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
+        }
         self.beat(now);
         self.report_settled(now);
         self.report_toll(now);
@@ -204,11 +207,7 @@ impl Task {
 
     fn ask_registry(&mut self, now: Now, request: RegistryRequest) {
         if self.registry.is_some() {
-            let answer = self.handle_request(now, request);
-            if let Some(answer) = answer {
-                self.rules.on_answer(now, &answer);
-            }
-            return;
+            return self.on_request(now, self.me, request);
         }
         let Some(peer) = self.host.and_then(|host| self.peers.get(&host)) else { return };
         let frame = Frame { epoch: self.rules.view().epoch, message: Message::RegistryRequest(request) };
@@ -217,20 +216,35 @@ impl Task {
         }
     }
 
-    /// Carries out a request here, and tells everybody of a new view.
-    fn handle_request(&mut self, now: Now, request: RegistryRequest) -> Option<ringway_core::message::RegistryAnswer> {
-        let registry = self.registry.as_mut()?;
-        let before = registry.view().epoch;
-        let answer = registry.handle(now, request);
-        if registry.view().epoch > before {
-            let frame = Frame { epoch: answer.view.epoch, message: Message::Moved(answer.view.clone()) };
+    /// A request to the registry here; where there is none it gets no answer.
+    fn on_request(&mut self, now: Now, from: Incarnation, request: RegistryRequest) {
+        let answered = self.registry.as_mut().and_then(|registry| registry.ask(now, from, request));
+        answered.into_iter().for_each(|answered| self.hand_out(now, answered));
+    }
+
+    /// The registry's view is on the disk, or could not be written.
+    pub(super) fn on_kept(&mut self, now: Now, kept: &std::io::Result<()>) {
+        let answers = self.registry.as_mut().map(|registry| registry.on_kept(now, kept));
+        answers.into_iter().flatten().for_each(|answered| self.hand_out(now, answered));
+    }
+
+    /// Gives an answer of the registry to whoever asked, once everybody is told of a new view.
+    fn hand_out(&mut self, now: Now, answered: Answered) {
+        let Answered { to, answer, is_news } = answered;
+        let epoch = answer.view.epoch;
+        if is_news {
+            let frame = Frame { epoch, message: Message::Moved(answer.view.clone()) };
             for peer in self.peers.values() {
                 // A link that is full closes itself, and its other end reads the view when it is back.
                 let _ = peer.sender.send(&frame);
             }
             self.rules.on_view(now, &answer.view);
         }
-        Some(answer)
+        if to == self.me {
+            self.rules.on_answer(now, &answer);
+        } else if let Some(peer) = self.peers.get(&to) {
+            let _ = peer.sender.send(&Frame { epoch, message: Message::RegistryAnswer(answer) });
+        }
     }
 
     fn apply(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
@@ -291,14 +305,10 @@ impl Task {
     pub(super) fn on_frame(&mut self, now: Now, from: Incarnation, frame: Frame) {
         let Frame { epoch, message } = frame;
         match message {
-            Message::RegistryRequest(request) => {
-                if let Some(answer) = self.handle_request(now, request)
-                    && let Some(peer) = self.peers.get(&from)
-                {
-                    let epoch = answer.view.epoch;
-                    let _ = peer.sender.send(&Frame { epoch, message: Message::RegistryAnswer(answer) });
-                }
-            }
+            Message::RegistryAnswer(answer) if self.is_arriving => self.arrive(now, from, &answer),
+            // What is said before it is known which cluster this is concerns nobody here.
+            _ if self.is_arriving => {}
+            Message::RegistryRequest(request) => self.on_request(now, from, request),
             Message::RegistryAnswer(answer) => self.rules.on_answer(now, &answer),
             Message::Moved(view) => {
                 self.rules.on_view(now, &view);
