@@ -78,7 +78,8 @@ impl World {
     fn new() -> Self {
         let key = HashKey::from_bytes([7; 16]);
         let id = MemberId::new("gateway").expect("a well-formed id");
-        let gateway = GatewayEntry { id, incarnation: GATEWAY, address: "host:2".into(), draining: false };
+        let gateway =
+            GatewayEntry { id, incarnation: GATEWAY, address: "host:2".into(), link: "h:2".into(), draining: false };
         let born = View::born(key, SlotCount::DEFAULT).with_gateway(gateway);
         let view = (1..=3).fold(born.clone(), |view, node| view.with_node(entry(node))).activated();
         let (born, now) = (Arc::new(born), Duration::from_secs(1));

@@ -84,8 +84,7 @@ impl Registry {
     }
 
     fn members(&self) -> Vec<Incarnation> {
-        let nodes = self.view.nodes.iter().map(|node| node.incarnation);
-        let mut members: Vec<Incarnation> = nodes.chain(self.view.gateways.iter().map(|g| g.incarnation)).collect();
+        let mut members: Vec<Incarnation> = self.view.members().map(|(_, incarnation, _)| incarnation).collect();
         members.sort_unstable();
         members.dedup();
         members

@@ -73,6 +73,8 @@ pub struct GatewayEntry {
     pub incarnation: Incarnation,
     /// Where clients reach it, `host:port`.
     pub address: Arc<str>,
+    /// Where members reach it, `host:port`.
+    pub link: Arc<str>,
     /// It sheds its clients and will leave.
     pub draining: bool,
 }
@@ -158,6 +160,12 @@ impl View {
     /// The gateway of this incarnation, if it is in the view.
     pub fn gateway(&self, incarnation: Incarnation) -> Option<&GatewayEntry> {
         self.gateways.iter().find(|gateway| gateway.incarnation == incarnation)
+    }
+
+    /// Every member with where members reach it. One that has both roles comes twice.
+    pub fn members(&self) -> impl Iterator<Item = (&MemberId, Incarnation, &Arc<str>)> {
+        let nodes = self.nodes.iter().map(|node| (&node.id, node.incarnation, &node.address));
+        nodes.chain(self.gateways.iter().map(|gateway| (&gateway.id, gateway.incarnation, &gateway.link)))
     }
 
     /// The view has a member of this incarnation, in whichever role.

@@ -74,8 +74,13 @@ mod tests {
         let id = |name| MemberId::new(name).unwrap();
         let node =
             NodeEntry { id: id("node-1"), incarnation: Incarnation(7), address: "10.0.0.2:9889".into(), now, next };
-        let gateway =
-            GatewayEntry { id: id("gateway-0"), incarnation: Incarnation(8), address: "h:1".into(), draining: false };
+        let gateway = GatewayEntry {
+            id: id("gateway-0"),
+            incarnation: Incarnation(8),
+            address: "h:1".into(),
+            link: "h:2".into(),
+            draining: false,
+        };
         View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN).with_node(node).with_gateway(gateway)
     }
 

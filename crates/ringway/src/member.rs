@@ -228,6 +228,7 @@ pub async fn run(parts: Parts) -> End {
     for event in early {
         task.on_link_event(clock::now(), event);
     }
+    task.look_for_my_former_life(clock::now());
     task.turn(clock::now());
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -401,11 +402,13 @@ impl Static {
     fn entry(&self, incarnation: Incarnation, weight: Option<Weight>) -> Entry {
         let id = self.id.clone();
         let address = self.links.identity().address.clone();
+        let link = address.clone();
         let node = weight.map(|weight| NodeEntry { id: id.clone(), incarnation, address, now: weight, next: weight });
         let gateway = self.gateway.as_ref().map(|gateway| GatewayEntry {
             id: id.clone(),
             incarnation,
             address: gateway.address.clone(),
+            link,
             draining: false,
         });
         Entry { id, incarnation, node, gateway }

@@ -26,7 +26,13 @@ fn node(incarnation: Incarnation) -> NodeEntry {
 }
 
 fn me() -> GatewayEntry {
-    GatewayEntry { id: MemberId::new("g").unwrap(), incarnation: ME, address: "a:2".into(), draining: false }
+    GatewayEntry {
+        id: MemberId::new("g").unwrap(),
+        incarnation: ME,
+        address: "a:2".into(),
+        link: "h:2".into(),
+        draining: false,
+    }
 }
 
 fn at(offset: u64) -> Position {

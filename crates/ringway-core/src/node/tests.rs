@@ -29,7 +29,7 @@ fn node_entry(incarnation: u64) -> NodeEntry {
 fn view(nodes: &[u64]) -> View {
     let born = View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN);
     let id = MemberId::new("g").unwrap();
-    let gateway = GatewayEntry { id, incarnation: GATEWAY, address: "g:1".into(), draining: false };
+    let gateway = GatewayEntry { id, incarnation: GATEWAY, address: "g:1".into(), link: "h:2".into(), draining: false };
     nodes.iter().fold(born.with_gateway(gateway), |view, n| view.with_node(node_entry(*n))).activated()
 }
 

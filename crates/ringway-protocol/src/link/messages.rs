@@ -62,7 +62,7 @@ wire_struct!(Toll { process, waiting, gaps, doubles, reorders, closed, pauses })
 wire_struct!(Pauses { buckets, longest, total });
 wire_struct!(View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum });
 wire_struct!(NodeEntry { id, incarnation, address, now, next });
-wire_struct!(GatewayEntry { id, incarnation, address, draining });
+wire_struct!(GatewayEntry { id, incarnation, address, link, draining });
 wire_struct!(RegistryRequest { id, op });
 wire_struct!(RegistryAnswer { id, done, view, lapsed });
 wire_struct!(SlotSet { bits });

@@ -1,8 +1,10 @@
 //! How members find out that another has died, as the real ones do: a link ends, or a view lists a node that is not
 //! linked, and they look whether anybody listens where that member did, and who.
 
-use ringway_core::Incarnation;
+use std::sync::Arc;
+
 use ringway_core::view::{Removal, View};
+use ringway_core::{Incarnation, MemberId};
 
 use super::process::State;
 use super::{Event, Input, MS, Time, World};
@@ -33,16 +35,33 @@ impl World {
         }
     }
 
-    /// Looks after nodes that the view lists and that are not linked: one may have come into the view after its process
-    /// had given that life up.
+    /// Looks after members that the view lists and that are not linked: one may have come into the view after its process
+    /// had given that life up. Gateways are looked after by nodes and by the registry's process.
     pub(crate) fn look_after(&mut self, by: usize, view: &View) {
         let process = &self.processes[by];
-        let unlinked = |node: &Incarnation| *node != process.incarnation && !process.connections.contains_key(node);
-        let nodes: Vec<Incarnation> = view.nodes.iter().map(|node| node.incarnation).filter(unlinked).collect();
-        for node in nodes {
-            if let Some(address) = address_of(view, node) {
-                self.probe_at(by, node, address);
+        let looks_after_gateways = process.is_node || (self.setup.hosted && by == 0);
+        let is_due = |member: Incarnation| looks_after_gateways || view.node(member).is_some();
+        let unlinked = |(id, member, _): &(&MemberId, Incarnation, &Arc<str>)| {
+            **id != process.id && !process.connections.contains_key(member)
+        };
+        let members = view.members().filter(unlinked).map(|(_, member, _)| member);
+        let members: Vec<Incarnation> = members.filter(|member| is_due(*member)).collect();
+        for member in members {
+            if let Some(address) = address_of(view, member) {
+                self.probe_at(by, member, address);
             }
+        }
+    }
+
+    /// A life of this id that is listed at this process's address has ended: an address belongs to one process at a time.
+    pub(crate) fn find_my_former_life(&mut self, at: usize, view: &View) {
+        let (id, me) = (self.processes[at].id.clone(), self.processes[at].incarnation);
+        let former = view
+            .members()
+            .find(|(listed, member, address)| **listed == id && *member != me && address.parse() == Ok(at));
+        if let Some((_, former, _)) = former {
+            let boot = self.processes[at].boot;
+            self.schedule(self.now, Event::To(at, boot, Input::Evidence(former, Removal::Proven)));
         }
     }
 

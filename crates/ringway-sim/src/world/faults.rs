@@ -66,6 +66,9 @@ impl World {
     fn fault(&mut self) {
         let wild = self.setup.mode == Mode::Wild;
         self.faults.count += 1;
+        if self.setup.hosted && !self.setup.orchestrated && self.rng.chance(150) {
+            return self.restart_host();
+        }
         let victim = self.some_running();
         match self.rng.below(if wild { 13 } else { 11 }) {
             0..=2 => self.crash_and_restart(victim),
@@ -97,6 +100,15 @@ impl World {
         let Some(victim) = victim else { return };
         self.crash(victim);
         self.heal_after(20, 2500, Heal::Restart(victim));
+    }
+
+    /// The registry's process dies and comes back with the view that it kept. Where it is also the parent of the others, these
+    /// die with it, and there is nothing to look at.
+    fn restart_host(&mut self) {
+        if self.processes[0].runs() {
+            self.crash(0);
+            self.heal_after(20, 4000, Heal::Restart(0));
+        }
     }
 
     /// A process dies, now and then with its machine: then nobody refuses those who look for it. Its parent sees it end.

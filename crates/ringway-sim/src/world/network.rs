@@ -194,6 +194,7 @@ impl World {
     }
 
     pub(crate) fn link_up(&mut self, at: usize, now: Now, peer: Incarnation, link: usize, generation: u64) {
+        let is_host = self.setup.hosted && self.processes[0].incarnation == peer;
         let process = &mut self.processes[at];
         let current = &self.network.links[link];
         let mine =
@@ -204,6 +205,10 @@ impl World {
         process.connections.insert(peer, (link, generation));
         if let Some(member) = &mut process.member {
             member.heard(now, peer);
+            if is_host {
+                member.set_host(peer);
+                member.on_registry_link(now);
+            }
         }
         if let Some(gateway) = &mut process.gateway {
             gateway.on_link_up(now, peer);

@@ -10,6 +10,7 @@ use ringway_core::member::{Identity, Member};
 use ringway_core::message::{Frame, Message};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
+use ringway_core::registry::Registry;
 use ringway_core::ring::Weight;
 use ringway_core::timing::Now;
 use ringway_core::view::{GatewayEntry, NodeEntry, Placement, View};
@@ -131,6 +132,9 @@ impl World {
             self.schedule(self.now + 50 * MS, Event::Start(at));
             return;
         }
+        if self.setup.hosted && at == 0 && self.processes[0].boot > 0 {
+            self.registry = Registry::restored(self.registry.view().clone(), self.setup.timing.ttl, self.true_time());
+        }
         let sender = self.checker.new_sender();
         let channels = self.setup.channels.len();
         let process = &mut self.processes[at];
@@ -174,8 +178,13 @@ impl World {
             now: Weight::ZERO,
             next: weight,
         });
-        let gateway =
-            process.is_gateway.then(|| GatewayEntry { id: id.clone(), incarnation, address, draining: false });
+        let gateway = process.is_gateway.then(|| GatewayEntry {
+            id: id.clone(),
+            incarnation,
+            link: address.clone(),
+            address,
+            draining: false,
+        });
         let hosts = setup.hosted && at == 0;
         let identity = Identity { id, incarnation, node, gateway };
         let mut member = Member::new(clock, identity, view.clone(), setup.timing, hosts);
@@ -197,6 +206,7 @@ impl World {
             self.processes[at].node.as_mut().into_iter().for_each(|node| node.on_link_up(clock, incarnation));
         }
         self.apply_view(at, &view, &Placement::of(&view, None));
+        self.find_my_former_life(at, &view);
         self.connect_all(at);
         self.turn(at);
     }

@@ -46,8 +46,7 @@ fn born(config: &Config) -> View {
 }
 
 fn without_members(kept: &View) -> View {
-    let nodes = kept.nodes.iter().map(|node| node.incarnation);
-    let mut members: Vec<Incarnation> = nodes.chain(kept.gateways.iter().map(|gateway| gateway.incarnation)).collect();
+    let mut members: Vec<Incarnation> = kept.members().map(|(_, incarnation, _)| incarnation).collect();
     members.sort_unstable();
     members.dedup();
     members.into_iter().fold(kept.clone(), |view, member| view.without(member, Removal::Proven))

@@ -58,6 +58,7 @@ impl Task {
         for peer in linked {
             self.meet(now, peer);
         }
+        self.look_for_my_former_life(now);
         warn!(first_gateway = %self.name_of(from), "joining the new cluster");
     }
 

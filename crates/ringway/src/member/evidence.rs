@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use ringway_core::Incarnation;
 use ringway_core::timing::Now;
-use ringway_core::view::{NodeEntry, Removal, View};
+use ringway_core::view::{Removal, View};
+use ringway_core::{Incarnation, MemberId};
 use ringway_link::{DialError, Evidence, Identity, Target};
 use tracing::warn;
 
@@ -50,12 +50,28 @@ impl Task {
         }
     }
 
-    /// Looks after nodes that the view lists and that are not linked. One may have come into the view after its process
-    /// had given that life up: nobody would ever hear of it again.
+    /// Looks after members that the view lists and that are not linked. One may have come into the view after its process
+    /// had given that life up: nobody would ever hear of it again. Gateways are linked with nodes and with the registry's member, so
+    /// these look after them.
     pub(super) fn look_after(&self, view: &View) {
-        let unlinked = |node: &&NodeEntry| node.incarnation != self.me && !self.peers.contains_key(&node.incarnation);
-        for node in view.nodes.iter().filter(unlinked) {
-            self.probe(Target::member(node.address.clone(), node.id.clone(), node.incarnation));
+        let looks_after_gateways = self.node.is_some() || self.registry.is_some();
+        let is_mine = |id: &MemberId| *id == self.parts.id;
+        for (id, incarnation, address) in view.members() {
+            let is_due = looks_after_gateways || view.node(incarnation).is_some();
+            if is_due && !is_mine(id) && !self.peers.contains_key(&incarnation) {
+                self.probe(Target::member(address.clone(), id.clone(), incarnation));
+            }
+        }
+    }
+
+    /// A life of this id that is listed where this member listens now has ended: an address belongs to one process at a time.
+    pub(super) fn look_for_my_former_life(&mut self, now: Now) {
+        let (view, here) = (self.rules.view().clone(), self.parts.links.identity().address.clone());
+        let former = view
+            .members()
+            .find(|(id, incarnation, address)| **id == self.parts.id && *incarnation != self.me && **address == here);
+        if let Some((_, incarnation, _)) = former {
+            self.rules.evidence(now, incarnation, Removal::Proven);
         }
     }
 

@@ -7,4 +7,5 @@ mod life;
 mod lives;
 mod modes;
 mod plain;
+mod restarts;
 mod support;

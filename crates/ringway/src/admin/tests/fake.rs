@@ -69,6 +69,7 @@ fn first() -> ClusterState {
         id: id("gateway-0"),
         incarnation: Incarnation(100),
         address: "127.0.0.1:9888".into(),
+        link: "h:2".into(),
         draining: false,
     };
     let view = (1..=3)

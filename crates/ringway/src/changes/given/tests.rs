@@ -39,6 +39,7 @@ fn cluster(nodes: u64) -> View {
         id: id(&format!("gateway-{}", incarnation.0 - 100)),
         incarnation,
         address: "".into(),
+        link: "h:2".into(),
         draining: false,
     };
     let view = GATEWAYS.into_iter().fold(born, |view, incarnation| view.with_gateway(gateway(incarnation)));

@@ -21,7 +21,7 @@ fn node(number: u64, incarnation: u64) -> NodeEntry {
 }
 
 fn gateway(name: &str, incarnation: Incarnation) -> GatewayEntry {
-    GatewayEntry { id: id(name), incarnation, address: "".into(), draining: false }
+    GatewayEntry { id: id(name), incarnation, address: "".into(), link: "h:2".into(), draining: false }
 }
 
 fn millis_of(millis: u64) -> Now {

@@ -167,7 +167,8 @@ impl World {
             next: Weight::ONE,
         };
         let id = MemberId::new("gateway-1").unwrap();
-        let gateway = GatewayEntry { id, incarnation: me, address: "10.0.0.2:7002".into(), draining: false };
+        let gateway =
+            GatewayEntry { id, incarnation: me, address: "10.0.0.2:7002".into(), link: "h:2".into(), draining: false };
         let view = Arc::new(born.with_node(node).with_gateway(gateway));
         let now = Duration::from_secs(1000);
         let rules = Gateway::new(me, Arc::new(born), Timing::default(), GatewayLimits::default());

@@ -1,0 +1,265 @@
+//! Whoever ends comes back under the same command, and the cluster serves again: any member, one by one or all together, killed
+//! or stopped, after a short time or a long one, with a data folder and without.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use ringway_testkit::process::Builder;
+use ringway_testkit::{CentrifugeClient, Process, eventually_ok, http};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{BINARY, CHANGE, SOON, configured};
+
+const SECRET: &str = "between members";
+const KEY: &str = "a key";
+/// So many channels lie in slots of both nodes.
+const CHANNELS: usize = 16;
+/// Full service after the last one is up.
+const BACK: Duration = Duration::from_secs(5);
+/// The same where a stream may begin anew only later than any removed owner may still act.
+const BACK_ANEW: Duration = Duration::from_secs(15);
+
+const CONFIG: &str = "\
+[cluster]
+slots = 256
+[client]
+anonymous = true
+[drain]
+rate = 10000
+[channels.namespaces.kept]
+history_size = 1000
+history_ttl = \"1h\"
+recovery = true
+subscribe = \"anyone\"
+publish = \"anyone\"
+";
+
+/// Members in the order in which they are started.
+const MEMBERS: [&str; 4] = ["gateway-0", "gateway-1", "node-1", "node-2"];
+const FIRST: &[usize] = &[0];
+const SECOND: &[usize] = &[1];
+const A_NODE: &[usize] = &[2];
+const ALL: &[usize] = &[0, 1, 2, 3];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Killed,
+    Stopped,
+}
+
+/// A row of the table: who ends, how, and for how long.
+type Row = (&'static [usize], How, Duration);
+
+const NOW: Duration = Duration::ZERO;
+const SHORT: Duration = Duration::from_secs(2);
+/// Leases are over, and what has two copies has stopped.
+const LONG: Duration = Duration::from_secs(15);
+
+const ROWS: &[Row] = &[
+    (FIRST, How::Killed, NOW),
+    (A_NODE, How::Killed, NOW),
+    (FIRST, How::Stopped, SHORT),
+    (SECOND, How::Stopped, NOW),
+    (ALL, How::Killed, NOW),
+    (FIRST, How::Killed, LONG),
+    (ALL, How::Stopped, SHORT),
+];
+
+#[tokio::test]
+async fn with_a_data_folder_everybody_comes_back_to_the_same_cluster() {
+    table(ROWS, true).await;
+}
+
+#[tokio::test]
+async fn without_a_data_folder_a_first_gateway_that_comes_back_is_a_new_cluster_for_all() {
+    table(ROWS, false).await;
+}
+
+async fn table(rows: &[Row], is_kept: bool) {
+    let mut cluster = Cluster::start(is_kept).await;
+    for &(who, how, away) in rows {
+        cluster.row(who, how, away).await;
+    }
+    cluster.look_at_logs();
+}
+
+struct Cluster {
+    /// Outlives every process.
+    folder: TempDir,
+    is_kept: bool,
+    processes: Vec<Option<Process>>,
+    /// Where clients reach the gateways.
+    clients: [SocketAddr; 2],
+    /// Where members are reached.
+    links: [String; 4],
+    /// What every process wrote to its log, of those that have ended.
+    logs: Vec<(usize, String)>,
+    /// Who listens on the second gateway.
+    listener: Option<CentrifugeClient>,
+    number: u64,
+}
+
+impl Cluster {
+    async fn start(is_kept: bool) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut cluster = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            is_kept,
+            processes: Vec::new(),
+            clients: [anywhere; 2],
+            links: std::array::from_fn(|_| anywhere.to_string()),
+            logs: Vec::new(),
+            listener: None,
+            number: 0,
+        };
+        for at in 0..MEMBERS.len() {
+            let mut process = cluster.command(at).start();
+            let link = process.wait_for(r"members address=([0-9.]+:[0-9]+)", SOON).await;
+            cluster.links[at] = link[1].clone();
+            if at < 2 {
+                let found = process.wait_for(r"http://([0-9.]+:[0-9]+)/", SOON).await;
+                cluster.clients[at] = found[1].parse().expect("an address, by the pattern");
+            }
+            cluster.processes.push(Some(process));
+        }
+        cluster.served(CHANGE).await;
+        cluster.listen().await;
+        cluster
+    }
+
+    /// The command of a member: the same each time, with the ports that it was given the first time.
+    fn command(&self, at: usize) -> Builder {
+        let port = if at < 2 { self.clients[at].port().to_string() } else { String::new() };
+        let arguments: Vec<&str> = match at {
+            0 => vec!["gateway", "--port", &port],
+            1 => vec!["gateway", "--port", &port, "--join", &self.links[0]],
+            _ => vec!["node", "--join", &self.links[0]],
+        };
+        let builder = Process::builder(BINARY, &arguments);
+        let builder = builder.arg("--id").arg(MEMBERS[at]).arg("--link-listen").arg(&self.links[at]);
+        let builder = builder.env("RINGWAY_SECRET", SECRET).env("RINGWAY_API_KEY", KEY);
+        let builder = if self.is_kept && at == 0 { builder.arg("--data-dir").arg(self.data()) } else { builder };
+        configured(builder, CONFIG)
+    }
+
+    fn data(&self) -> std::path::PathBuf {
+        Path::new(self.folder.path()).join("data")
+    }
+
+    async fn listen(&mut self) {
+        let mut client = CentrifugeClient::connect(self.clients[1]).await.expect("a client");
+        client.subscribe("kept:0").await.expect("a subscription");
+        self.listener = Some(client);
+    }
+
+    async fn row(&mut self, who: &[usize], how: How, away: Duration) {
+        let names: Vec<&str> = who.iter().map(|at| MEMBERS[*at]).collect();
+        println!("{names:?} {how:?}, back after {away:?}, data folder: {}", self.is_kept);
+        let before = self.history(1, "kept:0").await.expect("served before");
+        for at in who {
+            let process = self.processes[*at].as_ref().expect("it runs");
+            match how {
+                How::Killed => process.kill(),
+                How::Stopped => process.terminate(),
+            }
+        }
+        for at in who {
+            let mut ended = self.processes[*at].take().expect("it runs");
+            ended.wait_exit(CHANGE).await;
+            self.logs.push((*at, ended.stderr()));
+        }
+        // The time is what this row is about.
+        tokio::time::sleep(away).await;
+        for at in who {
+            self.processes[*at] = Some(self.command(*at).start());
+        }
+        let nodes_lost = who.iter().filter(|at| **at >= 2).count() == 2;
+        let took = self.served(if nodes_lost && self.is_kept { BACK_ANEW } else { BACK }).await;
+        println!("  served again after {took:.2?}");
+        let after = self.history(1, "kept:0").await.expect("served");
+        let goes_on = !nodes_lost && (self.is_kept || !who.contains(&0));
+        assert_eq!(before["epoch"] == after["epoch"], goes_on, "{before} and then {after}");
+        self.heard(who.contains(&1)).await;
+    }
+
+    /// Waits until both gateways say that they are well and take publications for every channel, which the other one then has.
+    async fn served(&mut self, limit: Duration) -> Duration {
+        let began = Instant::now();
+        for process in self.processes.iter_mut().flatten() {
+            process.wait_for(r"members address=", CHANGE).await;
+        }
+        let up = Instant::now();
+        let mut number = self.number;
+        eventually_ok(limit, || {
+            number += 1;
+            let number = number;
+            let this = &*self;
+            async move { this.serves(number).await }
+        })
+        .await;
+        self.number = number;
+        let _ = began;
+        up.elapsed()
+    }
+
+    async fn serves(&self, number: u64) -> anyhow::Result<()> {
+        for addr in self.clients {
+            let health = http::get(addr, "/health", &[]).await?;
+            ensure!(health.status == 200, "{addr}: {}", health.text());
+        }
+        for channel in 0..CHANNELS {
+            let (from, to) = (channel % 2, (channel + 1) % 2);
+            let channel = format!("kept:{channel}");
+            self.api(from, "publish", json!({"channel": channel, "data": number})).await?;
+            let page = self.history(to, &channel).await?;
+            let last = &page["publications"][0]["data"];
+            ensure!(*last == json!(number), "{channel} of the other gateway has {last}");
+        }
+        Ok(())
+    }
+
+    /// The last publication of a channel with its epoch.
+    async fn history(&self, gateway: usize, channel: &str) -> anyhow::Result<Value> {
+        self.api(gateway, "history", json!({"channel": channel, "limit": 1, "reverse": true})).await
+    }
+
+    async fn api(&self, gateway: usize, method: &str, body: Value) -> anyhow::Result<Value> {
+        let path = format!("/api/{method}");
+        let answer = http::post(self.clients[gateway], &path, &[("x-api-key", KEY)], &body).await?;
+        let mut answer = answer.json()?;
+        ensure!(answer.get("error").is_none(), "{method} at gateway {gateway}: {answer}");
+        Ok(answer["result"].take())
+    }
+
+    /// The listener hears what is published now: over its socket, or a new one if its gateway ended.
+    async fn heard(&mut self, is_gone: bool) {
+        if is_gone {
+            let mut client = self.listener.take().expect("somebody listens");
+            client.wait_closed(SOON).await.expect("its gateway has ended");
+            self.listen().await;
+        }
+        self.number += 1;
+        let number = json!(self.number);
+        self.api(0, "publish", json!({"channel": "kept:0", "data": number})).await.expect("it is served");
+        let client = self.listener.as_mut().expect("somebody listens");
+        eventually_ok(SOON, || async {
+            let got = client.publications("kept:0");
+            ensure!(got.iter().any(|one| one.data == number), "not {number} among {}", got.len());
+            Ok(())
+        })
+        .await;
+        assert!(client.closed().is_none(), "its gateway did not end: {:?}", client.closed());
+    }
+
+    fn look_at_logs(&self) {
+        let running =
+            self.processes.iter().enumerate().filter_map(|(at, process)| Some((at, process.as_ref()?.stderr())));
+        for (at, log) in self.logs.iter().cloned().chain(running) {
+            assert!(!log.contains("panicked"), "{}:\n{log}", MEMBERS[at]);
+            assert!(!log.contains("ERROR"), "{}:\n{log}", MEMBERS[at]);
+        }
+    }
+}
