@@ -42,6 +42,7 @@ const MEMBERS: [&str; 4] = ["gateway-0", "gateway-1", "node-1", "node-2"];
 const FIRST: &[usize] = &[0];
 const SECOND: &[usize] = &[1];
 const A_NODE: &[usize] = &[2];
+const BOTH_NODES: &[usize] = &[2, 3];
 const ALL: &[usize] = &[0, 1, 2, 3];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ const SHORT: Duration = Duration::from_secs(2);
 /// Leases are over, and what has two copies has stopped.
 const LONG: Duration = Duration::from_secs(15);
 
+const LONGER: Duration = Duration::from_secs(70);
+
 const ROWS: &[Row] = &[
     (FIRST, How::Killed, NOW),
     (A_NODE, How::Killed, NOW),
@@ -65,7 +68,18 @@ const ROWS: &[Row] = &[
     (SECOND, How::Stopped, NOW),
     (ALL, How::Killed, NOW),
     (FIRST, How::Killed, LONG),
+    (BOTH_NODES, How::Killed, SHORT),
     (ALL, How::Stopped, SHORT),
+];
+
+/// What takes minutes: `./scripts/test long`.
+const LONG_ROWS: &[Row] = &[
+    (FIRST, How::Killed, LONGER),
+    (ALL, How::Killed, LONGER),
+    (SECOND, How::Killed, LONG),
+    (BOTH_NODES, How::Stopped, LONG),
+    (FIRST, How::Stopped, LONGER),
+    (ALL, How::Stopped, LONG),
 ];
 
 #[tokio::test]
@@ -78,12 +92,42 @@ async fn without_a_data_folder_a_first_gateway_that_comes_back_is_a_new_cluster_
     table(ROWS, false).await;
 }
 
+#[tokio::test]
+#[ignore = "takes minutes: ./scripts/test long"]
+async fn long_with_a_data_folder_nobody_is_away_for_too_long() {
+    table(LONG_ROWS, true).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: ./scripts/test long"]
+async fn long_without_a_data_folder_nobody_is_away_for_too_long() {
+    table(LONG_ROWS, false).await;
+}
+
+#[tokio::test]
+async fn one_after_the_other_in_any_order_all_come_back() {
+    for is_kept in [true, false] {
+        let mut cluster = Cluster::start(is_kept).await;
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+            for at in order {
+                cluster.row(&[at], How::Killed, NOW).await;
+            }
+        }
+        cluster.look_at_logs();
+    }
+}
+
 async fn table(rows: &[Row], is_kept: bool) {
     let mut cluster = Cluster::start(is_kept).await;
     for &(who, how, away) in rows {
+        println!("{:?} {how:?}, back after {away:?}, data folder: {is_kept}", names(who));
         cluster.row(who, how, away).await;
     }
     cluster.look_at_logs();
+}
+
+fn names(who: &[usize]) -> Vec<&'static str> {
+    who.iter().map(|at| MEMBERS[*at]).collect()
 }
 
 struct Cluster {
@@ -156,8 +200,6 @@ impl Cluster {
     }
 
     async fn row(&mut self, who: &[usize], how: How, away: Duration) {
-        let names: Vec<&str> = who.iter().map(|at| MEMBERS[*at]).collect();
-        println!("{names:?} {how:?}, back after {away:?}, data folder: {}", self.is_kept);
         let before = self.history(1, "kept:0").await.expect("served before");
         for at in who {
             let process = self.processes[*at].as_ref().expect("it runs");
@@ -177,8 +219,9 @@ impl Cluster {
             self.processes[*at] = Some(self.command(*at).start());
         }
         let nodes_lost = who.iter().filter(|at| **at >= 2).count() == 2;
-        let took = self.served(if nodes_lost && self.is_kept { BACK_ANEW } else { BACK }).await;
-        println!("  served again after {took:.2?}");
+        let waits = nodes_lost && (self.is_kept || !who.contains(&0));
+        let took = self.served(if waits { BACK_ANEW } else { BACK }).await;
+        println!("{:?}, {how:?} for {away:?}, data folder {}: served again after {took:.2?}", names(who), self.is_kept);
         let after = self.history(1, "kept:0").await.expect("served");
         let goes_on = !nodes_lost && (self.is_kept || !who.contains(&0));
         assert_eq!(before["epoch"] == after["epoch"], goes_on, "{before} and then {after}");
@@ -187,7 +230,6 @@ impl Cluster {
 
     /// Waits until both gateways say that they are well and take publications for every channel, which the other one then has.
     async fn served(&mut self, limit: Duration) -> Duration {
-        let began = Instant::now();
         for process in self.processes.iter_mut().flatten() {
             process.wait_for(r"members address=", CHANGE).await;
         }
@@ -201,7 +243,6 @@ impl Cluster {
         })
         .await;
         self.number = number;
-        let _ = began;
         up.elapsed()
     }
 
