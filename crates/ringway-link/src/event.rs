@@ -95,6 +95,9 @@ pub enum Ended {
     /// This end took a new incarnation.
     #[error("closed: this member has a new incarnation")]
     Reborn,
+    /// The other end belongs to another cluster than the one that this end was told of.
+    #[error("closed: the other end belongs to another cluster")]
+    OtherCluster,
     /// A cut that was asked for, to test the cluster, is over.
     #[error("closed at the end of a cut")]
     Cut,

@@ -151,10 +151,18 @@ impl Links {
         self.shared.pairs.reborn(own);
     }
 
-    /// From now on this member belongs to this cluster. Links that stand stay.
+    /// From now on this member belongs to this cluster. Links that stand stay, but for those with members of another one.
     pub fn belong_to(&self, birth: Birth) {
-        let mut me = self.shared.me.write();
-        *me = Arc::new(Identity { birth: Some(birth), ..(**me).clone() });
+        let me = {
+            let mut me = self.shared.me.write();
+            *me = Arc::new(Identity { birth: Some(birth), ..(**me).clone() });
+            Arc::clone(&me)
+        };
+        let links = self.shared.pairs.all();
+        links
+            .iter()
+            .filter(|link| link.peer.is_of_another_cluster_than(&me))
+            .for_each(|link| link.end(Ended::OtherCluster));
     }
 
     /// Cuts this member off from another for a while, to test the cluster. Frames are held back, new connections

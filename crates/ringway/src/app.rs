@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ringway_core::Incarnation;
 use ringway_core::id::MemberId;
+use ringway_core::registry::Registry;
 use ringway_core::view::Placement;
 use ringway_edge::{Edge, EdgeConfig};
 use ringway_link::{BindError, Links, Listener, Secret, Settings, Target};
@@ -78,6 +79,14 @@ pub struct Bound {
     clients: Option<TcpListener>,
     links: Listener,
     data: Option<DataDir>,
+}
+
+/// How a process comes to its first view.
+enum Begin {
+    /// It keeps the registry.
+    Registry(Registry),
+    /// It asks the one that does.
+    Join(Target),
 }
 
 /// A process that is at work.
@@ -151,7 +160,16 @@ impl Bound {
     pub async fn start(self, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
         let (config, roles) = (self.config.clone(), self.roles);
         let id = config.cluster.id.clone().unwrap_or_else(|| default_id(roles));
-        let identity = self.identity(id.clone());
+        let begin = match &config.cluster.join {
+            None => Begin::Registry(birth::registry(&config, self.data.as_ref(), orchestrator.is_some())?),
+            Some(address) => Begin::Join(Target::anyone(address.as_str())),
+        };
+        // Whoever dials from now on learns which cluster this is.
+        let birth = match &begin {
+            Begin::Registry(registry) => Some(registry.view().birth()),
+            Begin::Join(_) => None,
+        };
+        let identity = Identity { birth, ..self.identity(id.clone()) };
         let incarnation = identity.incarnation;
         let client_address = identity.client_address.clone();
         info!(address = %identity.address, "listening for members");
@@ -160,20 +178,15 @@ impl Bound {
         let (links, mut events) = Links::start(self.links, settings);
 
         let mut early = Vec::new();
-        let (view, registry, join) = match &config.cluster.join {
-            Some(address) => {
-                let target = Target::anyone(address.as_str());
+        let (view, registry, join) = match begin {
+            Begin::Registry(registry) => (registry.view().clone(), Some(Registrar::new(registry, self.data)), None),
+            Begin::Join(target) => {
                 let (view, kept) = member::first_view(&links, &target, &mut events).await?;
                 early = kept;
+                links.belong_to(view.birth());
                 (view, None, Some(target))
             }
-            None => {
-                let registry = birth::registry(&config, self.data.as_ref(), orchestrator.is_some())?;
-                let view = registry.view().clone();
-                (view, Some(Registrar::new(registry, self.data)), None)
-            }
         };
-        links.belong_to(view.birth());
         let first = ClusterState {
             placement: Arc::new(Placement::of(&view, None)),
             view: view.clone(),
@@ -282,6 +295,11 @@ impl Running {
         match (&mut self.member).await {
             Ok(End::Left) => "this member has left the cluster".into(),
             Ok(End::Stopped) => "this member was stopped".into(),
+            Ok(End::Outdated { kept, known }) => format!(
+                "the data folder holds view {kept} of this cluster, and a running member knows view {known}: the folder is an older copy, and going on with it could \
+                 lose what was acknowledged. Put the newest one back; or stop every member, and start them all again with this one; or start this one with an empty folder: \
+                 the members then begin a new cluster"
+            ),
             Err(error) => format!("the member task failed: {error}"),
         }
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::gateway::Gateway;
-use ringway_core::id::{Birth, Incarnation, MemberId};
+use ringway_core::id::{Birth, Epoch, Incarnation, MemberId};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::member::{Identity as Entry, Member};
 use ringway_core::message::{Frame, Load};
@@ -143,6 +143,13 @@ pub enum End {
     Left,
     /// It was told to stop.
     Stopped,
+    /// It keeps the registry, from a folder that is older than what another member knows.
+    Outdated {
+        /// Epoch of the view here.
+        kept: Epoch,
+        /// Epoch of the view that a member of the cluster has.
+        known: Epoch,
+    },
 }
 
 /// A linked member.
@@ -175,6 +182,8 @@ struct Task {
     host: Option<Incarnation>,
     /// The first gateway belongs to another cluster now, and has not told its view yet.
     is_arriving: bool,
+    /// Somebody knows a newer view than the registry here.
+    outdated: Option<End>,
     peers: HashMap<Incarnation, Peer>,
     loads: HashMap<Incarnation, Load>,
     dialed: Vec<Target>,
@@ -264,6 +273,9 @@ pub async fn run(parts: Parts) -> End {
             () = arrived(inbox.as_deref()) => {}
         }
         task.take_inputs(clock::now(), inbox.as_deref());
+        if let Some(end) = task.outdated.take() {
+            return end;
+        }
         if task.has_left(clock::now()) {
             task.say_goodbye().await;
             return End::Left;
@@ -315,6 +327,7 @@ impl Task {
             registry,
             host: hosts.then_some(me),
             is_arriving: false,
+            outdated: None,
             peers: HashMap::new(),
             loads: HashMap::new(),
             dialed: Vec::new(),

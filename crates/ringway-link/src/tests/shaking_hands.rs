@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::member::{Member, identity};
 use crate::fault::Faults;
 use crate::handshake::Keys;
-use crate::{DialError, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Secret, Target};
+use crate::{DialError, Ended, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Secret, Target};
 
 async fn failure(member: &mut Member) -> DialError {
     match member.next().await {
@@ -99,6 +99,9 @@ async fn members_of_clusters_of_other_births_are_not_linked_but_learn_of_each_ot
         assert_eq!(b.up().await.1.birth, None);
         newcomer.links.belong_to(Birth(8));
         assert_eq!(newcomer.identity().birth, Some(Birth(8)));
+        newcomer.nothing_for(Duration::from_millis(20)).await;
+        newcomer.links.belong_to(Birth(9));
+        assert!(matches!(newcomer.down().await.1, Ended::OtherCluster));
     }
 }
 

@@ -71,6 +71,11 @@ impl Registrar {
         (Self { registry, keep }, ends)
     }
 
+    /// The newest view that is kept.
+    pub(super) fn view(&self) -> &Arc<View> {
+        self.registry.view()
+    }
+
     /// Takes a request. The answer may come later, or never.
     pub(super) fn ask(&mut self, now: Now, from: Incarnation, request: RegistryRequest) -> Option<Answered> {
         match (&mut self.keep, &request.op) {

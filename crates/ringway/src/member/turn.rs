@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::registrar::Answered;
-use super::{Client, Command, Inbox, Task};
+use super::{Client, Command, End, Inbox, Task};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{self, Order};
@@ -310,6 +310,7 @@ impl Task {
             _ if self.is_arriving => {}
             Message::RegistryRequest(request) => self.on_request(now, from, request),
             Message::RegistryAnswer(answer) => self.rules.on_answer(now, &answer),
+            Message::Moved(view) if self.is_newer_than_the_registry(&view) => {}
             Message::Moved(view) => {
                 self.rules.on_view(now, &view);
                 while let Some(action) = self.rules.next_action() {
@@ -336,6 +337,17 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// A view that the registry here has not written: it was brought back from an older copy. To go on would be to write other
+    /// views under the same numbers.
+    fn is_newer_than_the_registry(&mut self, view: &View) -> bool {
+        let Some(kept) = self.registry.as_ref().map(|registry| registry.view().clone()) else { return false };
+        let is_newer = view.follows(&kept);
+        if is_newer {
+            self.outdated = Some(End::Outdated { kept: kept.epoch, known: view.epoch });
+        }
+        is_newer
     }
 
     fn for_both(&mut self, now: Now, from: Incarnation, epoch: ringway_core::Epoch, message: &Message) {

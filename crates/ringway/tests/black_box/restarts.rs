@@ -117,6 +117,60 @@ async fn one_after_the_other_in_any_order_all_come_back() {
     }
 }
 
+#[tokio::test]
+async fn an_older_copy_of_the_folder_is_refused_while_members_run() {
+    let mut cluster = Cluster::start(true).await;
+    let view = cluster.data().join("view");
+    let old = std::fs::read(&view).expect("a kept view");
+    cluster.row(A_NODE, How::Killed, NOW).await;
+    let first = cluster.processes[0].take().expect("it runs");
+    first.kill();
+    drop(first);
+    std::fs::write(&view, old).expect("an older copy");
+    let mut first = cluster.command(0).start();
+    first.wait_for("a running member knows view", SOON).await;
+    assert_eq!(first.wait_exit(SOON).await.code(), Some(1));
+    std::fs::remove_file(&view).expect("it is there");
+    cluster.processes[0] = Some(cluster.command(0).start());
+    cluster.served(BACK).await;
+}
+
+#[tokio::test]
+async fn a_data_folder_is_for_one_process_and_damage_is_said() {
+    let cluster = Cluster::start(true).await;
+    let second = |folder: &Path| {
+        let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
+        builder.env("RINGWAY_SECRET", SECRET).arg("--data-dir").arg(folder).start()
+    };
+    let mut other = second(&cluster.data());
+    other.wait_for("is in use by process [0-9]+", SOON).await;
+    assert_eq!(other.wait_exit(SOON).await.code(), Some(69));
+    let copy = cluster.folder.path().join("copy");
+    std::fs::create_dir(&copy).expect("a folder");
+    let mut bytes = std::fs::read(cluster.data().join("view")).expect("a kept view");
+    bytes[9] ^= 1;
+    std::fs::write(copy.join("view"), bytes).expect("a damaged view");
+    let mut other = second(&copy);
+    other.wait_for("damaged: its checksum does not fit", SOON).await;
+    assert_eq!(other.wait_exit(SOON).await.code(), Some(69));
+}
+
+#[tokio::test]
+async fn a_demo_remembers_its_cluster() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut births = Vec::new();
+    for _ in 0..2 {
+        let builder =
+            Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2"]).arg("--data-dir").arg(folder.path());
+        let server = ringway_testkit::Server::start(configured(builder, "[cluster]\nslots = 256\n"), CHANGE).await;
+        server.settled(2).await;
+        births
+            .push(server.places(&["user=bob".to_owned(), "user=ann".to_owned(), "key=room".to_owned()]).await.unwrap());
+        server.process.kill();
+    }
+    assert_eq!(births[0], births[1], "everybody belongs where they belonged");
+}
+
 async fn table(rows: &[Row], is_kept: bool) {
     let mut cluster = Cluster::start(is_kept).await;
     for &(who, how, away) in rows {
