@@ -1,5 +1,8 @@
 //! A small HTTP/1.1 client for the server API, the admin API and the pages beside them: one connection, one request after the other.
 
+mod site;
+mod tls;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +13,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+pub use site::Site;
 
 /// No answer of ours is larger; a page that never ends must not fill the memory.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -72,12 +78,15 @@ impl Connection {
     /// # Errors
     /// Nobody listens there.
     pub async fn open(addr: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(addr).await.with_context(|| format!("cannot connect to {addr}"))?;
-        stream.set_nodelay(true)?;
+        Self::over(connected(addr).await?, addr.to_string()).await
+    }
+
+    /// Speaks over an open stream, to a server that is known by the name `host`.
+    async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, host: String) -> anyhow::Result<Self> {
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the sender, or with the socket; what failed is seen by the request.
         tokio::spawn(connection);
-        Ok(Self { host: addr.to_string(), sender })
+        Ok(Self { host, sender })
     }
 
     /// Sends one request and reads the whole answer.
@@ -97,7 +106,8 @@ impl Connection {
         }
         let exchange = async {
             self.sender.ready().await?;
-            let (head, body) = self.sender.send_request(request.body(Full::new(body))?).await?.into_parts();
+            let answer = self.sender.send_request(request.body(Full::new(body))?).await.map_err(told)?;
+            let (head, body) = answer.into_parts();
             let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
                 bail!("the answer's body broke off, or is larger than {LARGEST_BODY} bytes");
             };
@@ -108,6 +118,21 @@ impl Connection {
             Err(_) => bail!("{path} at {}: no answer within {LONGEST_WAIT:?}", self.host),
         }
     }
+}
+
+/// What came back instead of an answer: of all that does not speak HTTP, TLS is met most.
+fn told(why: hyper::Error) -> anyhow::Error {
+    let is_parse = why.is_parse();
+    let why = anyhow::Error::from(why);
+    if is_parse { why.context("it does not speak HTTP there (if it speaks TLS, use https://)") } else { why }
+}
+
+async fn connected(addr: SocketAddr) -> anyhow::Result<TcpStream> {
+    let connecting = tokio::time::timeout(LONGEST_WAIT, TcpStream::connect(addr));
+    let stream = connecting.await.with_context(|| format!("no answer from {addr} within {LONGEST_WAIT:?}"))?;
+    let stream = stream.with_context(|| format!("cannot connect to {addr}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// `GET` over a connection of its own.

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http;
-use crate::target::Target;
+use crate::http::{Answer, Site};
 
 /// A cluster's admin API, at its first gateway.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    target: Target,
+    site: Site,
     bearer: String,
 }
 
@@ -54,9 +55,9 @@ impl Member {
 }
 
 impl Admin {
-    /// The API at `target`, with its token.
-    pub fn new(target: Target, token: &str) -> Self {
-        Self { target, bearer: format!("Bearer {token}") }
+    /// The API at `site`, with its token.
+    pub fn new(site: Site, token: &str) -> Self {
+        Self { site, bearer: format!("Bearer {token}") }
     }
 
     /// All members.
@@ -75,7 +76,7 @@ impl Admin {
         ensure!(
             members.iter().any(|member| member.orchestrator),
             "{} starts no members, so it cannot be disturbed: give the address of a demo's first gateway",
-            self.target.host
+            self.site.host()
         );
         members.sort_by_key(|member| !member.orchestrator);
         Ok(members)
@@ -120,26 +121,22 @@ impl Admin {
 
     /// The values of one metric by its labels.
     async fn metric(&self, name: &str) -> anyhow::Result<BTreeMap<String, f64>> {
-        Ok(http::get(self.target.addr, &self.path("/metrics"), &[]).await?.metric(name))
+        Ok(self.site.call(Method::GET, "/metrics", &[], Bytes::new()).await?.metric(name))
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let headers = [("authorization", self.bearer.as_str())];
-        read(path, &http::get(self.target.addr, &self.path(path), &headers).await?)
+        read(path, &self.site.call(Method::GET, path, &headers, Bytes::new()).await?)
     }
 
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let headers = [("authorization", self.bearer.as_str()), ("content-type", "application/json")];
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        read(path, &http::post_raw(self.target.addr, &self.path(path), &headers, body).await?)
-    }
-
-    fn path(&self, path: &str) -> String {
-        format!("{}{path}", self.target.prefix)
+        read(path, &self.site.call(Method::POST, path, &headers, body.into()).await?)
     }
 }
 
-fn read(path: &str, answer: &http::Answer) -> anyhow::Result<Value> {
+fn read(path: &str, answer: &Answer) -> anyhow::Result<Value> {
     let value = answer.json()?;
     match (answer.status, value["error"].as_str()) {
         (200, _) => Ok(value),

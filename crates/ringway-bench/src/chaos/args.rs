@@ -52,12 +52,15 @@ pub struct ChaosArgs {
     /// Fail, too, if detection, pauses or the resolving of a freeze took longer than what is aimed at
     #[arg(long)]
     pub expect: bool,
-    /// Disturb this running demo instead of one of our own: the address of its first gateway
+    /// Disturb this running demo instead of one of our own: the address of its first gateway; clients connect to the gateways' own ports, without TLS
     #[arg(long, value_name = "URL", requires = "token")]
     pub url: Option<String>,
     /// Token of its admin API
     #[arg(long, value_name = "TOKEN", env = "RINGWAY_ADMIN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// For an https:// address: trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", env = "RINGWAY_CA")]
+    pub ca: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

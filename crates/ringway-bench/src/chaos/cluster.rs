@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 
 use super::admin::Admin;
 use super::{ChaosArgs, tell};
+use crate::http::Site;
 use crate::target::Target;
 
 /// A demo is healthy within ten seconds, or says why not.
@@ -34,7 +35,7 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) async fn find_or_start(args: &ChaosArgs, program: &Path) -> anyhow::Result<Self> {
         if let (Some(url), Some(token)) = (&args.url, &args.token) {
-            let admin = Admin::new(Target::resolve(url).await?, token);
+            let admin = Admin::new(Site::resolve(url, args.ca.as_deref()).await?, token);
             return Ok(Self { admin, demo: None });
         }
         let directory = directory()?;
@@ -64,7 +65,7 @@ impl Cluster {
         let Ok(Ok(address)) = address else {
             bail!("the demo did not start; see {}", log.display());
         };
-        let admin = Admin::new(Target::resolve(&address).await?, &token);
+        let admin = Admin::new(Target::resolve(&address).await?.into(), &token);
         Ok(Self { admin, demo: Some((child, directory)) })
     }
 
