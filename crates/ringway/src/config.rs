@@ -4,6 +4,7 @@
 //! read here is checked here: the rest of the process takes a [`Config`] as it is.
 
 mod check;
+mod document;
 mod gateway;
 mod limits;
 mod reader;
@@ -69,7 +70,7 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("cannot read the config file {}: {why}. Check the path given with --config", path.display())]
+    #[error("cannot read the config file {}: {why}. Check its path", path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,

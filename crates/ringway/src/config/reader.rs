@@ -6,6 +6,7 @@ use std::ops::RangeBounds;
 
 use toml::{Table, Value};
 
+use super::document;
 use super::value::Setting;
 
 /// Spellings up to this many edits apart are taken for a slip, and the right one is named.
@@ -44,13 +45,10 @@ pub(super) struct Section<'a> {
 }
 
 impl Reading {
-    /// Begins with the whole file. Text that is not TOML is a fault, with its line.
+    /// Begins with the whole file. What is not TOML in it is a fault, with its line.
     pub(super) fn root(&self, text: &str) -> Section<'_> {
-        let table = text.parse().unwrap_or_else(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            self.fault(format!("line {line} is not TOML: {}", error.message()));
-            Table::new()
-        });
+        let (table, faults) = document::read(text);
+        self.faults.borrow_mut().extend(faults);
         Section { reading: self, path: String::new(), table, keys: Vec::new() }
     }
 

@@ -201,3 +201,24 @@ fn distances_between_words() {
         assert_eq!(reader::edits(from, to), distance, "{from} {to}");
     }
 }
+
+#[test]
+fn a_line_that_is_no_toml_does_not_hide_the_others() {
+    for (text, wanted) in [
+        ("[server]\nport = \nprot = 1\n[client\nx = 1\n", &["line 2", "line 4", "`server.prot`", "`client.x`"][..]),
+        (
+            "[server]\nport: 1\nprot = 1\nmax_http\n[admin]\ntokn = 1",
+            &["line 2", "line 4", "`server.prot`", "`admin.tokn`"],
+        ),
+        ("[server]\nport = 1\nport = 2\nprot = 3", &["line 3", "`server.prot`"]),
+        ("[server]\nport = 0x\nlisten = 8\nmax_http = 99999999999999999999", &["line 2", "line 4", "`server.listen`"]),
+        ("[server]\nlisten = \"here\nprot = 1", &["line 2", "`server.prot`"]),
+        ("client\n[server]\nprot = 1", &["line 1", "`server.prot`"]),
+    ] {
+        let found = faults(text);
+        assert_eq!(found.len(), wanted.len(), "{text}\n{found:#?}");
+        for (fault, begin) in found.iter().zip(wanted) {
+            assert!(fault.starts_with(begin), "{begin}: {found:#?}");
+        }
+    }
+}
