@@ -5,13 +5,18 @@ mod args;
 mod bench;
 mod changes;
 mod chaos;
+mod check;
+mod closed;
 mod error;
 mod members;
 mod nodes;
 mod paint;
 mod plan;
+mod program;
+mod ready;
 mod run;
 mod send;
+mod table;
 mod top;
 
 use std::future::Future;
@@ -22,7 +27,7 @@ use clap::Parser;
 
 use crate::orchestrator::lifeline;
 use crate::telemetry;
-use args::{Cli, Command};
+use args::{Cli, Command, ConfigOrder};
 use error::CliError;
 
 /// Runs the program: reads the arguments, does what they say, and returns the exit code.
@@ -63,6 +68,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Ring(args) => client(members::ring(args)),
         Command::Send(args) => client(send::run(args)),
         Command::Top(args) => client(top::run(args)),
+        Command::Config { order: ConfigOrder::Check(args) } => check::run(&args),
         Command::Bench { load } => client(bench::run(load)),
         Command::Chaos(args) => client(chaos::run(*args)),
     }
@@ -85,6 +91,12 @@ fn client(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliErr
     let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     outcome
+}
+
+/// Says something beside the output, to people.
+fn note(text: &str) {
+    // Whoever does not read it misses a courtesy.
+    let _ = writeln!(std::io::stderr(), "ringway: {text}");
 }
 
 /// Writes to stdout. A reader that went away ends the program quietly, as with other tools.

@@ -97,6 +97,8 @@ pub struct Ready {
     pub gateways: Vec<SocketAddr>,
     /// Token and keys.
     pub beacon: Beacon,
+    /// How many nodes it has.
+    pub nodes: usize,
     /// Where the members log.
     pub logs: PathBuf,
     /// Why the command line will not find it by itself.
@@ -136,6 +138,7 @@ impl Demo {
                     address,
                     gateways,
                     beacon,
+                    nodes: self.nodes,
                     logs: launch.logs,
                     not_found: lit.as_ref().err().map(ToString::to_string),
                 });

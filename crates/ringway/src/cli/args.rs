@@ -22,6 +22,7 @@ Examples:
   ringway node kill node-2            kill -9; watch the sockets stay open
   ringway changes                     what that came to
   ringway send bob 'hello there'      to bob, wherever he is connected
+  ringway config check ringway.toml   every fault of a config; starts nothing
   ringway serve --config ringway.toml one process, both roles: for real use on one machine
 
 Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 64 the config has faults (no port was opened);
@@ -94,6 +95,11 @@ pub(super) enum Command {
     Send(SendArgs),
     /// Watch the members
     Top(TopArgs),
+    /// Look at settings; starts nothing
+    Config {
+        #[command(subcommand)]
+        order: ConfigOrder,
+    },
     /// Measure a running server over real sockets
     Bench {
         #[command(subcommand)]
@@ -224,6 +230,25 @@ pub(super) enum PlanOrder {
     Weight(NodeWeight),
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigOrder {
+    /// Name every fault of a file. The exit code is 0 without faults, 64 with some
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The settings; see ringway.example.toml for all of them
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// As settings of `demo` and `serve --dev`, which begin with an open config
+    #[arg(long)]
+    pub(super) dev: bool,
+    /// Print JSON: {"file":"…","faults":["…"]}
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct OneNode {
     /// Which, as `ringway members` lists it
@@ -308,10 +333,20 @@ pub(super) struct DemoArgs {
 
 /// Which cluster a client asks. Without flags: the running demo.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct ClientArgs {
-    /// The cluster's address [default: the running demo's]
+pub(super) struct ServerArgs {
+    /// The cluster's address, http:// or https:// [default: the running demo's; the newest of several]
     #[arg(long, value_name = "URL", env = "RINGWAY_URL")]
     pub(super) url: Option<String>,
+    /// For an https:// address: trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", env = "RINGWAY_CA")]
+    pub(super) ca: Option<PathBuf>,
+}
+
+/// Whom a client of the admin API asks, and how it tells.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ClientArgs {
+    #[command(flatten)]
+    pub(super) at: ServerArgs,
     /// Token of the admin API [default: the running demo's]
     #[arg(long, value_name = "TOKEN", env = "RINGWAY_ADMIN_TOKEN", hide_env_values = true)]
     pub(super) token: Option<String>,
@@ -344,9 +379,8 @@ pub(super) struct SendArgs {
     /// Key of the server API [default: the running demo's]
     #[arg(long, value_name = "KEY", env = "RINGWAY_API_KEY", hide_env_values = true)]
     pub(super) api_key: Option<String>,
-    /// The cluster's address [default: the running demo's]
-    #[arg(long, value_name = "URL", env = "RINGWAY_URL")]
-    pub(super) url: Option<String>,
+    #[command(flatten)]
+    pub(super) at: ServerArgs,
     /// Print JSON, as the API answers it
     #[arg(long)]
     pub(super) json: bool,

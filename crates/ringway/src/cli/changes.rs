@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::api::Api;
 use super::args::ClientArgs;
 use super::error::CliError;
-use super::paint::{on_stdout, table};
+use super::paint::on_stdout;
 use super::say;
+use super::table::{Table, width, words_within};
 use crate::changes::{Receipt, State};
 use crate::rebalance::Mode;
 
@@ -18,7 +19,7 @@ pub(super) async fn run(args: ClientArgs) -> Result<(), CliError> {
     let receipts = read(answer["changes"].take())?;
     say(&match receipts.is_empty() {
         true => "nothing has changed yet\n".to_owned(),
-        false => told(&receipts),
+        false => told(&receipts, width()),
     })
 }
 
@@ -33,17 +34,24 @@ const HEAD: [&str; 19] = [
     "CLOSED", "GAPS", "DOUBLES", "REORDERS", "PAUSES", "P50", "P99", "MAX",
 ];
 
-/// As a table for people, then what is to be said of some.
-pub(super) fn told(receipts: &[Receipt]) -> String {
+/// What can be missed where there is no room, first of all.
+const SPARE: [&str; 12] =
+    ["P50", "REORDERS", "DOUBLES", "GAPS", "PLANNED", "OTHERS", "P99", "PAUSES", "USERS", "CLOSED", "BEGAN", "MOVED"];
+
+const LEGEND: &str = "times in ms; OTHERS: slots moved between members that were not changed";
+
+/// As a table for people, within so many characters a line; then what is to be said of some.
+pub(super) fn told(receipts: &[Receipt], width: Option<usize>) -> String {
     let on = on_stdout();
     let rows: Vec<Vec<String>> = receipts.iter().map(row).collect();
-    let mut text = table(&HEAD, &rows, |row, column, cell| match (HEAD[column], receipts[row].state) {
+    let table = Table { head: &HEAD, rows: &rows, spare: &SPARE };
+    let mut text = table.within(width, |row, column, cell| match (HEAD[column], receipts[row].state) {
         ("STATE ", State::Settled) => on.state("active", &cell),
         ("STATE ", State::Running) => on.state("joining", &cell),
         ("STATE ", State::Unsettled) => on.state("down", &cell),
         _ => cell,
     });
-    text.push_str("times in ms; OTHERS: slots moved between members that were not changed\n");
+    text.push_str(&words_within(width, LEGEND));
     for receipt in receipts {
         if receipt.mode != Mode::Migrate {
             let (number, mode) = (receipt.number, receipt.mode.name());

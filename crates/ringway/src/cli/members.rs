@@ -1,16 +1,15 @@
 //! `ringway members` and `ringway ring`.
 
-use std::fmt::Write as _;
-
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::api::Api;
 use super::args::{ClientArgs, RingArgs};
 use super::error::CliError;
-use super::paint::{on_stdout, table};
+use super::paint::on_stdout;
 use super::run::percent_encoded;
-use super::say;
+use super::table::{self, Table};
+use super::{program, say};
 
 /// A member as the admin API answers it; what else it may say is not needed here.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,13 +39,14 @@ impl Members {
         })
     }
 
-    /// As a table for people.
-    pub(super) fn table(&self) -> String {
+    /// As a table for people, within so many characters a line.
+    pub(super) fn table(&self, width: Option<usize>) -> String {
         let head = ["MEMBER ", "ROLES ", "STATE ", "WEIGHT", "SLOTS", "SHARE", "USERS", "SOCKETS", "PID", "ADDRESS "];
+        let spare = ["PID", "WEIGHT", "SHARE", "ADDRESS", "ROLES", "SOCKETS", "USERS", "SLOTS"];
         let total: u64 = self.members.iter().map(|member| member.slots).sum();
         let rows: Vec<Vec<String>> = self.members.iter().map(|member| member.row(total)).collect();
         let on = on_stdout();
-        table(&head, &rows, |row, column, cell| match head[column] {
+        Table { head: &head, rows: &rows, spare: &spare }.within(width, |row, column, cell| match head[column] {
             "STATE " => on.state(&self.members[row].state, &cell),
             _ => cell,
         })
@@ -82,7 +82,7 @@ pub(super) async fn members(args: ClientArgs) -> Result<(), CliError> {
     }
     let members = Members::read(answer)?;
     let trouble = api.trouble().await?.map(|trouble| format!("{}\n", on_stdout().red(&trouble))).unwrap_or_default();
-    say(&format!("{}\nepoch {}\n{trouble}", members.table(), members.epoch))
+    say(&format!("{}\nepoch {}\n{trouble}", members.table(table::width()), members.epoch))
 }
 
 pub(super) async fn ring(args: RingArgs) -> Result<(), CliError> {
@@ -110,24 +110,34 @@ pub(super) async fn ring(args: RingArgs) -> Result<(), CliError> {
 
 /// Without a name: how the slots are shared out.
 async fn shares(api: &Api, json: bool) -> Result<(), CliError> {
-    /// Length of the longest bar.
-    const BAR: f64 = 40.0;
     let answer = api.get("/admin/members").await?;
     if json {
         return say(&format!("{answer}\n"));
     }
     let members = Members::read(answer)?;
-    let most = members.members.iter().map(|member| member.slots).max().unwrap_or(0).max(1);
-    let nodes: Vec<&Member> =
-        members.members.iter().filter(|member| member.roles.iter().any(|role| role == "node")).collect();
-    let rows: Vec<Vec<String>> = nodes
-        .iter()
-        .map(|node| {
-            vec![node.id.clone(), node.slots.to_string(), "#".repeat((BAR * node.slots as f64 / most as f64) as usize)]
-        })
-        .collect();
-    let mut text = table(&["NODE ", "SLOTS", " "], &rows, |_, _, cell| cell);
-    let _infallible =
-        writeln!(text, "\nepoch {}; `ringway ring NAME` or `ringway ring --user USER` finds an owner", members.epoch);
-    say(&text)
+    let program = program::name();
+    say(&format!(
+        "{}\nepoch {}; `{program} ring NAME` or `{program} ring --user USER` finds an owner\n",
+        members.shares(table::width()),
+        members.epoch
+    ))
+}
+
+impl Members {
+    /// Each node's slots with a bar, which is as long as there is room.
+    pub(super) fn shares(&self, width: Option<usize>) -> String {
+        /// Length of the longest bar, of the shortest one worth drawing, and of the slots' column with what stands around it.
+        const BAR: usize = 40;
+        const STUB: usize = 8;
+        const SLOTS: usize = 10;
+        let nodes = self.members.iter().filter(|member| member.roles.iter().any(|role| role == "node"));
+        let nodes: Vec<&Member> = nodes.collect();
+        let most = nodes.iter().map(|node| node.slots).max().unwrap_or(0).max(1);
+        let longest = nodes.iter().map(|node| node.id.len()).max().unwrap_or(0);
+        let room = width.map_or(BAR, |width| width.saturating_sub(longest + SLOTS).clamp(STUB, BAR));
+        let bar = |slots: u64| "#".repeat((room as f64 * slots as f64 / most as f64) as usize);
+        let row = |node: &&Member| vec![node.id.clone(), node.slots.to_string(), bar(node.slots)];
+        let rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
+        Table { head: &["NODE ", "SLOTS", " "], rows: &rows, spare: &[] }.within(width, |_, _, cell| cell)
+    }
 }

@@ -1,6 +1,5 @@
-//! Colours for people, plain text for pipes; and tables.
+//! Colours for people, plain text for pipes.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 /// Whether an output takes colours.
@@ -38,27 +37,4 @@ impl Paint {
     fn with(self, code: &str, text: &str) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
-}
-
-/// A table with a head. Columns whose head ends with a space stand to the left, the others to the right; `paint` sees each cell, already
-/// padded, with its row and column.
-pub(super) fn table(head: &[&str], rows: &[Vec<String>], paint: impl Fn(usize, usize, String) -> String) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].trim_end().chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let pad = |column: usize, text: &str| match head[column].ends_with(' ') {
-        true => format!("{text:<0$}", widths[column]),
-        false => format!("{text:>0$}", widths[column]),
-    };
-    let mut text = String::new();
-    let line = |cells: Vec<String>, text: &mut String| {
-        let _infallible = writeln!(text, "{}", cells.join("  ").trim_end());
-    };
-    line((0..head.len()).map(|column| pad(column, head[column].trim_end())).collect(), &mut text);
-    for (at, row) in rows.iter().enumerate() {
-        line(row.iter().enumerate().map(|(column, cell)| paint(at, column, pad(column, cell))).collect(), &mut text);
-    }
-    text
 }

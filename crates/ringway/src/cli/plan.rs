@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::args::{NewNode, NodeWeight, OneNode, PlanOrder};
 use super::error::CliError;
-use super::paint::table;
 use super::say;
+use super::table::{Table, width};
 
 /// The answer of `POST /admin/plan`, as far as it is shown.
 #[derive(Debug, Deserialize)]
@@ -55,7 +55,7 @@ pub(super) async fn run(order: PlanOrder) -> Result<(), CliError> {
     if client.json {
         return say(&format!("{answer}\n"));
     }
-    say(&Plan::read(answer)?.told())
+    say(&Plan::read(answer)?.told(width()))
 }
 
 impl Plan {
@@ -65,8 +65,8 @@ impl Plan {
         })
     }
 
-    /// For people: the nodes before and after, then what moves.
-    pub(super) fn told(&self) -> String {
+    /// For people: the nodes before and after, in a table within so many characters a line, then what moves.
+    pub(super) fn told(&self, width: Option<usize>) -> String {
         let row = |node: &Node| {
             let gain = i64::from(node.slots_after) - i64::from(node.slots);
             vec![
@@ -78,7 +78,8 @@ impl Plan {
             ]
         };
         let rows: Vec<Vec<String>> = self.nodes.iter().map(row).collect();
-        let mut text = table(&["NODE ", "WEIGHT", "SLOTS", "AFTER", "CHANGE"], &rows, |_, _, cell| cell);
+        let table = Table { head: &["NODE ", "WEIGHT", "SLOTS", "AFTER", "CHANGE"], rows: &rows, spare: &["WEIGHT"] };
+        let mut text = table.within(width, |_, _, cell| cell);
         let _infallible = writeln!(
             text,
             "\n{}: {} slots would move, {} of them between other nodes; max/mean afterwards {:.3}",

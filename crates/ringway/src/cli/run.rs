@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::args::{ClientPortArgs, DemoArgs, GatewayArgs, MemberArgs, NodeRun, RegistryArgs, ServeArgs};
+use super::closed::waits_in_vain;
 use super::error::CliError;
-use super::paint::on_stdout;
-use super::say;
+use super::ready::{told_open, told_ready};
+use super::{note, say};
 use crate::app::{self, Running, StartError};
 use crate::config::{Config, Roles, Secret};
-use crate::demo::{Demo, DemoError, Ready, reachable};
+use crate::demo::{Demo, DemoError, reachable};
 use crate::orchestrator::cut;
 use crate::shutdown::Signals;
 
@@ -70,7 +73,7 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     config.cluster.secret.get_or_insert_with(|| Secret(random_text()));
     let (nodes, gateways) = (usize::from(args.nodes), usize::from(args.gateways));
     let around = if gateways == 1 { "a gateway".to_owned() } else { format!("{gateways} gateways") };
-    say_progress(&format!("starting {nodes} nodes around {around} ..."));
+    note(&format!("starting {nodes} nodes around {around} ..."));
     let demo = Demo { config, file: args.config, nodes, gateways };
     let told = demo.run(|ready| {
         // Whoever does not read this still has a demo.
@@ -144,6 +147,9 @@ async fn run_member(
     let config = Arc::new(config);
     let bound = app::bind(config.clone(), roles).await.map_err(start_failed)?;
     let address = bound.client_addr();
+    for why in waits_in_vain(&config, roles) {
+        warn!("{why}");
+    }
     let mut running = tokio::select! {
         started = bound.start(None) => started.map_err(start_failed)?,
         () = signals.first() => return Ok(()),
@@ -174,60 +180,6 @@ fn start_failed(why: StartError) -> CliError {
         StartError::NoSecret => CliError::config(why),
         _ => CliError::unavailable(why),
     }
-}
-
-fn say_progress(text: &str) {
-    use std::io::Write;
-    // Progress is a courtesy.
-    let _ = writeln!(std::io::stderr(), "ringway: {text}");
-}
-
-/// The page's address. The token stands in the fragment, which browsers keep to themselves.
-fn page(base: &str, token: &str) -> String {
-    format!("{base}/#token={}", percent_encoded(token))
-}
-
-fn told_ready(ready: &Ready) -> String {
-    let on = on_stdout();
-    let beacon = &ready.beacon;
-    let mut text = format!("\n  {}\n\n", on.bold(&page(&beacon.url, &beacon.token)));
-    let logs = ready.logs.display().to_string();
-    let gateways = ready.gateways.iter().map(|address| format!("http://{}", reachable(*address)));
-    let gateways = gateways.collect::<Vec<_>>().join("  ");
-    let mut lines = vec![
-        (
-            "Open that page, then",
-            "ringway members    ringway top    ringway node kill node-2    ringway send bob hello",
-        ),
-        ("Admin token", beacon.token.as_str()),
-        ("API key", beacon.api_key.as_str()),
-        ("Members' logs", &logs),
-    ];
-    if !gateways.is_empty() {
-        lines.insert(0, ("More gateways", &gateways));
-    }
-    for (name, value) in lines {
-        let _infallible = writeln!(text, "  {name:<21} {value}");
-    }
-    if let Some(why) = &ready.not_found {
-        let _infallible = writeln!(text, "  {}", on.red(why));
-    }
-    let warning = "This is the open config for trying things out: anybody who reaches the port may connect and talk. Ctrl-C stops everything.";
-    let _infallible = writeln!(text, "\n  {}\n", on.yellow(warning));
-    text
-}
-
-fn told_open(config: &Config, address: std::net::SocketAddr) -> String {
-    let on = on_stdout();
-    let token = config.admin.token.as_ref().map_or("", |token| token.0.as_str());
-    let key = config.gateway.api_key.as_deref().unwrap_or_default();
-    let warning = "THIS CONFIG IS OPEN: anybody who reaches the port may connect and talk. For development only.";
-    let base = format!("http://{}", reachable(address));
-    format!(
-        "\n  {}\n\n  Admin token  {token}\n  API key      {key}\n\n  {}\n\n",
-        on.bold(&page(&base, token)),
-        on.red(warning)
-    )
 }
 
 /// For use in an address: all but unreserved characters as `%XX`.

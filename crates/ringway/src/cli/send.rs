@@ -11,7 +11,7 @@ use super::say;
 pub(super) async fn run(args: SendArgs) -> Result<(), CliError> {
     let user =
         UserName::new(&args.user).map_err(|why| CliError::Usage(format!("{:?} cannot be a user: {why}", args.user)))?;
-    let api = Api::server(args.url.as_deref(), args.api_key.as_deref()).await?;
+    let api = Api::server(&args.at, args.api_key.as_deref()).await?;
     let body = json!({
         "channel": ChannelName::personal(&user).as_str(),
         "data": { "content": args.text, "from": args.from },

@@ -12,6 +12,7 @@ use super::args::TopArgs;
 use super::error::CliError;
 use super::members::Members;
 use super::say;
+use super::table::{screen, wrapped};
 
 /// Cursor to the upper left, and the rest of the screen emptied after the text.
 const HOME: &str = "\x1b[H";
@@ -45,31 +46,44 @@ async fn look_again_and_again(api: &Api, args: &TopArgs, on_screen: bool) -> Res
         let took = asked.elapsed();
         match (args.client.json, on_screen) {
             (true, _) => say(&format!("{answer}\n"))?,
-            (false, true) => say(&painted(&page(&Members::read(answer)?, took)))?,
-            (false, false) => say(&page(&Members::read(answer)?, took))?,
+            (false, true) => say(&painted(&Members::read(answer)?, took, screen()))?,
+            (false, false) => say(&page(&Members::read(answer)?, took, None))?,
         }
         left = left.map(|left| left - 1);
     }
     Ok(())
 }
 
-fn page(members: &Members, took: Duration) -> String {
+/// The whole page, within so many characters a line.
+pub(super) fn page(members: &Members, took: Duration, width: Option<usize>) -> String {
     let sum = |number: fn(&super::members::Member) -> u64| members.members.iter().map(number).sum::<u64>();
     let active = members.members.iter().filter(|member| member.state == "active").count();
-    format!(
-        "ringway  epoch {}  {active} of {} members active  {} users  {} sockets  (answered in {took:.1?}; q quits)\n\n{}",
-        members.epoch,
-        members.members.len(),
-        sum(|member| member.users),
-        sum(|member| member.sockets),
-        members.table(),
-    )
+    let head = [
+        "ringway".to_owned(),
+        format!("epoch {}", members.epoch),
+        format!("{active} of {} members active", members.members.len()),
+        format!("{} users", sum(|member| member.users)),
+        format!("{} sockets", sum(|member| member.sockets)),
+        format!("answered in {took:.1?}"),
+        "q quits".to_owned(),
+    ];
+    format!("{}\n\n{}", wrapped(&head, "  ", width), members.table(width))
 }
 
-/// Written over the last page, so that nothing flickers.
-fn painted(page: &str) -> String {
-    let lines = page.replace('\n', &format!("{CLEAR_LINE}\n"));
-    format!("{HOME}{lines}{CLEAR_REST}")
+/// Written over the last page, so that nothing flickers; no more of it than the screen holds, or that would move.
+pub(super) fn painted(members: &Members, took: Duration, screen: Option<(usize, usize)>) -> String {
+    let page = page(members, took, screen.map(|(columns, _)| columns));
+    let lines: Vec<&str> = page.lines().collect();
+    // The cursor stands below the last line.
+    let room = screen.map_or(lines.len(), |(_, lines)| lines.saturating_sub(1));
+    let mut shown = lines.clone();
+    let more = format!("... {} more lines", lines.len().saturating_sub(room.saturating_sub(1)));
+    if lines.len() > room {
+        shown.truncate(room.saturating_sub(1));
+        shown.push(&more);
+    }
+    let shown = shown.iter().map(|line| format!("{line}{CLEAR_LINE}\n")).collect::<String>();
+    format!("{HOME}{shown}{CLEAR_REST}")
 }
 
 /// The terminal in our hands: another screen, keys without Enter. Dropping it gives it back.

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::getuid;
 
-use crate::beacon::{BeaconError, make_private};
+use crate::beacon::{BeaconError, Life, make_private};
 
 /// Directories of ended demos that are kept for looking into.
 const KEPT: usize = 9;
@@ -48,8 +48,8 @@ fn remove_old(base: &Path) {
 }
 
 fn is_running(directory: &Path) -> bool {
-    let pid = directory.to_string_lossy().rsplit_once('-').map(|(_, pid)| pid.to_owned());
-    pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+    let pid = directory.to_string_lossy().rsplit_once('-').and_then(|(_, pid)| pid.parse().ok());
+    pid.is_some_and(|pid| Life::of(pid).is_some())
 }
 
 /// The last lines of a log.

@@ -1,27 +1,16 @@
 //! The life of processes: how the demo starts, what it does to its members, how everything ends, and what refuses to start.
 
 use std::path::Path;
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ringway_testkit::{Process, Server, eventually, process};
 use serde_json::Value;
 
-use crate::support::{BINARY, CHANGE, SOON, configured, demo, demo_builder, dev, plain};
+use crate::support::{BINARY, CHANGE, SOON, configured, demo, demo_builder, dev, plain, ringway};
 
 /// Everything is gone this long after Ctrl-C.
 const END_LIMIT: Duration = Duration::from_secs(5);
-
-/// Runs the command line as the user who started what has its home in `home`.
-async fn ringway(home: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(BINARY);
-    for variable in ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
-        command.env(variable, home);
-    }
-    command.args(args);
-    tokio::task::spawn_blocking(move || command.output().expect("the program starts")).await.expect("it ends")
-}
 
 async fn answered(demo: &Server, args: &[&str]) -> Value {
     let output = ringway(demo.process.dir(), args).await;

@@ -2,10 +2,13 @@
 
 mod bad_input;
 mod centrifuge;
+mod commands;
 mod gateways;
+mod https;
 mod life;
 mod lives;
 mod modes;
 mod plain;
 mod restarts;
 mod support;
+mod tables;

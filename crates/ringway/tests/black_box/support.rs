@@ -1,6 +1,8 @@
 //! What these tests share: ways to start the program, and users who are named.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
@@ -80,4 +82,28 @@ pub(crate) async fn plain(addr: SocketAddr, user: &str) -> PlainClient {
     let welcome = client.recv(SOON).await.expect("a welcome");
     assert_eq!(welcome["type"], 1, "{welcome}");
     client
+}
+
+/// Runs the command line as the user who started what has its home in `home`.
+pub(crate) async fn ringway(home: &Path, args: &[&str]) -> Output {
+    let mut command = command(home);
+    command.args(args);
+    output(command).await
+}
+
+/// The command line of that user, without arguments and with no `RINGWAY_` variable from outside.
+pub(crate) fn command(home: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RINGWAY_")) {
+        command.env_remove(name);
+    }
+    for variable in ["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
+        command.env(variable, home);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) async fn output(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().expect("the program starts")).await.expect("it ends")
 }

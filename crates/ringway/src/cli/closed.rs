@@ -1,0 +1,58 @@
+//! What a member will wait for in vain. It is the operator's wish until proved otherwise, but worth a line.
+
+use crate::config::{Config, Roles};
+
+const NO_MEMBER: &str = "nobody can join this cluster, for it has no secret: no node can own anything here, so nobody can be sent anything. \
+    Set RINGWAY_SECRET, or [cluster] secret, to the same text on every member, and start again";
+const NO_CLIENT: &str = "no client can connect here: set [client] token_hmac_secret for those with a token, [client] anonymous = true for \
+    those without, or [plain] enabled = true";
+const NO_BACKEND: &str = "; back ends need [api] key, or RINGWAY_API_KEY";
+
+/// One sentence each, with the settings that would change it.
+pub(super) fn waits_in_vain(config: &Config, roles: Roles) -> Vec<String> {
+    let gateway = &config.gateway;
+    let is_first = config.cluster.join.is_none();
+    let no_member = roles == Roles::GATEWAY && is_first && config.cluster.secret.is_none();
+    let no_client = !gateway.allow_anonymous && gateway.token_hmac_secret.is_none() && gateway.plain.is_none();
+    let no_backend = if gateway.api_key.is_none() { NO_BACKEND } else { "" };
+    let mut told = Vec::new();
+    if no_member {
+        told.push(NO_MEMBER.to_owned());
+    }
+    if roles.gateway && no_client {
+        told.push(format!("{NO_CLIENT}{no_backend}"));
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str, roles: Roles) -> String {
+        let mut config = Config::default();
+        config.apply(text).unwrap_or_else(|faults| panic!("{faults}"));
+        waits_in_vain(&config, roles).join("\n")
+    }
+
+    #[test]
+    fn a_server_that_no_client_can_connect_to_names_the_settings() {
+        let closed = told("", Roles::BOTH);
+        for setting in ["token_hmac_secret", "anonymous", "[plain] enabled", "[api] key"] {
+            assert!(closed.contains(setting), "{setting}: {closed}");
+        }
+        assert!(!told("[api]\nkey = \"k\"", Roles::BOTH).contains("[api]"));
+        for open in ["[client]\nanonymous = true", "[client]\ntoken_hmac_secret = \"s\"", "[plain]\nenabled = true"] {
+            assert_eq!(told(open, Roles::BOTH), "", "{open}");
+        }
+        assert_eq!(told("", Roles::NODE), "", "a node has no clients");
+    }
+
+    #[test]
+    fn a_first_gateway_without_a_secret_says_that_nobody_can_join() {
+        let open = "[client]\nanonymous = true\n[cluster]\n";
+        assert!(told(open, Roles::GATEWAY).contains("RINGWAY_SECRET"));
+        assert_eq!(told(&format!("{open}secret = \"s\""), Roles::GATEWAY), "");
+        assert_eq!(told(open, Roles::BOTH), "", "one process needs nobody else");
+    }
+}
