@@ -15,15 +15,15 @@ use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
 Examples:
-  ringway demo                        three nodes around a gateway; prints the page's address
-  ringway members                     who is in the running demo, and what they own
-  ringway ring --user bob             which node owns bob's inbox
-  ringway plan kill node-2            what would move if it were gone
-  ringway node kill node-2            kill -9; watch the sockets stay open
-  ringway changes                     what that came to
-  ringway send bob 'hello there'      to bob, wherever he is connected
-  ringway config check ringway.toml   every fault of a config; starts nothing
-  ringway serve --config ringway.toml one process, both roles: for real use on one machine
+  ringway demo                          three nodes around a gateway; prints the page's address
+  ringway members                       who is in the running demo, and what they own
+  ringway ring --user bob               which node owns bob's inbox
+  ringway plan kill node-2              what would move if it were gone
+  ringway node kill node-2              kill -9; watch the sockets stay open
+  ringway changes                       what that came to
+  ringway send bob 'hello there'        to bob, wherever he is connected
+  ringway config check ringway.toml     every fault of a config; starts nothing
+  ringway serve --config ringway.toml   one process, both roles: for real use on one machine
 
 Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 64 the config has faults (no port was opened);
 69 nobody answers, or a port is not to be had; 130 ended at once by a second Ctrl-C.

@@ -167,3 +167,5 @@ fn a_plan_is_told_with_what_everybody_has_afterwards() {
         assert!(text.contains(words), "no {words:?} in\n{text}");
     }
 }
+
+mod printed;

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use ringway_testkit::process::Builder;
-use ringway_testkit::{Process, Server, eventually};
+use ringway_testkit::{CentrifugeClient, Process, Server, eventually};
 use serde_json::Value;
 
 use crate::support::{BINARY, CHANGE, SOON, command, configured, demo_builder, output, ringway};
@@ -57,6 +57,19 @@ fn printed(demo: &Process) -> Vec<String> {
     lines.map(|line| line.trim_start().trim_start_matches("Open that page, then").trim_start().to_owned()).collect()
 }
 
+/// A line as the user who started the demo types it.
+fn in_shell(demo: &Process, line: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]);
+    for (name, value) in command(demo.dir()).get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
 #[tokio::test]
 async fn what_a_demo_prints_can_be_pasted() {
     let mut demo = Server::start(demo_builder(2), CHANGE).await;
@@ -67,24 +80,57 @@ async fn what_a_demo_prints_can_be_pasted() {
     for line in commands {
         // Without a terminal it has no end.
         let line = if line.ends_with(" top") { format!("{line} --count 1") } else { line };
-        let environment = command(demo.process.dir());
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &line]);
-        for (name, value) in environment.get_envs() {
-            match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
-            };
-        }
+        let output = output(in_shell(&demo.process, &line)).await;
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let page = demo.process.wait_for("http://[^ ]+#token=[^ ]+", SOON).await.remove(0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = ringway(elsewhere.path(), &["members", "--url", &page]).await;
+    assert!(output.status.success(), "{page}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A directory with this program in it, as it is installed.
+fn installed() -> tempfile::TempDir {
+    let bin = tempfile::tempdir().expect("a directory");
+    symlink(BINARY, bin.path().join("ringway")).expect("a link");
+    bin
+}
+
+/// The commands that the README has for a running demo, in their order.
+fn of_the_readme() -> Vec<String> {
+    let readme = include_str!("../../../../README.md");
+    let blocks = readme.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+    let lines =
+        blocks.flat_map(str::lines).filter(|line| line.starts_with("ringway ") && !line.contains("ringway demo"));
+    let inline = readme.split('`').filter(|code| code.starts_with("ringway node"));
+    lines.chain(inline).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_readmes_commands_work_as_printed() {
+    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--gateways", "2"]);
+    let demo = Server::start(configured(builder, "[cluster]\nslots = 1024\n"), CHANGE).await;
+    demo.settled(3).await;
+    let bin = installed();
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    let commands = of_the_readme();
+    assert!(commands.len() >= 7 && commands.last().unwrap().contains("gateway-1"), "{commands:?}");
+    for line in commands {
+        let mut shell = in_shell(&demo.process, &line);
+        shell.env("PATH", &path);
         let output = output(shell).await;
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
+    demo.wait_state("gateway-1", "down", SOON).await;
+    let mut client = CentrifugeClient::connect(demo.addr()).await.unwrap();
+    client.subscribe("news").await.unwrap();
+    client.publish("news", serde_json::json!({"hello": "world"})).await.unwrap();
+    assert_eq!(client.wait_publications("news", 1, SOON).await.unwrap()[0].offset, 1);
 }
 
 #[tokio::test]
 async fn where_it_is_installed_a_demo_prints_its_name() {
-    let bin = tempfile::tempdir().unwrap();
-    symlink(BINARY, bin.path().join("ringway")).unwrap();
+    let bin = installed();
     let mut demo = Server::start(demo_builder(1).env("PATH", bin.path()), CHANGE).await;
     demo.process.wait_for("Ctrl-C stops", SOON).await;
     assert_eq!(

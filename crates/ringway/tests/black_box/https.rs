@@ -15,7 +15,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::support::{command, dev, output};
+use crate::support::{command, demo, dev, output};
 
 /// What a server shows, and who signed it.
 enum Shown {
@@ -157,4 +157,18 @@ async fn what_is_not_trusted_is_told_with_its_mend() {
     let url = at("https", "localhost", tls);
     let (code, text) = told(&server, &["members", "--url", &url, "--token", TOKEN], &nobody).await;
     assert!(code == Some(69) && text.contains("--ca FILE") && text.contains("RINGWAY_CA"), "{text}");
+}
+
+#[tokio::test]
+async fn chaos_makes_its_faults_over_tls() {
+    let server = demo(2).await;
+    let authority = Authority::new();
+    let ca = authority.written_to(server.process.dir(), "ca.pem");
+    let proxy = authority.in_front_of(&server, Shown::Good).await;
+    let url = format!("https://localhost:{}", proxy.addr.port());
+    let faults = ["--settle", "--changes", "1", "--faults", "add", "--clients", "2", "--plain", "0", "--rate", "20"];
+    let there = ["chaos", "--url", &url, "--token", TOKEN, "--ca", &ca];
+    let (code, text) = told(&server, &[&there[..], &faults].concat(), &[]).await;
+    assert_eq!(code, Some(0), "{text}");
+    server.settled(3).await;
 }
