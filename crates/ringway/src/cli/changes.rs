@@ -44,7 +44,7 @@ const LEGEND: &str = "times in ms; OTHERS: slots moved between members that were
 pub(super) fn told(receipts: &[Receipt], width: Option<usize>) -> String {
     let on = on_stdout();
     let rows: Vec<Vec<String>> = receipts.iter().map(row).collect();
-    let table = Table { head: &HEAD, rows: &rows, spare: &SPARE };
+    let table = Table { head: &HEAD, rows: &rows, spare: &SPARE, quiet: &SPARE };
     let mut text = table.within(width, |row, column, cell| match (HEAD[column], receipts[row].state) {
         ("STATE ", State::Settled) => on.state("active", &cell),
         ("STATE ", State::Running) => on.state("joining", &cell),

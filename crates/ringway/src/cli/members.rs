@@ -46,9 +46,11 @@ impl Members {
         let total: u64 = self.members.iter().map(|member| member.slots).sum();
         let rows: Vec<Vec<String>> = self.members.iter().map(|member| member.row(total)).collect();
         let on = on_stdout();
-        Table { head: &head, rows: &rows, spare: &spare }.within(width, |row, column, cell| match head[column] {
-            "STATE " => on.state(&self.members[row].state, &cell),
-            _ => cell,
+        Table { head: &head, rows: &rows, spare: &spare, quiet: &[] }.within(width, |row, column, cell| {
+            match head[column] {
+                "STATE " => on.state(&self.members[row].state, &cell),
+                _ => cell,
+            }
         })
     }
 }
@@ -117,7 +119,7 @@ async fn shares(api: &Api, json: bool) -> Result<(), CliError> {
     let members = Members::read(answer)?;
     let program = program::name();
     say(&format!(
-        "{}\nepoch {}; `{program} ring NAME` or `{program} ring --user USER` finds an owner\n",
+        "{}\nepoch {}; the owner of a channel or a user is told by\n  {program} ring NAME\n  {program} ring --user USER\n",
         members.shares(table::width()),
         members.epoch
     ))
@@ -138,6 +140,6 @@ impl Members {
         let bar = |slots: u64| "#".repeat((room as f64 * slots as f64 / most as f64) as usize);
         let row = |node: &&Member| vec![node.id.clone(), node.slots.to_string(), bar(node.slots)];
         let rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
-        Table { head: &["NODE ", "SLOTS", " "], rows: &rows, spare: &[] }.within(width, |_, _, cell| cell)
+        Table { head: &["NODE ", "SLOTS", " "], rows: &rows, spare: &[], quiet: &[] }.within(width, |_, _, cell| cell)
     }
 }

@@ -78,7 +78,12 @@ impl Plan {
             ]
         };
         let rows: Vec<Vec<String>> = self.nodes.iter().map(row).collect();
-        let table = Table { head: &["NODE ", "WEIGHT", "SLOTS", "AFTER", "CHANGE"], rows: &rows, spare: &["WEIGHT"] };
+        let table = Table {
+            head: &["NODE ", "WEIGHT", "SLOTS", "AFTER", "CHANGE"],
+            rows: &rows,
+            spare: &["WEIGHT"],
+            quiet: &[],
+        };
         let mut text = table.within(width, |_, _, cell| cell);
         let _infallible = writeln!(
             text,

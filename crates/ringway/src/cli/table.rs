@@ -27,6 +27,8 @@ pub(super) struct Table<'a> {
     pub(super) rows: &'a [Vec<String>],
     /// Heads of the columns that can be missed, the first one most.
     pub(super) spare: &'a [&'a str],
+    /// Of these, the ones that are missed before all others while they hold nothing but `0` and `-`.
+    pub(super) quiet: &'a [&'a str],
 }
 
 impl Table<'_> {
@@ -50,14 +52,17 @@ impl Table<'_> {
         text + &self.left_out(&columns, width)
     }
 
-    /// All columns, or those that have room. What says nothing goes first, then what can be missed most.
+    /// All columns, or those that have room.
     fn shown(&self, width: Option<usize>) -> Vec<usize> {
         let mut shown: Vec<usize> = (0..self.head.len()).collect();
         let Some(width) = width else { return shown };
         let at = |spare: &&str| self.head.iter().position(|head| head.trim_end() == *spare);
         let spare: Vec<usize> = self.spare.iter().filter_map(at).collect();
-        let empty = |column: &usize| self.rows.iter().all(|row| matches!(row[*column].as_str(), "0" | "-"));
-        let (nothing, something): (Vec<usize>, Vec<usize>) = spare.into_iter().partition(empty);
+        let says_nothing = |column: &usize| {
+            let is_quiet = self.quiet.contains(&self.head[*column].trim_end());
+            is_quiet && self.rows.iter().all(|row| matches!(row[*column].as_str(), "0" | "-"))
+        };
+        let (nothing, something): (Vec<usize>, Vec<usize>) = spare.into_iter().partition(says_nothing);
         for column in nothing.into_iter().chain(something) {
             if self.needs(&shown) <= width {
                 break;
@@ -140,8 +145,12 @@ mod tests {
     const SPARE: [&str; 3] = ["PID", "SLOTS", "ZEROS"];
 
     fn text(name: &str, width: Option<usize>) -> String {
+        told(name, &["ZEROS"], width)
+    }
+
+    fn told(name: &str, quiet: &[&str], width: Option<usize>) -> String {
         let rows = [[name, "1", "77", "0"], ["b", "1000", "4194304", "-"]].map(|row| row.map(str::to_owned).to_vec());
-        Table { head: &HEAD, rows: &rows, spare: &SPARE }.within(width, |_, _, cell| cell)
+        Table { head: &HEAD, rows: &rows, spare: &SPARE, quiet }.within(width, |_, _, cell| cell)
     }
 
     #[test]
@@ -159,6 +168,7 @@ mod tests {
             text("long", Some(26)),
             "NAME  SLOTS      PID\nlong      1       77\nb      1000  4194304\nno room for ZEROS; --json\nhas all\n"
         );
+        assert!(told("long", &[], Some(26)).starts_with("NAME  SLOTS  ZEROS\n"), "it is asked for all the same");
         assert!(text("long", Some(19)).starts_with("NAME  SLOTS\nlong      1\n"), "{}", text("long", Some(19)));
         assert!(text("long", Some(4)).starts_with("NAME\nlong\nb\n"));
     }
