@@ -33,6 +33,8 @@ pub(crate) struct Connection {
     /// Our incarnation when the handshake was made.
     pub(crate) own: Incarnation,
     pub(crate) peer: Identity,
+    /// The address at which this end reached the other, if it was this end that dialed.
+    dialed: Option<Arc<str>>,
     pub(crate) outgoing: Outgoing,
     pub(crate) counters: Counters,
     pub(crate) began: Instant,
@@ -64,11 +66,12 @@ fn count(counter: &AtomicU64, more: usize) {
 }
 
 impl Connection {
-    pub(crate) fn new(own: Incarnation, peer: Identity, shared: &Shared) -> Self {
+    pub(crate) fn new(own: Incarnation, peer: Identity, dialed: Option<Arc<str>>, shared: &Shared) -> Self {
         Self {
             id: LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed)),
             own,
             peer,
+            dialed,
             outgoing: Outgoing::new(shared.limits.queue_bytes),
             counters: Counters::default(),
             began: Instant::now(),
@@ -286,6 +289,11 @@ impl LinkSender {
     /// Who is at the other end.
     pub fn peer(&self) -> &Identity {
         &self.0.peer
+    }
+
+    /// The address at which this end reached the other. `None`: it was the other end that dialed.
+    pub fn dialed(&self) -> Option<&str> {
+        self.0.dialed.as_deref()
     }
 
     /// Closes the link once what is queued is written. Whoever keeps dialing the peer makes a new one.

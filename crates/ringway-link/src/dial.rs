@@ -63,9 +63,12 @@ pub enum DialError {
     /// The host answered that nothing listens there. Evidence that the process is gone, if the address is right.
     #[error("connection refused: nothing listens there")]
     Refused,
-    /// The host could not be reached, or its name is not known. Says nothing of the process.
+    /// The host could not be reached. Says nothing of the process.
     #[error("cannot be reached: {0}")]
     Unreachable(io::Error),
+    /// Nobody knows the host's name. Says nothing of the process.
+    #[error("its name is not known here ({0})")]
+    UnknownName(io::Error),
     /// Connected, but the two did not come together.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -161,7 +164,7 @@ async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError>
         if peer.is_of_another_cluster_than(&me) {
             return Err(DialError::OtherCluster(Box::new(peer)));
         }
-        Ok(shared.settle(stream, &me, peer, Side::Dialer, began).await?)
+        Ok(shared.settle(stream, &me, peer, Side::Dialer(target.address.clone()), began).await?)
     };
     timeout(shared.limits.handshake, dialing).await.unwrap_or(Err(DialError::Handshake(HandshakeError::TimedOut)))
 }
@@ -199,7 +202,7 @@ async fn reach(
 async fn connect(address: &str) -> Result<TcpStream, DialError> {
     let mut failure = None;
     let mut refused = false;
-    for resolved in lookup_host(address).await.map_err(DialError::Unreachable)? {
+    for resolved in lookup_host(address).await.map_err(DialError::UnknownName)? {
         match TcpStream::connect(resolved).await {
             Ok(stream) => return Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => refused = true,

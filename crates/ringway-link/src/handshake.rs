@@ -43,6 +43,9 @@ pub enum HandshakeError {
     /// It took too long. The other end may be frozen, or cut off.
     #[error("the other end did not answer in time")]
     TimedOut,
+    /// A web server listens there: the port for clients, mostly.
+    #[error("the other end answers HTTP, so it is a port for clients and no link port")]
+    Http,
     /// Something else listens or knocks there.
     #[error("{0}: check the address")]
     NotALink(#[from] NotALink),
@@ -207,6 +210,9 @@ fn check_version(theirs: u16) -> Result<(), HandshakeError> {
 async fn read_version(stream: &mut TcpStream) -> Result<u16, HandshakeError> {
     let mut preamble = [0; PREAMBLE_BYTES];
     stream.read_exact(&mut preamble).await?;
+    if preamble.starts_with(b"HTTP/") {
+        return Err(HandshakeError::Http);
+    }
     Ok(read_preamble(&preamble)?)
 }
 

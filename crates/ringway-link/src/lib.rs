@@ -21,6 +21,7 @@ mod limits;
 mod links;
 mod outgoing;
 mod pairs;
+mod route;
 mod shared;
 
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub use limits::Limits;
 pub use links::{LinkStats, Links, Settings};
 pub use outgoing::SendError;
 pub use ringway_protocol::link::{Identity, Rejection, Roles};
+pub use route::{Route, RouteError};

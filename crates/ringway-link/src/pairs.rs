@@ -44,12 +44,22 @@ struct Pair {
 }
 
 /// Which end of a connection this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// It dialed.
-    Dialer,
+    /// It dialed this address.
+    Dialer(Arc<str>),
     /// It was dialed, and read the dialer's hello at this time.
     Acceptor(Instant),
+}
+
+impl Side {
+    /// Where it dialed, if it did.
+    pub(crate) fn dialed(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Dialer(address) => Some(Arc::clone(address)),
+            Self::Acceptor(_) => None,
+        }
+    }
 }
 
 /// A connection that has become the link.
@@ -74,7 +84,7 @@ impl Pairs {
         &self,
         own: Incarnation,
         peer: Incarnation,
-        side: Side,
+        side: &Side,
         make: impl FnOnce() -> Connection,
     ) -> Result<Installed, Rejection> {
         let mut inner = self.inner_of(own)?;
@@ -82,8 +92,8 @@ impl Pairs {
             && pair.current.as_ref().is_some_and(|link| link.is_live())
         {
             match side {
-                Side::Acceptor(hello) if hello > pair.changed => {}
-                Side::Acceptor(_) | Side::Dialer => return Err(Rejection::Linked),
+                Side::Acceptor(hello) if *hello > pair.changed => {}
+                Side::Acceptor(_) | Side::Dialer(_) => return Err(Rejection::Linked),
             }
         }
         inner.number += 1;

@@ -63,9 +63,9 @@ impl Shared {
         self.faults.hang_if_cut(&peer.id).await;
         let with = peer.incarnation;
         let is_judge = me.incarnation > with;
-        let make = || Connection::new(me.incarnation, peer, self);
+        let make = || Connection::new(me.incarnation, peer, side.dialed(), self);
         let installed = if is_judge {
-            match self.pairs.judge(me.incarnation, with, side, make) {
+            match self.pairs.judge(me.incarnation, with, &side, make) {
                 Ok(installed) => installed,
                 Err(why) => return refuse(&mut stream, why).await,
             }

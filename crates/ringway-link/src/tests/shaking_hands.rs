@@ -10,7 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::member::{Member, identity};
 use crate::fault::Faults;
 use crate::handshake::Keys;
-use crate::{DialError, Ended, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Secret, Target};
+use crate::{
+    DialError, Ended, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Route, RouteError, Secret, Target,
+};
 
 async fn failure(member: &mut Member) -> DialError {
     match member.next().await {
@@ -154,14 +156,47 @@ async fn who_does_not_speak_the_protocol_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_of_another_kind_is_named() {
+async fn servers_of_other_kinds_are_told_apart() {
+    for (says, is_web) in [("HTTP/1.1 400 Bad Request\r\n\r\n", true), ("220 mail.example.org ESMTP\r\n", false)] {
+        let mut a = Member::start("a", 1).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        a.links.dial(Target::anyone(listener.local_addr().unwrap().to_string()));
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(says.as_bytes()).await.unwrap();
+        let why = failure(&mut a).await;
+        let is_told = match &why {
+            DialError::Handshake(HandshakeError::Http) => is_web,
+            DialError::Handshake(HandshakeError::NotALink(_)) => !is_web,
+            _ => false,
+        };
+        assert!(is_told, "{says:?}: {why:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_told() {
     let mut a = Member::start("a", 1).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    a.links.dial(Target::anyone(listener.local_addr().unwrap().to_string()));
-    let (mut stream, _) = listener.accept().await.unwrap();
-    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    a.links.dial(Target::anyone("no-such-host.invalid:1"));
     let why = failure(&mut a).await;
-    assert!(matches!(why, DialError::Handshake(HandshakeError::NotALink(_))), "{why:?}");
+    assert!(matches!(why, DialError::UnknownName(_)), "{why:?}");
+}
+
+#[tokio::test]
+async fn only_the_end_that_dialed_has_reached_the_others_address() {
+    let (mut a, mut b) = (Member::start("a", 1).await, Member::start("b", 2).await);
+    a.links.dial(b.target());
+    assert_eq!(a.up().await.2.dialed(), Some(&*b.identity().address));
+    assert_eq!(b.up().await.2.dialed(), None);
+}
+
+#[tokio::test]
+async fn a_route_leaves_from_an_address_that_is_reached_from_there() {
+    for (to, from) in [("127.0.0.1:9", "127.0.0.1"), ("127.0.0.7:9", "127.0.0.1")] {
+        let route = Route::find(to).await.unwrap();
+        assert_eq!((route.to.to_string(), route.from.to_string()), (to.to_owned(), from.to_owned()));
+        assert!(route.is_loopback());
+    }
+    assert!(matches!(Route::find("no-such-host.invalid:1").await, Err(RouteError::UnknownName(_))));
 }
 
 #[tokio::test]
