@@ -39,6 +39,8 @@ pub enum Message {
     ResetCount(ResetCount),
     /// Gateway → registry host, on a new link, after a new view, and when the numbers have changed. No answer.
     Toll(Box<Toll>),
+    /// Registry host → a member outside the view that asked for a lease: why it gets none, for people. Again with each try. No answer.
+    KeptOut(Box<str>),
 
     /// Gateway → owner. Answered by `PubOk` or `PubNo`.
     Publish(Box<Publish>),

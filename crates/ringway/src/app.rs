@@ -4,6 +4,7 @@
 //! cluster, or gives birth to one, and serves.
 
 mod birth;
+mod link_address;
 mod numbers;
 mod serve;
 
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
+use crate::address::with_port;
 use crate::changes::Changes;
 use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
 use crate::config::{Config, Roles};
@@ -33,11 +35,10 @@ use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 use crate::routes::{RouteParts, routes};
 
+pub use link_address::AddressFault;
+
 /// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
 const RESERVED_FILES: usize = 256;
-
-/// Where the first process of a cluster listens for links unless told otherwise: next to the clients' port.
-const LINK_PORT: u16 = 9_889;
 
 /// Commands that may wait for the member task: there are three, given one after the other.
 const COMMANDS: usize = 4;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// The folder for the registry is of no use.
     #[error(transparent)]
     Data(#[from] DataDirError),
+    /// Others could not dial the address that they would be told.
+    #[error("{0}\nNothing was started.")]
+    LinkAddress(#[from] AddressFault),
     /// The cluster did not take this process.
     #[error(transparent)]
     Join(#[from] JoinError),
@@ -101,14 +105,15 @@ pub struct Running {
     member: JoinHandle<End>,
 }
 
-/// Opens every port that the roles need.
+/// Opens every port that the roles need. Who joins waits until there is a way to the first gateway.
 ///
 /// # Errors
-/// [`StartError`]: a port or the data folder is in use, or a secret is missing.
+/// [`StartError`]: a port or the data folder is in use, a secret is missing, or others could not dial this member.
 pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError> {
     if config.cluster.join.is_some() && config.cluster.secret.is_none() {
         return Err(StartError::NoSecret);
     }
+    let link_address = link_address::choose(&config.cluster).await?;
     let clients = if roles.gateway {
         let address = SocketAddr::new(config.server.listen, config.server.port);
         let bound = TcpListener::bind(address).await;
@@ -116,7 +121,7 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
     } else {
         None
     };
-    let links = Listener::bind(&link_address(&config).to_string()).await?;
+    let links = Listener::bind(&link_address.to_string()).await?;
     let data = match (&config.cluster.data_dir, &config.cluster.join) {
         (Some(path), None) => Some(DataDir::open(path)?),
         _ => None,
@@ -135,18 +140,29 @@ impl Bound {
         self.links.address()
     }
 
+    /// Where members are told that they reach this process.
+    fn link_address(&self) -> String {
+        self.config.cluster.link_advertise.clone().unwrap_or_else(|| self.link_addr().to_string())
+    }
+
+    /// Where others are told that clients reach this process. One that listens on every address names the one at which
+    /// members reach it: clients may well do so too.
     fn client_address(&self) -> Option<Arc<str>> {
         let bound = self.client_addr()?;
-        Some(self.config.server.advertise.clone().unwrap_or_else(|| bound.to_string()).into())
+        let told = match self.config.server.advertise.clone() {
+            Some(told) => told,
+            None if bound.ip().is_unspecified() => with_port(&self.link_address(), bound.port()),
+            None => bound.to_string(),
+        };
+        Some(told.into())
     }
 
     fn identity(&self, id: MemberId) -> Identity {
-        let address = self.config.cluster.link_advertise.clone().unwrap_or_else(|| self.link_addr().to_string());
         Identity {
             id,
             incarnation: Incarnation(rand::random()),
             roles: ringway_link::Roles { gateway: self.roles.gateway, node: self.roles.node },
-            address: address.into(),
+            address: self.link_address().into(),
             client_address: self.client_address(),
             keeps_registry: self.config.cluster.join.is_none(),
             birth: None,
@@ -193,6 +209,7 @@ impl Bound {
             me: Myself { id: id.clone(), incarnation },
             loads: std::collections::HashMap::new(),
             links: std::collections::HashMap::new(),
+            troubles: Vec::new(),
         };
         let (seat, cluster) = cluster::cluster(first);
         let (commands, orders) = mpsc::channel(COMMANDS);
@@ -303,12 +320,6 @@ impl Running {
             Err(error) => format!("the member task failed: {error}"),
         }
     }
-}
-
-/// Where to listen for links. Only the first process's port must be known to others, and only if they have the secret.
-fn link_address(config: &Config) -> SocketAddr {
-    let port = if config.cluster.join.is_none() && config.cluster.secret.is_some() { LINK_PORT } else { 0 };
-    config.cluster.link_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 fn default_id(roles: Roles) -> MemberId {

@@ -31,6 +31,8 @@ pub struct ClusterState {
     pub loads: HashMap<Incarnation, Load>,
     /// How the links to other members are. A member that is not listed has none.
     pub links: HashMap<Incarnation, Reach>,
+    /// What is wrong with the ways to others, in words: why this member is kept out of the view, and whom it dials in vain.
+    pub troubles: Vec<Arc<str>>,
 }
 
 /// The member that this process is.

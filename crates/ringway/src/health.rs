@@ -34,7 +34,7 @@ pub struct Report {
     pub status: &'static str,
     /// Epoch of the view.
     pub epoch: u64,
-    /// What is missing; absent when nothing is.
+    /// What is missing, and which ways to other members are; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -113,7 +113,9 @@ impl Health {
             Some((status, why)) => (status, Some(why)),
             None => ("ok", None),
         };
-        Report { status, epoch: state.view.epoch.0, why }
+        let why: Vec<&str> =
+            why.as_deref().into_iter().chain(state.troubles.iter().map(|trouble| &**trouble)).collect();
+        Report { status, epoch: state.view.epoch.0, why: (!why.is_empty()).then(|| why.join("; ")) }
     }
 
     async fn follow(self) {

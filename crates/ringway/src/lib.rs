@@ -1,5 +1,6 @@
 //! The process: roles, links, engine, HTTP, command line. `app` is the only place where the parts meet.
 
+pub mod address;
 pub mod admin;
 pub mod api;
 pub mod app;
@@ -18,6 +19,7 @@ pub mod member;
 pub mod metrics;
 pub mod orchestrator;
 pub mod rebalance;
+pub mod reminders;
 pub mod routes;
 pub mod shutdown;
 pub mod telemetry;

@@ -5,9 +5,12 @@
 
 mod arrival;
 mod dials;
+mod door;
 mod evidence;
 mod facts;
+mod hindrance;
 mod join;
+mod reach;
 mod registrar;
 mod resets;
 mod shedding;
@@ -39,8 +42,10 @@ use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
 
-use evidence::Proof;
+use door::Door;
+use evidence::Finding;
 pub use join::{JoinError, first_view};
+use reach::Reach;
 pub use registrar::Registrar;
 use shedding::Shedding;
 use telling::Telling;
@@ -187,12 +192,16 @@ struct Task {
     peers: HashMap<Incarnation, Peer>,
     loads: HashMap<Incarnation, Load>,
     dialed: Vec<Target>,
+    /// Nodes of the view without a link, since when.
+    missing: HashMap<Incarnation, Now>,
     local: VecDeque<Frame>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,
     changes: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
     next_change: u64,
-    evidence: mpsc::Sender<Proof>,
+    evidence: mpsc::Sender<Finding>,
+    reach: Reach,
+    door: Door,
     shedding: Option<Shedding>,
     draining: Option<oneshot::Sender<()>>,
     left: Option<Now>,
@@ -219,7 +228,7 @@ pub async fn run(parts: Parts) -> End {
     let Parts { seat, events: (early, mut events), mut commands, .. } = parts;
     let ClusterSeat { state, mut orders } = seat;
     // Evidence is rare and soon acted on; a probe that finds the queue full tries again.
-    let (evidence, mut proofs) = mpsc::channel::<Proof>(16);
+    let (evidence, mut findings) = mpsc::channel::<Finding>(16);
     let fixed = Static {
         id: parts.id,
         gateway: parts.gateway,
@@ -260,7 +269,7 @@ pub async fn run(parts: Parts) -> End {
                 }
             }
             Some(order) = orders.recv() => task.on_order(clock::now(), order),
-            Some(proof) = proofs.recv() => task.on_proof(clock::now(), &proof),
+            Some(finding) = findings.recv() => task.on_finding(clock::now(), finding),
             Some(end) = next_kept(kept.as_mut()) => task.on_kept(clock::now(), &end),
             event = events.recv() => {
                 let Some(event) = event else {
@@ -306,7 +315,7 @@ impl Task {
         me: Incarnation,
         view: Arc<View>,
         registry: Option<Registrar>,
-        evidence: mpsc::Sender<Proof>,
+        evidence: mpsc::Sender<Finding>,
         telling: Telling,
     ) -> Self {
         let now = clock::now();
@@ -331,11 +340,14 @@ impl Task {
             peers: HashMap::new(),
             loads: HashMap::new(),
             dialed: Vec::new(),
+            missing: HashMap::new(),
             local: VecDeque::new(),
             batch: Batch::default(),
             changes: HashMap::new(),
             next_change: 0,
             evidence,
+            reach: Reach::default(),
+            door: Door::default(),
             shedding: None,
             draining: None,
             left: None,

@@ -28,6 +28,7 @@ wire_enum!(Message {
     4 => Reset(order),
     5 => ResetCount(count),
     6 => Toll(toll),
+    7 => KeptOut(why),
     10 => Publish(publish),
     11 => PubOk(ok),
     12 => PubNo(no),

@@ -119,9 +119,13 @@ pub(super) struct MemberArgs {
     /// Stable name of this member
     #[arg(long, value_name = "ID", env = "RINGWAY_ID", value_parser = MemberId::new)]
     pub(super) id: Option<MemberId>,
-    /// Where other members reach this one; port 0 takes a free one
+    /// Where to listen for other members; port 0 takes a free one [default: 127.0.0.1:9889 for the first process; with --join this
+    /// machine's address on the way there]
     #[arg(long, value_name = "ADDR", env = "RINGWAY_LINK_LISTEN")]
     pub(super) link_listen: Option<SocketAddr>,
+    /// host:port told to the other members, if that is not where it listens
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_LINK_ADVERTISE", value_parser = address)]
+    pub(super) link_advertise: Option<String>,
 }
 
 /// Settings of the process that keeps the registry.
@@ -141,6 +145,9 @@ pub(super) struct ClientPortArgs {
     /// Address to listen on [default: 127.0.0.1]
     #[arg(long, value_name = "IP", env = "RINGWAY_LISTEN")]
     pub(super) listen: Option<IpAddr>,
+    /// host:port where clients reach it, if that is not where it listens
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_ADVERTISE", value_parser = address)]
+    pub(super) advertise: Option<String>,
     /// Token of the admin API; any text
     #[arg(long, value_name = "TOKEN", env = "RINGWAY_ADMIN_TOKEN", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub(super) admin_token: Option<String>,
@@ -171,7 +178,7 @@ pub(super) struct GatewayArgs {
     #[command(flatten)]
     pub(super) port: ClientPortArgs,
     /// Link address of the first gateway; without it this is the first
-    #[arg(long, value_name = "ADDR", env = "RINGWAY_JOIN")]
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_JOIN", value_parser = address)]
     pub(super) join: Option<String>,
     /// The demo's open config: anybody may connect and talk. For development only
     #[arg(long, env = "RINGWAY_DEV")]
@@ -192,7 +199,7 @@ pub(super) struct NodeArgs {
 #[derive(Debug, Args)]
 pub(super) struct NodeRun {
     /// Link address of the first gateway
-    #[arg(long, value_name = "ADDR", env = "RINGWAY_JOIN")]
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_JOIN", value_parser = address)]
     pub(super) join: Option<String>,
     #[command(flatten)]
     pub(super) member: MemberArgs,
@@ -396,6 +403,11 @@ pub(super) struct TopArgs {
     pub(super) count: Option<u64>,
     #[command(flatten)]
     pub(super) client: ClientArgs,
+}
+
+/// Checked here, and kept as it was written: a name is looked up when it is dialed.
+fn address(text: &str) -> Result<String, String> {
+    crate::address::host_and_port(text).map(|_| text.to_owned())
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

@@ -98,6 +98,9 @@ impl MemberArgs {
         if let Some(address) = self.link_listen {
             config.cluster.link_listen = Some(address);
         }
+        if let Some(address) = &self.link_advertise {
+            config.cluster.link_advertise = Some(address.clone());
+        }
         if let Some(secret) = std::env::var(SECRET).ok().filter(|secret| !secret.is_empty()) {
             config.cluster.secret = Some(Secret(secret));
         }
@@ -117,6 +120,9 @@ impl ClientPortArgs {
     fn over(&self, config: &mut Config) {
         config.server.port = self.port.unwrap_or(config.server.port);
         config.server.listen = self.listen.unwrap_or(config.server.listen);
+        if let Some(address) = &self.advertise {
+            config.server.advertise = Some(address.clone());
+        }
         if let Some(token) = &self.admin_token {
             config.admin.token = Some(Secret(token.clone()));
         }
@@ -145,7 +151,10 @@ async fn run_member(
 ) -> Result<(), CliError> {
     let mut signals = Signals::take().map_err(CliError::failed)?;
     let config = Arc::new(config);
-    let bound = app::bind(config.clone(), roles).await.map_err(start_failed)?;
+    let bound = tokio::select! {
+        bound = app::bind(config.clone(), roles) => bound.map_err(start_failed)?,
+        () = signals.first() => return Ok(()),
+    };
     let address = bound.client_addr();
     for why in waits_in_vain(&config, roles) {
         warn!("{why}");
@@ -177,7 +186,7 @@ async fn leave(running: &Running) {
 
 fn start_failed(why: StartError) -> CliError {
     match why {
-        StartError::NoSecret => CliError::config(why),
+        StartError::NoSecret | StartError::LinkAddress(_) => CliError::config(why),
         _ => CliError::unavailable(why),
     }
 }

@@ -12,6 +12,7 @@ use toml::Value;
 
 use super::reader::Section;
 use super::value::Setting;
+use crate::address::host_and_port;
 use crate::rebalance::{LONGEST_WINDOW, Mode, Rebalance};
 
 /// A text that must not be seen: logs and errors show `***`.
@@ -97,8 +98,8 @@ pub struct Cluster {
     pub id: Option<MemberId>,
     /// Link address of the first gateway; `None`: this process is it.
     pub join: Option<String>,
-    /// Where members reach this one; port 0 takes a free one. `None`: port 9889 of this machine for the first process,
-    /// a free one for those that join it.
+    /// Where members reach this one; port 0 takes a free one. `None`: port 9889 of 127.0.0.1 for the first process; for
+    /// one that joins, a free port of this machine's address on the way to the first gateway.
     pub link_listen: Option<SocketAddr>,
     /// `host:port` told to the other members, if not where it listens.
     pub link_advertise: Option<String>,
@@ -142,6 +143,11 @@ impl Cluster {
         section.read("join", &mut self.join);
         section.read("link_listen", &mut self.link_listen);
         section.read("link_advertise", &mut self.link_advertise);
+        for (key, address) in [("join", &self.join), ("link_advertise", &self.link_advertise)] {
+            if let Some(Err(why)) = address.as_deref().map(host_and_port) {
+                section.fault(key, &why);
+            }
+        }
         section.read("secret", &mut self.secret);
         section.read("data_dir", &mut self.data_dir);
         section.read("slots", &mut self.slots);

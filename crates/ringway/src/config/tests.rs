@@ -135,6 +135,8 @@ fn each_kind_of_value_says_what_it_wants() {
     assert_fault("[limits.session]\nmessage_bytes = \"64KB\"", &["`limits.session.message_bytes`", "64KiB"]);
     assert_fault("[cluster]\nid = \"no de\"", &["`cluster.id`", "no de"]);
     assert_fault("[cluster]\nlink_listen = \"somewhere\"", &["`cluster.link_listen`", "127.0.0.1:9889"]);
+    assert_fault("[cluster]\njoin = \"http://10.0.0.1:9888\"", &["`cluster.join`", "URL", "10.0.0.1:9889"]);
+    assert_fault("[cluster]\nlink_advertise = \"10.0.0.1\"", &["`cluster.link_advertise`", "no port"]);
     assert_fault("[cluster]\nweight = -1", &["`cluster.weight`", "-1"]);
     assert_fault("[cluster]\nweight = 0", &["`cluster.weight`", "own nothing"]);
     assert_fault(

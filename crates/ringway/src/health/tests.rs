@@ -18,6 +18,7 @@ fn state(view: View, up: &[u64]) -> Arc<ClusterState> {
         me,
         loads: HashMap::new(),
         links,
+        troubles: Vec::new(),
     })
 }
 
@@ -103,4 +104,19 @@ async fn a_cluster_without_nodes_has_no_owners() {
     assert!(health.report_at(begin).is_ok());
     let late = health.report_at(begin + GRACE);
     assert!(late.why.unwrap().starts_with("no node has been there for 3s or longer"));
+}
+
+#[tokio::test]
+async fn ways_to_others_that_are_missing_are_told_whatever_the_status() {
+    let (seat, health) = following(nodes(0), &[], 2);
+    let troubled = |view: View, up: &[u64]| {
+        let state = ClusterState::clone(&state(view, up));
+        Arc::new(ClusterState { troubles: vec!["node-2 cannot be dialed".into()], ..state })
+    };
+    seat.state.send_replace(troubled(nodes(0), &[]));
+    assert_eq!(health.report().why.as_deref(), Some("0 of 2 nodes are active; node-2 cannot be dialed"));
+    seat.state.send_replace(troubled(nodes(2).activated(), &[1, 2]));
+    let report = health.report();
+    assert!(report.is_ok(), "nobody misses anything yet");
+    assert_eq!(report.why.as_deref(), Some("node-2 cannot be dialed"));
 }

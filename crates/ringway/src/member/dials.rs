@@ -1,26 +1,38 @@
 //! Who dials whom: a link between two members is one connection, so only one of the two dials.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringway_core::Incarnation;
 use ringway_core::timing::Now;
-use ringway_core::view::View;
+use ringway_core::view::{NodeEntry, View};
 use ringway_link::{Event, Target};
 use tracing::info;
 
 use super::{Peer, Task};
 
+/// A node that was to dial this one and has not is dialed by it after this. Above any scheduling hiccup, and well below what makes
+/// a silent member suspect: the way may be open in this direction alone.
+const OTHERS_TURN: Duration = Duration::from_millis(500);
+
 impl Task {
     /// Dials whoever the view says this member needs, and lets go of who left.
     ///
     /// Everybody dials the registry's member. Gateways dial nodes. Of two that would both dial, the smaller id does.
-    pub(super) fn follow_view(&mut self, view: &Arc<View>) {
+    pub(super) fn follow_view(&mut self, now: Now, view: &Arc<View>) {
         let gone: Vec<Incarnation> = self.peers.keys().copied().filter(|peer| self.is_gone(view, *peer)).collect();
         // Who left on purpose closes its links itself, when it has answered all that was sent to it.
-        let crashed = view.crashes > self.parts.seat.borrow().view.crashes;
+        let before = self.parts.seat.borrow().view.clone();
+        let crashed = view.crashes > before.crashes;
         for peer in gone {
-            if crashed { self.parts.links.forget(peer) } else { self.parts.links.let_go(peer) }
+            if crashed {
+                self.note_removal(now, &before, peer);
+                self.parts.links.forget(peer);
+            } else {
+                self.parts.links.let_go(peer);
+            }
         }
+        self.reach.retain(view, |peer| self.peers.contains_key(peer));
         self.look_after(view);
         if self.registry.is_some() {
             return;
@@ -43,6 +55,28 @@ impl Task {
         });
         for target in targets {
             if !self.dialed.contains(&target) {
+                self.dialed.push(target);
+            }
+        }
+    }
+
+    /// Dials nodes whose turn it was to dial this one, if they have not come.
+    pub(super) fn dial_in_their_place(&mut self, now: Now) {
+        let view = self.rules.view().clone();
+        if self.registry.is_some() || !view.has(self.me) || self.is_arriving {
+            return;
+        }
+        let (me, host) = (self.me, self.host);
+        let unlinked = |node: &&NodeEntry| {
+            node.incarnation != me && Some(node.incarnation) != host && !self.peers.contains_key(&node.incarnation)
+        };
+        let missing: Vec<&NodeEntry> = view.nodes.iter().filter(unlinked).collect();
+        self.missing.retain(|peer, _| missing.iter().any(|node| node.incarnation == *peer));
+        for node in missing {
+            let since = *self.missing.entry(node.incarnation).or_insert(now);
+            let target = Target::member(node.address.clone(), node.id.clone(), node.incarnation);
+            if self.node.is_some() && now >= since + OTHERS_TURN && !self.dialed.contains(&target) {
+                self.parts.links.dial(target.clone());
                 self.dialed.push(target);
             }
         }
@@ -91,6 +125,7 @@ impl Task {
     ) {
         let peer = identity.incarnation;
         info!(peer = %identity.id, incarnation = %peer, "link up");
+        self.reach.linked(peer, sender.dialed());
         self.peers.insert(peer, Peer { link, sender, identity: identity.clone() });
         if self.is_arriving {
             self.ask_for_view(peer);
@@ -106,6 +141,7 @@ impl Task {
             self.rules.set_host(peer);
             self.rules.on_registry_link(now);
         }
+        self.dial_back(peer);
         self.telling.is_back(peer);
         self.rules.heard(now, peer);
         self.rules.refute(peer);
@@ -132,6 +168,8 @@ impl Task {
             hub.rules.on_link_down(now, peer);
         }
         self.look_for_evidence(identity);
+        self.reach.unlinked(peer, self.rules.view());
+        self.door.unlinked(peer);
         self.facts_changed = true;
     }
 }

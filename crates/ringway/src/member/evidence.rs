@@ -1,6 +1,7 @@
 //! Evidence of death: a link that ended, and a host that then refuses a connection to where the member listened, or
 //! where its next incarnation answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::timing::Now;
@@ -20,6 +21,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Probes after one broken link. After that silence decides.
 const PROBES: u32 = 50;
 
+/// What was found out beside the links.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// A member is dead.
+    Death(Proof),
+    /// A member was dialed back: it was reached, or why not.
+    DialedBack { peer: Incarnation, why: Option<Arc<str>> },
+}
+
 /// What a probe found out about a member whose link ended.
 #[derive(Debug)]
 pub(super) struct Proof {
@@ -28,7 +38,7 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Nothing listens there any more. It may have moved, so this is a suspicion.
+    /// Nothing listens there any more, on its own host. It may have moved, so this is a suspicion.
     fn refused(dead: Incarnation) -> Self {
         Self { dead, how: Removal::Suspected }
     }
@@ -78,11 +88,12 @@ impl Task {
     /// Probes where a member listens, until it is refused, somebody answers, or silence decides.
     fn probe(&self, target: Target) {
         let Some(peer) = target.incarnation().filter(|_| self.left.is_none()) else { return };
-        let (links, proofs) = (self.parts.links.clone(), self.evidence.clone());
+        let (links, findings) = (self.parts.links.clone(), self.evidence.clone());
+        let proves = self.refusal_proves(&target);
         tokio::spawn(async move {
             for _ in 0..PROBES {
                 let proof = match links.probe(&target, PROBE).await {
-                    Evidence::Refused => Some(Proof::refused(peer)),
+                    Evidence::Refused => proves.then(|| Proof::refused(peer)),
                     Evidence::Answered(answered) => Proof::answered(&target, &answered),
                     Evidence::Unknown(DialError::Other(answered) | DialError::OtherCluster(answered)) => {
                         Proof::answered(&target, &answered)
@@ -94,15 +105,24 @@ impl Task {
                 };
                 if let Some(proof) = proof {
                     // The task may have ended; then nobody needs the proof.
-                    let _ = proofs.send(proof).await;
+                    let _ = findings.send(Finding::Death(proof)).await;
                 }
                 return;
             }
         });
     }
 
+    /// Something was found out.
+    pub(super) fn on_finding(&mut self, now: Now, finding: Finding) {
+        match finding {
+            Finding::Death(proof) => self.on_proof(now, &proof),
+            Finding::DialedBack { peer, why } => self.on_dialed_back(now, peer, why),
+        }
+        self.turn(now);
+    }
+
     /// A probe proved something. It counts only while there is no link: the member may have come back meanwhile.
-    pub(super) fn on_proof(&mut self, now: Now, proof: &Proof) {
+    fn on_proof(&mut self, now: Now, proof: &Proof) {
         let id = self.rules.view().id_of(proof.dead).filter(|_| !self.peers.contains_key(&proof.dead));
         if let Some(id) = id {
             let why = match proof.how {
@@ -112,13 +132,16 @@ impl Task {
             warn!(%id, incarnation = %proof.dead, "a member is dead: {why}");
             self.rules.evidence(now, proof.dead, proof.how);
         }
-        self.turn(now);
     }
 
-    /// A dial was refused. For a member of the view that was linked before, that is evidence too.
+    /// A dial was refused. For a member of the view that was reached there before, that is evidence too.
     pub(super) fn on_refused(&mut self, now: Now, target: &Target) {
-        if let Some(peer) = target.incarnation() {
-            self.on_proof(now, &Proof::refused(peer));
+        match target.incarnation().filter(|_| self.refusal_proves(target)) {
+            Some(peer) => {
+                self.on_proof(now, &Proof::refused(peer));
+                self.turn(now);
+            }
+            None => self.note_in_vain(target, &DialError::Refused),
         }
     }
 
@@ -130,11 +153,16 @@ impl Task {
         {
             return self.leave_for(now, answered);
         }
-        warn!(%target, %why, "a member could not be linked; trying again");
-        if let DialError::Other(answered) | DialError::OtherCluster(answered) = why
-            && let Some(proof) = Proof::answered(target, answered)
-        {
-            self.on_proof(now, &proof);
+        let proof = match why {
+            DialError::Other(answered) | DialError::OtherCluster(answered) => Proof::answered(target, answered),
+            _ => None,
+        };
+        match proof {
+            Some(proof) => {
+                self.on_proof(now, &proof);
+                self.turn(now);
+            }
+            None => self.note_in_vain(target, why),
         }
     }
 }

@@ -31,7 +31,8 @@ impl Task {
         let links: HashMap<Incarnation, Reach> = self.peers.keys().map(|peer| (*peer, reach(peer))).collect();
         let me = Myself { id: self.parts.id.clone(), incarnation: self.me };
         let loads = self.loads.iter().filter(|(peer, _)| view.has(**peer)).map(|(peer, load)| (*peer, *load)).collect();
-        self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links }));
+        let troubles = self.reach.troubles(&view);
+        self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links, troubles }));
         self.parts.stats.send_replace(self.stats());
     }
 

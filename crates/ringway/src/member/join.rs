@@ -6,13 +6,16 @@ use std::time::Duration;
 use ringway_core::message::{Frame, Message, RegistryOp, RegistryRequest};
 use ringway_core::view::View;
 use ringway_core::{Epoch, MemberId};
-use ringway_link::{DialError, Event, HandshakeError, Links, Target};
+use ringway_link::{Event, HandshakeError, Links, Target};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
 use tracing::warn;
 
-/// How often somebody who waits is told so.
-const REMIND: Duration = Duration::from_secs(5);
+use super::hindrance::{Hindrance, LINK_PORT};
+use crate::reminders::Reminders;
+
+/// How often somebody who waits is told so, if no dial has said anything.
+const REMIND: Duration = Duration::from_secs(10);
 
 /// Why this process cannot join.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,22 @@ pub enum JoinError {
         /// Who answered.
         id: MemberId,
     },
+    /// A gateway's port for clients, mostly: it answered HTTP.
+    #[error(
+        "cannot join the cluster at {address}: this is a port for clients, which speaks HTTP, and no link port; {LINK_PORT}"
+    )]
+    ClientsPort {
+        /// Where we dialed.
+        address: Arc<str>,
+    },
+    /// Something else than Ringway listens there.
+    #[error(
+        "cannot join the cluster at {address}: what listens there is no Ringway member. Check the address; {LINK_PORT}"
+    )]
+    NoMember {
+        /// Where we dialed.
+        address: Arc<str>,
+    },
     /// The links have ended.
     #[error("this process is shutting down")]
     Ended,
@@ -52,11 +71,14 @@ pub async fn first_view(
     links.dial(target.clone());
     let mut kept = Vec::new();
     let mut remind = interval_at(Instant::now() + REMIND, REMIND);
+    let mut reminders = Reminders::default();
     loop {
         let event = tokio::select! {
             event = events.recv() => event.ok_or(JoinError::Ended)?,
             _ = remind.tick() => {
-                warn!(address = %target.address, "waiting for the cluster's first gateway: nothing answers there yet");
+                if reminders.is_quiet() {
+                    warn!(address = %target.address, "waiting for the cluster's first gateway: no answer yet");
+                }
                 continue;
             }
         };
@@ -80,18 +102,22 @@ pub async fn first_view(
                     return Ok((view, kept));
                 }
             }
-            Event::Failed {
-                target,
-                why:
-                    DialError::Handshake(
-                        why @ (HandshakeError::Refused(_)
-                        | HandshakeError::Rejected(_)
-                        | HandshakeError::Version { .. }),
-                    ),
-            } => {
-                return Err(JoinError::Refused { address: target.address, why });
+            Event::Refused { target } => wait(&mut reminders, Hindrance::refused(&target.address))?,
+            Event::Failed { target, why } => wait(&mut reminders, Hindrance::of(&target.address, why))?,
+            event @ Event::Down { .. } => kept.push(event),
+        }
+    }
+}
+
+/// Says what is waited for, if it is worth waiting.
+fn wait(reminders: &mut Reminders, hindrance: Hindrance) -> Result<(), JoinError> {
+    match hindrance {
+        Hindrance::Final(error) => Err(error),
+        Hindrance::Passing(why) => {
+            if reminders.is_due(&why) {
+                warn!("waiting for the cluster's first gateway: {why}");
             }
-            event => kept.push(event),
+            Ok(())
         }
     }
 }

@@ -57,6 +57,7 @@ impl Task {
             self.next_ping = now + self.parts.timing.ping;
             self.ping(now);
             self.report_resets();
+            self.dial_in_their_place(now);
             self.facts_changed = true;
         }
         due
@@ -217,7 +218,7 @@ impl Task {
     }
 
     /// A request to the registry here; where there is none it gets no answer.
-    fn on_request(&mut self, now: Now, from: Incarnation, request: RegistryRequest) {
+    pub(super) fn on_request(&mut self, now: Now, from: Incarnation, request: RegistryRequest) {
         let answered = self.registry.as_mut().and_then(|registry| registry.ask(now, from, request));
         answered.into_iter().for_each(|answered| self.hand_out(now, answered));
     }
@@ -261,7 +262,8 @@ impl Task {
             }
         }
         self.tell_view(now, view, placement);
-        self.follow_view(view);
+        self.follow_view(now, view);
+        self.note_let_in();
         self.ping(now);
         self.facts_changed = true;
     }
@@ -308,7 +310,11 @@ impl Task {
             Message::RegistryAnswer(answer) if self.is_arriving => self.arrive(now, from, &answer),
             // What is said before it is known which cluster this is concerns nobody here.
             _ if self.is_arriving => {}
-            Message::RegistryRequest(request) => self.on_request(now, from, request),
+            Message::RegistryRequest(request) => {
+                if let Some(request) = self.let_in(now, from, request) {
+                    self.on_request(now, from, request);
+                }
+            }
             Message::RegistryAnswer(answer) => self.rules.on_answer(now, &answer),
             Message::Moved(view) if self.is_newer_than_the_registry(&view) => {}
             Message::Moved(view) => {
@@ -323,6 +329,7 @@ impl Task {
                 self.tell_load(now, from, epoch, load);
                 self.for_both(now, from, epoch, &Message::Ping(load));
             }
+            Message::KeptOut(why) => self.on_kept_out(from, &why),
             Message::Reset(order) => self.on_reset(now, from, &order),
             Message::ResetCount(count) => self.on_reset_count(now, from, count),
             Message::Toll(toll) => self.telling.tell(Fact::Toll { at: now, gateway: from, epoch, toll }),

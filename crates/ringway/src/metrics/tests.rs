@@ -37,7 +37,14 @@ fn the_cluster_is_in_numbers() {
     let loads = HashMap::from([(Incarnation(1), Load { users: 9, ..Load::default() })]);
     let me = Myself { id, incarnation: Incarnation(1) };
     let placement = Arc::new(Placement::of(&view, None));
-    let (_seat, handle) = cluster(ClusterState { view: Arc::new(view), placement, me, loads, links: HashMap::new() });
+    let (_seat, handle) = cluster(ClusterState {
+        view: Arc::new(view),
+        placement,
+        me,
+        loads,
+        links: HashMap::new(),
+        troubles: Vec::new(),
+    });
     let metrics = Metrics::default();
     metrics.collect_cluster(handle);
     let text = metrics.text().unwrap();

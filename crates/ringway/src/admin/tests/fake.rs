@@ -84,7 +84,14 @@ fn state(view: View) -> ClusterState {
     ]);
     let links = view.nodes.iter().map(|node| (node.incarnation, Reach::Up)).collect();
     let me = Myself { id: id("gateway-0"), incarnation: Incarnation(100) };
-    ClusterState { placement: Arc::new(Placement::of(&view, None)), view: Arc::new(view), me, loads, links }
+    ClusterState {
+        placement: Arc::new(Placement::of(&view, None)),
+        view: Arc::new(view),
+        me,
+        loads,
+        links,
+        troubles: Vec::new(),
+    }
 }
 
 /// What a member task would tell of a view: it has come, all is settled, and the gateway saw nothing.
