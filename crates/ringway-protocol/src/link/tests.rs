@@ -18,7 +18,7 @@ use super::*;
 pub(super) use sample::{Choices, Sample};
 
 /// Kinds of message. A kind that is added without being listed here fails `every_kind_is_sampled`.
-const KINDS: usize = 33;
+const KINDS: usize = 34;
 
 fn bytes_of(frame: &Frame) -> BytesMut {
     let mut out = BytesMut::new();
