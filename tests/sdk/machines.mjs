@@ -1,6 +1,7 @@
 // What scripts/machines asks of the cluster that it has spread over network namespaces, with the unmodified npm client `centrifuge`.
 //
 //   node machines.mjs state SECONDS ID=STATE…   waits until the members are listed like that
+//   node machines.mjs well SECONDS HOST:PORT    waits until that gateway reaches everybody
 //   node machines.mjs epoch                     prints the epoch of the view
 //   node machines.mjs talk SECONDS              publishes at one gateway, listens at the other
 //
@@ -21,8 +22,8 @@ const CHANNEL = "chat:machines";
 const COUNT = 50;
 
 const [order, seconds, ...wanted] = process.argv.slice(2);
-const orders = { state, epoch, talk };
-await (orders[order] ?? (() => usage("machines.mjs state|epoch|talk")))();
+const orders = { state, well, epoch, talk };
+await (orders[order] ?? (() => usage("machines.mjs state|well|epoch|talk")))();
 
 async function state() {
   const states = new Map(wanted.map((one) => one.split("=")));
@@ -32,6 +33,15 @@ async function state() {
     last = members.map(({ id, state, unsettled }) => `${id} ${state} ${unsettled}`).join(", ");
     return [...states].every(([id, state]) => members.some((member) => member.id === id && member.state === state && member.unsettled === 0));
   }, seconds * 1000).catch(({ message }) => { throw new Error(`${message}; last seen: ${last}`); });
+}
+
+async function well() {
+  let last;
+  await until(`${wanted[0]} is well`, async () => {
+    last = await (await fetch(`http://${wanted[0]}/health`)).text();
+    const { status, why } = JSON.parse(last);
+    return status === "ok" && !why;
+  }, seconds * 1000).catch(({ message }) => { throw new Error(`${message}; it says ${last}`); });
 }
 
 async function epoch() {

@@ -192,8 +192,8 @@ struct Task {
     peers: HashMap<Incarnation, Peer>,
     loads: HashMap<Incarnation, Load>,
     dialed: Vec<Target>,
-    /// Nodes of the view without a link, since when.
-    missing: HashMap<Incarnation, Now>,
+    /// Members of the view without a link to this node, since when.
+    missing: HashMap<Target, Now>,
     local: VecDeque<Frame>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,

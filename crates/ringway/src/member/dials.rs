@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use ringway_core::Incarnation;
 use ringway_core::timing::Now;
-use ringway_core::view::{NodeEntry, View};
+use ringway_core::view::View;
 use ringway_link::{Event, Target};
 use tracing::info;
 
 use super::{Peer, Task};
 
-/// A node that was to dial this one and has not is dialed by it after this. Above any scheduling hiccup, and well below what makes
+/// A member that was to dial this node and has not is dialed by it after this. Above any scheduling hiccup, and well below what makes
 /// a silent member suspect: the way may be open in this direction alone.
 const OTHERS_TURN: Duration = Duration::from_millis(500);
 
@@ -60,22 +60,23 @@ impl Task {
         }
     }
 
-    /// Dials nodes whose turn it was to dial this one, if they have not come.
+    /// A node dials those whose turn it was to dial it, gateways too, if they have not come.
     pub(super) fn dial_in_their_place(&mut self, now: Now) {
         let view = self.rules.view().clone();
-        if self.registry.is_some() || !view.has(self.me) || self.is_arriving {
+        if self.node.is_none() || self.registry.is_some() || self.is_arriving || !view.has(self.me) {
             return;
         }
-        let (me, host) = (self.me, self.host);
-        let unlinked = |node: &&NodeEntry| {
-            node.incarnation != me && Some(node.incarnation) != host && !self.peers.contains_key(&node.incarnation)
-        };
-        let missing: Vec<&NodeEntry> = view.nodes.iter().filter(unlinked).collect();
-        self.missing.retain(|peer, _| missing.iter().any(|node| node.incarnation == *peer));
-        for node in missing {
-            let since = *self.missing.entry(node.incarnation).or_insert(now);
-            let target = Target::member(node.address.clone(), node.id.clone(), node.incarnation);
-            if self.node.is_some() && now >= since + OTHERS_TURN && !self.dialed.contains(&target) {
+        let is_linked =
+            |peer: Incarnation| peer == self.me || Some(peer) == self.host || self.peers.contains_key(&peer);
+        let missing: Vec<Target> = view
+            .members()
+            .filter(|(_, peer, _)| !is_linked(*peer))
+            .map(|(id, peer, address)| Target::member(address.clone(), id.clone(), peer))
+            .collect();
+        self.missing.retain(|target, _| missing.contains(target));
+        for target in missing {
+            let since = *self.missing.entry(target.clone()).or_insert(now);
+            if now >= since + OTHERS_TURN && !self.dialed.contains(&target) {
                 self.parts.links.dial(target.clone());
                 self.dialed.push(target);
             }
