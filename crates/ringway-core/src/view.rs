@@ -3,9 +3,12 @@
 //! A view is a value. Each change is a pure function from one view to the next; the registry's compare-and-set on
 //! the epoch decides which change happens. Nothing here is per slot: who owns what is computed ([`Placement`]).
 
+mod difference;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub use difference::Difference;
 use smallvec::SmallVec;
 
 use crate::id::{Birth, Epoch, Incarnation, MemberId, Slot};
