@@ -21,6 +21,7 @@ use crate::orchestrator::driver::DriverError;
 use crate::orchestrator::process::{GatewayLaunch, Launch, ProcessDriver};
 use crate::orchestrator::{Condition, Orchestrator, OrchestratorError, cut, evidence};
 use crate::shutdown::Signals;
+use crate::words::Span;
 
 /// Members start within a second or two; a machine that needs longer than this has a problem worth seeing.
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(10);
@@ -255,7 +256,7 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 
 async fn end(orchestrator: &Orchestrator, running: &Running) {
     if tokio::time::timeout(STOP_DEADLINE, running.stop()).await.is_err() {
-        warn!("the gateway took longer than {STOP_DEADLINE:?} to close; its sockets end with the process");
+        warn!("the gateway took longer than {} to close; its sockets end with the process", Span(STOP_DEADLINE));
     }
     orchestrator.end().await;
 }

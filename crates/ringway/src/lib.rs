@@ -23,3 +23,4 @@ pub mod reminders;
 pub mod routes;
 pub mod shutdown;
 pub mod telemetry;
+mod words;

@@ -12,6 +12,8 @@ use ringway_core::MemberId;
 use ringway_link::{Direction, Links};
 use tracing::warn;
 
+use crate::words::Span;
+
 /// Environment variable with which a child listens for cuts.
 pub const ALLOW_CUTS: &str = "RINGWAY_ALLOW_CUTS";
 
@@ -30,7 +32,7 @@ impl Cut {
     /// Does it to this process's own links.
     pub fn apply(&self, links: &Links) {
         let direction = if self.one_way { Direction::Incoming } else { Direction::Both };
-        warn!(from = %self.from, one_way = self.one_way, duration = ?self.duration, "links are cut, as asked for");
+        warn!(from = %self.from, one_way = self.one_way, "links are cut for {}, as asked for", Span(self.duration));
         links.cut(&self.from, direction, self.duration);
     }
 }
@@ -74,7 +76,7 @@ pub fn obey(links: Links) {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             match line.parse::<Cut>() {
                 Ok(cut) => cut.apply(&links),
-                Err(why) => warn!(line, %why, "the parent said something odd"),
+                Err(why) => warn!(%line, %why, "the parent said something odd"),
             }
         }
     });

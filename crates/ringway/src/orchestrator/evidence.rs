@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringway_core::Incarnation;
 use ringway_core::view::Removal;
+use ringway_core::{Incarnation, MemberId};
 use tracing::{info, warn};
 
 use super::{Condition, Orchestrator, Units};
@@ -13,9 +13,9 @@ use crate::cluster::{Change, ChangeError, ClusterHandle, ClusterState};
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Members whose process is known to have ended and which the view still lists.
-fn dead(units: &Units, state: &ClusterState) -> Vec<Incarnation> {
+fn dead(units: &Units, state: &ClusterState) -> Vec<(MemberId, Incarnation)> {
     let ended = units.iter().filter(|(_, unit)| unit.condition == Condition::Ended);
-    ended.filter_map(|(id, _)| state.view.incarnation_of(id)).collect()
+    ended.filter_map(|(id, _)| Some((id.clone(), state.view.incarnation_of(id)?))).collect()
 }
 
 /// Proposes the removal of every dead member, again until it is out of the view. Runs until either side is gone.
@@ -24,12 +24,14 @@ pub async fn carry(orchestrator: Orchestrator, cluster: ClusterHandle) {
     drop(orchestrator);
     loop {
         let found = dead(&units.borrow_and_update().clone(), &state.borrow_and_update().clone());
-        for incarnation in &found {
+        for (id, incarnation) in &found {
             match cluster.change(Change::Remove(*incarnation, Removal::Proven)).await {
-                Ok(epoch) => info!(%incarnation, %epoch, "dead member removed from the view"),
+                Ok(epoch) => info!(member = %id, %epoch, "a member whose process ended is out of the view"),
                 // It left by itself, or somebody else saw its end first.
                 Err(ChangeError::NotInView) => {}
-                Err(why) => warn!(%incarnation, %why, "dead member not removed from the view yet"),
+                Err(why) => {
+                    warn!(member = %id, %why, "a member whose process ended is not out of the view yet; trying again")
+                }
             }
         }
         let again = async {

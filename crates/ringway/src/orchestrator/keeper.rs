@@ -161,9 +161,9 @@ impl<D: Driver> Keeper<D> {
         self.reins.remove(&exit.id);
         let asked_for = self.leaving.remove(&exit.id);
         if asked_for {
-            info!(member = %exit.id, how = exit.how, "process ended as asked");
+            info!(member = %exit.id, how = %exit.how, "process ended as asked");
         } else {
-            warn!(member = %exit.id, how = exit.how, "process ended");
+            warn!(member = %exit.id, how = %exit.how, "process ended");
         }
         if let Some(unit) = self.units.get_mut(&exit.id) {
             *unit = Unit { kind: unit.kind, pid: 0, condition: Condition::Ended, ended: exit.how };
