@@ -10,6 +10,7 @@ mod evidence;
 mod facts;
 mod hindrance;
 mod join;
+mod news;
 mod reach;
 mod registrar;
 mod resets;

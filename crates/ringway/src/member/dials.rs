@@ -108,7 +108,7 @@ impl Task {
             }
             Event::Down { link, peer, reason } => {
                 if self.peers.get(&peer.incarnation).is_some_and(|known| known.link == link) {
-                    info!(peer = %peer.id, incarnation = %peer.incarnation, %reason, "link down");
+                    info!(member = %peer.id, incarnation = %peer.incarnation, %reason, "link down");
                     self.on_down(now, &peer);
                 }
             }
@@ -125,7 +125,7 @@ impl Task {
         sender: ringway_link::LinkSender,
     ) {
         let peer = identity.incarnation;
-        info!(peer = %identity.id, incarnation = %peer, "link up");
+        info!(member = %identity.id, incarnation = %peer, "link up");
         self.reach.linked(peer, sender.dialed());
         self.peers.insert(peer, Peer { link, sender, identity: identity.clone() });
         if self.is_arriving {

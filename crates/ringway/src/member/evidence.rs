@@ -129,7 +129,7 @@ impl Task {
                 Removal::Suspected => "its link ended and nobody listens where it did",
                 _ => "another life of it answers",
             };
-            warn!(%id, incarnation = %proof.dead, "a member is dead: {why}");
+            warn!(member = %id, "a member is dead: {why}");
             self.rules.evidence(now, proof.dead, proof.how);
         }
     }

@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 use super::Task;
 use crate::changes::Fact;
 use crate::cluster::ChangeError;
+use crate::words::Span;
 
 impl Task {
     /// Gives an order to every gateway of the view.
@@ -49,7 +50,9 @@ impl Task {
             return;
         }
         if let Some(hub) = &mut self.hub {
-            info!(number = order.number, slots = ?order.slots, window = ?order.window, "asking clients to connect anew");
+            let whose =
+                order.slots.as_ref().map_or("all".to_owned(), |slots| format!("those of {} slots", slots.len()));
+            info!(number = order.number, "asking clients to connect anew: {whose}, within {}", Span(order.window));
             hub.reset(now, from, order);
         }
     }

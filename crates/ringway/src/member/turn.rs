@@ -190,12 +190,12 @@ impl Task {
                 info!(epoch = %self.rules.view().epoch, "everything is handed over; this member has left the view");
                 self.left = Some(now);
             }
-            Action::IdTaken(other) => {
-                warn!(id = %self.parts.id, incarnation = %other, "a member with this id is in the view; joining when it is gone");
+            Action::IdTaken(_) => {
+                warn!(id = %self.parts.id, "a member with this id is in the view; joining when it is gone");
             }
             Action::Suspects(peer, sign) => {
                 if let Some(id) = self.rules.view().id_of(peer) {
-                    warn!(%id, incarnation = %peer, "a member is taken for dead: {sign}; asking for its removal");
+                    warn!(member = %id, "a member is taken for dead: {sign}; asking for its removal");
                 }
             }
             Action::Changed(token, result) => {
@@ -249,7 +249,7 @@ impl Task {
     }
 
     fn apply(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
-        info!(epoch = %view.epoch, view = ?view, "view");
+        info!("view {}: {}", view.epoch, self.news_in(view));
         self.weight = view.node(self.me).filter(|node| node.stays()).map(|node| node.next).or(self.weight);
         if let Some(node) = &mut self.node {
             node.on_view_placed(now, view, placement);
