@@ -228,6 +228,9 @@ impl Bound {
         let (changes, teller) =
             registry.as_ref().map(|_| Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox)).unzip();
         if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "listening for clients");
+            }
             let metrics = Metrics::default();
             metrics.collect(numbers::Numbers::new(seen, gateway.edge.clone(), links.clone()));
             // Only the open config has the echo: what is for tests alone goes together.

@@ -20,7 +20,7 @@ mod table;
 mod top;
 
 use std::future::Future;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -33,14 +33,15 @@ use error::CliError;
 /// Runs the program: reads the arguments, does what they say, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(cli) {
+    let code = match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            // Nobody reads stderr any more: the code still tells.
-            let _ = writeln!(std::io::stderr(), "ringway: {why}");
+            telemetry::last_word(&why);
             why.code()
         }
-    }
+    };
+    telemetry::finish();
+    code
 }
 
 fn dispatch(cli: Cli) -> Result<(), CliError> {
@@ -81,7 +82,6 @@ fn member(format: telemetry::LogFormat, work: impl Future<Output = Result<(), Cl
     let outcome = runtime.block_on(work);
     // What still runs is of no use any more, and must not hold the exit up.
     runtime.shutdown_background();
-    telemetry::finish();
     outcome
 }
 
@@ -99,10 +99,13 @@ fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "ringway: {text}");
 }
 
-/// Writes to stdout. A reader that went away ends the program quietly, as with other tools.
+/// Writes to stdout, for programs that are no members: they wait for their reader, and end with it. Members announce.
 fn say(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| CliError::ReaderGone)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|why| match why.kind() {
+        ErrorKind::BrokenPipe => CliError::ReaderGone,
+        _ => CliError::Failed(format!("cannot write to stdout: {why}")),
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ const AT_ONCE: i32 = 130;
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Never waited for: that it is taken keeps a log that reached the limit of a file's size from ending the process.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -24,7 +26,11 @@ impl Signals {
     /// # Errors
     /// The system refuses.
     pub fn take() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            _file_too_large: signal(SignalKind::from_raw(nix::libc::SIGXFSZ))?,
+        })
     }
 
     /// Waits for the next one and names it.
@@ -40,7 +46,7 @@ impl Signals {
         tokio::select! {
             done = rest => done,
             name = self.next() => {
-                warn!(signal = name, "asked again: ending at once");
+                warn!(signal = %name, "asked again: ending at once");
                 telemetry::finish();
                 std::process::exit(AT_ONCE)
             }
@@ -50,6 +56,6 @@ impl Signals {
     /// Waits for the first one.
     pub async fn first(&mut self) {
         let name = self.next().await;
-        info!(signal = name, "asked to end; once more ends at once");
+        info!(signal = %name, "asked to end; once more ends at once");
     }
 }

@@ -73,7 +73,8 @@ impl Numbers {
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
         counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
-        let help = "Log lines that were lost because nobody took them from stderr fast enough";
+        let help =
+            "Lines of the log and of stdout that were lost: not taken in time, or not to be written, as on a full disk";
         counter(encoder, "log_lines_lost", help, telemetry::lines_lost())?;
         if let Some(toll) = &stats.toll {
             toll_of(encoder, toll)?;

@@ -9,12 +9,12 @@ use super::args::{ClientPortArgs, DemoArgs, GatewayArgs, MemberArgs, NodeRun, Re
 use super::closed::waits_in_vain;
 use super::error::CliError;
 use super::ready::{told_open, told_ready};
-use super::{note, say};
 use crate::app::{self, Running, StartError};
 use crate::config::{Config, Roles, Secret};
 use crate::demo::{Demo, DemoError, reachable};
 use crate::orchestrator::cut;
 use crate::shutdown::Signals;
+use crate::telemetry;
 
 /// The environment variable with what all members know. Not a flag: arguments can be read by other users.
 const SECRET: &str = "RINGWAY_SECRET";
@@ -73,11 +73,10 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     config.cluster.secret.get_or_insert_with(|| Secret(random_text()));
     let (nodes, gateways) = (usize::from(args.nodes), usize::from(args.gateways));
     let around = if gateways == 1 { "a gateway".to_owned() } else { format!("{gateways} gateways") };
-    note(&format!("starting {nodes} nodes around {around} ..."));
+    telemetry::note(format_args!("starting {nodes} nodes around {around} ..."));
     let demo = Demo { config, file: args.config, nodes, gateways };
     let told = demo.run(|ready| {
-        // Whoever does not read this still has a demo.
-        let _ = say(&told_ready(ready));
+        telemetry::announce(told_ready(ready));
     });
     Box::pin(told).await.map_err(|why| match why {
         DemoError::Gateway(StartError::Port { .. } | StartError::LinkPort(_)) => CliError::unavailable(why),
@@ -164,7 +163,7 @@ async fn run_member(
         () = signals.first() => return Ok(()),
     };
     cut::obey(running.links.clone());
-    say(&tell(&config, address))?;
+    telemetry::announce(tell(&config, address));
     tokio::select! {
         () = signals.first() => {}
         why = running.ended() => return Err(CliError::failed(why)),
