@@ -14,9 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// Pause after an accept that failed for want of descriptors or memory: some may be free by then.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// How often such a failure is logged.
-const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Most unsent bytes the kernel takes for a socket whose peer does not read; it would grow to 4 MiB by itself. What is
 /// beyond waits in the outbox, where it is shared, counted and limited. Enough to keep a fast link busy between two
 /// turns of the socket's task.
@@ -155,7 +152,6 @@ async fn accept_loop<R: Router>(
     router: Arc<R>,
     stop: watch::Receiver<bool>,
 ) {
-    let mut last_log: Option<Instant> = None;
     loop {
         let Ok(permit) = shared.http.clone().acquire_owned().await else { return };
         match listener.accept().await {
@@ -171,10 +167,7 @@ async fn accept_loop<R: Router>(
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
-                if last_log.is_none_or(|at| at.elapsed() >= ACCEPT_LOG_INTERVAL) {
-                    tracing::error!(%error, "can't accept connections; is the limit of open files too low?");
-                    last_log = Some(Instant::now());
-                }
+                tracing::error!(%error, "can't accept connections; is the limit of open files too low?");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }

@@ -111,7 +111,7 @@ async fn take(stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit,
             debug!(%from, "one connection of two is enough");
         }
         Err(HandshakeError::Io(error)) => debug!(%from, %error, "a caller went away"),
-        Err(error) => warn!(%from, %error, "no link with who dialed"),
+        Err(error) => warn!(from = %from.ip(), %error, "no link with who dialed"),
     }
 }
 

@@ -52,7 +52,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.member {
             None => f.write_str(&self.address),
-            Some((id, incarnation)) => write!(f, "{id}/{incarnation} at {}", self.address),
+            Some((id, _)) => write!(f, "{id} at {}", self.address),
         }
     }
 }
@@ -76,7 +76,7 @@ pub enum DialError {
     #[error("{} answered, which belongs to another cluster", .0.id)]
     OtherCluster(Box<Identity>),
     /// Another member, or another incarnation, has proved that it lives there now.
-    #[error("{}/{} answered, which is not the one that was dialed", .0.id, .0.incarnation)]
+    #[error("{} answered there, and not the life that was dialed", .0.id)]
     Other(Box<Identity>),
 }
 
