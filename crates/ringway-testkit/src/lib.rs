@@ -24,6 +24,7 @@
 
 mod wait;
 
+pub mod log;
 pub mod machine;
 pub mod process;
 

@@ -37,7 +37,8 @@ pub struct Process {
 pub struct Builder {
     command: Command,
     dir: TempDir,
-    stderr: Option<PipeWriter>,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
 }
 
 impl Process {
@@ -62,7 +63,7 @@ impl Process {
         command.env(MARK, dir.path());
         // A group of its own: Ctrl-C is for the test, which ends it in its own way.
         command.process_group(0);
-        Builder { command, dir, stderr: None }
+        Builder { command, dir, stdout: None, stderr: None }
     }
 
     /// Starts `binary` with `args` and nothing else set.
@@ -193,20 +194,25 @@ impl Process {
         format!("--- stdout\n{}\n--- stderr\n{}", tail(&self.stdout()), tail(&self.stderr()))
     }
 
-    /// The end of every log that it and what it started wrote into files of its directory.
-    fn logs(&self) -> String {
+    /// The end of every log that what it started wrote into files of its directory.
+    fn ends_of_logs(&self) -> String {
+        self.logs().iter().map(|(path, log)| format!("\n--- {}\n{}", path.display(), tail(log))).collect()
+    }
+
+    /// The logs that what it started wrote into files of its directory, such as a demo's members.
+    pub fn logs(&self) -> Vec<(PathBuf, String)> {
         let mut logs = Vec::new();
         find_logs(self.dir.path(), &mut logs);
         logs.sort();
         logs.retain(|path| *path != stdout_path(&self.dir) && *path != stderr_path(&self.dir));
-        logs.iter().map(|path| format!("\n--- {}\n{}", path.display(), tail(&read(path)))).collect()
+        logs.into_iter().map(|path| (path.clone(), read(&path))).collect()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("process {} of the failed test:\n{}{}", self.pid(), self.output(), self.logs());
+            eprintln!("process {} of the failed test:\n{}{}", self.pid(), self.output(), self.ends_of_logs());
         }
         self.kill();
         // Twice: what was being started during the first look is there in the second.
@@ -245,18 +251,18 @@ impl Builder {
         self
     }
 
-    /// Puts a pipe in the place of stderr that is full from the start; gives the end that somebody could read.
-    ///
-    /// # Panics
-    /// The system has no pipe left.
-    pub fn block_stderr(&mut self) -> PipeReader {
-        let (reader, mut writer) = io::pipe().expect("a pipe");
-        let set = |writer: &PipeWriter, flags| fcntl(writer, FcntlArg::F_SETFL(flags)).expect("flags of a pipe");
-        set(&writer, OFlag::O_NONBLOCK);
-        while writer.write(&[b' '; 4096]).is_ok() {}
-        set(&writer, OFlag::empty());
-        self.stderr = Some(writer);
-        reader
+    /// Puts something else in the place of stdout. What is written to it is not seen by [`Process::stdout`].
+    #[must_use]
+    pub fn stdout_to(mut self, out: impl Into<Stdio>) -> Self {
+        self.stdout = Some(out.into());
+        self
+    }
+
+    /// Puts something else in the place of stderr. What is written to it is not seen by [`Process::stderr`].
+    #[must_use]
+    pub fn stderr_to(mut self, out: impl Into<Stdio>) -> Self {
+        self.stderr = Some(out.into());
+        self
     }
 
     /// Starts it, on one processor with whoever calls: see [`crate::machine`].
@@ -267,7 +273,8 @@ impl Builder {
         share_one_processor();
         let create = |path| File::create(path).expect("a file in a fresh directory");
         let (stdout, stderr) = (create(stdout_path(&self.dir)), create(stderr_path(&self.dir)));
-        self.command.stdout(stdout).stderr(self.stderr.take().map_or_else(|| stderr.into(), Stdio::from));
+        self.command.stdout(self.stdout.take().unwrap_or_else(|| stdout.into()));
+        self.command.stderr(self.stderr.take().unwrap_or_else(|| stderr.into()));
         let child = self.command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", self.command));
         let watchdog = Watchdog::over(self.dir.path()).expect("a shell to watch over the process");
         Process { child, exited: None, watchdog, dir: self.dir }
@@ -295,6 +302,19 @@ impl Watchdog {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A pipe that is full from the start; who writes to it waits until the other end is read, or dropped.
+///
+/// # Panics
+/// The system has no pipe left.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    let set = |writer: &PipeWriter, flags| fcntl(writer, FcntlArg::F_SETFL(flags)).expect("flags of a pipe");
+    set(&writer, OFlag::O_NONBLOCK);
+    while writer.write(&[b' '; 4096]).is_ok() {}
+    set(&writer, OFlag::empty());
+    (reader, writer)
 }
 
 /// Sends a signal to any process, like a member of a demo known by its `pid` in the admin API. False if there is none of that id.
