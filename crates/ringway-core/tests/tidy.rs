@@ -102,3 +102,87 @@ fn nothing_is_left_for_later() {
         assert!(!file.ends_with("mod.rs"), "{}: a module's story stands beside its folder", file.display());
     }
 }
+
+/// The arguments of every `info!`, `warn!` and `error!` of a source, each as one text.
+fn log_lines(source: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for name in ["info!(", "warn!(", "error!("] {
+        let begins = source.match_indices(name).map(|(at, _)| at);
+        let is_whole = |at: &usize| !source[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        found.extend(begins.filter(is_whole).map(|at| arguments(&source[at + name.len()..])));
+    }
+    found
+}
+
+/// Up to the bracket that closes what was opened before.
+fn arguments(text: &str) -> &str {
+    let (mut depth, mut quoted, mut escaped) = (1, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// `?field`, `field = ?value` or `{value:?}`: a question mark behind an expression is the operator.
+fn has_debug(line: &str) -> bool {
+    line.match_indices('?').any(|(at, _)| {
+        let (before, behind) = (line[..at].trim_end(), &line[at + 1..]);
+        let is_sigil = behind.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '&')
+            && (before.is_empty() || before.ends_with(['=', ',', '(']));
+        behind.starts_with('}') || is_sigil
+    })
+}
+
+#[test]
+fn log_lines_are_for_people() {
+    for (line, debug) in [
+        ("?slots, \"x\"", true),
+        ("a = ?b, \"x\"", true),
+        ("\"{slots:?}\"", true),
+        ("\"{:.1?}\", took", true),
+        ("error = %ask()?, \"is it full? {why}\"", false),
+    ] {
+        assert_eq!(has_debug(line), debug, "{line}");
+    }
+    let mut seen = 0;
+    let is_source = |file: &PathBuf| !file.iter().any(|part| part == "tests");
+    for file in all_files(&crates()).into_iter().filter(is_source) {
+        let text = read(&file);
+        let lines = log_lines(&text);
+        seen += lines.len();
+        let debug: Vec<_> = lines.into_iter().filter(|line| has_debug(line)).collect();
+        assert!(debug.is_empty(), "{} shows people what is for programmers: {debug:?}", file.display());
+    }
+    assert!(seen > 20, "only {seen} log lines were found");
+}
+
+#[test]
+fn members_write_by_the_thread_of_the_log_alone() {
+    let crates = crates();
+    let mut files: Vec<PathBuf> = ["core", "protocol", "edge", "link"]
+        .iter()
+        .flat_map(|name| all_files(&crates.join(format!("ringway-{name}/src"))))
+        .collect();
+    files.extend(all_files(&crates.join("ringway/src")));
+    // The first is that thread; the others are programs that are no members, and may wait for their reader.
+    let may = |file: &PathBuf| {
+        ["telemetry", "telemetry.rs", "cli", "cli.rs"].iter().any(|name| file.iter().any(|part| part == *name))
+    };
+    for file in files.iter().filter(|file| !may(file) || file.ends_with("cli/run.rs")) {
+        let text = read(file);
+        for banned in ["println!", "print!(", "stdout()", "stderr()", "dbg!"] {
+            let waits = text.match_indices(banned).any(|(at, _)| !text[..at].ends_with("on_"));
+            assert!(!waits, "{} has {banned}: a member that writes there waits for whoever reads it", file.display());
+        }
+    }
+}

@@ -24,18 +24,6 @@ async fn all_gone(pids: &[u32], limit: Duration) {
 }
 
 #[tokio::test]
-async fn whoever_does_not_read_the_log_stops_nobody() {
-    let mut builder =
-        Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
-    let unread = builder.block_stderr();
-    let mut server = Server::start(builder, SOON).await;
-    server.settled(1).await;
-    server.process.terminate();
-    assert!(server.process.wait_exit(END_LIMIT).await.success(), "it ends though its last words cannot be written");
-    drop(unread);
-}
-
-#[tokio::test]
 async fn the_command_line_finds_the_demo() {
     let demo = demo(2).await;
     let members = answered(&demo, &["members", "--json"]).await;

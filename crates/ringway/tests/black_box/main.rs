@@ -7,6 +7,7 @@ mod gateways;
 mod https;
 mod life;
 mod lives;
+mod logs;
 mod machines;
 mod modes;
 mod plain;
