@@ -18,7 +18,7 @@ fn a_node(name: &str, incarnation: u64) -> NodeEntry {
 
 fn a_gateway(name: &str, incarnation: u64) -> GatewayEntry {
     let address = "127.0.0.1:1".into();
-    GatewayEntry { id: id(name), incarnation: Incarnation(incarnation), address, draining: false }
+    GatewayEntry { id: id(name), incarnation: Incarnation(incarnation), link: "g:2".into(), address, draining: false }
 }
 
 #[test]
