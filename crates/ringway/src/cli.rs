@@ -77,8 +77,10 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
 
 /// Runs a member: logs, and a thread per core.
 fn member(format: telemetry::LogFormat, work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    telemetry::start(format).map_err(CliError::config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::failed)?;
+    let inside = runtime.enter();
+    telemetry::start(format).map_err(CliError::config)?;
+    drop(inside);
     let outcome = runtime.block_on(work);
     // What still runs is of no use any more, and must not hold the exit up.
     runtime.shutdown_background();

@@ -16,8 +16,6 @@ const AT_ONCE: i32 = 130;
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// Never waited for: that it is taken keeps a log that reached the limit of a file's size from ending the process.
-    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -26,11 +24,7 @@ impl Signals {
     /// # Errors
     /// The system refuses.
     pub fn take() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            _file_too_large: signal(SignalKind::from_raw(nix::libc::SIGXFSZ))?,
-        })
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// Waits for the next one and names it.

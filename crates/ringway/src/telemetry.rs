@@ -55,9 +55,9 @@ pub enum LogError {
         /// What is wrong with it.
         why: String,
     },
-    /// The system gives no thread to write with.
-    #[error("cannot start the thread that writes the log: {0}. Look at the machine's limit of processes")]
-    Thread(#[from] io::Error),
+    /// The system gives no thread to write with, or takes no handler of a signal.
+    #[error("cannot begin to log: {0}. Look at this user's limits of processes and open files")]
+    System(#[from] io::Error),
 }
 
 /// What writes the log, and how a line of it looks.
@@ -65,7 +65,8 @@ static LOG: OnceLock<(Writer, LogFormat)> = OnceLock::new();
 /// What writes to stdout.
 static STDOUT: OnceLock<Writer> = OnceLock::new();
 
-/// Begins to log. Later calls in the same process change nothing. [`finish`] must come before the end of the process.
+/// Begins to log. Later calls in the same process change nothing. [`finish`] must come before the end of the process. Needs a
+/// running Tokio runtime.
 ///
 /// # Errors
 /// [`LogError`].
@@ -74,6 +75,7 @@ pub fn start(format: LogFormat) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&text).map_err(|why| LogError::Filter { text, why: why.to_string() })?;
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let form = Form { format, colour };
+    output::outlive_the_limit_of_a_file()?;
     let writer = Writer::start("log", Some(form), stderr())?;
     let layer = match format {
         LogFormat::Text => {

@@ -30,7 +30,7 @@ pub async fn carry(orchestrator: Orchestrator, cluster: ClusterHandle) {
                 // It left by itself, or somebody else saw its end first.
                 Err(ChangeError::NotInView) => {}
                 Err(why) => {
-                    warn!(member = %id, %why, "a member whose process ended is not out of the view yet; trying again")
+                    warn!(member = %id, %why, "a member whose process ended is not out of the view yet; trying again");
                 }
             }
         }

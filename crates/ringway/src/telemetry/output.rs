@@ -6,8 +6,16 @@ use std::os::fd::AsFd;
 use std::thread::sleep;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 /// Pause before a file that takes nothing now is asked again. Some give us a stderr that does not block.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// Takes the signal that comes with a write beyond the limit of a file's size. Untaken it ends the process; now the write fails.
+pub(super) fn outlive_the_limit_of_a_file() -> io::Result<()> {
+    // Nobody waits for it. Once taken, a signal stays taken.
+    signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).map(drop)
+}
 
 /// Stdout without the buffer of the standard library, which would keep what could not be written.
 pub(super) fn stdout() -> io::Result<File> {

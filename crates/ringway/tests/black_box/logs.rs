@@ -1,7 +1,7 @@
 //! Logs: a person can read them, nothing comes again and again, and no member waits for whoever reads them.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -125,20 +125,27 @@ async fn demo_without_room(shell: Builder) -> Server {
     server
 }
 
-fn shell(script: &str) -> Builder {
-    let demo = [BINARY, "demo", "--port", "0", "--nodes", "2"];
-    Process::builder("sh", &[&["-c", script, "sh"], &demo[..]].concat())
+/// A shell that becomes the program with these arguments.
+fn shell(script: &str, args: &[&str]) -> Builder {
+    Process::builder("sh", &[&["-c", script, "sh", BINARY], args].concat())
 }
 
 #[tokio::test]
 async fn a_log_that_may_not_grow_ends_nobody() {
     // 1 KiB, by a limit whose signal ends a process that does not take it.
-    let server = demo_without_room(shell("ulimit -f 2; exec \"$@\"")).await;
+    let server = demo_without_room(shell("ulimit -f 2; exec \"$@\"", &["demo", "--port", "0", "--nodes", "2"])).await;
     let logs = server.process.logs();
     assert!(logs.iter().any(|(_, log)| log.len() == 1024), "none is full: {logs:?}");
     let lost = server.metrics("ringway_log_lines_lost_total").await.unwrap();
     assert!(lost.values().sum::<f64>() >= 1.0, "{lost:?}");
     ends(server.process).await;
+    // Not even its first line can be written.
+    let (said, stdout) = io::pipe().unwrap();
+    let serve = shell("ulimit -f 0; exec \"$@\"", &["serve", "--dev", "--port", "0"]);
+    let process = serve.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0").stdout_to(stdout).start();
+    let says = || io::BufReader::new(said).lines().map_while(Result::ok).any(|line| line.contains("http://127.0.0.1"));
+    assert!(tokio::task::spawn_blocking(says).await.unwrap(), "it has ended");
+    ends(process).await;
 }
 
 #[tokio::test]
@@ -151,7 +158,7 @@ async fn a_full_disk_ends_nobody() {
         println!("SKIPPED: this user may not mount a small disk; the limit of a file's size stands for it");
         return;
     }
-    let server = demo_without_room(shell(&format!("{mount} \"$@\""))).await;
+    let server = demo_without_room(shell(&format!("{mount} \"$@\""), &["demo", "--port", "0", "--nodes", "2"])).await;
     let root = format!("/proc/{}/root{}/state", server.process.descendants()[0], server.process.dir().display());
     let logs = files_below(root.as_ref());
     assert!(logs.len() == 2 && logs.contains(&0), "there was room: {logs:?}");
