@@ -28,12 +28,12 @@ fn node(id: &str, join: &str) -> Builder {
 
 /// A port on which nobody listens.
 async fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("the address of a listener")
 }
 
 /// Carries connections from `at` to `to` until it is aborted.
 async fn forward(at: SocketAddr, to: String) -> AbortHandle {
-    let listener = TcpListener::bind(at).await.unwrap();
+    let listener = TcpListener::bind(at).await.expect("a free port");
     let carrying = tokio::spawn(async move {
         while let Ok((mut from, _)) = listener.accept().await {
             let to = to.clone();

@@ -77,6 +77,7 @@ fn filled_in(arguments: &[String]) -> Vec<String> {
     for word in arguments {
         let wants_one = filled.last().is_some_and(|last: &String| last.starts_with("--"));
         match word.as_str() {
+            "…" | "ADDR" if filled.last().is_some_and(|last| last == "--join") => filled.push("host:1".to_owned()),
             "…" if wants_one => filled.push("1".to_owned()),
             "…" => {}
             "PID" | "$!" | "W" | "G" | "N" => filled.push("1".to_owned()),
