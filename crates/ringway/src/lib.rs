@@ -19,7 +19,6 @@ pub mod member;
 pub mod metrics;
 pub mod orchestrator;
 pub mod rebalance;
-pub mod reminders;
 pub mod routes;
 pub mod shutdown;
 pub mod telemetry;

@@ -8,7 +8,6 @@ use tracing::warn;
 
 use crate::address::Scope;
 use crate::config::Cluster;
-use crate::reminders::Reminders;
 
 /// Where the first process of a cluster listens for links unless told otherwise: next to the clients' port.
 const PORT: u16 = 9_889;
@@ -97,7 +96,6 @@ fn of_joining(cluster: &Cluster, join: &str, route: &Route) -> Result<SocketAddr
 
 /// Waits for a way to an address, and says so.
 async fn route_to(join: &str) -> Route {
-    let mut reminders = Reminders::default();
     loop {
         let why = match Route::find(join).await {
             Ok(route) => return route,
@@ -107,10 +105,7 @@ async fn route_to(join: &str) -> Route {
             RouteError::UnknownName(_) => "check how it is spelled",
             RouteError::NoRoute(_) => "check the address and this machine's network",
         };
-        let line = format!("the first gateway, {join}, cannot be dialed: {why}; {hint}. Trying again until it can");
-        if reminders.is_due(&line) {
-            warn!("{line}");
-        }
+        warn!("the first gateway, {join}, cannot be dialed: {why}; {hint}. Trying again until it can");
         tokio::time::sleep(PAUSE).await;
     }
 }

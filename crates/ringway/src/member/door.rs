@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::Task;
 use super::evidence::Finding;
+use crate::words::Span;
 
 /// How long dialing back may take. A member whose machine is busy answers late, and is dialed again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -124,18 +125,14 @@ impl Task {
             return;
         };
         let (id, address) = (&known.identity.id, known.identity.address.clone());
-        let line = format!("{id} cannot be dialed at {address}");
         let Some(why) = why else {
             self.reach.found(peer, &address);
-            self.reach.reminders.is_over(&line);
             if let Some(request) = waits {
                 self.on_request(now, peer, request);
             }
             return;
         };
-        if self.reach.reminders.is_due(&line) {
-            warn!("{line} ({why}); it is kept out of the cluster until it can");
-        }
+        warn!("{id} cannot be dialed at {address} ({why}); it is kept out of the cluster until it can");
         let why: Arc<str> = format!("the first gateway cannot dial it at {address} ({why}). Set link_listen or link_advertise to an address at which the other machines reach this one, and let them through to its port").into();
         if let Some(request) = waits {
             self.deny(peer, &request, &why);
@@ -169,10 +166,10 @@ impl Task {
     fn is_contested(&mut self, now: Now, id: &MemberId) -> Option<String> {
         let contested = self.door.contested.get(id).filter(|contested| now < contested.until)?;
         let (times, left) = (contested.times, contested.until.saturating_sub(now));
-        let line = format!("{id} was taken for dead {times} times in a row by others, though it is heard here");
-        if self.reach.reminders.is_due(&line) {
-            warn!("{line}: look at the network between it and the other nodes. It may join again in {left:.0?}");
-        }
+        warn!(
+            "{id} was taken for dead {times} times in a row by others, though it is heard here: look at the network between it and the other nodes. It may join again in {}",
+            Span(left)
+        );
         Some(format!(
             "others took it for dead {times} times in a row, though the first gateway hears it: look at the network between this machine and the other nodes'"
         ))

@@ -12,7 +12,6 @@ use tokio::time::{Instant, interval_at};
 use tracing::warn;
 
 use super::hindrance::{Hindrance, LINK_PORT};
-use crate::reminders::Reminders;
 
 /// How often somebody who waits is told so, if no dial has said anything.
 const REMIND: Duration = Duration::from_secs(10);
@@ -71,12 +70,12 @@ pub async fn first_view(
     links.dial(target.clone());
     let mut kept = Vec::new();
     let mut remind = interval_at(Instant::now() + REMIND, REMIND);
-    let mut reminders = Reminders::default();
+    let mut said = None;
     loop {
         let event = tokio::select! {
             event = events.recv() => event.ok_or(JoinError::Ended)?,
             _ = remind.tick() => {
-                if reminders.is_quiet() {
+                if said.is_none_or(|said: Instant| said.elapsed() >= REMIND) {
                     warn!(address = %target.address, "waiting for the cluster's first gateway: no answer yet");
                 }
                 continue;
@@ -102,22 +101,20 @@ pub async fn first_view(
                     return Ok((view, kept));
                 }
             }
-            Event::Refused { target } => wait(&mut reminders, Hindrance::refused(&target.address))?,
-            Event::Failed { target, why } => wait(&mut reminders, Hindrance::of(&target.address, why))?,
+            Event::Refused { target } => said = Some(wait(Hindrance::refused(&target.address))?),
+            Event::Failed { target, why } => said = Some(wait(Hindrance::of(&target.address, why))?),
             event @ Event::Down { .. } => kept.push(event),
         }
     }
 }
 
-/// Says what is waited for, if it is worth waiting.
-fn wait(reminders: &mut Reminders, hindrance: Hindrance) -> Result<(), JoinError> {
+/// Says what is waited for, if it is worth waiting, and when that was.
+fn wait(hindrance: Hindrance) -> Result<Instant, JoinError> {
     match hindrance {
         Hindrance::Final(error) => Err(error),
         Hindrance::Passing(why) => {
-            if reminders.is_due(&why) {
-                warn!("waiting for the cluster's first gateway: {why}");
-            }
-            Ok(())
+            warn!("waiting for the cluster's first gateway: {why}");
+            Ok(Instant::now())
         }
     }
 }

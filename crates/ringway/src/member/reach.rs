@@ -14,7 +14,6 @@ use tracing::{info, warn};
 
 use super::Task;
 use crate::address::Scope;
-use crate::reminders::Reminders;
 
 /// What is known of the ways to other members.
 #[derive(Debug, Default)]
@@ -25,7 +24,6 @@ pub(super) struct Reach {
     kept_out: Option<Arc<str>>,
     /// Members of the view that this one dials in vain.
     in_vain: HashMap<Incarnation, Arc<str>>,
-    pub(super) reminders: Reminders,
 }
 
 impl Reach {
@@ -99,9 +97,7 @@ impl Task {
         if Some(from) != self.host || self.rules.is_inside() {
             return;
         }
-        if self.reach.reminders.is_due("kept out") {
-            warn!("this member is kept out of the cluster: {why}");
-        }
+        warn!("this member is kept out of the cluster: {why}");
         self.facts_changed |= self.reach.kept_out.as_deref() != Some(why);
         self.reach.kept_out = Some(why.into());
     }
@@ -109,7 +105,6 @@ impl Task {
     /// This member is in the view, if it was kept out before.
     pub(super) fn note_let_in(&mut self) {
         if self.rules.is_inside() && self.reach.kept_out.take().is_some() {
-            self.reach.reminders.is_over("kept out");
             info!("this member is let into the cluster");
             self.facts_changed = true;
         }
@@ -118,20 +113,14 @@ impl Task {
     /// A dial failed. If it was to a member of the view, others count on the two being linked.
     pub(super) fn note_in_vain(&mut self, target: &Target, why: &dyn Display) {
         let Some((id, peer)) = &target.member else {
-            return self.remind(&format!("the first gateway cannot be dialed at {}", target.address), why);
+            return warn!("the first gateway cannot be dialed at {} ({why}); trying again", target.address);
         };
         if self.peers.contains_key(peer) || !self.rules.view().has(*peer) {
             return;
         }
         let line = format!("{id} cannot be dialed at {}: there is no link between it and this member", target.address);
-        self.remind(&line, why);
+        warn!("{line} ({why}); trying again");
         self.facts_changed |= self.reach.in_vain.insert(*peer, format!("{line} ({why})").into()).is_none();
-    }
-
-    fn remind(&mut self, line: &str, why: &dyn Display) {
-        if self.reach.reminders.is_due(line) {
-            warn!("{line} ({why}); trying again");
-        }
     }
 }
 
