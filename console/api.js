@@ -1,4 +1,4 @@
-// The public HTTP API of the same origin. The page has no other way to the cluster.
+// The public HTTP API of the same origin. The page has no other way to the cluster; its chat boxes are clients like any others.
 
 const TOKEN_KEY = "ringway.token";
 /** A poll that takes longer is shown as silence; the next one asks anew. */
@@ -33,9 +33,20 @@ export const act = (id, action) =>
 /** `kind` is `user` or `key` (a channel's full name). */
 export const ring = (kind, name) => call("GET", `admin/ring?${kind}=${encodeURIComponent(name)}`, READ_DEADLINE_MS);
 
-/** Where a plain client of this user connects, on the page's own origin. */
+/** Where clients connect: a host with its port, or "" for where the page is. */
+let clientsAt = "";
+
+/** Asks where clients connect. False: nowhere, for this process is no gateway. Without an answer it is where the page is. */
+export async function findClients() {
+  const { clients } = await call("GET", "console/clients.json", READ_DEADLINE_MS).catch(() => ({ clients: "" }));
+  clientsAt = clients ?? "";
+  return clients !== null;
+}
+
+/** Where a plain client of this user connects. */
 export function socketAddress(user) {
-  const address = new URL(`socket/${encodeURIComponent(user)}`, document.baseURI);
+  const base = clientsAt ? `${location.protocol}//${clientsAt}/` : document.baseURI;
+  const address = new URL(`socket/${encodeURIComponent(user)}`, base);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   return address.href;
 }

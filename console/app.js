@@ -23,8 +23,8 @@ function start() {
   wireGate();
   wireActions();
   wireLookup();
-  startChats();
   poll.now();
+  api.findClients().then((found) => (found ? startChats() : hideChats()));
 }
 
 function showView(view) {
@@ -108,6 +108,12 @@ function wireLookup() {
       place.replaceChildren(error.message);
     }
   });
+}
+
+/** This process is no gateway: clients connect elsewhere, and the page with chat boxes is there. */
+function hideChats() {
+  byId("closes").hidden = true;
+  byId("chats").replaceChildren("This member is a node and holds no sockets: the page of a gateway has chat boxes.");
 }
 
 function startChats() {

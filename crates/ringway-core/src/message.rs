@@ -128,6 +128,20 @@ pub struct Load {
     pub history_bytes: u64,
     /// Owned slots that do not yet have their copies; 0 when settled.
     pub unsettled: u64,
+    /// Bytes of history that this node may hold.
+    pub history_limit: u64,
+    /// Owned slots without a second copy that has confirmed its mark, whether or not the view has a node for one.
+    pub alone: u64,
+    /// Owned slots that are still being taken over, or wait for what is left of their copies.
+    pub not_live: u64,
+    /// Live slots where nothing is acknowledged now: the lease has run out, or a copy that is waited for is away or missing.
+    pub blocked: u64,
+    /// Publishes with history are refused: there is no room for them.
+    pub history_full: bool,
+    /// New channels are refused.
+    pub channels_full: bool,
+    /// Publishes with a new idempotency key are refused.
+    pub keys_full: bool,
 }
 
 /// What changes cost those who listen at one gateway. All numbers but the first only grow, and count since its process began:

@@ -14,13 +14,14 @@ mod replica;
 mod slot;
 mod sweep;
 mod syncs;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::NodeLimits;
-use crate::message::{Answer, Attach, Have, Load, Message, NodeInfo, Query, Refusal};
+use crate::message::{Answer, Attach, Have, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
@@ -101,6 +102,7 @@ pub struct Node {
     parked: BTreeMap<Slot, Vec<(Incarnation, Attach)>>,
     /// Owned slots that are not settled.
     unsettled: u64,
+    tally: tally::Tally,
     settled_at: Epoch,
     settled_by: BTreeMap<Incarnation, Epoch>,
     /// Inboxes whose progress is to be recorded, by when: at most one entry for each while it is a stream of this node.
@@ -140,6 +142,7 @@ impl Node {
             holding: BTreeSet::new(),
             parked: BTreeMap::new(),
             unsettled: 0,
+            tally: tally::Tally::default(),
             settled_at: Epoch(0),
             settled_by: BTreeMap::new(),
             progress: VecDeque::new(),
@@ -182,12 +185,6 @@ impl Node {
             return self.view().epoch;
         }
         self.settled_by.get(&node).copied().unwrap_or_default()
-    }
-
-    /// What a ping says.
-    pub fn load(&self) -> Load {
-        let (channels, history_bytes) = (self.names.len() as u64, self.history_bytes as u64);
-        Load { users: self.users, channels, sockets: 0, history_bytes, unsettled: self.unsettled }
     }
 
     /// The lease changed: commit points that waited for it may move.
@@ -265,6 +262,7 @@ impl Node {
         self.parked.clear();
         self.progress.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
+        self.tally = tally::Tally::default();
     }
 
     /// Lets go of members that left the view.
@@ -426,6 +424,7 @@ impl Node {
         self.keep_progress(now);
         self.sweep(now);
         self.pump_copies(now);
+        self.count(now);
     }
 
     /// Says to every linked member that this node is alive, and how it is.

@@ -41,10 +41,10 @@ struct Api {
     inbox: Arc<Inbox<Client>>,
 }
 
-/// The routes of the table, for the hub that takes from this inbox.
+/// The routes under `/api`, for the hub that takes from this inbox.
 pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Router {
     let api = Api { config, inbox };
-    let mut router = axum::Router::new()
+    axum::Router::new()
         .route("/api/publish", post(methods::publish))
         .route("/api/broadcast", post(methods::broadcast))
         .route("/api/presence", post(methods::presence))
@@ -54,7 +54,15 @@ pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Ro
         .route("/api/info", post(methods::info))
         .route("/api/channels", post(methods::channels))
         .route("/api/{*method}", any(unknown))
-        .route_layer(middleware::from_fn_with_state(api.clone(), key::check));
+        .route_layer(middleware::from_fn_with_state(api.clone(), key::check))
+        .layer(DefaultBodyLimit::max(api.config.limits.body_bytes))
+        .with_state(api)
+}
+
+/// The plain protocol's way in from outside: it belongs where clients are, for anyone may use it.
+pub fn plain_routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Router {
+    let api = Api { config, inbox };
+    let mut router = axum::Router::new();
     if let Some(plain) = &api.config.plain {
         let say = || get(outside::say).post(outside::say);
         router = router.route("/websocket/to/{user}/{*message}", say());

@@ -26,14 +26,18 @@ use tracing::info;
 
 use crate::address::with_port;
 use crate::changes::Changes;
+use crate::clock;
 use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
 use crate::config::{Config, Roles};
+use crate::console::Clients;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::gateway::Inbox;
+use crate::gateway::{GatewayConfig, Inbox, SocketRoutes};
+use crate::health::{self, Expected, Health};
 use crate::member::{self, Command, End, GatewayParts, JoinError, Parts, Registrar, Stats};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 use crate::routes::{RouteParts, routes};
+use serve::Listeners;
 
 pub use link_address::AddressFault;
 
@@ -51,6 +55,16 @@ pub enum StartError {
         "cannot listen for clients on {address}: {why}. Another program has the port, or it needs rights: choose another one with --port"
     )]
     Port {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The internal port is not to be had.
+    #[error(
+        "cannot listen for health, metrics, admin API and page on {address}: {why}. Another program has the port, or it is the clients' port, or it needs rights: choose another one with --internal-listen"
+    )]
+    InternalPort {
         /// Where.
         address: SocketAddr,
         /// What the system said.
@@ -80,7 +94,7 @@ pub enum StartError {
 pub struct Bound {
     config: Arc<Config>,
     roles: Roles,
-    clients: Option<TcpListener>,
+    listeners: Listeners,
     links: Listener,
     data: Option<DataDir>,
 }
@@ -102,6 +116,8 @@ pub struct Running {
     pub links: Links,
     commands: mpsc::Sender<Command>,
     edge: Option<Edge>,
+    /// The internal port: it answers until the end.
+    internal: Option<Edge>,
     member: JoinHandle<End>,
 }
 
@@ -116,23 +132,46 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
     let link_address = link_address::choose(&config.cluster).await?;
     let clients = if roles.gateway {
         let address = SocketAddr::new(config.server.listen, config.server.port);
-        let bound = TcpListener::bind(address).await;
-        Some(bound.map_err(|why| StartError::Port { address, why })?)
+        let bound = TcpListener::bind(address).await.map_err(|why| StartError::Port { address, why })?;
+        info!(address = %bound.local_addr().unwrap_or(address), "listening for clients");
+        Some(bound)
     } else {
         None
+    };
+    let internal = match config.server.internal_listen {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await.map_err(|why| StartError::InternalPort { address, why })?;
+            info!(address = %bound.local_addr().unwrap_or(address), "listening for health, metrics, admin API and page");
+            Some(bound)
+        }
+        None => None,
     };
     let links = Listener::bind(&link_address.to_string()).await?;
     let data = match (&config.cluster.data_dir, &config.cluster.join) {
         (Some(path), None) => Some(DataDir::open(path)?),
         _ => None,
     };
-    Ok(Bound { config, roles, clients, links, data })
+    Ok(Bound { config, roles, listeners: Listeners { clients, internal }, links, data })
 }
 
 impl Bound {
     /// Where clients reach this process.
     pub fn client_addr(&self) -> Option<SocketAddr> {
-        self.clients.as_ref()?.local_addr().ok()
+        self.listeners.clients.as_ref()?.local_addr().ok()
+    }
+
+    /// Where health, metrics, admin API and page are, if they have a port of their own.
+    pub fn internal_addr(&self) -> Option<SocketAddr> {
+        self.listeners.internal.as_ref()?.local_addr().ok()
+    }
+
+    /// Where the page's clients connect.
+    fn page_clients(&self) -> Clients {
+        match (self.client_addr(), self.internal_addr()) {
+            (None, _) => Clients::Nowhere,
+            (Some(_), None) => Clients::Here,
+            (Some(listen), Some(_)) => Clients::Elsewhere { advertise: self.config.server.advertise.clone(), listen },
+        }
     }
 
     /// Where members reach this process.
@@ -188,7 +227,17 @@ impl Bound {
         let identity = Identity { birth, ..self.identity(id.clone()) };
         let incarnation = identity.incarnation;
         let client_address = identity.client_address.clone();
+        let (internal, clients) = (self.internal_addr(), self.page_clients());
         info!(address = %identity.address, "listening for members");
+        let gateway = client_address.map(|address| GatewayParts {
+            address,
+            config: Arc::new(GatewayConfig { internal, ..config.gateway.clone() }),
+            inbox: Arc::new(Inbox::new(config.gateway.limits.inbox_bytes)),
+            edge: Edge::new(edge_config(&config)),
+            drain_rate: config.drain.rate,
+        });
+        let early = health::early_routes(&id, config.cluster.join.as_deref());
+        let doors = self.listeners.open(&config, gateway.as_ref(), early);
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
         let settings = Settings { identity, cluster: "".into(), secret, limits: ringway_link::Limits::default() };
         let (links, mut events) = Links::start(self.links, settings);
@@ -213,39 +262,34 @@ impl Bound {
         };
         let (seat, cluster) = cluster::cluster(first);
         let (commands, orders) = mpsc::channel(COMMANDS);
-        let (stats, seen) = watch::channel(Stats::default());
+        let (stats, seen) = watch::channel(Stats { turned: clock::now(), ..Stats::default() });
 
-        let gateway = client_address.map(|address| GatewayParts {
-            address,
-            config: Arc::new(config.gateway.clone()),
-            inbox: Arc::new(Inbox::new(config.gateway.limits.inbox_bytes)),
-            edge: Edge::new(edge_config(&config)),
-            drain_rate: config.drain.rate,
-        });
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
         // Every gateway tells the registry's process what it saw, so that is where receipts are kept.
         let inbox = gateway.as_ref().map(|gateway| gateway.inbox.clone());
-        let (changes, teller) =
-            registry.as_ref().map(|_| Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox)).unzip();
-        if let (Some(gateway), Some(listener)) = (&gateway, self.clients) {
-            if let Ok(address) = listener.local_addr() {
-                info!(%address, "listening for clients");
-            }
-            let metrics = Metrics::default();
-            metrics.collect(numbers::Numbers::new(seen, gateway.edge.clone(), links.clone()));
+        let (changes, teller) = registry
+            .as_ref()
+            .map(|_| Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox.clone()))
+            .unzip();
+        let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
+        let health = Health::new(cluster.clone(), seen.clone(), config.timing, expected);
+        let sockets = gateway.as_ref().map(|gateway| serve::sockets(&config, gateway));
+        let metrics = Metrics::of_process();
+        let refusals = sockets.as_ref().map(SocketRoutes::refusals);
+        metrics.collect(numbers::Numbers::new(seen, edge.clone(), refusals, links.clone()));
+        let routes = routes(RouteParts {
+            config: &config,
+            cluster: cluster.clone(),
+            orchestrator,
+            inbox,
+            changes,
             // Only the open config has the echo: what is for tests alone goes together.
-            let cuts = config.server.echo.then(|| links.clone());
-            let routes = routes(RouteParts {
-                config: &config,
-                cluster: cluster.clone(),
-                orchestrator,
-                inbox: gateway.inbox.clone(),
-                changes,
-                cuts,
-                metrics,
-            });
-            gateway.edge.serve(listener, serve::ClientRouter::new(&config, gateway, routes));
-        }
+            cuts: config.server.echo.then(|| links.clone()),
+            health,
+            metrics,
+            clients,
+        });
+        let internal = doors.serve(&config, gateway.as_ref().zip(sockets), routes);
         let kept = links.clone();
         let member = tokio::spawn(member::run(Parts {
             id,
@@ -264,7 +308,7 @@ impl Bound {
             stats,
             teller,
         }));
-        Ok(Running { cluster, links: kept, commands, edge, member })
+        Ok(Running { cluster, links: kept, commands, edge, internal, member })
     }
 }
 
@@ -299,6 +343,9 @@ impl Running {
             };
             // Clients that do not answer a close frame are cut off with the process.
             let _ = tokio::time::timeout(Duration::from_secs(1), closed).await;
+        }
+        if let Some(internal) = &self.internal {
+            internal.stop_accepting();
         }
     }
 

@@ -4,21 +4,25 @@
 //! |---|---|
 //! | `GET /` | the page |
 //! | `GET /console/{file}` | its scripts, style and pictures |
+//! | `GET /console/clients.json` | `{"clients":ADDRESS}`: where clients connect; `""` for the page's own origin, null if there are none here |
 
-use std::sync::LazyLock;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
 
-use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// Nothing but our own files, no inline code, no frames around the page: it holds the admin token.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Nothing but our own files, no inline code, no frames around the page: it holds the admin token. What it may connect to follows.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'";
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
@@ -56,21 +60,73 @@ static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(format!("\"{sum:016x}\"")).expect("hexadecimal digits in quotes")
 });
 
-/// The routes.
-pub fn routes() -> Router {
-    Router::new().route("/", get(|headers: HeaderMap| async move { answer("index.html", &headers) })).route(
-        "/console/{file}",
-        get(|Path(file): Path<String>, headers: HeaderMap| async move { answer(&file, &headers) }),
-    )
+/// Where the clients of the page connect: its chat boxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clients {
+    /// Where the page is.
+    Here,
+    /// At another port of the same process.
+    Elsewhere {
+        /// `host:port` where clients reach it, if that is not where it listens.
+        advertise: Option<String>,
+        /// Where it listens for them.
+        listen: SocketAddr,
+    },
+    /// Nowhere: this process is no gateway.
+    Nowhere,
 }
 
-fn answer(name: &str, asked: &HeaderMap) -> Response {
+impl Clients {
+    /// Where a browser connects that found the page at this host: `""` for there, `None` for nowhere.
+    fn address(&self, headers: &HeaderMap) -> Option<String> {
+        match self {
+            Self::Here => Some(String::new()),
+            Self::Elsewhere { advertise: Some(address), .. } => Some(address.clone()),
+            // On all addresses, so on the one as well that the page was found at.
+            Self::Elsewhere { listen, .. } if listen.ip().is_unspecified() => {
+                let host = headers.get(HOST)?.to_str().ok()?;
+                let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+                Some(format!("{name}:{}", listen.port()))
+            }
+            Self::Elsewhere { listen, .. } => Some(listen.to_string()),
+            Self::Nowhere => None,
+        }
+    }
+
+    /// The policy with that address in it, unless it could be anything else.
+    fn policy(&self, headers: &HeaderMap) -> HeaderValue {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+        let address = self.address(headers).filter(|address| !address.is_empty() && address.chars().all(is_plain));
+        let policy = address.map(|address| format!("{POLICY} ws://{address} wss://{address}"));
+        policy.and_then(|text| HeaderValue::try_from(text).ok()).unwrap_or(HeaderValue::from_static(POLICY))
+    }
+}
+
+/// The routes.
+pub fn routes(clients: Clients) -> Router {
+    let page = |State(clients): State<Arc<Clients>>, headers: HeaderMap| async move {
+        answer("index.html", &headers, &clients)
+    };
+    let file = |State(clients): State<Arc<Clients>>, Path(file): Path<String>, headers: HeaderMap| async move {
+        answer(&file, &headers, &clients)
+    };
+    let place = |State(clients): State<Arc<Clients>>, headers: HeaderMap| async move {
+        ([(CACHE_CONTROL, "no-store")], Json(json!({"clients": clients.address(&headers)})))
+    };
+    Router::new()
+        .route("/", get(page))
+        .route("/console/clients.json", get(place))
+        .route("/console/{file}", get(file))
+        .with_state(Arc::new(clients))
+}
+
+fn answer(name: &str, asked: &HeaderMap, clients: &Clients) -> Response {
     let Some((name, bytes)) = FILES.iter().find(|(known, _)| *known == name) else {
         return (StatusCode::NOT_FOUND, "there is no such file").into_response();
     };
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type(name))),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (CONTENT_SECURITY_POLICY, clients.policy(asked)),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),

@@ -115,6 +115,8 @@ impl Demo {
         let mut signals = Signals::take()?;
         self.config.cluster.id = Some(MemberId::new(GATEWAY).expect("letters, a dash and a digit"));
         self.config.cluster.link_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        // Everything is on the clients' port: there the page and the command line look for it.
+        self.config.server.internal_listen = None;
         self.config.cluster.expect_nodes = self.nodes;
         self.config.cluster.expect_gateways = self.gateways;
         let bound = app::bind(Arc::new(self.config.clone()), Roles::GATEWAY).await?;
@@ -159,6 +161,8 @@ impl Demo {
     fn launch(&self, link: SocketAddr, logs: PathBuf) -> Result<Launch, DemoError> {
         let mut environment: Vec<(OsString, OsString)> =
             vec![("RINGWAY_LINK_LISTEN".into(), "127.0.0.1:0".into()), (cut::ALLOW_CUTS.into(), "1".into())];
+        // The file is for all of them, and a port for one.
+        environment.push(("RINGWAY_INTERNAL_LISTEN".into(), "".into()));
         if let Some(Secret(secret)) = &self.config.cluster.secret {
             environment.push(("RINGWAY_SECRET".into(), secret.into()));
         }

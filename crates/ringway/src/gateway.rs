@@ -61,11 +61,11 @@ pub use auth::{Credentials, TokenError, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, MemberInfo, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Seen, Subscribe};
 pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimits};
-pub use counts::Counts;
+pub use counts::{Counts, Refused};
 pub use handler::{CentrifugeHandler, PlainHandler};
 pub use inbox::{Batch, ClientInput, Inbox, Protocol, Ticket};
-pub use routes::SocketRoutes;
 pub(crate) use routes::USER_NAME_RULE;
+pub use routes::{Refusals, SocketRoutes};
 pub use socket::Socket;
 
 use channel::Channels;

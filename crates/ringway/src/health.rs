@@ -1,211 +1,194 @@
-//! `GET /health`: whether this process can do its work, and if not, what is missing.
+//! Whether this process can do its work, and what is missing.
 //!
-//! 503 until every node and gateway that was asked for is there; then 200, and 503 only while some slot has had no reachable owner for
-//! three seconds. A failover is over long before, so a load balancer does not turn away clients that lose nothing.
+//! | route | 200 | 503 |
+//! |---|---|---|
+//! | `GET /health` | `ok`, or `degraded`: everything can be published, and something is missing | `starting`; `failing`: for three seconds, something cannot be published |
+//! | `GET /health/live` | the member task turns | it does not: the only reason to start the process again |
+//!
+//! What counts is looked at ([`look`]), and counts once it has lasted for three seconds ([`seen`]): an ordinary failover is over long
+//! before. What a process says of all slots is said by all processes, so whoever starts processes anew by `/health` ends the cluster.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod causes;
+mod expected;
+mod herald;
+mod look;
+mod numbers;
+mod seen;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use parking_lot::Mutex;
-use ringway_core::Incarnation;
-use ringway_core::view::{NodeState, Placement};
+use ringway_core::MemberId;
+use ringway_core::timing::{Now, Timing};
 use serde::Serialize;
+use tokio::sync::watch;
 
-use crate::cluster::{ClusterHandle, ClusterState, Reach};
+use crate::clock;
+use crate::cluster::ClusterHandle;
+use crate::member::Stats;
 
-/// How long a slot may be without a reachable owner: longer than any failover, shorter than people's patience.
+use herald::Herald;
+use look::Look;
+use numbers::Numbers;
+use seen::{Seen, Verdict};
+
+pub use expected::Expected;
+
+/// How long something must be amiss: longer than any failover, shorter than people's patience.
 const GRACE: Duration = Duration::from_secs(3);
-/// What that means, and what helps.
-const NODELESS: &str = "nobody can be sent anything until one joins. Start one (`ringway node --join …`)";
-/// Owners named in the body; more are counted.
-const NAMED: usize = 8;
+/// Looked at this often where nothing changes: what was amiss becomes so for three seconds.
+const LOOK: Duration = Duration::from_millis(500);
+/// The member task turns a hundred times a second. Not for so long, and it hangs.
+const HANGS: Duration = Duration::from_secs(5);
+/// Whoever asks while it seems to hang waits for it, but no longer: the whole process may have stood still, and goes on now.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the route says.
+/// How a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nothing is missing.
+    Ok,
+    /// Everything can be published, and something is missing.
+    Degraded,
+    /// Something cannot be published, or nothing is known.
+    Failing,
+    /// Not everybody who was asked for has been there yet.
+    Starting,
+}
+
+impl Status {
+    const ALL: [Self; 4] = [Self::Ok, Self::Degraded, Self::Failing, Self::Starting];
+
+    /// The word in the answer.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failing => "failing",
+            Self::Starting => "starting",
+        }
+    }
+}
+
+/// What `GET /health` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// `ok`, `starting` or `degraded`.
-    pub status: &'static str,
+    /// In one word.
+    pub status: Status,
+    /// Name of this member.
+    pub member: String,
     /// Epoch of the view.
     pub epoch: u64,
-    /// What is missing, and which ways to other members are; absent when nothing is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    /// What is missing, a sentence each; empty when nothing is.
+    pub why: Vec<String>,
 }
 
-impl Report {
-    /// The process can do its work.
-    pub fn is_ok(&self) -> bool {
-        self.status == "ok"
-    }
+/// The routes of a process that does not know its cluster yet: it has started, and waits for the first gateway.
+pub fn early_routes(member: &MemberId, join: Option<&str>) -> Router {
+    let why = join.map(|address| format!("waiting for the cluster's first gateway at {address}"));
+    let report =
+        Report { status: Status::Starting, member: member.to_string(), epoch: 0, why: why.into_iter().collect() };
+    Router::new()
+        .route("/health", get(move || async move { report }))
+        .route("/health/live", get(|| async { live(true) }))
 }
 
-/// Who must be there before it is well for the first time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expected {
-    /// Active nodes.
-    pub nodes: usize,
-    /// Gateways.
-    pub gateways: usize,
-}
-
-impl Expected {
-    /// Everybody is there, as far as this process can reach them.
-    pub(crate) fn are_there(self, state: &ClusterState) -> bool {
-        active(state) >= self.nodes && gateways(state) >= self.gateways
-    }
-
-    /// Who is there, in words.
-    pub(crate) fn compared(self, state: &ClusterState) -> String {
-        let nodes = format!("{} of {} nodes are active", active(state), self.nodes);
-        match gateways(state) {
-            enough if enough >= self.gateways => nodes,
-            few => format!("{nodes}, {few} of {} gateways are there", self.gateways),
+/// What `GET /health/live` says.
+fn live(turns: bool) -> Response {
+    let (status, text) = match turns {
+        true => (StatusCode::OK, "the member task turns\n"),
+        false => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the member task has not turned for 5 s; start this process again\n")
         }
-    }
-}
-
-/// Follows the cluster and knows for how long which slots had no owner. Clones share what they know.
-#[derive(Debug, Clone)]
-pub struct Health {
-    cluster: ClusterHandle,
-    expected: Expected,
-    seen: Arc<Mutex<Seen>>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    /// Everybody expected was there once.
-    started: bool,
-    /// One entry per slot while some slot has no reachable owner: since when this one has none. Empty otherwise.
-    missing: Vec<Option<Instant>>,
-}
-
-impl Health {
-    /// Begins to follow. The first 200 comes when all of `expected` are there. Needs a running Tokio runtime.
-    pub fn new(cluster: ClusterHandle, expected: Expected) -> Self {
-        let health = Self { cluster, expected, seen: Arc::default() };
-        tokio::spawn(health.clone().follow());
-        health
-    }
-
-    /// `GET /health`.
-    pub fn routes(self) -> Router {
-        Router::new().route("/health", get(move || async move { self.report() }))
-    }
-
-    /// How it is now.
-    pub fn report(&self) -> Report {
-        self.report_at(Instant::now())
-    }
-
-    fn report_at(&self, now: Instant) -> Report {
-        let state = self.cluster.state();
-        let mut seen = self.seen.lock();
-        seen.look(&state, self.expected, now);
-        let (status, why) = match seen.problem(&state, self.expected, now) {
-            Some((status, why)) => (status, Some(why)),
-            None => ("ok", None),
-        };
-        let why: Vec<&str> =
-            why.as_deref().into_iter().chain(state.troubles.iter().map(|trouble| &**trouble)).collect();
-        Report { status, epoch: state.view.epoch.0, why: (!why.is_empty()).then(|| why.join("; ")) }
-    }
-
-    async fn follow(self) {
-        let mut changes = self.cluster.watch();
-        loop {
-            let state = changes.borrow_and_update().clone();
-            self.seen.lock().look(&state, self.expected, Instant::now());
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    }
+    };
+    (status, [(CACHE_CONTROL, "no-store")], text).into_response()
 }
 
 impl IntoResponse for Report {
     fn into_response(self) -> Response {
-        let status = if self.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = match self.status {
+            Status::Ok | Status::Degraded => StatusCode::OK,
+            Status::Failing | Status::Starting => StatusCode::SERVICE_UNAVAILABLE,
+        };
         (status, [(CACHE_CONTROL, "no-store")], Json(self)).into_response()
     }
 }
 
-fn reachable(state: &ClusterState, incarnation: Option<Incarnation>) -> bool {
-    incarnation.is_some_and(|incarnation| state.reach(incarnation) == Reach::Up)
+/// Follows the cluster, and knows for how long what has been amiss. Clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Health {
+    cluster: ClusterHandle,
+    stats: watch::Receiver<Stats>,
+    timing: Timing,
+    expected: Expected,
+    seen: Arc<Mutex<Seen>>,
 }
 
-/// Nodes that own what their weight gives them, and that this process reaches.
-pub(crate) fn active(state: &ClusterState) -> usize {
-    let is_active = |node: &NodeState| matches!(node, NodeState::Active | NodeState::Reweighting);
-    state.view.nodes.iter().filter(|node| is_active(&node.state()) && reachable(state, Some(node.incarnation))).count()
-}
+impl Health {
+    /// Begins to follow, and to log what becomes of it. It starts as well once all of `expected` are there. Needs a running Tokio runtime.
+    pub fn new(cluster: ClusterHandle, stats: watch::Receiver<Stats>, timing: Timing, expected: Expected) -> Self {
+        let health = Self { cluster, stats, timing, expected, seen: Arc::default() };
+        tokio::spawn(health.clone().follow());
+        health
+    }
 
-/// Gateways that take clients. A gateway has no links to others but the registry's, so their silence proves nothing there.
-fn gateways(state: &ClusterState) -> usize {
-    let is_there = |incarnation: Incarnation| state.reach(incarnation) != Reach::Silent;
-    state.view.gateways.iter().filter(|gateway| !gateway.draining && is_there(gateway.incarnation)).count()
-}
+    /// The routes of the table.
+    pub fn routes(self) -> Router {
+        Router::new()
+            .route("/health", get(|State(health): State<Self>| async move { health.report() }))
+            .route("/health/live", get(|State(health): State<Self>| async move { health.live().await }))
+            .with_state(self)
+    }
 
-impl Seen {
-    /// Takes a state in. Slot by slot only while somebody is missing, so a healthy cluster costs a look at its nodes.
-    fn look(&mut self, state: &ClusterState, expected: Expected, now: Instant) {
-        self.started |= expected.are_there(state);
-        let mut serving = state.view.nodes.iter().filter(|node| node.serves()).peekable();
-        if serving.peek().is_some() && serving.all(|node| reachable(state, Some(node.incarnation))) {
-            self.missing.clear();
-            return;
-        }
-        self.missing.resize(state.view.slots.get() as usize, None);
-        for (slot, since) in state.view.slots.slots().zip(&mut self.missing) {
-            match reachable(state, state.placement.owner(slot)) {
-                true => *since = None,
-                false => *since = Some(since.unwrap_or(now)),
+    /// How it is now.
+    pub fn report(&self) -> Report {
+        self.report_at(clock::now())
+    }
+
+    fn report_at(&self, now: Now) -> Report {
+        self.with_look(now, |look| {
+            let Verdict { status, why, .. } = self.seen.lock().verdict(&look, self.expected);
+            let why = why.into_iter().map(|reason| reason.sentence).collect();
+            Report { status, member: look.state.me.id.to_string(), epoch: look.state.view.epoch.0, why }
+        })
+    }
+
+    fn with_look<T>(&self, now: Now, then: impl FnOnce(Look<'_>) -> T) -> T {
+        let (state, stats) = (self.cluster.state(), self.stats.borrow().clone());
+        then(Look { state: &state, stats: &stats, timing: &self.timing, now })
+    }
+
+    /// Whether the member task turns. Says nothing of the cluster.
+    async fn live(&self) -> Response {
+        let mut stats = self.stats.clone();
+        let turned = |stats: &Stats| clock::now().saturating_sub(stats.turned) < HANGS;
+        live(matches!(tokio::time::timeout(PATIENCE, stats.wait_for(turned)).await, Ok(Ok(_))))
+    }
+
+    async fn follow(self) {
+        let (mut changes, mut herald) = (self.cluster.watch(), Herald::default());
+        loop {
+            let now = clock::now();
+            herald.hear(now, &self.with_look(now, |look| self.seen.lock().verdict(&look, self.expected)));
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
 
-    fn problem(&self, state: &ClusterState, expected: Expected, now: Instant) -> Option<(&'static str, String)> {
-        if !self.started {
-            return Some(("starting", expected.compared(state)));
-        }
-        let late = self.missing.iter().zip(state.view.slots.slots());
-        let late = late.filter(|(since, _)| since.is_some_and(|since| now >= since + GRACE)).map(|(_, slot)| slot);
-        let mut owners: BTreeMap<String, u32> = BTreeMap::new();
-        for slot in late {
-            *owners.entry(owner_name(state, &state.placement, slot)).or_default() += 1;
-        }
-        if state.view.nodes.iter().all(|node| !node.serves()) && !owners.is_empty() {
-            return Some(("degraded", format!("no node has been there for {GRACE:?} or longer: {NODELESS}")));
-        }
-        (!owners.is_empty()).then(|| ("degraded", in_words(&owners)))
+    /// The same in numbers, for `/metrics`.
+    pub fn numbers(&self) -> Numbers {
+        Numbers::new(self.clone())
     }
-}
-
-fn owner_name(state: &ClusterState, placement: &Placement, slot: ringway_core::Slot) -> String {
-    let node = placement.owner(slot).and_then(|owner| state.view.node(owner));
-    node.map_or_else(|| "no node".to_owned(), |node| node.id.to_string())
-}
-
-fn in_words(owners: &BTreeMap<String, u32>) -> String {
-    let total: u32 = owners.values().sum();
-    let mut text = format!("{total} slots have had no reachable owner for {GRACE:?} or longer:");
-    for (owner, slots) in owners.iter().take(NAMED) {
-        let _infallible = write!(text, " {slots} of {owner},");
-    }
-    match owners.len().saturating_sub(NAMED) {
-        0 => drop(text.pop()),
-        more => {
-            let _infallible = write!(text, " and of {more} more");
-        }
-    }
-    text
 }
 
 #[cfg(test)]

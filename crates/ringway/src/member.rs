@@ -136,6 +136,10 @@ pub struct Stats {
     pub publishes_waiting: u64,
     /// Epoch of the view.
     pub epoch: u64,
+    /// When the task said all this: it turns.
+    pub turned: Now,
+    /// When the registry answered last; `None` where it is in this process.
+    pub registry_answered: Option<Now>,
     /// Lives that ended because the view went on without this member.
     pub expulsions: u64,
     /// What changes cost those who listen here, if this is a gateway.

@@ -1,5 +1,7 @@
 //! `GET /metrics`: numbers in Prometheus' text format. Every part registers its own; what concerns the cluster is here.
 
+mod process;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Metric, Registry};
@@ -19,7 +21,11 @@ use crate::cluster::{ClusterHandle, Reach};
 
 /// The process's metrics. Clones share them.
 #[derive(Clone)]
-pub struct Metrics(Arc<Mutex<Registry>>);
+pub struct Metrics {
+    ours: Arc<Mutex<Registry>>,
+    /// Those whose names are the same for every program.
+    common: Arc<Mutex<Registry>>,
+}
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,19 +35,28 @@ impl fmt::Debug for Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Registry::with_prefix("ringway"))))
+        let ours = Arc::new(Mutex::new(Registry::with_prefix("ringway")));
+        Self { ours, common: Arc::default() }
     }
 }
 
 impl Metrics {
+    /// With what is known of the process itself, and its version.
+    pub fn of_process() -> Self {
+        let metrics = Self::default();
+        metrics.common.lock().register_collector(Box::new(process::Process::default()));
+        metrics.collect(process::Build);
+        metrics
+    }
+
     /// Adds a metric. Names get the prefix `ringway_`; they are part of the public interface, so choose them to stay.
     pub fn register(&self, name: &str, help: &str, metric: impl Metric) {
-        self.0.lock().register(name, help, metric);
+        self.ours.lock().register(name, help, metric);
     }
 
     /// Adds something whose numbers are computed when asked for.
     pub fn collect(&self, collector: impl Collector) {
-        self.0.lock().register_collector(Box::new(collector));
+        self.ours.lock().register_collector(Box::new(collector));
     }
 
     /// Adds what is known of the cluster: epoch, members, slots, users, sockets.
@@ -55,7 +70,8 @@ impl Metrics {
     /// A metric could not be written.
     pub fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.0.lock())?;
+        encode_registry(&mut text, &self.common.lock())?;
+        encode(&mut text, &self.ours.lock())?;
         Ok(text)
     }
 
@@ -108,6 +124,8 @@ impl Collector for ClusterNumbers {
         let unsettled: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).unsettled)).collect();
         let history: Vec<_> =
             nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).history_bytes)).collect();
+        let limits: Vec<_> =
+            nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).history_limit)).collect();
         let sockets: Vec<_> = state
             .view
             .gateways
@@ -123,6 +141,7 @@ impl Collector for ClusterNumbers {
         per_member("node_users", "Connected users whose inbox a node owns", &users)?;
         per_member("node_channels", "Channels that a node holds, as owner or standby", &channels)?;
         per_member("node_history_bytes", "Bytes of history that a node holds", &history)?;
+        per_member("node_history_limit_bytes", "Bytes of history that a node may hold", &limits)?;
         per_member("gateway_sockets", "Client sockets that a gateway holds", &sockets)
     }
 }

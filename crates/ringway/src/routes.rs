@@ -9,41 +9,44 @@ use crate::admin::Admin;
 use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
 use crate::config::Config;
-use crate::console;
+use crate::console::{self, Clients};
 use crate::gateway::{Client, Inbox};
-use crate::health::{Expected, Health};
+use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 
 /// What the routes need.
 #[derive(Debug)]
 pub struct RouteParts<'a> {
-    /// For the token and the number of nodes to wait for.
+    /// For the token and what the admin API needs.
     pub config: &'a Config,
     /// What is known of the cluster.
     pub cluster: ClusterHandle,
     /// In the process that starts nodes.
     pub orchestrator: Option<Orchestrator>,
-    /// Where sessions are asked about.
-    pub inbox: Arc<Inbox<Client>>,
+    /// Where sessions are asked about, on a gateway.
+    pub inbox: Option<Arc<Inbox<Client>>>,
     /// The receipts, in the process that keeps them.
     pub changes: Option<Changes>,
     /// Links that may be cut on purpose.
     pub cuts: Option<Links>,
+    /// Whether it can do its work.
+    pub health: Health,
     /// The process's metrics; the cluster's are added.
     pub metrics: Metrics,
+    /// Where the page's clients connect.
+    pub clients: Clients,
 }
 
 /// All of them, to be merged with the server API's. Needs a running Tokio runtime.
 pub fn routes(parts: RouteParts<'_>) -> Router {
-    let RouteParts { config, cluster, orchestrator, inbox, changes, cuts, metrics } = parts;
+    let RouteParts { config, cluster, orchestrator, inbox, changes, cuts, health, metrics, clients } = parts;
     metrics.collect_cluster(cluster.clone());
-    let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
-    let health = Health::new(cluster.clone(), expected);
+    metrics.collect(health.numbers());
     let token = config.admin.token.as_ref().map(|token| token.0.as_str());
-    let admin = Admin::new(cluster, orchestrator, Some(inbox))
+    let admin = Admin::new(cluster, orchestrator, inbox)
         .referring_to(config.admin.orchestrator.as_deref())
         .recording(changes, config.cluster.weight)
         .cutting(cuts);
-    console::routes().merge(health.routes()).merge(metrics.routes()).merge(admin.routes(token))
+    console::routes(clients).merge(health.routes()).merge(metrics.routes()).merge(admin.routes(token))
 }

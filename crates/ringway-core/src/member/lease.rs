@@ -17,6 +17,11 @@ impl Member {
         }
     }
 
+    /// When the registry answered last; `None` where it is in this process.
+    pub fn registry_answered(&self) -> Option<Now> {
+        (!self.hosts_registry).then_some(self.last_answer)
+    }
+
     /// Joins, renews, or gets a lapsed lease back: always the key first, then the write: a view that lists
     /// a member without a key would have it removed.
     pub(super) fn keep_lease(&mut self, now: Now) {

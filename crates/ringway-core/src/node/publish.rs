@@ -106,8 +106,12 @@ impl Node {
 
     /// The stream of a publish, if there is room for it: nothing acknowledged is dropped to make some.
     fn place_for(&mut self, now: Now, publish: &Publish) -> Option<u32> {
-        let keyed = publish.idempotency_key.is_some() && self.keys >= self.limits.keys;
-        if keyed || self.history_bytes + publish.entry.size() > self.limits.history_bytes {
+        if publish.idempotency_key.is_some() && self.keys >= self.limits.keys {
+            return None;
+        }
+        let size = publish.entry.size();
+        if self.history_bytes + size > self.limits.history_bytes {
+            self.tally.refused(size);
             return None;
         }
         self.stream_or_new(now, publish.slot, &publish.channel, publish.options)

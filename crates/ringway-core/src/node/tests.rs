@@ -1,6 +1,7 @@
 //! Nodes as their peers see them: frames in, frames out. Faults and time are the simulation's.
 
 mod syncs;
+mod tally;
 
 use std::time::Duration;
 

@@ -58,7 +58,20 @@ wire_enum!(Message {
 });
 
 // The view and the registry.
-wire_struct!(Load { users, channels, sockets, history_bytes, unsettled });
+wire_struct!(Load {
+    users,
+    channels,
+    sockets,
+    history_bytes,
+    unsettled,
+    history_limit,
+    alone,
+    not_live,
+    blocked,
+    history_full,
+    channels_full,
+    keys_full
+});
 wire_struct!(Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
 wire_struct!(Pauses { buckets, longest, total });
 wire_struct!(View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum });

@@ -104,9 +104,12 @@ fn payloads_are_copies() {
 
 #[test]
 fn golden_ping() {
-    let load = Load { users: 1, channels: 300, sockets: 0, history_bytes: 1 << 40, unsettled: 0 };
+    let counts = Load { users: 1, channels: 300, history_bytes: 1 << 40, history_limit: 1 << 40, ..Load::default() };
+    let load = Load { alone: 3, not_live: 2, blocked: 1, channels_full: true, ..counts };
     let frame = Frame { epoch: Epoch(5), message: Message::Ping(load) };
-    assert_eq!(&bytes_of(&frame)[..], b"\x0d\0\0\0\x05\0\x01\xac\x02\0\x80\x80\x80\x80\x80\x20\0");
+    let expected =
+        b"\x19\0\0\0\x05\0\x01\xac\x02\0\x80\x80\x80\x80\x80\x20\0\x80\x80\x80\x80\x80\x20\x03\x02\x01\0\x01\0";
+    assert_eq!(&bytes_of(&frame)[..], expected);
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn an_announced_length_over_the_limit_is_refused_before_anything_is_buffered() {
 fn a_frame_over_the_limit_is_not_written() {
     let load = Frame { epoch: Epoch(1), message: Message::Ping(Load::default()) };
     let mut out = BytesMut::from(&b"before"[..]);
-    assert_eq!(append(&load, 3, &mut out), Err(FrameTooLong { length: 7, limit: 3 }));
+    assert_eq!(append(&load, 3, &mut out), Err(FrameTooLong { length: 14, limit: 3 }));
     assert_eq!(&out[..], b"before");
 }
 

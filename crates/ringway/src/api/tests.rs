@@ -26,7 +26,8 @@ async fn exchange(
     answer: impl FnOnce(ApiRequest) -> ApiAnswer + Send + 'static,
 ) -> (StatusCode, String) {
     let inbox = Arc::new(Inbox::new(1 << 20));
-    let router = routes(Arc::new(config), inbox.clone());
+    let config = Arc::new(config);
+    let router = routes(config.clone(), inbox.clone()).merge(plain_routes(config, inbox.clone()));
     let hub = tokio::spawn(async move {
         inbox.arrived().await;
         let mut batch = Batch::default();

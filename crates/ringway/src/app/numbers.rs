@@ -1,7 +1,8 @@
 //! Numbers of the process for `/metrics`: sockets, sessions, the rules, links.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -14,6 +15,7 @@ use ringway_edge::Edge;
 use ringway_link::{LinkStats, Links};
 use tokio::sync::watch;
 
+use crate::gateway::{Counts, Refusals};
 use crate::member::Stats;
 use crate::telemetry;
 
@@ -21,17 +23,24 @@ use crate::telemetry;
 #[derive(Debug)]
 pub(super) struct Numbers {
     stats: watch::Receiver<Stats>,
-    edge: Edge,
+    /// On a gateway, as what comes next.
+    edge: Option<Edge>,
+    refusals: Option<Arc<Refusals>>,
     links: Links,
 }
 
 impl Numbers {
-    pub(super) fn new(stats: watch::Receiver<Stats>, edge: Edge, links: Links) -> Self {
-        Self { stats, edge, links }
+    pub(super) fn new(
+        stats: watch::Receiver<Stats>,
+        edge: Option<Edge>,
+        refusals: Option<Arc<Refusals>>,
+        links: Links,
+    ) -> Self {
+        Self { stats, edge, refusals, links }
     }
 
-    fn edge(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let stats = self.edge.stats();
+    fn edge(edge: &Edge, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let stats = edge.stats();
         let counters = [
             ("connections_accepted", "TCP connections accepted on the port for clients", &stats.accepted),
             ("sockets_opened", "Client sockets that were upgraded", &stats.upgraded),
@@ -46,7 +55,32 @@ impl Numbers {
         for (name, help, value) in counters {
             counter(encoder, name, help, value.load(Ordering::Relaxed))?;
         }
-        gauge(encoder, "sockets", "Client sockets now", self.edge.open())
+        gauge(encoder, "sockets", "Client sockets now", edge.open())
+    }
+
+    /// Clients that were not let in, and tokens that were not good, by the reason.
+    fn refused(&self, hub: &Counts, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let by = |reason: &'static str, count: u64| ([("reason", reason)], count);
+        let refused = &hub.refused;
+        let expired = by("expired", refused.expired + refused.refresh_expired);
+        let invalid = by("invalid", refused.invalid + refused.refresh_invalid);
+        let help = "Connection tokens that were not good, of clients that came and of those that refreshed theirs";
+        counters(encoder, "tokens_refused", help, [expired, invalid])?;
+        let outside = |count: fn(&Refusals) -> &AtomicU64| {
+            self.refusals.as_deref().map_or(0, |refusals| count(refusals).load(Ordering::Relaxed))
+        };
+        let full = self.edge.as_ref().map_or(0, |edge| edge.stats().refused.load(Ordering::Relaxed));
+        let connects = [
+            by("token_expired", refused.expired),
+            by("token_invalid", refused.invalid),
+            by("no_token", refused.without_token),
+            by("silent", refused.silent),
+            by("no_answer", refused.unanswered),
+            by("origin", outside(|refusals| &refusals.origin)),
+            by("user_name", outside(|refusals| &refusals.user_name)),
+            by("max_connections", full),
+        ];
+        counters(encoder, "connects_refused", "Clients that were not let in", connects)
     }
 
     fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -69,6 +103,7 @@ impl Numbers {
             let help = "Sockets closed so that clients connect anew after a change of owners, by the change's mode";
             let by_mode = [([("mode", "reset")], hub.reset), ([("mode", "reset-all")], hub.reset_all)];
             counters(encoder, "reset_sockets", help, by_mode)?;
+            self.refused(&hub, encoder)?;
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
@@ -156,7 +191,9 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64
 
 impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.edge(&mut encoder)?;
+        if let Some(edge) = &self.edge {
+            Self::edge(edge, &mut encoder)?;
+        }
         self.rules(&mut encoder)?;
         self.links(&mut encoder)
     }

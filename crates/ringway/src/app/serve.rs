@@ -1,43 +1,140 @@
-//! What a request on the clients' port gets: a socket, or an HTTP answer.
+//! Which listener answers what: sockets and HTTP on the clients' port; health, metrics, admin API and page there too, or on a port of
+//! their own.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, RETRY_AFTER};
 use ringway_edge::hyper::Request;
 use ringway_edge::hyper::body::Incoming;
-use ringway_edge::{Route, Router as EdgeRouter};
+use ringway_edge::{Edge, EdgeConfig, Route, Router as EdgeRouter};
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::config::Config;
 use crate::gateway::SocketRoutes;
 use crate::member::GatewayParts;
 
-/// Sockets first, then every HTTP route of the process.
+/// Connections to the internal port at a time. Whoever watches needs a few; more wait.
+const MAX_INTERNAL: usize = 256;
+
+/// The open listeners of a process.
 #[derive(Debug)]
-pub(super) struct ClientRouter {
+pub(super) struct Listeners {
+    pub(super) clients: Option<TcpListener>,
+    pub(super) internal: Option<TcpListener>,
+}
+
+/// What answers at the listeners. A process that still joins answers that it does, for it may take long and is to be probed meanwhile.
+#[derive(Debug)]
+pub(super) struct Doors {
+    clients: Option<Arc<OnceLock<ClientRoutes>>>,
+    internal: Option<(Edge, Arc<OnceLock<Router>>)>,
+}
+
+/// Routes of the clients' port.
+#[derive(Debug)]
+struct ClientRoutes {
     sockets: SocketRoutes,
     http: Router,
 }
 
-impl ClientRouter {
-    pub(super) fn new(config: &Config, gateway: &GatewayParts, http: Router) -> Self {
-        let sockets = SocketRoutes::new(gateway.config.clone(), gateway.inbox.clone());
-        let sockets = if config.server.echo { sockets.with_echo() } else { sockets };
-        let http = http.merge(crate::api::routes(gateway.config.clone(), gateway.inbox.clone()));
-        Self { sockets, http }
+/// A listener's routes, and what is answered before there are any.
+#[derive(Debug)]
+struct Door<Routes> {
+    routes: Arc<OnceLock<Routes>>,
+    before: Router,
+}
+
+impl Listeners {
+    /// Begins to answer. `early` says how it is meanwhile, where health is asked for.
+    pub(super) fn open(self, config: &Config, gateway: Option<&GatewayParts>, early: Router) -> Doors {
+        let internal = self.internal.map(|listener| {
+            let (edge, routes) = (internal_edge(config), Arc::new(OnceLock::new()));
+            edge.serve(listener, Door { routes: routes.clone(), before: early.clone().fallback(still_joining) });
+            (edge, routes)
+        });
+        let before = if internal.is_some() { Router::new() } else { early };
+        let before = before.fallback(still_joining);
+        let clients = self.clients.zip(gateway).map(|(listener, gateway)| {
+            let routes = Arc::new(OnceLock::new());
+            gateway.edge.serve(listener, Door { routes: routes.clone(), before });
+            routes
+        });
+        Doors { clients, internal }
     }
 }
 
-impl EdgeRouter for ClientRouter {
+impl Doors {
+    /// The process has joined and does its work. `routes` are those for operators: on the internal port if there is one, otherwise beside
+    /// the clients'. Gives the internal port's edge.
+    pub(super) fn serve(
+        self,
+        config: &Config,
+        gateway: Option<(&GatewayParts, SocketRoutes)>,
+        routes: Router,
+    ) -> Option<Edge> {
+        let (mut inside, mut outside) = match self.internal {
+            Some(_) => (routes, Router::new()),
+            None => (Router::new(), routes),
+        };
+        if let (Some((gateway, sockets)), Some(clients)) = (gateway, self.clients) {
+            let (rules, inbox) = (&gateway.config, &gateway.inbox);
+            let api = crate::api::routes(rules.clone(), inbox.clone());
+            match config.server.internal_api && self.internal.is_some() {
+                true => inside = inside.merge(api),
+                false => outside = outside.merge(api),
+            }
+            let http = outside.merge(crate::api::plain_routes(rules.clone(), inbox.clone()));
+            clients.set(ClientRoutes { sockets, http }).expect("it is set here alone");
+        }
+        let (edge, door) = self.internal?;
+        door.set(inside).expect("it is set here alone");
+        Some(edge)
+    }
+}
+
+/// Bounds of its own: however many clients there are, a probe finds room.
+fn internal_edge(config: &Config) -> Edge {
+    let header_timeout = config.server.header_timeout;
+    Edge::new(EdgeConfig { max_connections: 0, max_http: MAX_INTERNAL, header_timeout, ..EdgeConfig::default() })
+}
+
+/// The routes of the sockets of a gateway.
+pub(super) fn sockets(config: &Config, gateway: &GatewayParts) -> SocketRoutes {
+    let sockets = SocketRoutes::new(gateway.config.clone(), gateway.inbox.clone());
+    if config.server.echo { sockets.with_echo() } else { sockets }
+}
+
+async fn still_joining() -> (StatusCode, [(HeaderName, &'static str); 1], &'static str) {
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "this member is still joining its cluster; try again\n")
+}
+
+impl EdgeRouter for Door<ClientRoutes> {
     async fn route(&self, request: Request<Incoming>, _peer: SocketAddr) -> Route {
-        if let Some(route) = self.sockets.route(request.uri().path(), request.headers()) {
-            return route;
+        let Some(ClientRoutes { sockets, http }) = self.routes.get() else {
+            return answer(&self.before, request).await;
+        };
+        match sockets.route(request.uri().path(), request.headers()) {
+            Some(route) => route,
+            None => answer(http, request).await,
         }
-        match self.http.clone().oneshot(request.map(Body::new)).await {
-            Ok(response) => Route::http(response),
-            Err(never) => match never as Infallible {},
-        }
+    }
+}
+
+impl EdgeRouter for Door<Router> {
+    async fn route(&self, request: Request<Incoming>, _peer: SocketAddr) -> Route {
+        answer(self.routes.get().unwrap_or(&self.before), request).await
+    }
+}
+
+async fn answer(routes: &Router, request: Request<Incoming>) -> Route {
+    match routes.clone().oneshot(request.map(Body::new)).await {
+        Ok(response) => Route::http(response),
+        Err(never) => match never as Infallible {},
     }
 }

@@ -52,8 +52,9 @@ impl Api {
     /// What keeps the cluster from doing its work, as the one that answers sees it.
     pub(super) async fn trouble(&self) -> Result<Option<String>, CliError> {
         let health = self.exchange(Method::GET, "/health", Bytes::new()).await?.json().unwrap_or_default();
-        let word = |name: &str| health[name].as_str();
-        Ok(word("why").map(|why| format!("{}: {why}", word("status").unwrap_or("not well"))))
+        let why: Vec<&str> = health["why"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let status = health["status"].as_str().unwrap_or("not well");
+        Ok((!why.is_empty()).then(|| format!("{status}: {}", why.join("; "))))
     }
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, CliError> {

@@ -126,6 +126,19 @@ pub(super) struct MemberArgs {
     /// host:port told to the other members, if that is not where it listens
     #[arg(long, value_name = "ADDR", env = "RINGWAY_LINK_ADVERTISE", value_parser = address)]
     pub(super) link_advertise: Option<String>,
+    /// Where health, metrics, admin API and page are, instead of on the clients' port; port 0 takes a free one. A node has them nowhere else
+    #[arg(long, value_name = "ADDR", env = "RINGWAY_INTERNAL_LISTEN", value_parser = internal_listen)]
+    pub(super) internal_listen: Option<InternalListen>,
+}
+
+/// An address, or an empty text: no internal port, whatever the file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InternalListen(pub(super) Option<SocketAddr>);
+
+fn internal_listen(text: &str) -> Result<InternalListen, String> {
+    let wrong = |_| "expected an IP address with a port, such as 127.0.0.1:9890".to_owned();
+    let address = (!text.is_empty()).then(|| text.parse().map_err(wrong)).transpose();
+    address.map(InternalListen)
 }
 
 /// Settings of the process that keeps the registry.
@@ -203,6 +216,9 @@ pub(super) struct NodeRun {
     pub(super) join: Option<String>,
     #[command(flatten)]
     pub(super) member: MemberArgs,
+    /// Token of the admin API on the internal port; any text
+    #[arg(long, value_name = "TOKEN", env = "RINGWAY_ADMIN_TOKEN", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(super) admin_token: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

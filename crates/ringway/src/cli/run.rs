@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::args::{ClientPortArgs, DemoArgs, GatewayArgs, MemberArgs, NodeRun, RegistryArgs, ServeArgs};
+use super::args::{
+    ClientPortArgs, DemoArgs, GatewayArgs, InternalListen, MemberArgs, NodeRun, RegistryArgs, ServeArgs,
+};
 use super::closed::waits_in_vain;
 use super::error::CliError;
 use super::ready::{told_open, told_ready};
@@ -28,8 +30,8 @@ pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
         make_up_secrets(&mut config);
     }
     let open = args.dev;
-    run_member(config, Roles::BOTH, |config, address| match (address, open) {
-        (Some(address), true) => told_open(config, address),
+    run_member(config, Roles::BOTH, |config, served| match (served.clients, open) {
+        (Some(address), true) => told_open(config, served.internal.unwrap_or(address)),
         (Some(address), false) => format!("ringway serves on http://{}/\n", reachable(address)),
         (None, _) => String::new(),
     })
@@ -47,7 +49,7 @@ pub(super) async fn gateway(args: GatewayArgs) -> Result<(), CliError> {
         config.server.advertise = None;
         config.admin.orchestrator = args.orchestrator;
     }
-    run_member(config, Roles::GATEWAY, |_, address| match address {
+    run_member(config, Roles::GATEWAY, |_, served| match served.clients {
         Some(address) => format!("ringway gateway on http://{}/\n", reachable(address)),
         None => String::new(),
     })
@@ -60,6 +62,9 @@ pub(super) async fn node(args: NodeRun) -> Result<(), CliError> {
     if config.cluster.join.is_none() {
         let why = "a node needs a cluster to join: give --join ADDR, the link address of its first gateway, or set [cluster] join";
         return Err(CliError::Usage(why.to_owned()));
+    }
+    if let Some(token) = args.admin_token {
+        config.admin.token = Some(Secret(token));
     }
     run_member(config, Roles::NODE, |_, _| String::new()).await
 }
@@ -99,6 +104,9 @@ impl MemberArgs {
         }
         if let Some(address) = &self.link_advertise {
             config.cluster.link_advertise = Some(address.clone());
+        }
+        if let Some(InternalListen(address)) = self.internal_listen {
+            config.server.internal_listen = address;
         }
         if let Some(secret) = std::env::var(SECRET).ok().filter(|secret| !secret.is_empty()) {
             config.cluster.secret = Some(Secret(secret));
@@ -142,11 +150,19 @@ fn random_text() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
+/// Where a member is reached over HTTP.
+#[derive(Debug, Clone, Copy)]
+struct Served {
+    clients: Option<std::net::SocketAddr>,
+    /// Health, metrics, admin API and page, if they have a port of their own.
+    internal: Option<std::net::SocketAddr>,
+}
+
 /// Runs one member until it is asked to end, or fails. `tell` says what goes to stdout once it serves.
 async fn run_member(
     config: Config,
     roles: Roles,
-    tell: impl FnOnce(&Config, Option<std::net::SocketAddr>) -> String,
+    tell: impl FnOnce(&Config, Served) -> String,
 ) -> Result<(), CliError> {
     let mut signals = Signals::take().map_err(CliError::failed)?;
     let config = Arc::new(config);
@@ -154,7 +170,7 @@ async fn run_member(
         bound = app::bind(config.clone(), roles) => bound.map_err(start_failed)?,
         () = signals.first() => return Ok(()),
     };
-    let address = bound.client_addr();
+    let served = Served { clients: bound.client_addr(), internal: bound.internal_addr() };
     for why in waits_in_vain(&config, roles) {
         warn!("{why}");
     }
@@ -163,7 +179,11 @@ async fn run_member(
         () = signals.first() => return Ok(()),
     };
     cut::obey(running.links.clone());
-    telemetry::announce(tell(&config, address));
+    telemetry::announce(tell(&config, served));
+    if let Some(address) = served.internal {
+        let address = reachable(address);
+        telemetry::announce(format!("ringway answers health, metrics, admin API and page on http://{address}/\n"));
+    }
     tokio::select! {
         () = signals.first() => {}
         why = running.ended() => return Err(CliError::failed(why)),

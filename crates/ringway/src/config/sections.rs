@@ -41,6 +41,10 @@ pub struct Server {
     pub port: u16,
     /// `host:port` where clients reach this gateway, if not where it listens.
     pub advertise: Option<String>,
+    /// Where health, metrics, admin API and page are, instead of on the clients' port. `None`: there, and on a node nowhere.
+    pub internal_listen: Option<SocketAddr>,
+    /// The server API is there as well, and not on the clients' port.
+    pub internal_api: bool,
     /// Most client sockets; `None`: as many as the limit of open files leaves room for.
     pub max_connections: Option<usize>,
     /// Most connections that are not upgraded (yet).
@@ -59,6 +63,8 @@ impl Default for Server {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 9888,
             advertise: None,
+            internal_listen: None,
+            internal_api: false,
             max_connections: None,
             max_http: 2_048,
             header_timeout: Duration::from_secs(10),
@@ -78,6 +84,8 @@ impl Server {
         section.read("listen", &mut self.listen);
         section.read("port", &mut self.port);
         section.read("advertise", &mut self.advertise);
+        section.read("internal_listen", &mut self.internal_listen);
+        section.read("internal_api", &mut self.internal_api);
         section.read("max_connections", &mut self.max_connections);
         section.read_within("max_http", &mut self.max_http, 16..=65_536, "it must lie between 16 and 65,536");
         section.read_within("header_timeout", &mut self.header_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);

@@ -49,6 +49,13 @@ fn the_example_names_every_setting_and_no_other() {
 }
 
 #[test]
+fn the_internal_port_is_an_address_with_a_port() {
+    let server = parsed("[server]\ninternal_listen = \"127.0.0.1:9890\"\ninternal_api = true").server;
+    assert_eq!((server.internal_listen, server.internal_api), ("127.0.0.1:9890".parse().ok(), true));
+    assert_fault("[server]\ninternal_listen = \"9890\"", &["server.internal_listen", "127.0.0.1:9889"]);
+}
+
+#[test]
 fn as_many_copies_are_kept_as_are_waited_for() {
     assert_eq!(parsed("[ack]\ncopies = 2").ack.copies, 2);
     assert_fault("[ack]\ncopies = 3", &["ack.copies", "1 or 2"]);

@@ -13,7 +13,7 @@ async fn get_with(path: &str, tag: Option<&HeaderValue>) -> Response {
     if let Some(tag) = tag {
         request = request.header(IF_NONE_MATCH, tag);
     }
-    routes().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    routes(Clients::Here).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
 #[test]
@@ -57,4 +57,36 @@ async fn a_browser_that_has_it_is_told_so() {
     let again = get_with("/console/app.js", Some(&first.headers()[ETAG])).await;
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     assert!(to_bytes(again.into_body(), 1).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_page_is_told_where_its_clients_connect_and_may() {
+    let elsewhere = |advertise: Option<&str>, listen: &str| Clients::Elsewhere {
+        advertise: advertise.map(str::to_owned),
+        listen: listen.parse().unwrap(),
+    };
+    let table = [
+        (Clients::Here, "ops.example:9890", json!("")),
+        (Clients::Nowhere, "ops.example:9890", json!(null)),
+        (elsewhere(Some("chat.example:443"), "0.0.0.0:9888"), "ops.example:9890", json!("chat.example:443")),
+        (elsewhere(None, "0.0.0.0:9888"), "ops.example:9890", json!("ops.example:9888")),
+        (elsewhere(None, "[::]:9888"), "[2001:db8::1]:9890", json!("[2001:db8::1]:9888")),
+        (elsewhere(None, "10.0.0.5:9888"), "localhost:9890", json!("10.0.0.5:9888")),
+        (elsewhere(None, "0.0.0.0:9888"), "a; script-src *:1", json!("a; script-src *:9888")),
+    ];
+    for (clients, host, expected) in table {
+        let get = |path: &str| Request::get(path).header(HOST, host).body(Body::empty()).unwrap();
+        let told = routes(clients.clone()).oneshot(get("/console/clients.json")).await.unwrap();
+        let told = to_bytes(told.into_body(), 1000).await.unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&told).unwrap(), json!({"clients": expected}));
+        let page = routes(clients).oneshot(get("/")).await.unwrap();
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().rsplit_once("connect-src ").unwrap().1;
+        let allowed = match expected.as_str() {
+            Some(address) if !address.is_empty() && !host.contains(';') => {
+                format!("'self' ws://{address} wss://{address}")
+            }
+            _ => "'self'".to_owned(),
+        };
+        assert_eq!(policy, allowed);
+    }
 }

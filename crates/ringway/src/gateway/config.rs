@@ -1,6 +1,7 @@
 //! What a gateway's sessions may do, and how the channels they use are kept.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringway_core::ChannelName;
@@ -32,6 +33,8 @@ pub struct GatewayConfig {
     pub expiry_grace: Duration,
     /// Origins that browsers may connect from, as `https://example.org`; `*` for any. Empty: the host asked for.
     pub allowed_origins: Vec<String>,
+    /// Where the page is, if it has a port of its own: it is no stranger.
+    pub internal: Option<SocketAddr>,
     /// Key of the server API; without it every call is answered 401.
     pub api_key: Option<String>,
     /// Bounds.
@@ -52,6 +55,7 @@ impl Default for GatewayConfig {
             stale_timeout: Duration::from_secs(10),
             expiry_grace: Duration::from_secs(25),
             allowed_origins: Vec::new(),
+            internal: None,
             api_key: None,
             limits: SessionLimits::default(),
         }

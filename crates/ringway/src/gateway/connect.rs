@@ -58,9 +58,16 @@ impl<S: Socket> Hub<S> {
         let Credentials { user, info, lifetime } = match connect.credentials {
             Some(Ok(credentials)) => credentials,
             None if self.config.allow_anonymous => Credentials { user: None, info: None, lifetime: None },
-            None => return self.close(key, Disconnect::BadRequest),
-            Some(Err(TokenError::Invalid)) => return self.close(key, Disconnect::InvalidToken),
+            None => {
+                self.counts.refused.without_token += 1;
+                return self.close(key, Disconnect::BadRequest);
+            }
+            Some(Err(TokenError::Invalid)) => {
+                self.counts.refused.invalid += 1;
+                return self.close(key, Disconnect::InvalidToken);
+            }
             Some(Err(TokenError::Expired)) => {
+                self.counts.refused.expired += 1;
                 session.state = State::Refused;
                 return self.reply(key, id, &Reply::Error(ErrorCode::TokenExpired.into()));
             }
@@ -120,8 +127,14 @@ impl<S: Socket> Hub<S> {
                 self.reply(key, id, &Reply::Refresh(expiry(credentials.lifetime)));
                 self.expire_after(now, key, credentials.lifetime);
             }
-            Err(TokenError::Expired) => self.close(key, Disconnect::ConnectionExpired),
-            Ok(_) | Err(TokenError::Invalid) => self.close(key, Disconnect::InvalidToken),
+            Err(TokenError::Expired) => {
+                self.counts.refused.refresh_expired += 1;
+                self.close(key, Disconnect::ConnectionExpired);
+            }
+            Ok(_) | Err(TokenError::Invalid) => {
+                self.counts.refused.refresh_invalid += 1;
+                self.close(key, Disconnect::InvalidToken);
+            }
         }
     }
 

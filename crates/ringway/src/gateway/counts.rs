@@ -25,4 +25,25 @@ pub struct Counts {
     pub reset: u64,
     /// The same for orders that meant everybody.
     pub reset_all: u64,
+    /// Clients that were not let in.
+    pub refused: Refused,
+}
+
+/// Clients that were not let in by a hub, by the reason; all only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Their token had expired, ...
+    pub expired: u64,
+    /// ... or was invalid, ...
+    pub invalid: u64,
+    /// ... or they brought none, where one is needed.
+    pub without_token: u64,
+    /// They did not say in time who they are.
+    pub silent: u64,
+    /// The owner of their inbox did not answer in time.
+    pub unanswered: u64,
+    /// Sessions whose new token had expired when they refreshed, ...
+    pub refresh_expired: u64,
+    /// ... or was invalid, or another user's.
+    pub refresh_invalid: u64,
 }

@@ -7,6 +7,7 @@
 //! | `/echo` | every message comes back | `with_echo` |
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringway_core::UserName;
 use ringway_edge::hyper::StatusCode;
@@ -22,10 +23,20 @@ use super::{Client, GatewayConfig, origin};
 pub(crate) const USER_NAME_RULE: &str =
     "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
 
+/// Clients that were sent away before they had a socket, by the reason; they only grow.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    /// The page that asked may not connect here.
+    pub origin: AtomicU64,
+    /// The path names no user.
+    pub user_name: AtomicU64,
+}
+
 /// Decides which handler serves an upgrade.
 #[derive(Debug)]
 pub struct SocketRoutes {
     desk: Arc<Desk>,
+    refusals: Arc<Refusals>,
     config: Arc<GatewayConfig>,
     has_echo: bool,
 }
@@ -35,7 +46,7 @@ impl SocketRoutes {
     pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> Self {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref());
         let desk = Desk { inbox, verifier, limits: config.limits };
-        Self { desk: Arc::new(desk), config, has_echo: false }
+        Self { desk: Arc::new(desk), refusals: Arc::default(), config, has_echo: false }
     }
 
     /// With `/echo`, for load generators and conformance suites: anybody may use it.
@@ -43,6 +54,11 @@ impl SocketRoutes {
     pub fn with_echo(mut self) -> Self {
         self.has_echo = true;
         self
+    }
+
+    /// Counters of those who are sent away.
+    pub fn refusals(&self) -> Arc<Refusals> {
+        self.refusals.clone()
     }
 
     /// What a request gets, if its path is one of these.
@@ -60,7 +76,10 @@ impl SocketRoutes {
         let user = under_prefix(path, &plain?.prefix).strip_prefix("/socket/")?;
         Some(self.guarded(headers, || match user_of(user) {
             Ok(user) => Route::Upgrade(Upgrade::new(PlainHandler::new(self.desk.clone(), user), self.options())),
-            Err(why) => Route::Http(plain_response(StatusCode::BAD_REQUEST, why)),
+            Err(why) => {
+                self.refusals.user_name.fetch_add(1, Ordering::Relaxed);
+                Route::Http(plain_response(StatusCode::BAD_REQUEST, why))
+            }
         }))
     }
 
@@ -69,7 +88,8 @@ impl SocketRoutes {
     }
 
     fn guarded(&self, headers: &HeaderMap, route: impl FnOnce() -> Route) -> Route {
-        if !origin::is_allowed(headers, &self.config.allowed_origins) {
+        if !origin::is_allowed(headers, &self.config.allowed_origins, self.config.internal) {
+            self.refusals.origin.fetch_add(1, Ordering::Relaxed);
             let text = "this page may not connect here: its origin is not among the gateway's allowed_origins\n";
             return Route::Http(plain_response(StatusCode::FORBIDDEN, text));
         }
@@ -156,6 +176,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("origin", "https://evil.example".parse().unwrap());
         headers.insert("host", "chat.example".parse().unwrap());
-        assert_eq!(status(routes(GatewayConfig::default()).route("/connection/websocket", &headers)), Some(403));
+        let routes = routes(GatewayConfig::default());
+        assert_eq!(status(routes.route("/connection/websocket", &headers)), Some(403));
+        assert_eq!(routes.refusals().origin.load(Ordering::Relaxed), 1);
     }
 }

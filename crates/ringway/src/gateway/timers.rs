@@ -39,9 +39,16 @@ impl<S: Socket> Hub<S> {
     fn on_due(&mut self, now: Now, key: SessionKey, news: &mut super::plain::News) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         match &mut session.state {
-            State::Silent | State::Refused => self.close(key, Disconnect::Stale),
+            State::Refused => self.close(key, Disconnect::Stale),
+            State::Silent => {
+                self.counts.refused.silent += 1;
+                self.close(key, Disconnect::Stale);
+            }
             // The owner of the personal channel did not answer. Another gateway may reach it.
-            State::Connecting(_) => self.close(key, Disconnect::InternalServerError),
+            State::Connecting(_) => {
+                self.counts.refused.unanswered += 1;
+                self.close(key, Disconnect::InternalServerError);
+            }
             State::Centrifuge(Heartbeat::Pinged) => self.close(key, Disconnect::NoPong),
             State::Centrifuge(heartbeat @ Heartbeat::Quiet) => {
                 *heartbeat = Heartbeat::Pinged;

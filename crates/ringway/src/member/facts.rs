@@ -33,10 +33,10 @@ impl Task {
         let loads = self.loads.iter().filter(|(peer, _)| view.has(**peer)).map(|(peer, load)| (*peer, *load)).collect();
         let troubles = self.reach.troubles(&view);
         self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links, troubles }));
-        self.parts.stats.send_replace(self.stats());
+        self.parts.stats.send_replace(self.stats(now));
     }
 
-    fn stats(&self) -> Stats {
+    fn stats(&self, now: Now) -> Stats {
         let waiting = self.hub.as_ref().map_or(0, |hub| hub.rules.publishes_waiting() as u64);
         Stats {
             hub: self.hub.as_ref().map(crate::gateway::Hub::counts),
@@ -44,6 +44,8 @@ impl Task {
             acknowledged: self.hub.as_ref().map(|hub| hub.rules.publishes_acknowledged()).unwrap_or_default(),
             publishes_waiting: waiting,
             epoch: self.rules.view().epoch.0,
+            turned: now,
+            registry_answered: self.rules.registry_answered(),
             expulsions: self.expulsions,
             toll: self.hub.as_ref().map(|hub| hub.rules.toll().clone()),
         }

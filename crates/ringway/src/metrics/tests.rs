@@ -56,3 +56,23 @@ fn the_cluster_is_in_numbers() {
         assert!(text.contains(line), "no {line} in\n{text}");
     }
 }
+
+#[test]
+fn the_process_is_told_of_under_common_names() {
+    let text = Metrics::of_process().text().unwrap();
+    for (name, kind) in [
+        ("process_cpu_seconds", "counter"),
+        ("process_resident_memory_bytes", "gauge"),
+        ("process_virtual_memory_bytes", "gauge"),
+        ("process_open_fds", "gauge"),
+        ("process_max_fds", "gauge"),
+        ("process_start_time_seconds", "gauge"),
+        ("ringway_build_info", "gauge"),
+    ] {
+        assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "no {name} in\n{text}");
+    }
+    assert!(text.contains("\nprocess_cpu_seconds_total "), "{text}");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(text.contains(&format!("\nringway_build_info{{version=\"{version}\"}} 1\n")), "{text}");
+    assert_eq!(text.matches("# EOF").count(), 1, "one page");
+}

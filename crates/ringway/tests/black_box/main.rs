@@ -4,6 +4,7 @@ mod bad_input;
 mod centrifuge;
 mod commands;
 mod gateways;
+mod health;
 mod https;
 mod life;
 mod lives;

@@ -7,7 +7,7 @@ use ringway_core::message::{Answer, Disconnect, Message, Presence, SessionChange
 use serde_json::json;
 
 use super::harness::*;
-use crate::gateway::Protocol;
+use crate::gateway::{GatewayConfig, Protocol, Refused};
 
 fn session_changes(world: &World) -> Vec<SessionChange> {
     let change = |message: &Message| match message {
@@ -214,4 +214,20 @@ fn presence_and_history_are_asked_of_the_owner() {
     world.send(&peer, r#"{"id":7,"history":{"channel":"news","since":{"offset":1,"epoch":"zzzzzzzz"}}}"#);
     world.answer(Answer::Refused(ringway_core::message::Refusal::Unrecoverable));
     assert_eq!(peer.one()["error"]["code"], 112);
+}
+
+#[test]
+fn who_is_not_let_in_is_counted_by_the_reason() {
+    let secret = Some(SECRET.into());
+    let config = GatewayConfig { allow_anonymous: false, token_hmac_secret: secret, ..GatewayConfig::open() };
+    let mut world = World::new(config);
+    let expired = token("ann", Some(unix() - 10));
+    for connect in [json!({}), json!({"token": "garbage"}), json!({"token": expired}), json!({"token": expired})] {
+        let peer = world.connect(Protocol::Centrifuge);
+        world.send(&peer, &json!({"id": 1, "connect": connect}).to_string());
+    }
+    let _silent = world.connect(Protocol::Centrifuge);
+    world.pass(Duration::from_secs(11));
+    let expected = Refused { without_token: 1, invalid: 1, expired: 2, silent: 1, ..Refused::default() };
+    assert_eq!(world.hub.counts().refused, expected);
 }
