@@ -230,7 +230,7 @@ impl Gateway {
         self.resend_moved(skipped);
         self.forget_queries(skipped);
         self.retry_queries();
-        self.pay_attaches_done();
+        self.pay_attaches_done(now);
     }
 
     /// A link to a member came up, anew or instead of an older one.
@@ -238,14 +238,14 @@ impl Gateway {
         if self.peers.is_up(peer) {
             self.on_link_down(now, peer);
         }
-        self.peers.link_up(peer);
+        self.peers.link_up(now, peer);
         self.follow_owners(now);
         self.resend_to(peer);
         self.retry_queries();
         if self.view().node(peer).is_some() && !self.owed.contains(&peer) {
             self.owed.push(peer);
         }
-        self.pay_attaches_done();
+        self.pay_attaches_done(now);
     }
 
     /// A link ended.
@@ -255,7 +255,7 @@ impl Gateway {
         self.departed.retain(|departed| *departed != peer);
         self.lose_queries_at(peer);
         self.lose_unkept_at(now, peer);
-        self.pay_attaches_done();
+        self.pay_attaches_done(now);
     }
 
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
@@ -283,11 +283,13 @@ impl Gateway {
             Message::Close(order) => self.events.push_back(Event::Disconnect(order)),
             _ => {}
         }
-        self.pay_attaches_done();
+        self.pay_attaches_done(now);
     }
 
     /// Lets time pass: retries, deadlines, reports. Call every few milliseconds while [`Gateway::is_busy`], else now and then.
     pub fn tick(&mut self, now: Now) {
+        self.peers.tick(now, self.timing.ping);
+        self.pay_attaches_done(now);
         self.retry_attaches(now);
         self.report_delivered(now);
         self.retry_publishes(now);
@@ -333,10 +335,14 @@ impl Gateway {
     ///
     /// A node holds publishes on channels without history until it has this: so none of them passes a gateway that
     /// is still changing over, and none overtakes a delivery of the former owner.
-    fn pay_attaches_done(&mut self) {
+    ///
+    /// A node that has been silent for `suspect` is not waited for: its link may be cut for long. What it still delivers then
+    /// comes too late, and is dropped where a later owner has delivered meanwhile.
+    fn pay_attaches_done(&mut self, now: Now) {
         let epoch = self.view().epoch;
-        let peers = &self.peers;
-        self.awaited.retain(|(peer, since)| peers.heard_epoch(*peer).is_some_and(|heard| heard < *since));
+        let (peers, suspect) = (&self.peers, self.timing.suspect);
+        let owes = |peer: Incarnation, since| peers.heard_epoch(peer).is_some_and(|heard| heard < since);
+        self.awaited.retain(|(peer, since)| owes(*peer, *since) && !peers.is_silent(now, *peer, suspect));
         if !self.awaited.is_empty() || self.owed.is_empty() {
             return;
         }

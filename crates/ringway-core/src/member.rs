@@ -147,6 +147,8 @@ pub struct Member {
     evidence: BTreeMap<Incarnation, Removal>,
     asked: VecDeque<(u64, Change, Now)>,
     id_taken: bool,
+    /// Members whose leases had lapsed when the registry was last asked.
+    lapsed_members: Vec<Incarnation>,
     actions: VecDeque<Action>,
 }
 
@@ -195,6 +197,7 @@ impl Member {
             evidence: BTreeMap::new(),
             asked: VecDeque::new(),
             id_taken: false,
+            lapsed_members: Vec::new(),
             actions: VecDeque::new(),
         }
     }
@@ -349,7 +352,10 @@ impl Member {
                 self.renewed(*put_sent);
             }
             Purpose::Affirm { .. } => self.next_renewal = now,
-            Purpose::Leases if answer.view.epoch == epoch => self.remove_lapsed(now, &answer.lapsed),
+            // In a newer view, whoever had lapsed may have affirmed.
+            Purpose::Leases if answer.view.epoch == epoch && self.view.epoch == epoch => {
+                self.remove_lapsed(now, &answer.lapsed);
+            }
             Purpose::Asked(token, _) if answer.done => {
                 self.actions.push_back(Action::Changed(*token, Ok(epoch.next())));
             }
@@ -379,7 +385,7 @@ impl Member {
             self.act_on_evidence(now);
             return;
         }
-        if now >= self.next_look {
+        if now >= self.next_look_at_leases(now) {
             self.next_look = now + self.timing.renew();
             self.look_at_leases(now);
         }

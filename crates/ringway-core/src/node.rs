@@ -68,6 +68,8 @@ impl Lease {
 struct GatewaySide {
     /// It has sent all attaches of this epoch.
     done: Epoch,
+    /// When it was heard last, on whatever link, or when it came into the view.
+    heard: Now,
 }
 
 /// The rules of one node incarnation.
@@ -232,7 +234,7 @@ impl Node {
             }
             return;
         }
-        self.forget_gone(now, view);
+        self.follow_members(now, view);
         self.claims.start_over();
         self.settled_at = Epoch(0);
         // Counted from the start: claims and settled slots have all moved.
@@ -265,13 +267,16 @@ impl Node {
         self.tally = tally::Tally::default();
     }
 
-    /// Lets go of members that left the view.
-    fn forget_gone(&mut self, now: Now, view: &View) {
+    /// Lets go of members that left the view, and takes note of gateways that came into it.
+    fn follow_members(&mut self, now: Now, view: &View) {
         let gone: Vec<Incarnation> =
             self.gateways.keys().copied().filter(|gateway| view.gateway(*gateway).is_none()).collect();
         for gateway in gone {
             self.gateways.remove(&gateway);
             self.drop_listeners(now, gateway);
+        }
+        for gateway in &view.gateways {
+            self.gateways.entry(gateway.incarnation).or_insert(GatewaySide { done: Epoch(0), heard: now });
         }
         self.settled_by.retain(|node, _| view.node(*node).is_some());
         self.copies.start_over(|node| view.node(node).is_some());
@@ -326,7 +331,8 @@ impl Node {
         if self.peers.is_up(peer) {
             self.on_link_down(now, peer);
         }
-        self.peers.link_up(peer);
+        self.peers.link_up(now, peer);
+        self.heard(now, peer);
         if self.expelled {
             return;
         }
@@ -346,9 +352,17 @@ impl Node {
         self.copies_link_down(peer);
     }
 
+    /// A member was heard at this time, though what it sent may still wait to be taken.
+    pub fn heard(&mut self, at: Now, peer: Incarnation) {
+        if let Some(side) = self.gateways.get_mut(&peer) {
+            side.heard = side.heard.max(at);
+        }
+    }
+
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         self.peers.heard(now, from, epoch);
+        self.heard(now, from);
         if let Message::Moved(view) = message {
             self.on_view(now, &view);
             return;
@@ -413,6 +427,7 @@ impl Node {
 
     /// Lets time pass: new streams that wait, commit points that the lease held up, old entries.
     pub fn tick(&mut self, now: Now) {
+        self.peers.tick(now, self.timing.ping);
         if self.expelled || self.placement.is_none() {
             return;
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::id::{Epoch, Incarnation};
 use crate::limits::SYNC_BATCH;
@@ -26,15 +27,29 @@ pub struct Outgoing {
 pub struct Peers {
     view: Arc<View>,
     told: BTreeMap<Incarnation, Epoch>,
-    /// Newest epoch of each link's frames, and when the last frame came.
-    heard: BTreeMap<Incarnation, (Epoch, Option<Now>)>,
+    heard: BTreeMap<Incarnation, Heard>,
+    /// When this member last stood still for a while: what it did not hear then proves nothing.
+    awake_since: Now,
+    last_tick: Now,
     out: Vec<Outgoing>,
+}
+
+/// What came on a link.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    /// Newest epoch of its frames.
+    epoch: Epoch,
+    /// When the last frame came.
+    frame: Option<Now>,
+    /// The same, or when the link came up.
+    alive: Now,
 }
 
 impl Peers {
     /// Nobody linked yet.
     pub fn new(view: Arc<View>) -> Self {
-        Self { view, told: BTreeMap::new(), heard: BTreeMap::new(), out: Vec::new() }
+        let (told, heard) = (BTreeMap::new(), BTreeMap::new());
+        Self { view, told, heard, awake_since: Now::ZERO, last_tick: Now::ZERO, out: Vec::new() }
     }
 
     /// The view that frames are sent with.
@@ -48,9 +63,9 @@ impl Peers {
     }
 
     /// A link came up, anew or instead of an older one.
-    pub fn link_up(&mut self, peer: Incarnation) {
+    pub fn link_up(&mut self, now: Now, peer: Incarnation) {
         self.told.insert(peer, Epoch(0));
-        self.heard.insert(peer, (Epoch(0), None));
+        self.heard.insert(peer, Heard { epoch: Epoch(0), frame: None, alive: now });
     }
 
     /// A link ended.
@@ -71,19 +86,37 @@ impl Peers {
 
     /// A frame of this epoch came in on the link.
     pub fn heard(&mut self, now: Now, peer: Incarnation, epoch: Epoch) {
-        if let Some((newest, at)) = self.heard.get_mut(&peer) {
-            (*newest, *at) = (epoch.max(*newest), Some(now));
+        if let Some(heard) = self.heard.get_mut(&peer) {
+            *heard = Heard { epoch: epoch.max(heard.epoch), frame: Some(now), alive: now };
         }
     }
 
     /// Newest epoch that a frame on this link carried: the peer has applied that view.
     pub fn heard_epoch(&self, peer: Incarnation) -> Option<Epoch> {
-        self.heard.get(&peer).map(|(epoch, _)| *epoch)
+        self.heard.get(&peer).map(|heard| heard.epoch)
     }
 
     /// When the last frame came on this link; `None` before the first and without a link.
     pub fn last_heard(&self, peer: Incarnation) -> Option<Now> {
-        self.heard.get(&peer).and_then(|(_, at)| *at)
+        self.heard.get(&peer).and_then(|heard| heard.frame)
+    }
+
+    /// Lets time pass; members ping each other this often.
+    pub fn tick(&mut self, now: Now, ping: Duration) {
+        if now > self.last_tick + ping * 4 {
+            self.awake_since = now;
+        }
+        self.last_tick = now;
+    }
+
+    /// A member that was heard at `last` has been silent for longer than `limit`, in which this one did not stand still.
+    pub fn is_silence(&self, now: Now, last: Now, limit: Duration) -> bool {
+        now > last.max(self.awake_since) + limit
+    }
+
+    /// The peer is not linked, or nothing came on its link for longer than `limit`.
+    pub fn is_silent(&self, now: Now, peer: Incarnation, limit: Duration) -> bool {
+        self.heard.get(&peer).is_none_or(|heard| self.is_silence(now, heard.alive, limit))
     }
 
     /// Since when a peer does not serve that is lost at `now`: since it was last heard, if that is longer ago than `silent`.
@@ -147,7 +180,7 @@ mod tests {
 
     fn peers() -> Peers {
         let mut peers = Peers::new(Arc::new(View::born(HashKey::from_bytes([0; 16]), SlotCount::MIN)));
-        [PEER, Incarnation(3)].into_iter().for_each(|peer| peers.link_up(peer));
+        [PEER, Incarnation(3)].into_iter().for_each(|peer| peers.link_up(Now::ZERO, peer));
         peers
     }
 
@@ -193,8 +226,23 @@ mod tests {
         peers.send_sync(PEER, sync(2));
         peers.link_down(PEER);
         peers.send_sync(PEER, sync(3));
-        peers.link_up(PEER);
+        peers.link_up(Now::ZERO, PEER);
         peers.send_sync(PEER, sync(4));
         assert_eq!(queued(&mut peers, PEER), "v s1 v s1 v s1");
+    }
+
+    #[test]
+    fn silence_is_counted_from_the_last_frame_the_link_or_ones_own_standstill() {
+        let (ping, limit) = (Duration::from_millis(100), Duration::from_millis(1500));
+        let at = Duration::from_millis;
+        let mut peers = peers();
+        (0..=40).for_each(|step| peers.tick(at(step * 100), ping));
+        assert!(peers.is_silent(at(1501), PEER, limit) && !peers.is_silent(at(1500), PEER, limit));
+        peers.heard(at(1000), PEER, Epoch(1));
+        assert!(peers.is_silent(at(2501), PEER, limit) && !peers.is_silent(at(2500), PEER, limit));
+        assert!(peers.is_silent(at(100), Incarnation(7), limit), "without a link there is nothing to hear");
+        // It did not run for six seconds, so it heard nobody, and nobody is to blame.
+        peers.tick(at(10_000), ping);
+        assert!(!peers.is_silent(at(11_500), PEER, limit) && peers.is_silent(at(11_501), PEER, limit));
     }
 }

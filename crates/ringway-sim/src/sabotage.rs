@@ -34,6 +34,10 @@ pub enum Sabotage {
     HideRemovals,
     /// R12, R13: nodes believe that their lease is good for ever.
     ForgeLease,
+    /// R15, R17: a node takes a gateway for dead whose link to it is silent.
+    BlameSilence,
+    /// Channels without history: a gateway that is cut off seems to be heard.
+    ForgePings,
     /// R20: everybody seems settled at once.
     ForgeSettled,
     /// R21: nobody hears that another is settled.
@@ -56,7 +60,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -72,6 +76,8 @@ impl Sabotage {
         Self::ForgeWeights,
         Self::HideRemovals,
         Self::ForgeLease,
+        Self::BlameSilence,
+        Self::ForgePings,
         Self::ForgeSettled,
         Self::HideSettled,
         Self::ForgeFloor,

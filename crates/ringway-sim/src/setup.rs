@@ -63,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) pace: u64,
     /// The copies of a slot are cut off together with a gateway for longer than they may go on.
     pub(crate) island: bool,
+    /// A gateway and a node are cut off from each other for nearly the whole run, and from nobody else.
+    pub(crate) split: bool,
     /// The last process has the id of the first node.
     pub(crate) twin: bool,
     /// Copies that an acknowledgement needs.
@@ -117,6 +119,8 @@ impl Setup {
             quiet_from,
             pace,
             island,
+            // Not drawn either.
+            split: !planned && seed % 10 == 3,
             twin: !planned && rng.chance(80),
             ack_copies: if rng.chance(125) { 2 } else { 1 },
         }

@@ -87,6 +87,8 @@ pub(crate) enum Event {
     Sudden,
     /// The copies of a slot are cut off together.
     Island,
+    /// One link is cut for long.
+    Split,
     Heal(Heal),
     /// A look at where a member listens.
     Probe(Probe),
@@ -201,6 +203,10 @@ impl World {
             let at = self.rng.range(600 * MS, 1500 * MS);
             self.schedule(at, Event::Island);
         }
+        if self.setup.split {
+            let at = self.rng.range(600 * MS, 1500 * MS);
+            self.schedule(at, Event::Split);
+        }
     }
 
     pub(crate) fn schedule(&mut self, at: Time, event: Event) {
@@ -255,6 +261,7 @@ impl World {
             Event::Sudden if !self.is_quiet() => self.change(),
             Event::Sudden => {}
             Event::Island => self.island(),
+            Event::Split => self.split(),
             Event::Heal(heal) => self.heal(heal),
             Event::Probe(probe) => self.probe(probe),
             Event::Calm => self.calm(),
@@ -272,6 +279,7 @@ impl World {
     /// Now and then: is everybody settled, and is the run over?
     fn look(&mut self) {
         self.look_for_settled();
+        self.watch_held();
         let Some(since) = self.calm_since else {
             self.schedule(self.now + 20 * MS, Event::Look);
             return;

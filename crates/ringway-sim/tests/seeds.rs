@@ -52,7 +52,7 @@ fn a_seed_decides_a_run() {
 
 /// Where each lie is told, within how many seeds it must be found out, and by which check. Most are found within ten; the rest is room
 /// for rules that change, and costs nothing until a lie is not found.
-const FOUND: [(Sabotage, Mode, u64, &str); 24] = [
+const FOUND: [(Sabotage, Mode, u64, &str); 26] = [
     (Sabotage::ForgeTerm, Mode::One, 100, "I1"),
     (Sabotage::MarkEarly, Mode::One, 100, "I1"),
     (Sabotage::ForgeMark, Mode::One, 100, "C7"),
@@ -68,6 +68,8 @@ const FOUND: [(Sabotage, Mode, u64, &str); 24] = [
     (Sabotage::ForgeWeights, Mode::One, 100, "owners"),
     (Sabotage::HideRemovals, Mode::Wild, 300, "C3"),
     (Sabotage::ForgeLease, Mode::Wild, 300, "C8"),
+    (Sabotage::BlameSilence, Mode::One, 100, "gateways"),
+    (Sabotage::ForgePings, Mode::One, 100, "held"),
     (Sabotage::ForgeSettled, Mode::Planned, 150, "C6"),
     (Sabotage::HideSettled, Mode::Planned, 100, "C5"),
     (Sabotage::ForgeFloor, Mode::One, 150, "C2"),
@@ -102,7 +104,7 @@ fn rules_left_out_are_missed() {
 #[test]
 fn every_sabotage_and_every_check_has_its_turn() {
     assert!(Sabotage::ALL.iter().all(|sabotage| FOUND.iter().any(|(found, ..)| found == sabotage)));
-    for rule in ["I1", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "owners"] {
+    for rule in ["I1", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "owners", "gateways", "held"] {
         assert!(FOUND.iter().any(|(_, _, _, found)| *found == rule), "nothing shows that {rule} bites");
     }
 }

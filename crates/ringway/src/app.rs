@@ -313,19 +313,14 @@ impl Bound {
 }
 
 impl Running {
-    /// Takes no new sockets and sends the clients away, at the pace that is set. Returns when nobody is left.
-    pub async fn shed(&self) {
+    /// Takes no new sockets, sends the clients away, hands over and leaves the view. Returns when that is done, or when
+    /// there is nothing that could be handed over. The pace is made for this much time, and nothing is cut short: whoever
+    /// runs out of it calls [`Running::stop`].
+    pub async fn leave(&self, within: Duration) {
         if let Some(edge) = &self.edge {
             edge.stop_accepting();
         }
-        self.order(Command::Shed).await;
-    }
-
-    /// Hands over and leaves the view. Returns when that is done. Clients that are still there are sent away at once.
-    pub async fn drain(&self) {
-        if let Some(edge) = &self.edge {
-            edge.stop_accepting();
-        }
+        self.order(|done| Command::Shed(within, done)).await;
         self.order(Command::Drain).await;
     }
 
@@ -349,7 +344,7 @@ impl Running {
         }
     }
 
-    async fn order(&self, command: fn(oneshot::Sender<()>) -> Command) {
+    async fn order(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
         let (done, finished) = oneshot::channel();
         if self.commands.send(command(done)).await.is_ok() {
             // An error means that the task has ended, which is what was wanted.

@@ -56,7 +56,7 @@ pub struct Config {
     pub admin: Admin,
     /// When a publication is acknowledged.
     pub ack: Ack,
-    /// How a gateway leaves.
+    /// How a member leaves.
     pub drain: Drain,
     /// How clients are treated whose owner changes, unless a change says otherwise.
     pub rebalance: Rebalance,

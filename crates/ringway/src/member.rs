@@ -10,6 +10,7 @@ mod evidence;
 mod facts;
 mod hindrance;
 mod join;
+mod leaving;
 mod news;
 mod reach;
 mod registrar;
@@ -17,6 +18,7 @@ mod resets;
 mod shedding;
 mod telling;
 mod turn;
+mod unreached;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -46,10 +48,12 @@ use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
 use door::Door;
 use evidence::Finding;
 pub use join::{JoinError, first_view};
+use leaving::Leaving;
 use reach::Reach;
 pub use registrar::Registrar;
 use shedding::Shedding;
 use telling::Telling;
+use unreached::Unreached;
 
 /// How often the rules see time pass. Retries are a few of these apart.
 const TICK: Duration = Duration::from_millis(10);
@@ -65,9 +69,10 @@ const EVENTS: usize = 64;
 /// What the rest of the process orders the member task to do.
 #[derive(Debug)]
 pub enum Command {
-    /// Send the clients away, at the pace that is set; answered when nobody is left.
-    Shed(oneshot::Sender<()>),
-    /// Hand over and leave; answered when that is done.
+    /// Send the clients away, at the pace that is set, or faster where they would take more than their share of this time;
+    /// answered when nobody is left.
+    Shed(Duration, oneshot::Sender<()>),
+    /// Hand over and leave; answered when that is done, or when there is nothing that could be handed over.
     Drain(oneshot::Sender<()>),
     /// Close every session and end; answered when that is done.
     Stop(oneshot::Sender<()>),
@@ -207,8 +212,10 @@ struct Task {
     evidence: mpsc::Sender<Finding>,
     reach: Reach,
     door: Door,
+    leaving: Option<Leaving>,
     shedding: Option<Shedding>,
     draining: Option<oneshot::Sender<()>>,
+    unreached: Unreached,
     left: Option<Now>,
     next_ping: Now,
     facts_changed: bool,
@@ -353,8 +360,10 @@ impl Task {
             evidence,
             reach: Reach::default(),
             door: Door::default(),
+            leaving: None,
             shedding: None,
             draining: None,
+            unreached: Unreached::default(),
             left: None,
             next_ping: now,
             facts_changed: true,

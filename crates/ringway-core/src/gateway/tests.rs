@@ -439,3 +439,28 @@ fn without_history_a_former_owners_delivery_does_not_follow_a_later_ones() {
     assert_eq!(deliver(&mut world, second, b"3"), 1);
     assert_eq!(deliver(&mut world, first, b"2 of another sender"), 0, "too late");
 }
+
+#[test]
+fn a_node_that_is_not_heard_holds_up_no_change() {
+    let mut world = World::new();
+    world.sent.clear();
+    let second = Incarnation(2);
+    world.gateway.on_link_up(world.now, second);
+    world.view = Arc::new(world.view.with_node(node(second)).activated());
+    world.gateway.on_view(world.now, world.view.clone());
+    let (epoch, timing) = (world.view.epoch, Timing::default());
+    let done = |world: &mut World, from: Incarnation, epoch: Epoch| {
+        world.gateway.on_message(world.now, from, epoch, Message::Ping(Load::default()));
+        world.pass(timing.ping.as_millis() as u64);
+        world.take(|message| if let Message::AttachesDone(epoch) = message { Some(*epoch) } else { None })
+    };
+    // The first one hangs in the view before, and so does what it has still to say.
+    for _ in 0..30 {
+        assert_eq!(done(&mut world, second, epoch), []);
+        world.gateway.on_message(world.now, FIRST, Epoch(epoch.0 - 1), Message::Ping(Load::default()));
+    }
+    let begun = world.now;
+    let told = (0..30).find_map(|_| Some(done(&mut world, second, epoch)).filter(|told| !told.is_empty()));
+    assert_eq!(told, Some(vec![epoch, epoch]), "each is told");
+    assert!(world.now > begun + timing.suspect && world.now <= begun + timing.suspect + timing.ping * 2);
+}

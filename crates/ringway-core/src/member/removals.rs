@@ -17,6 +17,7 @@ impl Member {
     }
 
     pub(super) fn remove_lapsed(&mut self, now: Now, lapsed: &[Incarnation]) {
+        self.lapsed_members = lapsed.to_vec();
         if self.standing == Standing::Outside {
             self.replace_predecessor(now, lapsed);
             return;
@@ -45,6 +46,28 @@ impl Member {
         now <= self.last_answer + self.timing.ttl / 2 && now >= self.answered_from + self.timing.ttl * 2
     }
 
+    /// The registry answers me.
+    pub fn registry_answers(&self, now: Now) -> bool {
+        self.hosts_registry || now <= self.last_answer + self.timing.ttl / 2
+    }
+
+    /// The registry has answered for a while, and when it was last asked this member had a lease.
+    pub fn is_known_to_live(&self, now: Now, peer: Incarnation) -> bool {
+        self.registry_was_there(now) && self.view.has(peer) && !self.lapsed_members.contains(&peer)
+    }
+
+    /// When leases are to be asked for. Soon, again and again, while a gateway has just fallen silent: whether it is dead
+    /// shows as soon as its lease could have lapsed.
+    pub(super) fn next_look_at_leases(&self, now: Now) -> Now {
+        let doubt = self.timing.suspect..=self.timing.ttl + self.timing.silent();
+        let silence = |peer: &Incarnation| self.heard.get(peer).map(|heard| now.saturating_sub(*heard));
+        let gateways = self.view.gateways.iter().map(|gateway| gateway.incarnation);
+        let mut others = gateways.filter(|peer| *peer != self.me && Some(*peer) != self.host);
+        let in_doubt = others.any(|peer| silence(&peer).is_some_and(|silence| doubt.contains(&silence)));
+        let last = self.next_look.saturating_sub(self.timing.renew());
+        if in_doubt { last + self.timing.ping } else { self.next_look }
+    }
+
     /// My own lease is good; a member that hosts the registry or is no node needs none to look after others.
     pub(super) fn lease_is_good(&self, now: Now) -> bool {
         let good = self.last_renewal.is_some_and(|last| now < last + self.timing.own()) && !self.lapsed;
@@ -57,7 +80,10 @@ impl Member {
         !serves || self.view.nodes.iter().filter(|node| node.serves()).count() > 1
     }
 
-    /// Accuses a member that has been silent on its link, if I hear most of the others (R17).
+    /// Accuses a node that has been silent on its link, if I hear most of the others (R17).
+    ///
+    /// A gateway is not accused: others may hear it well, and no copy waits for it. What holds up a change for it ends by
+    /// itself, and its lease tells whether it is dead.
     pub(super) fn look_at_links(&mut self, now: Now) {
         let serving = |peer: Incarnation| self.view.node(peer).is_some_and(NodeEntry::serves);
         if !serving(self.me) || self.is_writing() {
@@ -66,9 +92,8 @@ impl Member {
         let silent = |peer: Incarnation| {
             now > self.last_heard(peer).max(self.view_since).max(self.awake_since) + self.timing.suspect
         };
-        let members = self.view.nodes.iter().map(|node| node.incarnation);
-        let members = members.chain(self.view.gateways.iter().map(|gateway| gateway.incarnation));
-        let suspect = members
+        let nodes = self.view.nodes.iter().map(|node| node.incarnation);
+        let suspect = nodes
             .filter(|peer| *peer != self.me && Some(*peer) != self.host)
             .find(|peer| silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer));
         if let Some(suspect) = suspect {

@@ -305,3 +305,64 @@ fn changes_are_checked_before_they_are_written() {
         .collect();
     assert_eq!(outcomes, [(1, true), (2, false), (3, false)], "the second would leave too few");
 }
+
+#[test]
+fn a_gateway_is_removed_for_its_lease_and_not_for_a_silent_link() {
+    let gateway = Incarnation(7);
+    let entry = GatewayEntry {
+        id: MemberId::new("g").unwrap(),
+        incarnation: gateway,
+        address: "g:1".into(),
+        link: "g:2".into(),
+        draining: false,
+    };
+    let mut world = World::with(&[node("n2", 2)]);
+    let with_gateway = Arc::new(world.registry.view().with_gateway(entry));
+    world.registry.handle(world.now, RegistryRequest { id: 0, op: RegistryOp::Cas(with_gateway) });
+    world.pass_with_others(5000, &[2, 7]);
+    let renews = |world: &mut World| {
+        world.registry.handle(world.now, RegistryRequest { id: 0, op: RegistryOp::Put(gateway) });
+    };
+    // The link to it is cut, and it renews its lease.
+    for _ in 0..100 {
+        renews(&mut world);
+        world.pass_with_others(100, &[2]);
+    }
+    assert!(world.member.view().has(gateway) && world.said.is_empty(), "{:?}", world.said);
+    assert!(world.member.is_known_to_live(world.now, gateway));
+    // It is heard again, and then freezes.
+    world.member.heard(world.now, gateway);
+    renews(&mut world);
+    let frozen = world.now;
+    while world.member.view().has(gateway) && world.now < frozen + Duration::from_secs(5) {
+        world.pass_with_others(100, &[2]);
+    }
+    let seen = world.now.saturating_sub(frozen);
+    assert!(seen <= Timing::default().ttl + Timing::default().ping * 2, "{seen:?}");
+    assert_eq!(world.said, [Action::Suspects(gateway, Sign::Lapsed)]);
+    assert!(!world.member.is_known_to_live(world.now, gateway));
+}
+
+#[test]
+fn what_lapsed_in_an_older_view_is_not_held_against_anybody() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    world.pass_with_others(5000, &[2, 3]);
+    // The question about leases is answered, and the answer is under way for long.
+    world.there = false;
+    let asked = (0..100).find_map(|_| {
+        world.now += Duration::from_millis(10);
+        world.member.tick(world.now, |_| Epoch(0));
+        let actions: Vec<Action> = std::iter::from_fn(|| world.member.next_action()).collect();
+        actions.into_iter().find_map(|action| match action {
+            Action::Request(request) if request.op == RegistryOp::Leases => Some(request.id),
+            _ => None,
+        })
+    });
+    let id = asked.expect("it asks every half second");
+    let late = RegistryAnswer { id, done: true, view: world.member.view().clone(), lapsed: vec![Incarnation(3)] };
+    let affirmed = Arc::new(world.member.view().affirmed());
+    world.member.on_view(world.now, &affirmed);
+    world.member.on_answer(world.now, &late);
+    let accuses = |action: &Action| matches!(action, Action::Suspects(..));
+    assert!(!std::iter::from_fn(|| world.member.next_action()).any(|action| accuses(&action)));
+}

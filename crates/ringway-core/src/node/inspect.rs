@@ -32,6 +32,8 @@ pub struct ReignReport {
     pub marked: Vec<Incarnation>,
     /// Answers that wait for a commit or for gateways that change over.
     pub waiting: usize,
+    /// Of these, publishes that wait for gateways.
+    pub held: usize,
 }
 
 /// A channel as it stands at a node.
@@ -69,6 +71,7 @@ impl Node {
                 need: those(|replica| replica.need),
                 marked: those(|replica| replica.need && replica.marked),
                 waiting: reign.waiting.len() + reign.held.len(),
+                held: reign.held.len(),
             }
         });
         Some(SlotReport { mark: entry.mark, term: entry.term, index: entry.index, reign })

@@ -1,7 +1,7 @@
 //! Publishes at their owner: taken in the order of their numbers, once each, and answered when committed (R22).
 
-use super::Node;
 use super::slot::Wait;
+use super::{GatewaySide, Node};
 use crate::id::{Epoch, Incarnation, Position, Slot};
 use crate::message::{Deliver, Message, Op, PubNo, Publish, Refusal};
 use crate::timing::Now;
@@ -152,13 +152,17 @@ impl Node {
         self.acknowledge(publish.slot, from, publish.seq, None);
     }
 
-    /// Some gateway of the view has not attached its channels here yet. After a planned change that is waited for: it
-    /// attaches or is removed. After a crash the wait is short, for a crash may lose here anyway.
+    /// Some gateway of the view has not attached its channels here yet. After a planned change that is waited for, unless
+    /// nothing was heard of the gateway for `suspect`: its link may be cut for long. After a crash the wait is short, for a
+    /// crash may lose here anyway.
     fn must_hold(&self, now: Now, slot: Slot) -> bool {
         let Some(reign) = self.slots[slot.index()].reign() else { return false };
         let over = reign.after_crash && now >= reign.since + self.timing.crash_hold;
-        let done = |gateway: Incarnation| self.gateways.get(&gateway).map_or(Epoch(0), |side| side.done);
-        !over && self.view().gateways.iter().any(|gateway| done(gateway.incarnation) < reign.term)
+        let suspect = self.timing.suspect;
+        let waited_for =
+            |side: &GatewaySide| side.done < reign.term && !self.peers.is_silence(now, side.heard, suspect);
+        let sides = self.view().gateways.iter().filter_map(|gateway| self.gateways.get(&gateway.incarnation));
+        !over && sides.into_iter().any(waited_for)
     }
 
     pub(super) fn on_attaches_done(&mut self, now: Now, from: Incarnation, epoch: Epoch) {

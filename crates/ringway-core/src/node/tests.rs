@@ -450,3 +450,34 @@ fn a_new_node_is_filled_before_it_owns() {
         assert_eq!(cluster.history(&format!("c{number}")).len(), 1);
     }
 }
+
+#[test]
+fn a_planned_flip_waits_for_a_gateway_only_while_it_is_heard() {
+    let mut cluster = Cluster::of(2);
+    let (unkept, timing) = (ChannelOptions::default(), Timing::default());
+    cluster.join(3);
+    let active = Arc::new(cluster.nodes[0].view().activated());
+    cluster.nodes.iter_mut().for_each(|node| node.on_view(cluster.now, &active));
+    cluster.settle();
+    let slot = cluster.nodes[2].view().slots.slots().find(|slot| cluster.owner(*slot) == 2).expect("it owns some");
+    let mut names = (0..).map(|number| format!("live-{number}"));
+    let channel = names.find(|name| cluster.slot(name) == slot).expect("a name in the slot");
+    cluster.publish(&channel, unkept);
+    let beat = |cluster: &mut Cluster, time: Duration| {
+        for _ in 0..time.as_millis() / timing.ping.as_millis() {
+            cluster.pass(timing.ping);
+        }
+    };
+    beat(&mut cluster, timing.suspect);
+    assert!(cluster.acknowledged().is_empty(), "the gateway may still attach");
+    cluster.say(2, Message::Ping(Load::default()));
+    beat(&mut cluster, timing.suspect);
+    assert!(cluster.acknowledged().is_empty(), "it was heard meanwhile");
+    beat(&mut cluster, timing.ping);
+    assert_eq!(cluster.acknowledged().len(), 1, "nothing was heard of it for too long");
+    cluster.say(2, Message::Ping(Load::default()));
+    cluster.publish(&channel, unkept);
+    assert!(cluster.acknowledged().is_empty(), "it is back, so it is waited for again");
+    cluster.say(2, Message::AttachesDone(active.epoch));
+    assert_eq!(cluster.acknowledged().len(), 1);
+}

@@ -53,6 +53,7 @@ impl World {
         // Whoever is lied to works out for itself what the lie means.
         let placement = if lied == *view { placement.clone() } else { Placement::of(&lied, None) };
         let process = &mut self.processes[at];
+        process.view_at = self.now;
         let now = process.clock(self.now);
         if let Some(node) = &mut process.node {
             node.on_view_placed(now, &lied, &placement);

@@ -85,7 +85,7 @@ impl World {
         self.schedule(self.now + 20 * MS, Event::To(at, boot, Input::Leave));
     }
 
-    fn ask_for(&mut self, by: usize, change: Change) {
+    pub(super) fn ask_for(&mut self, by: usize, change: Change) {
         let now = self.processes[by].clock(self.now);
         if let Some(member) = &mut self.processes[by].member {
             member.change(now, 1, change);

@@ -1,9 +1,12 @@
 //! What goes wrong, at moments that the seed picks.
 
+use std::collections::BTreeSet;
+
 use ringway_core::Incarnation;
-use ringway_core::member::Member;
+use ringway_core::member::{Change, Member};
 use ringway_core::message::{Message, StateKind};
 use ringway_core::node::Lease;
+use ringway_core::ring::Weight;
 use ringway_core::view::{Placement, Removal};
 
 use super::process::State;
@@ -19,6 +22,10 @@ pub(crate) struct Faults {
     pub(crate) count: u64,
     active: u32,
     targeted: u32,
+    /// Members that somebody was told have died, though they live.
+    pub(crate) blamed: BTreeSet<Incarnation>,
+    /// When the long cut of a single link began and ends.
+    pub(crate) split: Option<(Time, Time)>,
 }
 
 /// A fault ends.
@@ -229,8 +236,38 @@ impl World {
             }
             let by = self.rng.pick(&others);
             let (boot, at) = (self.processes[by].boot, self.now + self.rng.below(600 * MS));
+            self.faults.blamed.insert(incarnation);
             self.schedule(at, Event::To(by, boot, Input::Evidence(incarnation, Removal::Suspected)));
         }
+    }
+
+    /// A gateway and a node are cut off from each other, and the registry and everybody else hear both, until a while after
+    /// the last publication.
+    pub(crate) fn split(&mut self) {
+        if self.is_quiet() {
+            return;
+        }
+        if self.setup.mode == Mode::One && self.faults.active > 0 {
+            return self.schedule(self.now + 50 * MS, Event::Split);
+        }
+        let first = usize::from(self.setup.hosted || self.setup.both_roles);
+        let gateway = self.rng.range(first as u64, self.setup.gateways as u64) as usize;
+        let nodes = self.setup.gateways..self.processes.len();
+        let nodes: Vec<usize> = nodes.filter(|at| self.processes[*at].state == State::Up).collect();
+        if nodes.is_empty() {
+            return;
+        }
+        let node = self.rng.pick(&nodes);
+        let between = |link: &usize| self.network.links[*link].ends.contains(&node);
+        let Some(link) = self.network.of(gateway).iter().copied().find(between) else { return };
+        let lasts = self.setup.quiet_from.saturating_sub(self.now) + self.rng.range(2500, 5000) * MS;
+        self.faults.split = Some((self.now, self.now + lasts));
+        self.cut_all(vec![(link, false), (link, true)], (lasts / MS, lasts / MS + 1));
+        // It wins slots that the gateway cannot attach there.
+        self.ask_for(
+            node,
+            Change::Weight(self.processes[node].incarnation, Weight::from_thousandths(4000).unwrap_or(Weight::ONE)),
+        );
     }
 
     /// Nothing gets from these to the others or to the registry, nor back.
@@ -286,6 +323,7 @@ impl World {
         let (Some(victim), Some(by)) = (victim, self.some_running()) else { return };
         let (incarnation, boot) = (self.processes[victim].incarnation, self.processes[by].boot);
         note!(self, "{} is told that {} died", self.processes[by].id, self.processes[victim].id);
+        self.faults.blamed.insert(incarnation);
         self.schedule(self.now, Event::To(by, boot, Input::Evidence(incarnation, Removal::Suspected)));
     }
 

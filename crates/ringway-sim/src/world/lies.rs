@@ -7,7 +7,7 @@ use ringway_core::message::{AttachFrom, ClaimedSlot, Frame, Have, Message, Op, S
 use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
-use ringway_core::view::View;
+use ringway_core::view::{Removal, View};
 use ringway_core::{Epoch, Incarnation, Slot};
 
 use super::{Event, Input, MS, World};
@@ -96,6 +96,12 @@ impl World {
             (Sabotage::ForgeSettled | Sabotage::HideMarks, Message::Ping(_)) if self.processes[from].is_node => {
                 return vec![with(Message::Settled(epoch)), out];
             }
+            (Sabotage::ForgePings, Message::Ping(_)) => {
+                if let Some(at) = self.passes_cut(from, to) {
+                    self.forge(at, self.processes[from].incarnation, out.frame);
+                    return Vec::new();
+                }
+            }
             (Sabotage::ForgeFloor, Message::Publish(publish)) => publish.floor = publish.seq,
             (Sabotage::HideSettled, Message::Settled(_)) => return Vec::new(),
             (Sabotage::ForgeOffset, Message::Deliver(deliver)) => match deliver.offset % 8 {
@@ -160,6 +166,25 @@ impl World {
                 node.on_view(now, &Arc::new(view));
             }
         }
+    }
+
+    /// A link is cut: a lying node takes the gateway at its other end for dead as soon as it is silent.
+    pub(crate) fn lie_about_silence(&mut self, link: usize, to_second: bool) {
+        let ends = self.network.links[link].ends;
+        let (from, to) = if to_second { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
+        let lies = self.sabotage == Some(Sabotage::BlameSilence) && self.processes[to].is_node;
+        if lies && !self.processes[from].is_node {
+            let (gateway, boot) = (self.processes[from].incarnation, self.processes[to].boot);
+            let at = self.now + self.setup.timing.suspect.as_micros() as u64;
+            self.schedule(at, Event::To(to, boot, Input::Evidence(gateway, Removal::Suspected)));
+        }
+    }
+
+    /// What gets through a cut all the same: a gateway's word that it lives.
+    fn passes_cut(&self, from: usize, to: Incarnation) -> Option<usize> {
+        let to = self.processes.iter().position(|process| process.incarnation == to)?;
+        let ends = self.processes[from].is_gateway && self.processes[to].is_node;
+        (ends && self.network.is_cut(from, to)).then_some(to)
     }
 
     pub(crate) fn lied_lease(&self, lease: Lease) -> Lease {

@@ -239,6 +239,7 @@ impl World {
     }
 
     pub(crate) fn cut(&mut self, link: usize, to_second: bool) {
+        self.lie_about_silence(link, to_second);
         self.network.links[link].cut[usize::from(to_second)] += 1;
     }
 

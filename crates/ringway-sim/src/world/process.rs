@@ -67,6 +67,8 @@ pub(crate) struct Process {
     pub(crate) pause: Time,
     pub(crate) since: Time,
     pub(crate) clients: Clients,
+    /// When it applied its last view.
+    pub(crate) view_at: Time,
     /// Slots it held the mark of when it was last looked at.
     pub(crate) marks: u64,
     /// The registry cannot be reached from here until then.
@@ -101,6 +103,7 @@ impl Process {
             pause: 30 * MS,
             since: 0,
             clients: Clients::default(),
+            view_at: 0,
             marks: 0,
             registry_cut: 0,
             leaving: false,

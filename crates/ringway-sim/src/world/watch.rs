@@ -4,6 +4,7 @@
 mod clients;
 mod copies;
 mod end;
+mod gateways;
 mod rest;
 
 use ringway_core::message::{Attached, Deliver, Entry, Message, PubOk};

@@ -103,6 +103,8 @@ impl Numbers {
             let help = "Sockets closed so that clients connect anew after a change of owners, by the change's mode";
             let by_mode = [([("mode", "reset")], hub.reset), ([("mode", "reset-all")], hub.reset_all)];
             counters(encoder, "reset_sockets", help, by_mode)?;
+            let help = "Sessions asked to connect elsewhere because this gateway did not reach the owner for long";
+            counter(encoder, "sessions_sent_away", help, hub.sent_away)?;
             self.refused(&hub, encoder)?;
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;

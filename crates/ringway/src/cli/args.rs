@@ -26,7 +26,8 @@ Examples:
   ringway serve --config ringway.toml   one process, both roles: for real use on one machine
 
 Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 64 the config has faults (no port was opened);
-69 nobody answers, or a port is not to be had; 130 ended at once by a second Ctrl-C.
+69 nobody answers, or a port is not to be had; 75 ended as asked, but out of time: not all was handed
+over; 130 ended at once by a second Ctrl-C.
 
 Logs go to stderr; RINGWAY_LOG=debug shows more. NO_COLOR turns colours off.";
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// A failed command. The codes are listed in `ringway --help`.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,11 @@ pub(super) enum CliError {
     /// Nobody answers, or a port is not to be had: 69.
     #[error("{0}")]
     Unavailable(String),
+    /// The process ended as it was asked to, when its time was over: 75, a failure that passes.
+    #[error(
+        "ended when its time was over ([drain] timeout = {0:?}), without handing everything over: its log says what was waited for"
+    )]
+    OutOfTime(Duration),
     /// Whoever read our output is gone: not worth a word.
     #[error("the output's reader is gone")]
     ReaderGone,
@@ -42,6 +48,7 @@ impl CliError {
             Self::Usage(_) => 2,
             Self::Config(_) => 64,
             Self::Unavailable(_) => 69,
+            Self::OutOfTime(_) => 75,
         })
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use tracing::warn;
 
@@ -20,6 +23,9 @@ use crate::telemetry;
 
 /// The environment variable with what all members know. Not a flag: arguments can be read by other users.
 const SECRET: &str = "RINGWAY_SECRET";
+
+/// What is left of the time for leaving to close links and sockets in order: enough for both, on a busy machine too.
+const CLOSING: Duration = Duration::from_secs(2);
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let base = if args.dev { Config::default().open() } else { Config::default() };
@@ -166,6 +172,7 @@ async fn run_member(
 ) -> Result<(), CliError> {
     let mut signals = Signals::take().map_err(CliError::failed)?;
     let config = Arc::new(config);
+    let timeout = config.drain.timeout;
     let bound = tokio::select! {
         bound = app::bind(config.clone(), roles) => bound.map_err(start_failed)?,
         () = signals.first() => return Ok(()),
@@ -188,19 +195,17 @@ async fn run_member(
         () = signals.first() => {}
         why = running.ended() => return Err(CliError::failed(why)),
     }
-    signals.finish(leave(&running)).await;
-    Ok(())
+    signals.finish(leave(&running, timeout)).await
 }
 
-/// Sends clients away, hands over where there is somebody to take it, and closes.
-async fn leave(running: &Running) {
-    running.shed().await;
-    let state = running.cluster.state();
-    let mut others = state.view.nodes.iter().filter(|node| node.incarnation != state.me.incarnation);
-    if others.any(ringway_core::view::NodeEntry::serves) {
-        running.drain().await;
-    }
-    running.stop().await;
+/// Sends clients away, hands over where there is somebody to take it, and closes: all of it within `timeout`.
+async fn leave(running: &Running, timeout: Duration) -> Result<(), CliError> {
+    let end = Instant::now() + timeout;
+    let within = timeout - CLOSING.min(timeout / 4);
+    let in_time = tokio::time::timeout(within, running.leave(within)).await;
+    // Whoever has not closed by the end is cut off with the process.
+    let _ = tokio::time::timeout_at(end, running.stop()).await;
+    in_time.map_err(|_| CliError::OutOfTime(timeout))
 }
 
 fn start_failed(why: StartError) -> CliError {

@@ -236,22 +236,30 @@ impl Ack {
     }
 }
 
-/// How a gateway leaves.
+/// How a member leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
-    /// Clients that are sent away per second.
+    /// Clients that are sent away per second; more, where the time would not do for all.
     pub rate: u32,
+    /// The process has ended this long after it was asked to.
+    pub timeout: Duration,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { rate: 200 }
+        Self { rate: 200, timeout: Duration::from_secs(30) }
     }
 }
 
 impl Drain {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.read_within("rate", &mut self.rate, 1..=1_000_000, "it must lie between 1 and 1,000,000");
+        section.read_within(
+            "timeout",
+            &mut self.timeout,
+            Duration::from_secs(1)..=ONE_HOUR,
+            "it must lie between 1s and 1h",
+        );
     }
 }
 

@@ -208,6 +208,16 @@ impl<S: Socket> Hub<S> {
         for key in keys {
             self.let_go(now, key, Disconnect::Shutdown);
         }
+        self.still_open()
+    }
+
+    /// Sessions that nobody has asked to go.
+    pub fn staying(&self) -> usize {
+        self.sessions.iter().filter(|(_, session)| session.stays()).count()
+    }
+
+    /// Sessions that have not ended, those included that are asked to go.
+    pub fn still_open(&self) -> usize {
         self.open_sessions().count()
     }
 

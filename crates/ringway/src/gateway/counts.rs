@@ -25,8 +25,17 @@ pub struct Counts {
     pub reset: u64,
     /// The same for orders that meant everybody.
     pub reset_all: u64,
+    /// Of the closed ones, for an owner that this gateway could not reach for long.
+    pub sent_away: u64,
     /// Clients that were not let in.
     pub refused: Refused,
+}
+
+impl Counts {
+    /// Sessions that were asked to connect anew, for whatever reason.
+    pub fn asked_anew(&self) -> u64 {
+        self.reset + self.reset_all + self.sent_away
+    }
 }
 
 /// Clients that were not let in by a hub, by the reason; all only grow.

@@ -1,4 +1,4 @@
-//! Clients are asked to connect anew because the owner of a channel of theirs is another one: who is meant is written
+//! Clients are asked to connect anew because the owner of a channel of theirs is another one, or cannot be reached from here: who is meant is written
 //! down once, when the order comes, and told bit by bit over the order's window.
 //!
 //! For slots, a session is meant that has a part in a channel of one of them, be it on its way: a plain session in its
@@ -37,7 +37,8 @@ pub(super) struct Resets {
 /// An order under way.
 #[derive(Debug)]
 struct Running {
-    number: u64,
+    /// What whoever gave it calls it; `None` where this gateway gave it itself, and tells nobody.
+    number: Option<u64>,
     is_for_all: bool,
     window: Duration,
     /// Time that has counted so far, and when it was looked at.
@@ -65,9 +66,14 @@ impl Running {
         }
     }
 
-    fn count(&self) -> ResetCount {
-        let meant = self.sessions.len();
-        ResetCount { number: self.number, meant: meant as u64, closed: self.closed, done: self.told == meant }
+    fn count(&self) -> Option<ResetCount> {
+        let (number, meant) = (self.number?, self.sessions.len());
+        Some(ResetCount { number, meant: meant as u64, closed: self.closed, done: self.is_done() })
+    }
+
+    /// Everybody has had a turn.
+    fn is_done(&self) -> bool {
+        self.told == self.sessions.len()
     }
 }
 
@@ -79,22 +85,39 @@ impl<S: Socket> Hub<S> {
         }
         self.resets.last = Some((from, order.number));
         self.drain_events(now);
+        let sessions = self.meant(order.slots.as_ref());
+        self.begin_reset(now, Some(order.number), order.slots.is_none(), sessions, order.window);
+    }
+
+    /// Asks every session that needs one of these slots to connect elsewhere, so many a second. Returns how many there are;
+    /// `None`, and nothing is done, while those of last time have not all had their turn.
+    pub fn send_away(&mut self, now: Now, slots: &SlotSet, rate: u32) -> Option<usize> {
+        if self.resets.running.iter().any(|one| one.number.is_none() && !one.is_done()) {
+            return None;
+        }
+        self.drain_events(now);
+        let sessions = self.meant(Some(slots));
+        let (count, window) = (sessions.len(), Duration::from_secs_f64(sessions.len() as f64 / f64::from(rate.max(1))));
+        self.begin_reset(now, None, false, sessions, window);
+        Some(count)
+    }
+
+    fn begin_reset(
+        &mut self,
+        now: Now,
+        number: Option<u64>,
+        is_for_all: bool,
+        sessions: Vec<SessionId>,
+        window: Duration,
+    ) {
         if self.resets.running.len() >= RESETS {
             let all = self.resets.running[0].sessions.len();
             self.tell(now, 0, all);
             self.resets.running.remove(0);
         }
-        self.resets.running.push(Running {
-            number: order.number,
-            is_for_all: order.slots.is_none(),
-            window: order.window,
-            passed: Duration::ZERO,
-            looked: now,
-            sessions: self.meant(order.slots.as_ref()),
-            told: 0,
-            closed: 0,
-            reported: None,
-        });
+        let (passed, told, closed, reported) = (Duration::ZERO, 0, 0, None);
+        let one = Running { number, is_for_all, window, passed, looked: now, sessions, told, closed, reported };
+        self.resets.running.push(one);
         self.feed_resets(now);
     }
 
@@ -110,11 +133,11 @@ impl<S: Socket> Hub<S> {
     pub fn take_reset_counts(&mut self) -> Vec<ResetCount> {
         let running = &mut self.resets.running;
         let news = |one: &mut Running| {
-            let count = one.count();
+            let count = one.count()?;
             (one.reported.replace(count) != Some(count)).then_some(count)
         };
         let counts = running.iter_mut().filter_map(news).collect();
-        running.retain(|one| one.told < one.sessions.len());
+        running.retain(|one| !one.is_done());
         counts
     }
 
@@ -143,7 +166,11 @@ impl<S: Socket> Hub<S> {
             let one = &mut self.resets.running[index];
             one.told += 1;
             one.closed += u64::from(is_there);
-            let total = if one.is_for_all { &mut self.counts.reset_all } else { &mut self.counts.reset };
+            let total = match (one.number, one.is_for_all) {
+                (None, _) => &mut self.counts.sent_away,
+                (Some(_), true) => &mut self.counts.reset_all,
+                (Some(_), false) => &mut self.counts.reset,
+            };
             *total += u64::from(is_there);
         }
     }

@@ -108,8 +108,8 @@ impl Task {
         }
         let Some(to) = self.reachable_host() else { return };
         let (counts, slow) = (hub.counts(), gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed));
-        // Whoever was ordered to connect anew is counted with the order.
-        let closed = counts.closed - counts.reset - counts.reset_all + slow;
+        // Whoever was ordered to connect anew is counted with the order, and whoever was sent away for a cut by itself.
+        let closed = counts.closed - counts.asked_anew() + slow;
         let (epoch, link) = (hub.rules.view().epoch, self.peers.get(&to).map(|host| host.link));
         let seen = hub.rules.toll();
         let same = |told: &Toll| told.closed == closed && told.is_but_for_closed(seen);

@@ -27,6 +27,9 @@ impl Task {
     pub(super) fn tick(&mut self, now: Now) {
         for (peer, known) in &self.peers {
             self.rules.heard(known.last_heard(now), *peer);
+            if let Some(node) = &mut self.node {
+                node.heard(known.last_heard(now), *peer);
+            }
         }
         if let Some(node) = &mut self.node {
             node.tick(now);
@@ -36,10 +39,7 @@ impl Task {
             hub.tick(now);
         }
         self.shed(now);
-        if self.draining.is_some() {
-            // Asked again and again: one that has joined anew meanwhile, after a freeze, still means to leave.
-            self.rules.leave();
-        }
+        self.leave_on(now);
         let node = &self.node;
         if !self.is_arriving {
             self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
@@ -58,6 +58,7 @@ impl Task {
             self.ping(now);
             self.report_resets();
             self.dial_in_their_place(now);
+            self.look_at_owners(now);
             self.facts_changed = true;
         }
         due
@@ -92,13 +93,12 @@ impl Task {
 
     pub(super) fn on_command(&mut self, now: Now, command: Command) -> Option<tokio::sync::oneshot::Sender<()>> {
         match command {
-            Command::Shed(done) => {
-                self.begin_to_shed(now, done);
+            Command::Shed(within, done) => {
+                self.begin_to_shed(now, within, done);
                 None
             }
             Command::Drain(done) => {
-                info!("draining: handing over, then leaving");
-                self.draining = Some(done);
+                self.begin_to_drain(now, done);
                 // Whoever came in through a handshake that was under way.
                 if let Some(hub) = &mut self.hub {
                     hub.shut_down();
@@ -106,6 +106,7 @@ impl Task {
                 None
             }
             Command::Stop(done) => {
+                self.give_up_leaving(now);
                 if let Some(hub) = &mut self.hub {
                     hub.shut_down();
                 }

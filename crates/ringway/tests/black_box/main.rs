@@ -3,9 +3,11 @@
 mod bad_input;
 mod centrifuge;
 mod commands;
+mod cuts;
 mod gateways;
 mod health;
 mod https;
+mod leaving;
 mod life;
 mod lives;
 mod logs;

@@ -11,8 +11,10 @@ use super::{Happening, worst};
 const KILL_SEEN: f64 = 100.0;
 /// 99 of 100 subscribers see no longer pause after a kill.
 const KILL_PAUSE: f64 = 250.0;
-/// A frozen process is out of the view, and its work done by others, within this.
+/// A frozen node is out of the view, and its work done by others, within this.
 const FREEZE_RESOLVED: f64 = 2_000.0;
+/// A frozen gateway is out of the view within this: its lease of 2 s must lapse, and be asked for. Nobody waits for it so long.
+const GATEWAY_FREEZE_SEEN: f64 = 2_500.0;
 
 /// One thing that is aimed at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,7 +49,7 @@ pub(super) fn of(happenings: &[Happening]) -> Vec<Bound> {
             FREEZE_RESOLVED,
             worst(alone(Fault::Freeze).filter(lasting).filter_map(|its| Some(its.pauses?.max_ms))),
         ),
-        ("a frozen gateway is detected", FREEZE_RESOLVED, left(Fault::FreezeGateway)),
+        ("a frozen gateway is detected", GATEWAY_FREEZE_SEEN, left(Fault::FreezeGateway)),
     ];
     bounds.into_iter().filter_map(bound).collect()
 }

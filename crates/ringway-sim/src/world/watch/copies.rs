@@ -160,6 +160,7 @@ impl World {
             self.excuse_lost_slots();
         }
         self.copies_changed("a view", before);
+        self.watch_gateways(before, view, lapsed);
         let drained = before.nodes.iter().find(|node| view.node(node.incarnation).is_none());
         if drained.is_some_and(|node| node.state() == NodeState::Draining) && view.crashes == before.crashes {
             self.watch_drained(view);

@@ -197,3 +197,22 @@ fn one_order_too_many_ends_the_oldest_at_once() {
     (0..9).for_each(|number| world.detached(&format!("#u{number}")));
     assert_eq!(closed(&peers), inside);
 }
+
+#[test]
+fn who_needs_what_is_not_reached_is_sent_away_at_a_pace_and_nobody_is_told() {
+    let mut world = World::open();
+    let room = one(&world, "room", true);
+    let inside: Vec<_> = (0..20).map(|_| world.subscribed(&room)).collect();
+    let outside = world.subscribed(&one(&world, "room", false));
+    assert_eq!(world.hub.send_away(world.now, &half(), 10), Some(20));
+    world.steps(SECOND);
+    assert_eq!(closed(&inside), 10, "ten a second");
+    assert_eq!(world.hub.send_away(world.now, &half(), 10), None, "not all have had their turn");
+    world.steps(SECOND);
+    assert_eq!((closed(&inside), outside.closed()), (20, None));
+    assert!(inside.iter().all(|peer| peer.closed() == Some(3011)));
+    assert!(world.hub.take_reset_counts().is_empty(), "nobody gave the order");
+    let counts = world.hub.counts();
+    assert_eq!((counts.reset, counts.sent_away, counts.asked_anew()), (0, 20, 20));
+    assert_eq!(world.hub.send_away(world.now, &half(), 10), Some(0));
+}
