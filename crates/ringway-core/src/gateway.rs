@@ -186,7 +186,7 @@ impl Gateway {
         &self.toll
     }
 
-    /// Applies a newer view. Older ones are ignored.
+    /// Applies a newer view. Older ones are ignored, and what is no view of this cluster.
     pub fn on_view(&mut self, now: Now, view: Arc<View>) {
         if self.is_news(&view) {
             let placement = Placement::of(&view, self.placement.as_ref());
@@ -202,7 +202,8 @@ impl Gateway {
     }
 
     fn is_news(&self, view: &View) -> bool {
-        view.follows(self.view()) || (self.placement.is_none() && view.is_of_one_cluster_with(self.view()))
+        let is_first = self.placement.is_none() && self.view().accepts(view).is_ok();
+        view.follows(self.view()) || is_first
     }
 
     fn apply_view(&mut self, now: Now, view: Arc<View>, placement: Placement) {

@@ -96,7 +96,7 @@ impl Epoch {
     /// The epoch of the next write.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

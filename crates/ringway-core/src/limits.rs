@@ -13,6 +13,10 @@ pub const MEMBER_ID_BYTES: usize = 64;
 /// More wait at the gateway.
 pub const WINDOW: u64 = 64;
 
+/// Greatest epoch, offset, or number of an operation or publish that is taken from another member. They grow by one each, and no
+/// cluster lives that long: a greater one was made up, and would leave no room to count on. What holds one is not taken.
+pub const COUNT_MOST: u64 = i64::MAX as u64;
+
 /// Slots in one frame of `Syncs`: some 12 KiB, so that a burst of them is a few dozen frames. More take a further frame.
 pub const SYNC_BATCH: usize = 1024;
 

@@ -33,6 +33,8 @@ pub enum Action {
     Left,
     /// Joining has to wait: another incarnation of this id is still in the view. Said once.
     IdTaken(Incarnation),
+    /// Joining has to wait: the view has as many nodes as a table takes. Said once.
+    Full,
     /// This member is asking for another one's removal, and why. Whether that is written shows in the next view.
     Suspects(Incarnation, Sign),
     /// A change asked for under this token is written (with its epoch), or will not be.
@@ -149,6 +151,7 @@ pub struct Member {
     id_taken: bool,
     /// Members whose leases had lapsed when the registry was last asked.
     lapsed_members: Vec<Incarnation>,
+    found_full: bool,
     actions: VecDeque<Action>,
 }
 
@@ -198,6 +201,7 @@ impl Member {
             asked: VecDeque::new(),
             id_taken: false,
             lapsed_members: Vec::new(),
+            found_full: false,
             actions: VecDeque::new(),
         }
     }
@@ -304,7 +308,7 @@ impl Member {
     /// The registry answered. An answer that comes after its time counts as none: its outcome was taken as unknown. So does one
     /// of another cluster's registry.
     pub fn on_answer(&mut self, now: Now, answer: &RegistryAnswer) {
-        if !answer.view.is_of_one_cluster_with(&self.view) {
+        if self.view.accepts(&answer.view).is_err() {
             return;
         }
         if now > self.last_answer + self.timing.ttl / 2 {

@@ -3,6 +3,7 @@
 //! A [`Frame`] is a message with the sender's epoch; the sender's incarnation is known from the link's handshake.
 //! Spelling them in bytes is the protocol crate's work. Payloads are shared [`Bytes`], never looked into.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -427,12 +428,20 @@ pub struct SessionChange {
     pub left: Vec<u128>,
 }
 
+/// So many clients are compared one by one faster than they are hashed.
+const FEW: usize = 8;
+
 impl SessionChange {
     /// Brings what is known of a gateway's sessions up to date. Somebody who joins and is known already is not doubled.
     pub(crate) fn apply(&self, sessions: &mut u32, presence: &mut Vec<Presence>) {
         *sessions = self.sessions;
-        let joins = |client: u128| self.joined.iter().any(|joined| joined.client == client);
-        presence.retain(|present| !self.left.contains(&present.client) && !joins(present.client));
+        let named = self.joined.iter().map(|joined| joined.client).chain(self.left.iter().copied());
+        if self.joined.len() + self.left.len() <= FEW {
+            presence.retain(|present| !named.clone().any(|client| client == present.client));
+        } else {
+            let named: HashSet<u128> = named.collect();
+            presence.retain(|present| !named.contains(&present.client));
+        }
         presence.extend(self.joined.iter().cloned());
     }
 }
@@ -705,5 +714,17 @@ mod tests {
         let (mut sessions, mut presence) = (2, vec![present(1), present(2)]);
         change.apply(&mut sessions, &mut presence);
         assert_eq!((sessions, presence), (2, vec![present(2), present(3)]));
+    }
+
+    #[test]
+    fn a_change_of_many_sessions_is_the_same() {
+        let present = |client| Presence { client, user: "".into(), conn_info: None, chan_info: None };
+        let channel = ChannelName::new("news").unwrap();
+        let (joined, left) = ((10..30).map(present).collect(), (1..9).collect());
+        let change = SessionChange { channel, attach: AttachId(1), sessions: 22, joined, left };
+        let (mut sessions, mut presence) = (10, (1..=11).map(present).collect());
+        change.apply(&mut sessions, &mut presence);
+        let after: Vec<Presence> = [9].into_iter().chain(10..30).map(present).collect();
+        assert_eq!((sessions, presence), (22, after));
     }
 }

@@ -197,7 +197,7 @@ impl Node {
         }
     }
 
-    /// Applies a newer view. Older ones are ignored.
+    /// Applies a newer view. Older ones are ignored, and what is no view of this cluster.
     pub fn on_view(&mut self, now: Now, view: &Arc<View>) {
         if self.is_news(view) {
             let placement = Placement::of(view, self.placement.as_ref());
@@ -213,8 +213,8 @@ impl Node {
     }
 
     fn is_news(&self, view: &View) -> bool {
-        let same_first = self.placement.is_none() && view.is_of_one_cluster_with(self.view());
-        !self.expelled && (view.follows(self.view()) || same_first)
+        let is_first = self.placement.is_none() && self.view().accepts(view).is_ok();
+        !self.expelled && (view.follows(self.view()) || is_first)
     }
 
     fn apply_view(&mut self, now: Now, view: &Arc<View>, placement: Placement) {

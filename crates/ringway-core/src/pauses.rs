@@ -36,7 +36,7 @@ impl Pauses {
 
     /// How many there were.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|(_, count)| count).sum()
+        sum(self.buckets.iter())
     }
 
     /// A length that this part of them did not exceed: 0.99 for p99. `None` if there was none.
@@ -44,7 +44,7 @@ impl Pauses {
         let rank = ((self.count() as f64 * part).ceil() as u64).max(1);
         let mut seen = 0;
         let reached = |(_, count): &&(u16, u64)| {
-            seen += count;
+            seen = count.saturating_add(seen);
             seen >= rank
         };
         self.buckets.iter().find(reached).map(|(bucket, _)| upper_end(*bucket).min(self.longest))
@@ -52,7 +52,15 @@ impl Pauses {
 
     /// How many were no longer than this, to within a bucket.
     pub fn within(&self, length: Duration) -> u64 {
-        self.buckets.iter().filter(|(bucket, _)| upper_end(*bucket) <= length).map(|(_, count)| count).sum()
+        sum(self.buckets.iter().filter(|(bucket, _)| upper_end(*bucket) <= length))
+    }
+
+    /// The same, with buckets as they are kept here: whatever another member says it saw.
+    #[must_use]
+    pub fn sound(&self) -> Self {
+        let mut sound = Self::default();
+        sound.add(self);
+        sound
     }
 
     /// Adds those of another place.
@@ -85,10 +93,14 @@ impl Pauses {
     fn put(&mut self, bucket: u16, count: u64) {
         let bucket = bucket.min(BUCKETS - 1);
         match self.buckets.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
-            Ok(at) => self.buckets[at].1 += count,
+            Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
             Err(at) => self.buckets.insert(at, (bucket, count)),
         }
     }
+}
+
+fn sum<'a>(buckets: impl Iterator<Item = &'a (u16, u64)>) -> u64 {
+    buckets.fold(0, |all, (_, count)| all.saturating_add(*count))
 }
 
 fn bucket_of(pause: Duration) -> u16 {
@@ -100,6 +112,7 @@ fn bucket_of(pause: Duration) -> u16 {
 
 /// Every pause of the bucket is shorter than this, but in the last one.
 fn upper_end(bucket: u16) -> Duration {
+    let bucket = bucket.min(BUCKETS - 1);
     let doublings = u32::from(bucket >> STEPS_LOG).saturating_sub(1);
     let first = u32::from(bucket) - (doublings << STEPS_LOG);
     UNIT * ((first + 1) << doublings)
@@ -167,5 +180,9 @@ mod tests {
         let mut pauses = Pauses::default();
         pauses.add(&Pauses { buckets: vec![(u16::MAX, 1), (3, 2), (u16::MAX, 1)], ..Pauses::default() });
         assert_eq!(pauses.buckets, [(3, 2), (BUCKETS - 1, 2)]);
+        let most = Pauses { buckets: vec![(u16::MAX, u64::MAX), (9, u64::MAX), (9, 1)], ..pauses };
+        assert_eq!(most.sound().buckets, [(9, u64::MAX), (BUCKETS - 1, u64::MAX)]);
+        assert_eq!((most.count(), most.within(Duration::MAX)), (u64::MAX, u64::MAX));
+        assert_eq!(most.percentile(0.5), Some(Duration::ZERO), "never above the longest");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::id::{Epoch, Incarnation};
+use crate::id::Incarnation;
 use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
 use crate::timing::Now;
 use crate::view::View;
@@ -65,8 +65,7 @@ impl Registry {
 
     /// A write of this view would be done: it is the next one of this cluster.
     pub fn would_write(&self, view: &View) -> bool {
-        let last = self.view.epoch == Epoch(u64::MAX);
-        !last && view.epoch == self.view.epoch.next() && view.is_of_one_cluster_with(&self.view)
+        view.epoch == self.view.epoch.next() && self.view.accepts(view).is_ok()
     }
 
     fn write(&mut self, view: Arc<View>) -> bool {

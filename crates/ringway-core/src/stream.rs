@@ -88,7 +88,7 @@ impl Stream {
 
     /// Offset of the last committed entry.
     pub(crate) fn committed(&self) -> u64 {
-        self.top - self.uncommitted
+        self.top.saturating_sub(self.uncommitted)
     }
 
     /// Place of an offset in this stream; `None` without history.
@@ -98,7 +98,7 @@ impl Stream {
 
     /// Offset of the oldest entry kept; the next offset if none is.
     pub(crate) fn first(&self) -> u64 {
-        self.top + 1 - self.entries.len() as u64
+        (self.top + 1).saturating_sub(self.entries.len() as u64).max(1)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -120,7 +120,7 @@ impl Stream {
     pub(crate) fn first_fresh(&self, now: Now) -> u64 {
         let committed = self.entries.len().saturating_sub(self.uncommitted as usize);
         let ttl = self.options.history_ttl;
-        let old = self.entries.iter().take(committed).take_while(|stored| stored.at + ttl <= now).count();
+        let old = self.entries.iter().take(committed).take_while(|stored| stored.at.saturating_add(ttl) <= now).count();
         self.first() + old as u64
     }
 
@@ -253,8 +253,10 @@ impl Stream {
         self.options = state.options;
         self.delivered = state.delivered;
         self.top = state.top.offset;
-        self.entries
-            .extend(state.entries.into_iter().map(|(age, entry)| Stored { at: now.saturating_sub(age), entry }));
+        // However many runs came, there are not more entries than offsets.
+        let room = usize::try_from(self.top).unwrap_or(usize::MAX).saturating_sub(self.entries.len());
+        let entries = state.entries.into_iter().take(room);
+        self.entries.extend(entries.into_iter().map(|(age, entry)| Stored { at: now.saturating_sub(age), entry }));
         for (key, age, offset) in state.keys {
             self.remember(key, now.saturating_sub(age), offset);
         }

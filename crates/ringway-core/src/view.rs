@@ -5,6 +5,7 @@
 
 mod difference;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ pub use difference::Difference;
 use smallvec::SmallVec;
 
 use crate::id::{Birth, Epoch, Incarnation, MemberId, Slot};
-use crate::ring::{HashKey, SlotCount, Table, Weight};
+use crate::limits::COUNT_MOST;
+use crate::ring::{HashKey, MAX_NODES, SlotCount, Table, Weight};
 
 /// A node as the view lists it.
 ///
@@ -119,6 +121,34 @@ pub struct View {
     pub checksum: u64,
 }
 
+/// Why a view that came from another member is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ViewFault {
+    /// What is fixed when a cluster is born is another.
+    #[error("it is of another cluster")]
+    OtherCluster,
+    /// No table takes so many.
+    #[error("it lists {0} nodes, and a cluster has at most {MAX_NODES}")]
+    TooManyNodes(usize),
+    /// Two entries are the same member, or they are not in the order of their ids.
+    #[error("its members are not listed once each, in the order of their ids")]
+    Disordered,
+    /// Two nodes have one incarnation.
+    #[error("two of its nodes have one incarnation")]
+    Doubled,
+    /// The numbers of copies are impossible.
+    #[error("it asks for {ack_copies} of {copies} copies")]
+    Copies {
+        /// Copies of a slot.
+        copies: u8,
+        /// Copies that an acknowledgement waits for.
+        ack_copies: u8,
+    },
+    /// Nobody has written so many views.
+    #[error("its epoch {0} was made up")]
+    Epoch(Epoch),
+}
+
 impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "View {{ {}:", self.epoch)?;
@@ -145,14 +175,46 @@ impl View {
         self.key.birth()
     }
 
-    /// A later view of the same cluster. What is of another birth, or counts other slots, never follows.
+    /// A later view of the same cluster, and one that makes sense. What is of another birth never follows.
     pub fn follows(&self, before: &Self) -> bool {
-        self.epoch > before.epoch && self.is_of_one_cluster_with(before)
+        self.epoch > before.epoch && before.accepts(self).is_ok()
     }
 
     /// Both are views of one cluster: their slots mean the same.
     pub fn is_of_one_cluster_with(&self, other: &Self) -> bool {
         (self.key, self.slots) == (other.key, other.slots)
+    }
+
+    /// Whether a view that came from another member can be one of this cluster. Everything that the rules rely on is checked
+    /// here, so that nothing else need be.
+    ///
+    /// # Errors
+    /// [`ViewFault`]: it must not be taken.
+    pub fn accepts(&self, view: &Self) -> Result<(), ViewFault> {
+        let fixed = |view: &Self| (view.key, view.slots, view.copies, view.ack_copies);
+        if fixed(self) == fixed(view) { view.check() } else { Err(ViewFault::OtherCluster) }
+    }
+
+    /// The view makes sense by itself.
+    ///
+    /// # Errors
+    /// [`ViewFault`]: it must not be taken.
+    pub fn check(&self) -> Result<(), ViewFault> {
+        let Self { copies, ack_copies, .. } = *self;
+        let lives: BTreeSet<Incarnation> = self.nodes.iter().map(|node| node.incarnation).collect();
+        if self.nodes.len() > MAX_NODES {
+            return Err(ViewFault::TooManyNodes(self.nodes.len()));
+        }
+        if !self.nodes.is_sorted_by(|a, b| a.id < b.id) || !self.gateways.is_sorted_by(|a, b| a.id < b.id) {
+            return Err(ViewFault::Disordered);
+        }
+        if lives.len() < self.nodes.len() {
+            return Err(ViewFault::Doubled);
+        }
+        if !(1..=2).contains(&copies) || !(1..=copies).contains(&ack_copies) {
+            return Err(ViewFault::Copies { copies, ack_copies });
+        }
+        if self.epoch.0 > COUNT_MOST { Err(ViewFault::Epoch(self.epoch)) } else { Ok(()) }
     }
 
     /// The node of this incarnation, if it is in the view.

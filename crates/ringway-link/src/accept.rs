@@ -127,7 +127,7 @@ async fn shake(mut stream: TcpStream, shared: &Shared) -> Result<Option<Settled>
         Purpose::LinkWith(wanted) if wanted == me.incarnation => {}
         Purpose::LinkWith(_) | Purpose::Probe => return Ok(None),
     }
-    if peer.is_of_another_cluster_than(&me) {
+    if peer.identity.is_of_another_cluster_than(&me) {
         // It has been told who is here, and of which cluster.
         return Ok(None);
     }

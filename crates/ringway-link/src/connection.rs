@@ -1,5 +1,6 @@
 //! One connection from its `Up` to its `Down`: a task that reads and a task that writes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,16 +10,18 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, BytesMut};
 use ringway_core::id::Incarnation;
 use ringway_core::message::Frame;
-use ringway_protocol::link::{FrameError, Identity, decode};
+use ringway_protocol::link::{FrameError, Identity, Taken, UnknownKind, decode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 
 use crate::event::{Ended, Event, LinkId};
 use crate::fault::Held;
+use crate::handshake::Proved;
 use crate::limits::{KEEP_BUFFER, READ_CHUNK};
 use crate::outgoing::{Outgoing, SendError};
 use crate::shared::Shared;
@@ -35,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Identity,
     /// The address at which this end reached the other, if it was this end that dialed.
     dialed: Option<Arc<str>>,
+    /// What is spoken.
+    pub(crate) version: u16,
     pub(crate) outgoing: Outgoing,
     pub(crate) counters: Counters,
     pub(crate) began: Instant,
@@ -56,6 +61,7 @@ pub(crate) struct Connection {
 pub(crate) struct Counters {
     pub(crate) bytes_in: AtomicU64,
     pub(crate) frames_in: AtomicU64,
+    pub(crate) frames_skipped: AtomicU64,
     pub(crate) reads: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) writes: AtomicU64,
@@ -66,12 +72,14 @@ fn count(counter: &AtomicU64, more: usize) {
 }
 
 impl Connection {
-    pub(crate) fn new(own: Incarnation, peer: Identity, dialed: Option<Arc<str>>, shared: &Shared) -> Self {
+    pub(crate) fn new(own: Incarnation, peer: Proved, dialed: Option<Arc<str>>, shared: &Shared) -> Self {
+        let Proved { identity: peer, version } = peer;
         Self {
             id: LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed)),
             own,
             peer,
             dialed,
+            version,
             outgoing: Outgoing::new(shared.limits.queue_bytes),
             counters: Counters::default(),
             began: Instant::now(),
@@ -167,6 +175,7 @@ impl Connection {
     async fn read(&self, socket: &mut OwnedReadHalf, events: &mpsc::Sender<Event>) -> Ended {
         let mut held = self.held.subscribe();
         let mut buffer = BytesMut::new();
+        let mut unknown = BTreeSet::new();
         loop {
             if buffer.is_empty() && buffer.capacity() > KEEP_BUFFER {
                 buffer = BytesMut::new();
@@ -179,9 +188,13 @@ impl Connection {
             }
             let _ = held.wait_for(|held| !held.incoming).await;
             self.heard.store(self.age(), Ordering::Relaxed);
-            let (frames, fault) = take_frames(&mut buffer);
+            let Read { frames, skipped, fault } = take_frames(&mut buffer);
             count(&self.counters.reads, 1);
             count(&self.counters.frames_in, frames.len());
+            count(&self.counters.frames_skipped, skipped.len());
+            for kind in skipped.into_iter().filter(|kind| unknown.insert(*kind)) {
+                self.tell_skipped(kind);
+            }
             if !frames.is_empty() {
                 let batch = Event::Frames { link: self.id, peer: self.peer.incarnation, frames };
                 if events.send(batch).await.is_err() {
@@ -191,6 +204,16 @@ impl Connection {
             if let Some(fault) = fault {
                 return Ended::Malformed(fault);
             }
+        }
+    }
+
+    /// Said once for each kind and connection. A message of an unknown kind may be one that can be done without.
+    fn tell_skipped(&self, unknown: UnknownKind) {
+        let (peer, version) = (&self.peer.id, self.version);
+        if unknown.is_message() {
+            debug!(%peer, version, "messages that this release does not know are skipped: {unknown}");
+        } else {
+            warn!(%peer, version, "messages that this release cannot read are skipped: {unknown}; run the same release on both");
         }
     }
 
@@ -205,14 +228,24 @@ impl Connection {
     }
 }
 
-/// All whole frames at the front of the buffer, and the fault that ended them, if one did.
-fn take_frames(buffer: &mut BytesMut) -> (Vec<Frame>, Option<FrameError>) {
-    let mut frames = Vec::new();
+/// What one read has brought.
+struct Read {
+    frames: Vec<Frame>,
+    /// Frames of later versions, by what is unknown of them.
+    skipped: Vec<UnknownKind>,
+    /// What ended it.
+    fault: Option<FrameError>,
+}
+
+/// All whole frames at the front of the buffer, up to the fault that ends them, if one does.
+fn take_frames(buffer: &mut BytesMut) -> Read {
+    let (mut frames, mut skipped) = (Vec::new(), Vec::new());
     loop {
         match decode(buffer) {
-            Ok(Some(frame)) => frames.push(frame),
-            Ok(None) => return (frames, None),
-            Err(fault) => return (frames, Some(fault)),
+            Ok(Some(Taken::Frame(frame))) => frames.push(frame),
+            Ok(Some(Taken::Skipped(unknown))) => skipped.push(unknown),
+            Ok(None) => return Read { frames, skipped, fault: None },
+            Err(fault) => return Read { frames, skipped, fault: Some(fault) },
         }
     }
 }
@@ -284,6 +317,11 @@ impl LinkSender {
     /// The connection.
     pub fn link(&self) -> LinkId {
         self.0.id
+    }
+
+    /// Version of the link protocol that is spoken: what a later one brought is not to be sent here.
+    pub fn version(&self) -> u16 {
+        self.0.version
     }
 
     /// Who is at the other end.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::event::Event;
-use crate::handshake::HandshakeError;
+use crate::handshake::{HandshakeError, Proved};
 use crate::limits::Limits;
 use crate::pairs::Side;
 use crate::shared::{Settled, Shared};
@@ -158,11 +158,11 @@ async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError>
     let me = shared.me();
     let dialing = async {
         let (stream, peer) = reach(target, target.purpose(), &me, shared).await?;
-        if target.incarnation().is_some_and(|wanted| wanted != peer.incarnation) {
-            return Err(DialError::Other(Box::new(peer)));
+        if target.incarnation().is_some_and(|wanted| wanted != peer.identity.incarnation) {
+            return Err(DialError::Other(Box::new(peer.identity)));
         }
-        if peer.is_of_another_cluster_than(&me) {
-            return Err(DialError::OtherCluster(Box::new(peer)));
+        if peer.identity.is_of_another_cluster_than(&me) {
+            return Err(DialError::OtherCluster(Box::new(peer.identity)));
         }
         Ok(shared.settle(stream, &me, peer, Side::Dialer(target.address.clone()), began).await?)
     };
@@ -173,7 +173,7 @@ async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError>
 pub(crate) async fn probe(target: &Target, deadline: Duration, shared: &Shared) -> Evidence {
     let me = shared.me();
     match timeout(deadline, reach(target, Purpose::Probe, &me, shared)).await {
-        Ok(Ok((_, peer))) => Evidence::Answered(peer),
+        Ok(Ok((_, peer))) => Evidence::Answered(peer.identity),
         Ok(Err(DialError::Refused)) => Evidence::Refused,
         Ok(Err(why)) => Evidence::Unknown(why),
         Err(_) => Evidence::Unknown(HandshakeError::TimedOut.into()),
@@ -186,7 +186,7 @@ async fn reach(
     purpose: Purpose,
     me: &Identity,
     shared: &Shared,
-) -> Result<(TcpStream, Identity), DialError> {
+) -> Result<(TcpStream, Proved), DialError> {
     if let Some((id, _)) = &target.member {
         shared.faults.hang_if_cut(id).await;
     }
@@ -194,7 +194,7 @@ async fn reach(
     stream.set_nodelay(true).map_err(HandshakeError::Io)?;
     let is_linked = |peer: &Identity| purpose != Purpose::Probe && shared.pairs.live(peer.incarnation).is_some();
     let peer = shared.keys.dial(&mut stream, me, purpose, is_linked).await?;
-    shared.faults.hang_if_cut(&peer.id).await;
+    shared.faults.hang_if_cut(&peer.identity.id).await;
     Ok((stream, peer))
 }
 

@@ -8,8 +8,8 @@ use bytes::BytesMut;
 use hmac::{Hmac, KeyInit, Mac};
 use ringway_core::id::Incarnation;
 use ringway_protocol::link::{
-    FrameError, Handshake, Hello, Identity, MAX_HANDSHAKE_BYTES, NotALink, PREAMBLE_BYTES, Purpose, Rejection, VERSION,
-    decode_handshake, encode_handshake, preamble, read_preamble,
+    FrameError, Handshake, Hello, Identity, MAX_HANDSHAKE_BYTES, NotALink, PREAMBLE_HEAD_BYTES, PreambleHead, Purpose,
+    Rejection, Versions, decode_handshake, encode_handshake, preamble, read_preamble_head,
 };
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,13 +49,16 @@ pub enum HandshakeError {
     /// Something else listens or knocks there.
     #[error("{0}: check the address")]
     NotALink(#[from] NotALink),
-    /// The two ends are of different releases.
+    /// The two ends are of releases that have no version in common.
     #[error(
-        "refused: the other end speaks version {theirs} of the link protocol, this one {VERSION}: run the same release on both"
+        "refused: the other end speaks {theirs} of the link protocol, this one {ours}: run releases that have a version \
+         in common"
     )]
     Version {
-        /// Their version.
-        theirs: u16,
+        /// Their versions.
+        theirs: Versions,
+        /// This end's versions.
+        ours: Versions,
     },
     /// The other end refused us.
     #[error("refused: {}", explain(*.0))]
@@ -83,6 +86,9 @@ fn explain(why: Rejection) -> &'static str {
         }
         Rejection::Myself => "the address leads back to this member itself; give it another member's",
         Rejection::Linked => "the two members have a link already",
+        Rejection::Unknown => {
+            "the other end is of a later release and has a reason that this one does not know; look into its log"
+        }
     }
 }
 
@@ -91,16 +97,42 @@ fn explain(why: Rejection) -> &'static str {
 pub(crate) struct Keys {
     pub(crate) secret: Secret,
     pub(crate) cluster: Box<str>,
+    /// What this end speaks.
+    pub(crate) versions: Versions,
 }
 
 /// Told apart, so that a proof cannot be sent back to the one who made it.
 const DIALER: &[u8] = b"ringway link dialer";
 const ACCEPTOR: &[u8] = b"ringway link acceptor";
 
-/// Both hellos as they went over the wire, each with its length.
+/// What both ends have said, as it went over the wire: preambles, and hellos with their lengths. A range of versions that
+/// somebody has changed on the way makes the proofs wrong.
 struct Transcript {
-    dialer: BytesMut,
-    acceptor: BytesMut,
+    dialer: Said,
+    acceptor: Said,
+}
+
+/// What one end has said.
+struct Said {
+    versions: Versions,
+    hello: BytesMut,
+}
+
+impl Said {
+    /// The same bytes again.
+    fn spelled(&self) -> BytesMut {
+        let mut bytes = BytesMut::from(&preamble(self.versions)[..]);
+        bytes.extend_from_slice(&self.hello);
+        bytes
+    }
+}
+
+/// Who is at the other end, proved.
+#[derive(Debug)]
+pub(crate) struct Proved {
+    pub(crate) identity: Identity,
+    /// What is spoken with it.
+    pub(crate) version: u16,
 }
 
 impl Keys {
@@ -111,7 +143,7 @@ impl Keys {
 
     fn proof(&self, label: &[u8], transcript: &Transcript) -> Hmac<Sha256> {
         let mac = Hmac::<Sha256>::new_from_slice(&self.secret.0).expect("HMAC takes keys of any length");
-        mac.chain_update(label).chain_update(&transcript.dialer).chain_update(&transcript.acceptor)
+        mac.chain_update(label).chain_update(transcript.dialer.spelled()).chain_update(transcript.acceptor.spelled())
     }
 
     fn prove(&self, label: &[u8], transcript: &Transcript) -> Handshake {
@@ -131,11 +163,13 @@ impl Keys {
         me: &Identity,
         purpose: Purpose,
         is_linked: impl Fn(&Identity) -> bool,
-    ) -> Result<Identity, HandshakeError> {
-        let dialer = spell(&self.hello(me, purpose))?;
-        stream.write_all(&[&preamble()[..], &dialer].concat()).await?;
-        check_version(read_version(stream).await?)?;
-        let (acceptor, Handshake::Hello(hello)) = receive(stream).await? else { return Err(HandshakeError::OutOfTurn) };
+    ) -> Result<Proved, HandshakeError> {
+        let dialer = Said { versions: self.versions, hello: spell(&self.hello(me, purpose))? };
+        stream.write_all(&dialer.spelled()).await?;
+        let versions = read_versions(stream).await?;
+        let version = self.common(versions)?;
+        let (said, Handshake::Hello(hello)) = receive(stream).await? else { return Err(HandshakeError::OutOfTurn) };
+        let acceptor = Said { versions, hello: said };
         if hello.cluster != self.cluster {
             return refuse(stream, Rejection::OtherCluster).await;
         }
@@ -149,17 +183,20 @@ impl Keys {
         if !self.accepts(&proof, ACCEPTOR, &transcript) {
             return refuse(stream, Rejection::WrongSecret).await;
         }
-        Ok(hello.identity)
+        Ok(Proved { identity: hello.identity, version })
     }
 
     /// The acceptor's first part: who claims to be there, and what for.
     pub(crate) async fn greet(&self, stream: &mut TcpStream, me: &Identity) -> Result<Caller, HandshakeError> {
-        let version = read_version(stream).await?;
-        if let Err(error) = check_version(version) {
-            stream.write_all(&preamble()).await?;
-            part(stream).await;
-            return Err(error);
-        }
+        let versions = read_versions(stream).await?;
+        let version = match self.common(versions) {
+            Ok(version) => version,
+            Err(error) => {
+                stream.write_all(&preamble(self.versions)).await?;
+                part(stream).await;
+                return Err(error);
+            }
+        };
         let (said, Handshake::Hello(hello)) = receive(stream).await? else { return Err(HandshakeError::OutOfTurn) };
         let refusal = if hello.identity.incarnation == me.incarnation {
             Some(Rejection::Myself)
@@ -169,10 +206,10 @@ impl Keys {
             None
         };
         if let Some(why) = refusal {
-            stream.write_all(&preamble()).await?;
+            stream.write_all(&preamble(self.versions)).await?;
             return refuse(stream, why).await;
         }
-        Ok(Caller { said, hello })
+        Ok(Caller { said: Said { versions, hello: said }, hello, version })
     }
 
     /// The acceptor's second part. Returns once both ends have proved that they know the secret.
@@ -182,38 +219,44 @@ impl Keys {
         me: &Identity,
         caller: Caller,
         faults: &Faults,
-    ) -> Result<(Identity, Purpose), HandshakeError> {
-        let Caller { said, hello } = caller;
+    ) -> Result<(Proved, Purpose), HandshakeError> {
+        let Caller { said, hello, version } = caller;
         faults.hang_if_cut(&hello.identity.id).await;
-        let acceptor = spell(&self.hello(me, hello.purpose))?;
-        stream.write_all(&[&preamble()[..], &acceptor].concat()).await?;
+        let acceptor = Said { versions: self.versions, hello: spell(&self.hello(me, hello.purpose))? };
+        stream.write_all(&acceptor.spelled()).await?;
         let transcript = Transcript { dialer: said, acceptor };
         let Handshake::Proof(proof) = receive(stream).await?.1 else { return Err(HandshakeError::OutOfTurn) };
         if !self.accepts(&proof, DIALER, &transcript) {
             return refuse(stream, Rejection::WrongSecret).await;
         }
         send(stream, &self.prove(ACCEPTOR, &transcript)).await?;
-        Ok((hello.identity, hello.purpose))
+        Ok((Proved { identity: hello.identity, version }, hello.purpose))
+    }
+
+    /// The version that is spoken with an end that speaks these.
+    fn common(&self, theirs: Versions) -> Result<u16, HandshakeError> {
+        self.versions.common(theirs).ok_or(HandshakeError::Version { theirs, ours: self.versions })
     }
 }
 
 /// A dialer that has said hello and proved nothing yet.
 pub(crate) struct Caller {
-    said: BytesMut,
+    said: Said,
     hello: Box<Hello>,
+    version: u16,
 }
 
-fn check_version(theirs: u16) -> Result<(), HandshakeError> {
-    if theirs == VERSION { Ok(()) } else { Err(HandshakeError::Version { theirs }) }
-}
-
-async fn read_version(stream: &mut TcpStream) -> Result<u16, HandshakeError> {
-    let mut preamble = [0; PREAMBLE_BYTES];
-    stream.read_exact(&mut preamble).await?;
-    if preamble.starts_with(b"HTTP/") {
+/// What the other end speaks. Of one from before there were ranges nothing more is read.
+async fn read_versions(stream: &mut TcpStream) -> Result<Versions, HandshakeError> {
+    let mut head = [0; PREAMBLE_HEAD_BYTES];
+    stream.read_exact(&mut head).await?;
+    if head.starts_with(b"HTTP/") {
         return Err(HandshakeError::Http);
     }
-    Ok(read_preamble(&preamble)?)
+    Ok(match read_preamble_head(&head)? {
+        PreambleHead::Only(version) => Versions { lowest: version, highest: version },
+        PreambleHead::Lowest(lowest) => Versions { lowest, highest: stream.read_u16_le().await? },
+    })
 }
 
 fn spell(message: &Handshake) -> io::Result<BytesMut> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use ringway_core::id::{Birth, Incarnation, MemberId};
-use ringway_protocol::link::Identity;
+use ringway_protocol::link::{Identity, Versions};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -52,10 +52,14 @@ pub struct LinkStats {
     pub peer: MemberId,
     /// In which incarnation.
     pub incarnation: Incarnation,
+    /// Version of the link protocol that is spoken.
+    pub version: u16,
     /// Bytes read.
     pub bytes_in: u64,
     /// Frames read.
     pub frames_in: u64,
+    /// Frames read that this release does not know, and skipped.
+    pub frames_skipped: u64,
     /// Reads that brought something.
     pub reads: u64,
     /// Bytes written.
@@ -79,7 +83,7 @@ impl Links {
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             me: RwLock::new(Arc::new(identity)),
-            keys: Keys { secret, cluster },
+            keys: Keys { secret, cluster, versions: Versions::OURS },
             limits,
             events,
             pairs: Pairs::new(own),
@@ -211,8 +215,10 @@ fn stats_of(link: &Connection, reconnects: u64) -> LinkStats {
         link: link.id,
         peer: link.peer.id.clone(),
         incarnation: link.peer.incarnation,
+        version: link.version,
         bytes_in: counters.bytes_in.load(Ordering::Relaxed),
         frames_in: counters.frames_in.load(Ordering::Relaxed),
+        frames_skipped: counters.frames_skipped.load(Ordering::Relaxed),
         reads: counters.reads.load(Ordering::Relaxed),
         bytes_out: counters.bytes_out.load(Ordering::Relaxed),
         frames_out: link.outgoing.frames(),

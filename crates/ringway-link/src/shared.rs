@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::dial::Target;
 use crate::event::{Ended, Event};
 use crate::fault::Faults;
-use crate::handshake::{HandshakeError, Keys, receive, send};
+use crate::handshake::{HandshakeError, Keys, Proved, receive, send};
 use crate::limits::Limits;
 use crate::pairs::{Installed, Pairs, Side};
 
@@ -56,12 +56,12 @@ impl Shared {
         &self,
         mut stream: TcpStream,
         me: &Identity,
-        peer: Identity,
+        peer: Proved,
         side: Side,
         began: Instant,
     ) -> Result<Settled, HandshakeError> {
-        self.faults.hang_if_cut(&peer.id).await;
-        let with = peer.incarnation;
+        self.faults.hang_if_cut(&peer.identity.id).await;
+        let with = peer.identity.incarnation;
         let is_judge = me.incarnation > with;
         let make = || Connection::new(me.incarnation, peer, side.dialed(), self);
         let installed = if is_judge {

@@ -5,3 +5,4 @@ mod ending;
 mod member;
 mod shaking_hands;
 mod staying_linked;
+mod versions;

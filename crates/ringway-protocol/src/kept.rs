@@ -7,7 +7,7 @@
 //! The version is that of this layout. A later version of the view itself is read as it is on links: what is not known is skipped.
 
 use bytes::{BufMut, BytesMut};
-use ringway_core::view::View;
+use ringway_core::view::{View, ViewFault};
 use sha2::{Digest, Sha256};
 
 use crate::link::{self, FrameError};
@@ -32,6 +32,9 @@ pub enum KeptError {
     /// The checksum fits, and yet it is no view.
     #[error("it holds no view: {0}")]
     NoView(#[from] FrameError),
+    /// It is a view that cannot be one.
+    #[error("it holds a view that cannot be one: {0}")]
+    Senseless(#[from] ViewFault),
 }
 
 /// The bytes to be kept.
@@ -59,7 +62,9 @@ pub fn decode(bytes: &[u8]) -> Result<View, KeptError> {
         return Err(KeptError::Damaged);
     }
     let view = said.get(1..).ok_or(KeptError::Damaged)?;
-    Ok(link::read_view(view)?)
+    let view = link::read_view(view)?;
+    view.check()?;
+    Ok(view)
 }
 
 #[cfg(test)]

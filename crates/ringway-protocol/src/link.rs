@@ -1,13 +1,32 @@
 //! What members say to one another, in bytes: the frames of a link and the handshake that opens it.
 //!
 //! ```text
-//! preamble   "ringway\0" | version u16            once, each way, before anything else
-//! frame      length u32 | epoch | kind u8 | fields …   length counts what follows it
+//! preamble   "ringway\0" | lowest version u16 | highest version u16    once, each way, before anything else
+//! frame      length u32 | epoch | kind u8 | fields …                  length counts what follows it
 //! ```
 //!
 //! Numbers are little-endian where their width is fixed, LEB128 varints elsewhere. Texts, payloads and lists are
-//! preceded by their length. Nothing is self-describing: which fields follow is settled by the version, and both
-//! directions of every type are made from one list of its fields (`messages`), so they cannot drift apart.
+//! preceded by their length. Both directions of every type are made from one list of its fields (`messages`), so they
+//! cannot drift apart.
+//!
+//! # Versions
+//!
+//! Each end says which versions it speaks, and both use the highest that they have in common. Whatever the version, a
+//! reader skips what it does not know and a writer may say more than the reader knows. The rules for a new version:
+//!
+//! - **A field** is added behind the fields of its struct, as `since(4)`. Earlier readers skip it. A later reader that
+//!   does not find it takes the field's default, so the default must mean what the version before meant.
+//! - **Where a struct ends** is told by the length of the frame if it stands last in there (`last`), and by a length of its
+//!   own if something follows it (`open`). What is sent most by far has no room for that: a `flagged` struct grows by
+//!   optional runs of bytes, one bit each, and a `closed` one does not grow. A change of a closed struct is a new kind.
+//! - **A kind** is added under a number that was never used. It is sent only on links whose version has it: the sender
+//!   asks the link. A frame whose kind a reader does not know is skipped, and so is the whole frame if something inside is
+//!   of an unknown kind, because half of a message is another message.
+//! - **What is passed on loses what the one in the middle does not know.** An older member that writes a view, or copies a
+//!   slot, writes the fields that it knows. A new field that may not be lost needs every member's version first.
+//! - **The hello of the dialer** is written before it knows the other end's version. It may have new fields, but no kind that
+//!   the lowest version lacks.
+//! - **The bytes of a released version never change**: `tests/golden` holds a frame of every kind.
 //!
 //! What arrives is not trusted. A length is checked before it is waited for, a count before it is allocated for, and
 //! whatever is kept is copied out, so that a short payload never holds on to a long read buffer.
@@ -18,6 +37,9 @@ mod messages;
 mod names;
 mod wire;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 #[cfg(test)]
 mod tests;
 
@@ -27,11 +49,11 @@ use ringway_core::message::Frame;
 use ringway_core::view::View;
 
 pub use handshake::{
-    Handshake, Hello, Identity, MAX_HANDSHAKE_BYTES, NotALink, PREAMBLE_BYTES, Purpose, Rejection, Roles, VERSION,
-    decode_handshake, encode_handshake, preamble, read_preamble,
+    Handshake, Hello, Identity, MAX_HANDSHAKE_BYTES, NotALink, PREAMBLE_BYTES, PREAMBLE_HEAD_BYTES, PreambleHead,
+    Purpose, Rejection, Roles, Versions, decode_handshake, encode_handshake, preamble, read_preamble_head,
 };
 use input::Input;
-use wire::Wire;
+use wire::Rest;
 
 /// Longest frame in bytes, its length field not counted. The only long frames are parts of a slot's state; a part that
 /// did not fit would have to be cut finer by its sender. A longer one is not sent, and one that is announced closes
@@ -55,17 +77,9 @@ pub enum FrameError {
     /// The frame ends inside a field.
     #[error("the frame ends inside a field")]
     Truncated,
-    /// Bytes follow the last field.
-    #[error("{0} bytes follow the last field of the frame")]
-    Trailing(usize),
-    /// No variant of this type has that number.
-    #[error("{what} has no kind {kind}")]
-    UnknownKind {
-        /// The type.
-        what: &'static str,
-        /// The number.
-        kind: u8,
-    },
+    /// A message of the handshake is of no known kind. Frames like that are skipped.
+    #[error(transparent)]
+    UnknownKind(#[from] UnknownKind),
     /// A list or text is longer than what is left of the frame.
     #[error("{count} elements were announced where {left} bytes are left")]
     TooMany {
@@ -83,6 +97,33 @@ pub enum FrameError {
     /// A name is not one.
     #[error("a name in the frame is not valid: {0}")]
     Name(#[from] NameError),
+}
+
+/// No variant of a type has this number: it comes from a later version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[error("{what} has no kind {kind}")]
+pub struct UnknownKind {
+    /// The type.
+    pub what: &'static str,
+    /// The number.
+    pub kind: u8,
+}
+
+impl UnknownKind {
+    /// The message itself is of an unknown kind. Otherwise a known message holds something that is, and a sender that goes
+    /// by the rules of versions would not have sent it here.
+    pub fn is_message(&self) -> bool {
+        self.what == "Message"
+    }
+}
+
+/// What stood at the front of a buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Taken {
+    /// A frame.
+    Frame(Frame),
+    /// A frame that this version cannot read. It was skipped; what follows it is as good as before.
+    Skipped(UnknownKind),
 }
 
 /// A frame that is over the limit. Nothing was written.
@@ -107,12 +148,16 @@ pub fn encode(frame: &Frame, out: &mut BytesMut) -> Result<usize, FrameTooLong> 
 ///
 /// # Errors
 /// [`FrameError`]; the rest of the buffer means nothing then.
-pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+pub fn decode(buffer: &mut BytesMut) -> Result<Option<Taken>, FrameError> {
     let Some(length) = frame_length(buffer, MAX_FRAME_BYTES)? else { return Ok(None) };
     let Some(body) = buffer.get(LENGTH_BYTES..LENGTH_BYTES + length) else { return Ok(None) };
-    let frame = parse(body)?;
+    let taken = match parse(body) {
+        Ok(frame) => Taken::Frame(frame),
+        Err(FrameError::UnknownKind(unknown)) => Taken::Skipped(unknown),
+        Err(fault) => return Err(fault),
+    };
     buffer.advance(LENGTH_BYTES + length);
-    Ok(Some(frame))
+    Ok(Some(taken))
 }
 
 /// Appends a view as it is spelled in frames.
@@ -136,7 +181,7 @@ fn frame_length(buffer: &[u8], limit: usize) -> Result<Option<usize>, FrameError
 }
 
 /// Writes the value after its length, or nothing if it is over the limit.
-fn append<T: Wire>(value: &T, limit: usize, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
+fn append<T: Rest>(value: &T, limit: usize, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
     let start = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     value.put(out);
@@ -153,12 +198,7 @@ fn append<T: Wire>(value: &T, limit: usize, out: &mut BytesMut) -> Result<usize,
     }
 }
 
-/// Reads a value that fills `body` from end to end.
-fn parse<T: Wire>(body: &[u8]) -> Result<T, FrameError> {
-    let mut input = Input::new(body);
-    let value = T::take(&mut input)?;
-    match input.left() {
-        0 => Ok(value),
-        left => Err(FrameError::Trailing(left)),
-    }
+/// Reads a value from the front of `body`. What follows it is of a later version, and skipped.
+fn parse<T: Rest>(body: &[u8]) -> Result<T, FrameError> {
+    T::take(&mut Input::new(body))
 }

@@ -363,7 +363,7 @@ impl Gateway {
             self.toll.doubles += 1;
             return;
         }
-        if offset > position.offset + 1 {
+        if offset - position.offset > 1 {
             self.toll.reorders += 1;
             self.toll.waiting += u64::from(channel.pause(now));
             self.ask(now, key);

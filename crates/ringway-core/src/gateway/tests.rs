@@ -366,7 +366,7 @@ fn nothing_is_sent_before_the_view_has_the_gateway() {
     let query = Query::Presence(ChannelName::new("news").unwrap());
     world.gateway.query(world.now, 2, query).unwrap();
     world.collect();
-    assert_eq!(world.seqs(), [], "the owner would drop it without an answer");
+    assert_eq!(world.seqs(), Vec::<u64>::new(), "the owner would drop it without an answer");
     world.gateway.on_view(world.now, Arc::new(without.with_gateway(me())));
     world.collect();
     assert_eq!(world.seqs(), [1]);

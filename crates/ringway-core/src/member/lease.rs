@@ -3,6 +3,7 @@
 use super::{Action, Member, Purpose, Standing};
 use crate::message::RegistryOp;
 use crate::node::Lease;
+use crate::ring::MAX_NODES;
 use crate::timing::Now;
 use crate::view::Removal;
 
@@ -62,6 +63,13 @@ impl Member {
             // The key must not end while we wait.
             self.put_sent = None;
             self.request(now, Purpose::Leases, RegistryOp::Leases);
+            return;
+        }
+        if self.node.is_some() && self.view.nodes.len() >= MAX_NODES {
+            if !std::mem::replace(&mut self.found_full, true) {
+                self.actions.push_back(Action::Full);
+            }
+            self.put_sent = None;
             return;
         }
         let mut view = (*self.view).clone();

@@ -77,7 +77,8 @@ impl Member {
     /// Silence never removes the last node that is not joining (R18).
     pub(super) fn may_remove(&self, peer: Incarnation) -> bool {
         let serves = self.view.node(peer).is_some_and(NodeEntry::serves);
-        !serves || self.view.nodes.iter().filter(|node| node.serves()).count() > 1
+        let is_spared = !serves || self.view.nodes.iter().filter(|node| node.serves()).count() > 1;
+        self.view.has(peer) && is_spared
     }
 
     /// Accuses a node that has been silent on its link, if I hear most of the others (R17).

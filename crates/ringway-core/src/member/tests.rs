@@ -76,7 +76,12 @@ impl World {
     /// A member called n1 that wants to join these.
     fn with(others: &[NodeEntry]) -> Self {
         let born = View::born(HashKey::from_bytes([3; 16]), SlotCount::MIN);
-        let view = Arc::new(others.iter().fold(born, |view, other| view.with_node(other.clone())).activated());
+        Self::begun(others.iter().fold(born, |view, other| view.with_node(other.clone())).activated())
+    }
+
+    /// The same, with this view.
+    fn begun(view: View) -> Self {
+        let view = Arc::new(view);
         let now = Duration::from_secs(100);
         let timing = Timing::default();
         let entry = node("n1", 1);
@@ -365,4 +370,19 @@ fn what_lapsed_in_an_older_view_is_not_held_against_anybody() {
     world.member.on_answer(world.now, &late);
     let accuses = |action: &Action| matches!(action, Action::Suspects(..));
     assert!(!std::iter::from_fn(|| world.member.next_action()).any(|action| accuses(&action)));
+}
+
+#[test]
+fn a_full_cluster_is_waited_for() {
+    let others: Vec<NodeEntry> = (0..1024).map(|n| node(&format!("o{n}"), 10 + n)).collect();
+    let mut view = (*World::with(&[]).registry.view()).as_ref().clone();
+    view.nodes = others;
+    view.nodes.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut world = World::begun(view);
+    world.pass(1500);
+    assert_eq!((world.member.is_inside(), &world.said[..]), (false, &[Action::Full][..]), "said once");
+    let without = Arc::new(world.registry.view().without(Incarnation(10), Removal::Proven));
+    world.registry.handle(world.now, RegistryRequest { id: 0, op: RegistryOp::Cas(without) });
+    world.pass(1200);
+    assert!(world.member.is_inside());
 }

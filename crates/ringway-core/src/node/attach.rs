@@ -16,11 +16,11 @@ use crate::timing::Now;
 const PROGRESS_KEPT_AFTER: Duration = Duration::from_secs(1);
 
 impl Node {
-    fn slot_of(&self, name: &ChannelName) -> Slot {
+    pub(super) fn slot_of(&self, name: &ChannelName) -> Slot {
         crate::ring::slot_of(&self.view().key, self.view().slots, name.as_str())
     }
 
-    fn stream_of(&self, name: &ChannelName) -> Option<(u32, &Stream)> {
+    pub(super) fn stream_of(&self, name: &ChannelName) -> Option<(u32, &Stream)> {
         let key = *self.names.get(name)?;
         Some((key, self.streams.get(key as usize)?))
     }
@@ -74,7 +74,7 @@ impl Node {
             }
             AttachFrom::At(position) => {
                 let same = stream.epoch == Some(position.epoch);
-                let unbroken = position.offset + 1 >= stream.first() && position.offset <= top;
+                let unbroken = position.offset >= stream.first() - 1 && position.offset <= top;
                 if same && unbroken { position.offset } else { top }
             }
         }
@@ -146,9 +146,10 @@ impl Node {
         for (attach, channel, offset) in reports {
             let Some(key) = self.names.get(channel).copied() else { continue };
             let stream = &mut self.streams[key as usize];
+            let top = stream.top();
             let listeners = stream.listeners.iter_mut();
             for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == *attach) {
-                listener.delivered = listener.delivered.max(*offset);
+                listener.delivered = listener.delivered.max((*offset).min(top));
                 if !std::mem::replace(&mut stream.progress, true) {
                     self.progress.push_back((now + PROGRESS_KEPT_AFTER, key));
                 }
@@ -287,7 +288,9 @@ impl Node {
 
     /// Channels owned here that somebody is subscribed to, with their sessions.
     pub(super) fn attended_channels(&self) -> Vec<(ChannelName, u32)> {
-        let sessions = |stream: &Stream| stream.listeners.iter().map(|listener| listener.sessions).sum();
+        let sessions = |stream: &Stream| {
+            stream.listeners.iter().fold(0_u32, |all, listener| all.saturating_add(listener.sessions))
+        };
         let attended = self.streams.iter().filter(|(_, stream)| stream.is_attended());
         attended.map(|(_, stream)| (stream.name.clone(), sessions(stream))).collect()
     }

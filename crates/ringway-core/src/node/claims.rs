@@ -1,7 +1,7 @@
 //! Taking over: a node that became owner asks every node of its view what it holds, adopts or fetches a marked copy,
 //! or, where none is left, begins anew after a wait (R7 to R10).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
@@ -156,7 +156,8 @@ impl Node {
             self.peers.send(from, Message::Moved(view));
             return;
         }
-        for slot in slots.iter().copied() {
+        // However often a slot is asked for, it is sent once.
+        for slot in slots.iter().copied().collect::<BTreeSet<Slot>>() {
             let held = self.slots.get(slot.index()).filter(|entry| entry.mark).map(|entry| entry.term);
             if let Some(term) = held {
                 self.send_state(now, from, slot, (StateKind::Fetched, term), None);

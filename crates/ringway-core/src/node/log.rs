@@ -4,6 +4,7 @@
 use super::Node;
 use super::slot::Wait;
 use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
+use crate::limits::COUNT_MOST;
 use crate::message::{ChannelOptions, Deliver, Message, Op, PubOk, Rep};
 use crate::stream::Stream;
 use crate::timing::Now;
@@ -34,8 +35,12 @@ impl Node {
         }
     }
 
-    /// Changes the content as the operation says: the same at the owner and at every replica.
-    pub(super) fn apply(&mut self, now: Now, slot: Slot, index: u64, op: Op) {
+    /// Changes the content as the operation says: the same at the owner and at every replica. `false`: it does not go with
+    /// what is here, and has changed nothing.
+    pub(super) fn apply(&mut self, now: Now, slot: Slot, index: u64, op: Op) -> bool {
+        if !self.fits(slot, &op) {
+            return false;
+        }
         match op {
             Op::Create { channel, epoch, options } => {
                 let key = self.create_stream(now, channel, slot, options, Some(epoch));
@@ -43,8 +48,11 @@ impl Node {
             }
             Op::Append { channel, options, offset, first, entry, publisher, key } => {
                 let (gateway, seq, floor) = publisher;
-                let Some(stream_key) = self.names.get(&channel).copied() else { return };
+                let Some(stream_key) = self.names.get(&channel).copied() else { return false };
                 let stream = &mut self.streams[stream_key as usize];
+                if stream.slot != slot || offset > COUNT_MOST || offset != stream.top() + 1 {
+                    return false;
+                }
                 (stream.options, stream.changed) = (options, index);
                 let (added, freed) = stream.append(now, first, entry);
                 let position = stream.at(offset);
@@ -70,6 +78,18 @@ impl Node {
                 if let Some(key) = self.names.get(&channel).copied() {
                     self.remove_stream(key);
                 }
+            }
+        }
+        true
+    }
+
+    /// The operation is of a channel of this slot. An append is checked where its stream is looked up.
+    fn fits(&self, slot: Slot, op: &Op) -> bool {
+        match op {
+            Op::Append { .. } => true,
+            Op::Create { channel, .. } => self.slot_of(channel) == slot,
+            Op::Trim { channel, .. } | Op::Delivered { channel, .. } | Op::Forget { channel } => {
+                self.stream_of(channel).is_none_or(|(_, stream)| stream.slot == slot)
             }
         }
     }
@@ -161,7 +181,8 @@ impl Node {
             .is_some_and(|reign| reign.commit >= reign.start)
     }
 
-    /// A stream of this name with history, recorded if it is new. `None` at the limit of channels.
+    /// A stream of this name with history, recorded if it is new. `None` at the limit of channels, and if the channel is of another
+    /// slot.
     pub(super) fn stream_or_new(
         &mut self,
         now: Now,
@@ -169,14 +190,17 @@ impl Node {
         name: &ChannelName,
         options: ChannelOptions,
     ) -> Option<u32> {
-        if let Some(key) = self.names.get(name).copied() {
-            if self.streams[key as usize].epoch.is_some() || !options.has_history() {
+        if let Some((key, stream)) = self.stream_of(name) {
+            if stream.slot != slot {
+                return None;
+            }
+            if stream.epoch.is_some() || !options.has_history() {
                 return Some(key);
             }
             // It had no history until now: listeners attach again to the numbered stream.
             self.remove_stream(key);
         }
-        if self.names.len() >= self.limits.channels {
+        if self.names.len() >= self.limits.channels || self.slot_of(name) != slot {
             return None;
         }
         if options.has_history() {

@@ -22,7 +22,7 @@ impl Node {
         match held.last() {
             Some(last) if waits && seq <= last => {}
             // What follows a held one is held behind it, whatever its channel: the order of numbers is one.
-            Some(last) if waits && (seq == last + 1 || seq == publish.floor) => self.hold(from, publish),
+            Some(last) if waits && (seq - last == 1 || seq == publish.floor) => self.hold(from, publish),
             Some(_) if waits => self.refuse(from, slot, seq, Refusal::Retry),
             _ => self.admit(now, from, publish),
         }
@@ -34,7 +34,7 @@ impl Node {
         let publisher = self.slots[slot.index()].publisher(from);
         if seq <= publisher.last {
             self.repeat(now, from, publish);
-        } else if seq == publisher.last + 1 || seq == publish.floor {
+        } else if seq - publisher.last == 1 || seq == publish.floor {
             self.take(now, from, publish);
         } else {
             self.refuse(from, slot, seq, Refusal::Retry);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Node;
 use super::slot::{Publisher, Staging};
 use crate::id::{Epoch, Incarnation, Slot};
+use crate::limits::COUNT_MOST;
 use crate::message::{Have, Message, PublisherState, Rep, SlotState, SlotSync, StateKind, StreamState};
 use crate::stream::Stream;
 use crate::timing::Now;
@@ -44,8 +45,21 @@ impl Node {
         self.haves.push((owner, have));
     }
 
+    /// The numbers in a state are such as are counted, and its streams are of its slot. What is not stays unanswered.
+    fn is_sound(&self, state: &SlotState) -> bool {
+        let counted = state.index <= COUNT_MOST && state.term.0 <= COUNT_MOST;
+        let is_sound = |stream: &StreamState| {
+            let top = stream.top.offset;
+            top <= COUNT_MOST && stream.entries.len() as u64 <= top && self.slot_of(&stream.channel) == state.slot
+        };
+        counted && state.streams.iter().all(is_sound)
+    }
+
     /// A state comes in: a `Sync` of my owner, or what I asked for as a claiming owner.
     pub(super) fn on_state(&mut self, now: Now, from: Incarnation, epoch: Epoch, state: SlotState) {
+        if !self.is_sound(&state) {
+            return;
+        }
         match state.kind {
             StateKind::Sync(_) => {
                 if self.obeys(from, state.slot) && state.term >= self.slots[state.slot.index()].term {
@@ -178,15 +192,15 @@ impl Node {
         self.keys += stream.key_count() - before.1;
     }
 
-    /// The next operations of my owner's log. Others than the next change nothing, and are answered all the same.
+    /// The next operations of my owner's log. Others than the next change nothing, and are answered all the same; so are those
+    /// that do not go with what I hold, and then my owner waits for me, rather than count on what I have not.
     pub(super) fn on_rep(&mut self, now: Now, from: Incarnation, rep: Rep) {
         if !self.obeys(from, rep.slot) || self.slots[rep.slot.index()].term != rep.term {
             return;
         }
-        for (index, op) in (rep.index..).zip(rep.ops) {
-            if index == self.slots[rep.slot.index()].index + 1 {
+        for (index, op) in (rep.index..=COUNT_MOST).zip(rep.ops) {
+            if index == self.slots[rep.slot.index()].index + 1 && self.apply(now, rep.slot, index, op) {
                 self.slots[rep.slot.index()].index = index;
-                self.apply(now, rep.slot, index, op);
             }
         }
         self.answer(from, rep.slot);

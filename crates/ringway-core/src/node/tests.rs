@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::*;
 use crate::id::{MemberId, Position};
 use crate::message::{
-    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Entry, HistoryQuery, PubNo, PubOk, Publish,
+    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Entry, HistoryQuery, Load, Op, PubNo,
+    PubOk, Publish, Rep,
 };
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry, Removal};
@@ -51,7 +52,12 @@ impl Cluster {
 
     fn with_limits(count: u64, limits: NodeLimits) -> Self {
         let names: Vec<u64> = (1..=count).collect();
-        let view = Arc::new(view(&names));
+        Self::begun(view(&names), limits)
+    }
+
+    fn begun(view: View, limits: NodeLimits) -> Self {
+        let names: Vec<u64> = view.nodes.iter().map(|node| node.incarnation.0).collect();
+        let view = Arc::new(view);
         let now = Duration::from_secs(1);
         let node = |n: &u64| Node::new(now, Incarnation(*n), view.clone(), Timing::default(), limits, *n);
         let mut cluster = Self { now, nodes: names.iter().map(node).collect(), told: Vec::new(), seq: 0, copied: 0 };
@@ -257,8 +263,7 @@ fn nothing_is_acknowledged_without_the_copy() {
 
 #[test]
 fn where_two_copies_are_asked_for_a_lone_owner_waits_for_the_second() {
-    let mut cluster = Cluster::of(1);
-    cluster.apply(&Arc::new(View { ack_copies: 2, ..view(&[1]).affirmed() }));
+    let mut cluster = Cluster::begun(View { ack_copies: 2, ..view(&[1]) }, NodeLimits::default());
     cluster.publish("news", KEPT);
     cluster.attach(1, "chat", AttachFrom::Top, ChannelOptions::default());
     cluster.publish("chat", ChannelOptions::default());
@@ -480,4 +485,61 @@ fn a_planned_flip_waits_for_a_gateway_only_while_it_is_heard() {
     assert!(cluster.acknowledged().is_empty(), "it is back, so it is waited for again");
     cluster.say(2, Message::AttachesDone(active.epoch));
     assert_eq!(cluster.acknowledged().len(), 1);
+}
+
+/// A channel that its slot is not the slot of.
+fn channel_elsewhere(cluster: &Cluster, slot: Slot) -> ChannelName {
+    let name = (0..).map(|n| format!("c{n}")).find(|name| cluster.slot(name) != slot).unwrap();
+    ChannelName::new(&name).unwrap()
+}
+
+#[test]
+fn a_publish_to_a_slot_that_is_not_its_channels_is_refused() {
+    let mut cluster = Cluster::of(2);
+    let slot = Slot(0);
+    let (channel, owner) = (channel_elsewhere(&cluster, slot), cluster.owner(slot));
+    let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+    let publish =
+        Publish { slot, seq: 1, floor: 1, channel: channel.clone(), entry, options: KEPT, idempotency_key: None };
+    cluster.told.clear();
+    cluster.say(owner, Message::Publish(Box::new(publish)));
+    let no = PubNo { slot, seq: 1, why: Refusal::Full };
+    assert_eq!(
+        cluster.take(|message| matches!(message, Message::PubNo(_)).then(|| message.clone())),
+        [Message::PubNo(no)]
+    );
+    assert!(cluster.nodes.iter().all(|node| node.inspect_channel(&channel).is_none()));
+}
+
+/// The owner goes on waiting for a copy that could not follow, instead of counting on it.
+#[test]
+fn an_operation_that_does_not_go_with_a_copy_is_not_counted_as_held() {
+    let mut cluster = Cluster::of(2);
+    cluster.publish("news", KEPT);
+    let slot = cluster.slot("news");
+    let owner = cluster.owner(slot);
+    let (from, copy) = (cluster.nodes[owner].me, 1 - owner);
+    let held = cluster.nodes[copy].inspect(slot).unwrap();
+    let news = ChannelName::new("news").unwrap();
+    let append = |offset| Op::Append {
+        channel: news.clone(),
+        options: KEPT,
+        offset,
+        first: 1,
+        entry: Entry { data: Bytes::from_static(b"1"), info: None, tags: None },
+        publisher: (GATEWAY, 2, 2),
+        key: None,
+    };
+    let elsewhere = channel_elsewhere(&cluster, slot);
+    let create = Op::Create { channel: elsewhere, epoch: crate::id::StreamEpoch::from_random(1), options: KEPT };
+    for op in [append(1), append(3), append(u64::MAX), create] {
+        let rep = Rep { slot, term: held.term, index: held.index + 1, ops: vec![op] };
+        let epoch = cluster.nodes[copy].view().epoch;
+        cluster.nodes[copy].on_message(cluster.now, from, epoch, Message::Rep(Box::new(rep)));
+        assert_eq!(cluster.nodes[copy].inspect(slot).unwrap(), held);
+    }
+    let beyond = Rep { slot, term: held.term, index: u64::MAX, ops: vec![append(2), append(3)] };
+    let epoch = cluster.nodes[copy].view().epoch;
+    cluster.nodes[copy].on_message(cluster.now, from, epoch, Message::Rep(Box::new(beyond)));
+    assert_eq!(cluster.nodes[copy].inspect(slot).unwrap(), held);
 }

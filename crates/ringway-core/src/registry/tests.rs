@@ -1,4 +1,5 @@
 use super::*;
+use crate::id::Epoch;
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::NodeEntry;
 
@@ -52,4 +53,16 @@ fn lapsed_are_members_without_a_key() {
     ask(&mut registry, 0.0, RegistryOp::Put(Incarnation(9)));
     assert_eq!(ask(&mut registry, 1.0, RegistryOp::Leases).lapsed, [Incarnation(2)]);
     assert_eq!(ask(&mut registry, 2.0, RegistryOp::Leases).lapsed, [Incarnation(1), Incarnation(2)]);
+}
+
+#[test]
+fn what_is_no_view_of_this_cluster_is_not_written() {
+    let mut registry = registry();
+    let good = with_node(registry.view(), 1);
+    let other = View { key: HashKey::from_bytes([2; 16]), ..good.clone() };
+    let double = View { nodes: [&good.nodes[..], &good.nodes[..]].concat(), ..good.clone() };
+    for view in [other, double] {
+        assert!(!ask(&mut registry, 0.0, RegistryOp::Cas(Arc::new(view))).done);
+    }
+    assert!(ask(&mut registry, 0.0, RegistryOp::Cas(Arc::new(good))).done);
 }

@@ -14,12 +14,12 @@ pub struct Move {
     pub to: Option<MemberId>,
 }
 
-/// Every slot whose owner differs between two tables of one cluster, in order of slots. Empty if none does.
-///
-/// # Panics
-/// If the tables differ in key or slot count: they are not of one cluster, and their slots mean different things.
+/// Every slot whose owner differs between two tables of one cluster, in order of slots. Empty if none does, and if the tables
+/// differ in key or slot count: then they are not of one cluster, and nothing moves between their slots.
 pub fn moves(from: &Table, to: &Table) -> Vec<Move> {
-    assert!(from.key == to.key && from.count == to.count, "moves are between tables of one cluster");
+    if from.key != to.key || from.count != to.count {
+        return Vec::new();
+    }
     let renumbered: Vec<u16> =
         from.nodes().iter().map(|(id, _)| to.roster.find(id).map_or(GONE, |rank| rank as u16)).collect();
     let after = |owner: u16| renumbered.get(usize::from(owner)).copied().unwrap_or(NONE);

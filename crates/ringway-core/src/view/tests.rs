@@ -120,3 +120,43 @@ fn tables_do_not_depend_on_the_way_that_led_to_them() {
         assert!(moves(placement.table(), whole.table()).is_empty());
     }
 }
+
+#[test]
+fn what_cannot_be_a_view_of_this_cluster_is_named() {
+    let here = active(&[1, 2, 3]);
+    let with = |change: &dyn Fn(&mut View)| {
+        let mut view = here.affirmed();
+        change(&mut view);
+        here.accepts(&view)
+    };
+    let other = |change: &dyn Fn(&mut View)| assert_eq!(with(change), Err(ViewFault::OtherCluster));
+    other(&|view| view.key = HashKey::from_bytes([8; 16]));
+    other(&|view| view.slots = SlotCount::MIN);
+    other(&|view| view.copies = 1);
+    other(&|view| view.ack_copies = 2);
+    let gateway = GatewayEntry {
+        id: MemberId::new("g").unwrap(),
+        incarnation: Incarnation(9),
+        address: "".into(),
+        link: "".into(),
+        draining: false,
+    };
+    let disordered = |change: &dyn Fn(&mut View)| assert_eq!(with(change), Err(ViewFault::Disordered));
+    disordered(&|view| view.nodes.reverse());
+    disordered(&|view| view.nodes[0] = view.nodes[1].clone());
+    disordered(&|view| view.gateways = vec![gateway.clone(), gateway.clone()]);
+    assert_eq!(with(&|view| view.nodes[0].incarnation = Incarnation(2)), Err(ViewFault::Doubled));
+    assert_eq!(with(&|view| view.epoch = Epoch(1 << 63)), Err(ViewFault::Epoch(Epoch(1 << 63))));
+    let many = |count: u64| {
+        move |view: &mut View| {
+            view.nodes = (0..count).map(|n| node(&format!("n{n:04}"), n)).collect();
+        }
+    };
+    assert_eq!(with(&many(1024)), Ok(()));
+    assert_eq!(with(&many(1025)), Err(ViewFault::TooManyNodes(1025)));
+    for (copies, ack_copies) in [(0, 0), (2, 0), (1, 2), (3, 1)] {
+        let view = View { copies, ack_copies, ..here.clone() };
+        assert_eq!(view.check(), Err(ViewFault::Copies { copies, ack_copies }));
+    }
+    assert_eq!(here.accepts(&here.without(Incarnation(2), Removal::Proven)), Ok(()));
+}

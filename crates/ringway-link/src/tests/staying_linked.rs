@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ringway_core::id::Incarnation;
 use ringway_core::message::Message;
-use ringway_protocol::link::{Purpose, encode};
+use ringway_protocol::link::{Purpose, Versions, encode};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -199,12 +199,12 @@ async fn a_new_incarnation_is_a_new_peer() {
 async fn bytes_that_are_no_frame_end_the_link() {
     let mut a = Member::start("a", 9).await;
     let mut stream = TcpStream::connect(&*a.identity().address).await.unwrap();
-    let keys = Keys { secret: Secret::new("open sesame"), cluster: "".into() };
+    let keys = Keys { secret: Secret::new("open sesame"), cluster: "".into(), versions: Versions::OURS };
     keys.dial(&mut stream, &identity("b", 1, "b:1"), Purpose::Link, |_| false).await.unwrap();
     receive(&mut stream).await.unwrap();
     let mut bytes = BytesMut::new();
     encode(&frame(1), &mut bytes).unwrap();
-    bytes.extend_from_slice(b"\x02\0\0\0\x01\xee");
+    bytes.extend_from_slice(b"\x02\0\0\0\x01\x27");
     stream.write_all(&bytes).await.unwrap();
     a.up().await;
     assert_eq!(a.numbers(1).await.0, [1], "what came before the fault counts");

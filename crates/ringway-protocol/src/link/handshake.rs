@@ -9,7 +9,8 @@
 //!   the judge of the pair, either end: Go(number), and the link carries frames
 //! ```
 //!
-//! The preamble is the same in every version, so that ends of different versions can tell each other.
+//! The preamble is the same in every version from 3 on, so that ends of different versions can tell each other which they
+//! speak; both use the highest that they have in common. Before version 3 it named a single version, in its first ten bytes.
 //! Computing and checking proofs is the link's work; here they are 32 bytes.
 
 use std::fmt;
@@ -22,14 +23,46 @@ use super::input::Input;
 use super::wire::{Wire, wire_enum, wire_struct};
 use super::{FrameError, FrameTooLong, append, parse};
 
-/// Version of everything that is said on a link. Both ends must speak the same: raised by every change of a message.
-pub const VERSION: u16 = 2;
+/// Versions of the link protocol that an end speaks, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// The oldest.
+    pub lowest: u16,
+    /// The newest.
+    pub highest: u16,
+}
+
+impl Versions {
+    /// Those of this release. The highest is raised by every change of a message, the lowest when an old version is given up.
+    pub const OURS: Self = Self { lowest: FIRST_RANGED, highest: 3 };
+
+    /// The highest version that both speak; `None`: they cannot talk.
+    pub fn common(self, other: Self) -> Option<u16> {
+        let (lowest, highest) = (self.lowest.max(other.lowest), self.highest.min(other.highest));
+        (lowest <= highest).then_some(highest)
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.lowest, self.highest) {
+            (lowest, highest) if lowest == highest => write!(f, "version {lowest}"),
+            (lowest, highest) => write!(f, "versions {lowest} to {highest}"),
+        }
+    }
+}
 
 /// First bytes of each direction: they tell a link from anything else that may knock on the port.
 const MAGIC: &[u8; 8] = b"ringway\0";
 
-/// Bytes of the preamble: the magic word and the version.
-pub const PREAMBLE_BYTES: usize = MAGIC.len() + 2;
+/// The first version whose preamble names a range. What names an older one ends with that.
+const FIRST_RANGED: u16 = 3;
+
+/// Bytes of the preamble: the magic word, the lowest and the highest version.
+pub const PREAMBLE_BYTES: usize = PREAMBLE_HEAD_BYTES + 2;
+
+/// Bytes of the preamble that are there whatever the version: to be read first.
+pub const PREAMBLE_HEAD_BYTES: usize = MAGIC.len() + 2;
 
 /// Longest message of the handshake in bytes: two addresses of a host name's length (253), an id and a cluster name
 /// fit many times. A longer one ends the handshake; this is all that a stranger can make us buffer.
@@ -40,27 +73,36 @@ pub const MAX_HANDSHAKE_BYTES: usize = 4 * 1024;
 #[error("the other end does not speak the link protocol")]
 pub struct NotALink;
 
-/// The preamble of this version.
-pub fn preamble() -> [u8; PREAMBLE_BYTES] {
-    preamble_of(VERSION)
-}
-
-/// The preamble of any version.
-fn preamble_of(version: u16) -> [u8; PREAMBLE_BYTES] {
+/// The preamble of an end that speaks these versions.
+pub fn preamble(versions: Versions) -> [u8; PREAMBLE_BYTES] {
     let mut preamble = [0; PREAMBLE_BYTES];
-    let (magic, number) = preamble.split_at_mut(MAGIC.len());
+    let (magic, numbers) = preamble.split_at_mut(MAGIC.len());
     magic.copy_from_slice(MAGIC);
-    number.copy_from_slice(&version.to_le_bytes());
+    let (lowest, highest) = numbers.split_at_mut(2);
+    lowest.copy_from_slice(&versions.lowest.to_le_bytes());
+    highest.copy_from_slice(&versions.highest.to_le_bytes());
     preamble
 }
 
-/// The version that the other end's preamble names.
+/// What the first bytes of a preamble say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreambleHead {
+    /// The lowest version of a range, whose highest follows in two bytes, little-endian.
+    Lowest(u16),
+    /// The only version of an end from before there were ranges. Nothing of the preamble follows.
+    Only(u16),
+}
+
+/// The version in the head of the other end's preamble.
 ///
 /// # Errors
 /// [`NotALink`] if it does not begin with the magic word.
-pub fn read_preamble(bytes: &[u8; PREAMBLE_BYTES]) -> Result<u16, NotALink> {
-    match bytes.strip_prefix(MAGIC) {
-        Some(&[low, high]) => Ok(u16::from_le_bytes([low, high])),
+pub fn read_preamble_head(head: &[u8; PREAMBLE_HEAD_BYTES]) -> Result<PreambleHead, NotALink> {
+    match head.strip_prefix(MAGIC) {
+        Some(&[low, high]) => Ok(match u16::from_le_bytes([low, high]) {
+            version if version < FIRST_RANGED => PreambleHead::Only(version),
+            lowest => PreambleHead::Lowest(lowest),
+        }),
         _ => Err(NotALink),
     }
 }
@@ -155,15 +197,17 @@ pub enum Rejection {
     Myself,
     /// The pair has a link already.
     Linked,
+    /// A reason that only later versions know.
+    Unknown,
 }
 
-wire_struct!(Roles { gateway, node });
-wire_struct!(Identity { id, incarnation, roles, address, client_address, keeps_registry, birth });
-wire_enum!(Purpose { 0 => Link, 1 => LinkWith(incarnation), 2 => Probe });
-wire_struct!(Hello { nonce, cluster, identity, purpose });
-wire_enum!(Rejection { 0 => WrongSecret, 1 => OtherCluster, 2 => Myself, 3 => Linked });
-wire_enum!(Handshake {
-    0 => Hello(hello),
+wire_struct!(closed Roles { gateway, node });
+wire_struct!(open Identity { id, incarnation, roles, address, client_address, keeps_registry, birth });
+wire_enum!(closed Purpose { 0 => Link, 1 => LinkWith(incarnation), 2 => Probe });
+wire_struct!(last Hello { nonce, cluster, identity, purpose });
+wire_enum!(closed Rejection { 0 => WrongSecret, 1 => OtherCluster, 2 => Myself, 3 => Linked, else Unknown });
+wire_enum!(last Handshake {
+    0 => Hello([hello]),
     1 => Proof(proof),
     2 => Go(number),
     3 => Refused(why),

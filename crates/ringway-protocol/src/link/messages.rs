@@ -1,6 +1,6 @@
 //! The spelling of every message: for each type the list of its fields, for each variant its number.
 //!
-//! A change here is a change of the link's version.
+//! A change here is a change of the link's version: how to make one stands in the parent's documentation.
 
 use bytes::{BufMut, BytesMut};
 use ringway_core::id::Position;
@@ -18,37 +18,37 @@ use super::FrameError;
 use super::input::Input;
 use super::wire::{Wire, wire_enum, wire_struct};
 
-wire_struct!(Frame { epoch, message });
+wire_struct!(last Frame { epoch, [message] });
 
-wire_enum!(Message {
-    0 => Ping(load),
-    1 => Moved(view),
-    2 => RegistryRequest(request),
-    3 => RegistryAnswer(answer),
-    4 => Reset(order),
-    5 => ResetCount(count),
-    6 => Toll(toll),
+wire_enum!(last Message {
+    0 => Ping([load]),
+    1 => Moved([view]),
+    2 => RegistryRequest([request]),
+    3 => RegistryAnswer([answer]),
+    4 => Reset([order]),
+    5 => ResetCount([count]),
+    6 => Toll([toll]),
     7 => KeptOut(why),
-    10 => Publish(publish),
-    11 => PubOk(ok),
-    12 => PubNo(no),
+    10 => Publish([publish]),
+    11 => PubOk([ok]),
+    12 => PubNo([no]),
     13 => Attach(attaches),
-    14 => Attached(attached),
-    15 => Deliver(deliver),
+    14 => Attached([attached]),
+    15 => Deliver([deliver]),
     16 => AttachesDone(epoch),
-    17 => Detach(detach),
+    17 => Detach([detach]),
     18 => Detached(attach),
     19 => Delivered(positions),
-    20 => Sessions(change),
-    21 => Query(id, query),
-    22 => Answer(id, answer),
-    23 => Disconnect(order),
-    24 => Close(order),
+    20 => Sessions([change]),
+    21 => Query(id, [query]),
+    22 => Answer(id, [answer]),
+    23 => Disconnect([order]),
+    24 => Close([order]),
     30 => Claim(slots),
     31 => Claimed(slots),
     32 => Fetch(slots),
-    33 => State(state),
-    34 => Rep(ops),
+    33 => State([state]),
+    34 => Rep([ops]),
     35 => Have(slots),
     36 => Mark(slots),
     37 => Release(slots),
@@ -58,7 +58,7 @@ wire_enum!(Message {
 });
 
 // The view and the registry.
-wire_struct!(Load {
+wire_struct!(last Load {
     users,
     channels,
     sockets,
@@ -72,65 +72,65 @@ wire_struct!(Load {
     channels_full,
     keys_full
 });
-wire_struct!(Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
-wire_struct!(Pauses { buckets, longest, total });
-wire_struct!(View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum });
-wire_struct!(NodeEntry { id, incarnation, address, now, next });
-wire_struct!(GatewayEntry { id, incarnation, address, link, draining });
-wire_struct!(RegistryRequest { id, op });
-wire_struct!(RegistryAnswer { id, done, view, lapsed });
-wire_struct!(SlotSet { bits });
-wire_struct!(Reset { number, slots, window });
-wire_struct!(ResetCount { number, meant, closed, done });
-wire_enum!(RegistryOp {
+wire_struct!(last Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
+wire_struct!(open Pauses { buckets, longest, total });
+wire_struct!(open View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum });
+wire_struct!(open NodeEntry { id, incarnation, address, now, next });
+wire_struct!(open GatewayEntry { id, incarnation, address, link, draining });
+wire_struct!(last RegistryRequest { id, [op] });
+wire_struct!(last RegistryAnswer { id, done, view, lapsed });
+wire_struct!(closed SlotSet { bits });
+wire_struct!(last Reset { number, slots, window });
+wire_struct!(last ResetCount { number, meant, closed, done });
+wire_enum!(last RegistryOp {
     0 => Renew(incarnation),
     1 => Put(incarnation),
-    2 => Cas(view),
+    2 => Cas([view]),
     3 => Leases,
     4 => Read,
 });
 
 // Between gateways and owners.
-wire_struct!(Position { epoch, offset });
-wire_struct!(Entry { data, info, tags });
-wire_struct!(ChannelOptions { history_size, history_ttl, presence });
-wire_struct!(Publish { slot, seq, floor, channel, entry, options, idempotency_key });
-wire_struct!(PubOk { slot, seq, position, copies });
-wire_struct!(PubNo { slot, seq, why });
-wire_enum!(Refusal { 0 => Retry, 1 => Full, 2 => Unrecoverable, 3 => NotAvailable });
-wire_struct!(Attach { channel, attach, from, options, sessions, presence });
-wire_enum!(AttachFrom { 0 => Top, 1 => Inbox, 2 => At(position) });
-wire_struct!(Attached { attach, stream, from, users });
-wire_struct!(Deliver { attach, offset, entry });
-wire_struct!(Detach { channel, attach, delivered });
-wire_struct!(Presence { client, user, conn_info, chan_info });
-wire_struct!(SessionChange { channel, attach, sessions, joined, left });
-wire_enum!(Query { 0 => History(query), 1 => Presence(channel), 2 => Channels, 3 => Info });
-wire_struct!(HistoryQuery { channel, options, since, limit, reverse });
-wire_enum!(Answer {
-    0 => History(page),
+wire_struct!(closed Position { epoch, offset });
+wire_struct!(flagged Entry { data; 0 => info, 1 => tags });
+wire_struct!(open ChannelOptions { history_size, history_ttl, presence });
+wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key });
+wire_struct!(last PubOk { slot, seq, position, copies });
+wire_struct!(last PubNo { slot, seq, why });
+wire_enum!(closed Refusal { 0 => Retry, 1 => Full, 2 => Unrecoverable, 3 => NotAvailable });
+wire_struct!(open Attach { channel, attach, from, options, sessions, presence });
+wire_enum!(closed AttachFrom { 0 => Top, 1 => Inbox, 2 => At(position) });
+wire_struct!(last Attached { attach, stream, from, users });
+wire_struct!(last Deliver { attach, offset, entry });
+wire_struct!(last Detach { channel, attach, delivered });
+wire_struct!(flagged Presence { client, user; 0 => conn_info, 1 => chan_info });
+wire_struct!(last SessionChange { channel, attach, sessions, joined, left });
+wire_enum!(last Query { 0 => History([query]), 1 => Presence(channel), 2 => Channels, 3 => Info });
+wire_struct!(last HistoryQuery { channel, options, since, limit, reverse });
+wire_enum!(last Answer {
+    0 => History([page]),
     1 => Presence(clients),
     2 => Channels(channels),
-    3 => Info(info),
+    3 => Info([info]),
     4 => Refused(why),
 });
-wire_struct!(HistoryPage { top, publications });
-wire_struct!(NodeInfo { subscriptions, users, channels, uptime });
-wire_struct!(Disconnect { user, client, whitelist, code, reason });
+wire_struct!(last HistoryPage { top, publications });
+wire_struct!(last NodeInfo { subscriptions, users, channels, uptime });
+wire_struct!(last Disconnect { user, client, whitelist, code, reason });
 
 // Between nodes.
-wire_struct!(ClaimedSlot { slot, mark, term, index });
-wire_struct!(SlotState { slot, kind, term, index, base, part, last, streams, publishers });
-wire_struct!(SlotSync { slot, term, number, index, base });
-wire_enum!(StateKind { 0 => Sync(number), 1 => Fetched });
-wire_struct!(StreamState { channel, options, top, delivered, entries, keys });
-wire_struct!(PublisherState { gateway, last, taken });
-wire_struct!(Rep { slot, term, index, ops });
-wire_enum!(Op {
+wire_struct!(closed ClaimedSlot { slot, mark, term, index });
+wire_struct!(last SlotState { slot, kind, term, index, base, part, last, streams, publishers });
+wire_struct!(closed SlotSync { slot, term, number, index, base });
+wire_enum!(closed StateKind { 0 => Sync(number), 1 => Fetched });
+wire_struct!(open StreamState { channel, options, top, delivered, entries, keys });
+wire_struct!(open PublisherState { gateway, last, taken });
+wire_struct!(last Rep { slot, term, index, ops });
+wire_enum!(closed Op {
     0 => Create { channel, epoch, options },
     1 => Append { channel, options, offset, first, entry, publisher, key },
     2 => Trim { channel, first },
     3 => Delivered { channel, offset },
     4 => Forget { channel },
 });
-wire_struct!(Have { slot, term, sync, index, mark });
+wire_struct!(closed Have { slot, term, sync, index, mark });

@@ -41,6 +41,7 @@ impl World {
                     self.leave_world(at);
                     return;
                 }
+                Action::Full => note!(self, "{} waits until there is room", self.processes[at].id),
                 Action::IdTaken(by) => note!(self, "{} waits for {by} to be removed", self.processes[at].id),
                 Action::Suspects(peer, sign) => note!(self, "{} has {peer} removed: {sign}", self.processes[at].id),
                 Action::Changed(_, result) => note!(self, "{} changed: {result:?}", self.processes[at].id),

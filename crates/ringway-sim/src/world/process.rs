@@ -194,14 +194,16 @@ impl World {
         if setup.hosted && at != 0 {
             member.set_host(self.processes[0].incarnation);
         }
+        // No view is taken in which what is fixed at birth is another: who lies about that lies from the start.
+        let told = self.lied_view(at, &view);
         let process = &mut self.processes[at];
         process.member = Some(member);
         process.node =
-            process.is_node.then(|| Node::new(clock, incarnation, view.clone(), setup.timing, setup.limits, random));
+            process.is_node.then(|| Node::new(clock, incarnation, told.clone(), setup.timing, setup.limits, random));
         let old = process.gateway.take();
         process.gateway = process.is_gateway.then(|| match old {
-            Some(gateway) => gateway.reborn(clock, incarnation, view.clone()),
-            None => Gateway::new(incarnation, view.clone(), setup.timing, GatewayLimits::default()),
+            Some(gateway) => gateway.reborn(clock, incarnation, told),
+            None => Gateway::new(incarnation, told, setup.timing, GatewayLimits::default()),
         });
         note!(self, "{} lives as {incarnation} with {view:?}", self.processes[at].id);
         if self.processes[at].is_node && self.processes[at].is_gateway {

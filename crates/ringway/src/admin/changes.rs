@@ -82,7 +82,9 @@ impl Admin {
         let users = self.users_in(&plan).await.ok().map(|(count, _)| count);
         let (slots, bystander_moves) = (plan.moves.len() as u32, plan.bystander_moves);
         let sockets_closed = match mode {
-            Mode::ResetAll if slots > 0 => Some(state.loads.values().map(|load| load.sockets).sum()),
+            Mode::ResetAll if slots > 0 => {
+                Some(state.loads.values().fold(0, |all: u64, load| all.saturating_add(load.sockets)))
+            }
             Mode::Reset if slots > 0 => None,
             _ => Some(sockets_closed),
         };

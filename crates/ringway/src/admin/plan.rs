@@ -168,7 +168,7 @@ fn told(state: &ClusterState, action: Action, plan: &plan::Plan) -> Plan {
 
 /// The time in which the copies travel that somebody must receive.
 fn copying(state: &ClusterState, copies: u32) -> Duration {
-    let held: u64 = state.loads.values().map(|load| load.history_bytes).sum();
+    let held = state.loads.values().fold(0_u64, |all, load| all.saturating_add(load.history_bytes));
     let all_copies = f64::from(state.view.slots.get()) * f64::from(state.view.copies);
     Duration::from_secs_f64(held as f64 * f64::from(copies) / all_copies / COPY_RATE)
 }

@@ -125,10 +125,13 @@ impl Numbers {
     fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         type Number = (&'static str, &'static str, fn(&LinkStats) -> u64);
         let links = self.links.stats();
-        let numbers: [Number; 5] = [
+        let numbers: [Number; 6] = [
             ("link_bytes_in", "Bytes read from a link", |link| link.bytes_in),
             ("link_bytes_out", "Bytes written to a link", |link| link.bytes_out),
             ("link_frames_in", "Frames read from a link", |link| link.frames_in),
+            ("link_frames_skipped", "Frames read from a link that this release does not know", |link| {
+                link.frames_skipped
+            }),
             ("link_frames_out", "Frames queued for a link", |link| link.frames_out),
             ("link_writes", "Write calls to a link", |link| link.writes),
         ];

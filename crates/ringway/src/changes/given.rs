@@ -68,7 +68,7 @@ impl Given {
 
     /// Sockets closed so far.
     pub(super) fn closed(&self) -> u64 {
-        self.closed.values().sum()
+        self.closed.values().fold(0, |all, closed| all.saturating_add(*closed))
     }
 
     /// The first gateway that is not done, in words.

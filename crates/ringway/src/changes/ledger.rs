@@ -287,7 +287,7 @@ impl Ledger {
     /// Users that moved with the slots of a change.
     pub(super) fn add_users(&mut self, number: u64, users: u64) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.receipt.number == number) {
-            entry.receipt.moved.users += users;
+            entry.receipt.moved.users = entry.receipt.moved.users.saturating_add(users);
             self.changed = true;
         }
     }
@@ -359,8 +359,8 @@ impl Open {
             (receipt.sockets_closed, receipt.gaps, receipt.doubles, receipt.reorders, receipt.pauses)
         };
         let before = numbers(receipt);
-        let anew: u64 = self.given.iter().map(Given::closed).sum();
-        receipt.sockets_closed = seen.closed + self.lost + anew;
+        let anew = self.given.iter().fold(0_u64, |all, given| all.saturating_add(given.closed()));
+        receipt.sockets_closed = seen.closed.saturating_add(self.lost).saturating_add(anew);
         (receipt.gaps, receipt.doubles, receipt.reorders) = (seen.gaps, seen.doubles, seen.reorders);
         receipt.pauses = (&seen.pauses).into();
         let more = numbers(receipt) != before;

@@ -38,17 +38,27 @@ struct Told {
 impl Seen {
     /// Takes a gateway's word. The first of a process is where its counting begins here: it may be older than this process.
     pub(super) fn take(&mut self, view: &View, gateway: Incarnation, epoch: Epoch, toll: Toll) {
+        let toll = Toll { pauses: toll.pauses.sound(), ..toll };
+        // A gateway is one process, whatever it says.
+        self.told.retain(|process, told| *process == toll.process || told.gateway != gateway);
         if let Some(before) = self.told.get(&toll.process).map(|told| &told.toll) {
-            self.sums.gaps += toll.gaps.saturating_sub(before.gaps);
-            self.sums.doubles += toll.doubles.saturating_sub(before.doubles);
-            self.sums.reorders += toll.reorders.saturating_sub(before.reorders);
-            self.sums.closed += toll.closed.saturating_sub(before.closed);
+            let more = |sum: &mut u64, now: u64, before: u64| *sum = sum.saturating_add(now.saturating_sub(before));
+            more(&mut self.sums.gaps, toll.gaps, before.gaps);
+            more(&mut self.sums.doubles, toll.doubles, before.doubles);
+            more(&mut self.sums.reorders, toll.reorders, before.reorders);
+            more(&mut self.sums.closed, toll.closed, before.closed);
             self.sums.pauses.add(&toll.pauses.since(&before.pauses));
         }
         if self.told.len() >= REMEMBERED {
             self.told.retain(|_, told| view.gateway(told.gateway).is_some());
         }
         self.told.insert(toll.process, Told { gateway, epoch, toll });
+    }
+
+    /// Processes that are remembered.
+    #[cfg(test)]
+    pub(super) fn processes(&self) -> usize {
+        self.told.len()
     }
 
     pub(super) fn sums(&self) -> &Sums {

@@ -261,8 +261,10 @@ impl Seen {
 
 /// The page holds everything between `offset` and its top.
 fn reaches(page: &HistoryPage, offset: u64) -> bool {
-    let expected = offset + 1..=page.top.offset;
-    page.top.offset >= offset && expected.eq(page.publications.iter().map(|(offset, _)| *offset))
+    let missed = page.top.offset.checked_sub(offset);
+    // Told in differences: no offset, of whomever, is the last there is.
+    let places = page.publications.iter().map(|(found, _)| found.checked_sub(offset));
+    missed == Some(page.publications.len() as u64) && places.eq((1..).take(page.publications.len()).map(Some))
 }
 
 /// How others see a session in a channel.

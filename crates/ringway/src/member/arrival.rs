@@ -17,6 +17,7 @@ use ringway_link::Identity;
 use tracing::warn;
 
 use super::Task;
+use super::join::checked;
 
 impl Task {
     /// Gives up the old cluster. Until the new one's view is here, this member is in none.
@@ -50,9 +51,10 @@ impl Task {
 
     /// The new cluster's view is here: from now on this member works at getting into it.
     pub(super) fn arrive(&mut self, now: Now, from: Incarnation, answer: &RegistryAnswer) {
+        let Some(view) = checked(&answer.view) else { return };
         self.is_arriving = false;
-        let birth = answer.view.birth();
-        self.settle_in(now, answer.view.clone());
+        let birth = view.birth();
+        self.settle_in(now, view);
         self.parts.links.belong_to(birth);
         let linked: Vec<Incarnation> = self.peers.keys().copied().collect();
         for peer in linked {

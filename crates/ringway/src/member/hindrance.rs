@@ -66,6 +66,7 @@ mod tests {
     use std::io;
 
     use ringway_link::Rejection;
+    use ringway_protocol::link::Versions;
 
     use super::*;
 
@@ -88,7 +89,11 @@ mod tests {
             (handshake(HandshakeError::Io(io())), false, "ended it before"),
             (handshake(HandshakeError::Http), true, "port for clients"),
             (handshake(HandshakeError::NotALink(ringway_protocol::link::NotALink)), true, "no Ringway member"),
-            (handshake(HandshakeError::Version { theirs: 9 }), true, "version 9"),
+            (
+                handshake(HandshakeError::Version { ours: Versions::OURS, theirs: Versions { lowest: 9, highest: 9 } }),
+                true,
+                "version 9",
+            ),
             (handshake(HandshakeError::Refused(Rejection::WrongSecret)), true, "wrong join secret"),
             (handshake(HandshakeError::Rejected(Rejection::WrongSecret)), true, "wrong join secret"),
             (handshake(HandshakeError::Refused(Rejection::Myself)), true, "this member itself"),

@@ -93,7 +93,7 @@ pub async fn first_view(
             }
             Event::Frames { link, peer, frames } => {
                 let view = frames.iter().find_map(|frame| match &frame.message {
-                    Message::RegistryAnswer(answer) => Some(answer.view.clone()),
+                    Message::RegistryAnswer(answer) => checked(&answer.view),
                     _ => None,
                 });
                 kept.push(Event::Frames { link, peer, frames });
@@ -104,6 +104,17 @@ pub async fn first_view(
             Event::Refused { target } => said = Some(wait(Hindrance::refused(&target.address))?),
             Event::Failed { target, why } => said = Some(wait(Hindrance::of(&target.address, why))?),
             event @ Event::Down { .. } => kept.push(event),
+        }
+    }
+}
+
+/// The view, if it makes sense. Everything that this process will know of the cluster is built on it.
+pub(super) fn checked(view: &Arc<View>) -> Option<Arc<View>> {
+    match view.check() {
+        Ok(()) => Some(view.clone()),
+        Err(why) => {
+            warn!(%why, "the cluster's first gateway has sent a view that cannot be one; waiting for another");
+            None
         }
     }
 }

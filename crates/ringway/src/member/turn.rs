@@ -194,6 +194,10 @@ impl Task {
             Action::IdTaken(_) => {
                 warn!(id = %self.parts.id, "a member with this id is in the view; joining when it is gone");
             }
+            Action::Full => {
+                let most = ringway_core::ring::MAX_NODES;
+                warn!(id = %self.parts.id, "the cluster has {most} nodes, which is the most; joining when one has left");
+            }
             Action::Suspects(peer, sign) => {
                 if let Some(id) = self.rules.view().id_of(peer) {
                     warn!(member = %id, "a member is taken for dead: {sign}; asking for its removal");

@@ -63,10 +63,8 @@ fn the_lease_decides_for_pairs_and_for_those_alone() {
 
 #[test]
 fn where_two_copies_must_hold_it_one_node_is_blocked() {
-    let mut cluster = Cluster::of(1);
-    assert_eq!(cluster.counted().2, 0);
-    let view = View { ack_copies: 2, ..cluster.nodes[0].view().affirmed() };
-    cluster.apply(&Arc::new(view));
+    assert_eq!(Cluster::of(1).counted().2, 0);
+    let mut cluster = Cluster::begun(View { ack_copies: 2, ..view(&[1]) }, NodeLimits::default());
     assert_eq!(cluster.counted(), (cluster.slots(), 0, cluster.slots()));
 }
 

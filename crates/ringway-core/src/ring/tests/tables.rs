@@ -105,9 +105,13 @@ fn moves_to_and_from_an_empty_cluster_name_every_slot() {
 }
 
 #[test]
-#[should_panic(expected = "tables of one cluster")]
-fn moves_between_clusters_mean_nothing() {
-    moves(&Table::new(key(1), count(8), &[]), &Table::new(key(2), count(8), &[]));
+fn nothing_moves_between_clusters() {
+    let table = |key, count| Table::new(key, count, &[(id("a"), Weight::ONE)]);
+    let (here, empty) = (table(key(1), count(8)), Table::new(key(1), count(8), &[]));
+    assert_eq!(moves(&empty, &here).len(), 8);
+    for elsewhere in [table(key(2), count(8)), table(key(1), count(16))] {
+        assert_eq!((moves(&empty, &elsewhere), moves(&elsewhere, &empty)), (vec![], vec![]));
+    }
 }
 
 #[test]

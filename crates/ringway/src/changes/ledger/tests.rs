@@ -7,6 +7,8 @@ use ringway_core::view::{GatewayEntry, NodeEntry, Placement, Removal};
 use super::super::{Departure, Predicted};
 use super::*;
 
+mod foreign;
+
 /// gateway-0; nodes have the incarnations of their numbers.
 const GATEWAY: Incarnation = Incarnation(100);
 const SECOND: Incarnation = Incarnation(101);

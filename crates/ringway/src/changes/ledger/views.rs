@@ -89,7 +89,7 @@ impl Ledger {
         let Some((receipt, open)) = self.running().find(|(receipt, _)| receipt.number == number) else { return number };
         receipt.epochs.after = epoch;
         open.touched = at;
-        open.lost += lost;
+        open.lost = open.lost.saturating_add(lost);
         if step.what == What::Lost && receipt.action.is_fault() {
             receipt.detection_ms = Some(millis(at.saturating_sub(open.began)));
         }

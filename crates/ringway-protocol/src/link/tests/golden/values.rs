@@ -1,0 +1,279 @@
+//! What the golden bytes mean. Where something may be there or not, there are two lines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch, UserName};
+use ringway_core::message::*;
+use ringway_core::pauses::Pauses;
+use ringway_core::ring::{HashKey, SlotCount, SlotSet, Weight};
+use ringway_core::view::{GatewayEntry, NodeEntry, View};
+
+use crate::link::{Handshake, Hello, Identity, Purpose, Rejection, Roles};
+
+pub(in crate::link::tests) fn handshakes() -> Vec<(&'static str, Handshake)> {
+    let node = Roles { gateway: false, node: true };
+    let refused = Handshake::Refused;
+    vec![
+        ("hello-link", hello(node, None, Purpose::Link)),
+        ("hello-link-with", hello(Roles { gateway: true, node: true }, Some("c:2"), Purpose::LinkWith(life(1)))),
+        ("hello-probe", hello(Roles { gateway: true, node: false }, Some("c:2"), Purpose::Probe)),
+        ("proof", Handshake::Proof(std::array::from_fn(|at| at as u8))),
+        ("go", Handshake::Go(300)),
+        ("refused-secret", refused(Rejection::WrongSecret)),
+        ("refused-cluster", refused(Rejection::OtherCluster)),
+        ("refused-myself", refused(Rejection::Myself)),
+        ("refused-linked", refused(Rejection::Linked)),
+        ("refused-unknown", refused(Rejection::Unknown)),
+    ]
+}
+
+fn hello(roles: Roles, client_address: Option<&str>, purpose: Purpose) -> Handshake {
+    let client_address = client_address.map(Into::into);
+    let identity = Identity {
+        id: id("m1"),
+        incarnation: life(7),
+        roles,
+        address: "h:1".into(),
+        client_address,
+        keeps_registry: true,
+        birth: Some(Birth(0x0102_0304)),
+    };
+    Handshake::Hello(Box::new(Hello { nonce: [9; 32], cluster: "blue".into(), identity, purpose }))
+}
+
+pub(in crate::link::tests) fn frames() -> Vec<(&'static str, Frame)> {
+    let all = [members(), publishing(), listening(), asking(), slots(), states(), logs()];
+    all.into_iter().flatten().map(|(name, message)| (name, Frame { epoch: Epoch(300), message })).collect()
+}
+
+type Named = Vec<(&'static str, Message)>;
+
+fn id(name: &str) -> MemberId {
+    MemberId::new(name).unwrap()
+}
+
+fn life(number: u64) -> Incarnation {
+    Incarnation(0x0102_0304_0506_0700 + number)
+}
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name).unwrap()
+}
+
+fn position(offset: u64) -> Position {
+    Position { epoch: StreamEpoch::parse("abcdEFGH").unwrap(), offset }
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn entry() -> Entry {
+    Entry { data: bytes("{}"), info: None, tags: None }
+}
+
+fn full_entry() -> Entry {
+    Entry { data: bytes("\"é\""), info: Some(bytes("{\"user\":\"u\"}")), tags: Some(bytes("{}")) }
+}
+
+fn options() -> ChannelOptions {
+    ChannelOptions { history_size: 100, history_ttl: Duration::from_millis(1500), presence: true }
+}
+
+fn present(client: u128) -> Presence {
+    Presence { client, user: "u".into(), conn_info: Some(bytes("1")), chan_info: None }
+}
+
+fn view() -> Arc<View> {
+    let mut view = View::born(HashKey::from_bytes(*b"0123456789abcdef"), SlotCount::MIN);
+    let (address, now, next) = ("h:1".into(), Weight::ONE, Weight::ZERO);
+    view.nodes.push(NodeEntry { id: id("n1"), incarnation: life(1), address, now, next });
+    view.gateways.push(GatewayEntry {
+        id: id("g1"),
+        incarnation: life(2),
+        address: "c:2".into(),
+        link: "l:2".into(),
+        draining: true,
+    });
+    (view.epoch, view.removals, view.crashes, view.checksum) = (Epoch(300), 1, 2, 1 << 63);
+    Arc::new(view)
+}
+
+fn members() -> Named {
+    let load = Load { users: 1, channels: 300, sockets: 0, history_bytes: 1 << 40, unsettled: 2, ..Load::default() };
+    let load = Load { history_limit: 1 << 41, alone: 3, not_live: 4, blocked: 1, channels_full: true, ..load };
+    let request = |id, op| Message::RegistryRequest(RegistryRequest { id, op });
+    let answer = |done, lapsed| Message::RegistryAnswer(RegistryAnswer { id: 5, done, view: view(), lapsed });
+    let (longest, total) = (Duration::from_secs(2), Duration::from_millis(2500));
+    let pauses = Pauses { buckets: vec![(3, 1), (400, 2)], longest, total };
+    let toll =
+        Toll { process: life(2), waiting: 1, gaps: 2, doubles: 3, reorders: 4, closed: 300, pauses: pauses.clone() };
+    let reset = |slots| Message::Reset(Box::new(Reset { number: 8, slots, window: Duration::from_secs(30) }));
+    let count = ResetCount { number: 8, meant: 300, closed: 20, done: false };
+    vec![
+        ("ping", Message::Ping(load)),
+        ("moved", Message::Moved(view())),
+        ("moved-born", Message::Moved(Arc::new(View::born(HashKey::from_bytes([0; 16]), SlotCount::DEFAULT)))),
+        ("registry-renew", request(1, RegistryOp::Renew(life(1)))),
+        ("registry-put", request(2, RegistryOp::Put(life(1)))),
+        ("registry-cas", request(3, RegistryOp::Cas(view()))),
+        ("registry-leases", request(4, RegistryOp::Leases)),
+        ("registry-read", request(5, RegistryOp::Read)),
+        ("registry-answer", answer(true, Vec::new())),
+        ("registry-answer-lapsed", answer(false, vec![life(1), life(2)])),
+        ("reset-all", reset(None)),
+        ("reset-some", reset(Some(SlotSet { bits: vec![0, 0x81] }))),
+        ("reset-count", Message::ResetCount(count)),
+        ("toll", Message::Toll(Box::new(toll))),
+        ("kept-out", Message::KeptOut("the port is closed".into())),
+    ]
+}
+
+fn publishing() -> Named {
+    let publish = |entry, key: Option<&str>| {
+        let (slot, channel, idempotency_key) = (Slot(513), channel("#bob"), key.map(Into::into));
+        let publish = Publish { slot, seq: 3, floor: 1, channel, entry, options: options(), idempotency_key };
+        Message::Publish(Box::new(publish))
+    };
+    let ok = |position, copies| Message::PubOk(PubOk { slot: Slot(513), seq: 3, position, copies });
+    let no = |why| Message::PubNo(PubNo { slot: Slot(513), seq: 3, why });
+    vec![
+        ("publish", publish(entry(), None)),
+        ("publish-full", publish(full_entry(), Some("k"))),
+        ("publish-ok", ok(Some(position(300)), 2)),
+        ("publish-ok-unkept", ok(None, 0)),
+        ("publish-no-retry", no(Refusal::Retry)),
+        ("publish-no-full", no(Refusal::Full)),
+        ("publish-no-unrecoverable", no(Refusal::Unrecoverable)),
+        ("publish-no-not-available", no(Refusal::NotAvailable)),
+    ]
+}
+
+fn listening() -> Named {
+    let attach = |from, sessions, presence| Attach {
+        channel: channel("a"),
+        attach: AttachId(1 << 32),
+        from,
+        options: options(),
+        sessions,
+        presence,
+    };
+    let attaches = vec![
+        attach(AttachFrom::Top, 0, Vec::new()),
+        attach(AttachFrom::Inbox, 1, vec![present(7)]),
+        attach(AttachFrom::At(position(9)), 300, vec![present(7), present(u128::MAX)]),
+    ];
+    let id = AttachId(1 << 32);
+    let attached = |stream| Message::Attached(Attached { attach: id, stream, from: 8, users: 300 });
+    let deliver = |offset, entry| Message::Deliver(Deliver { attach: id, offset, entry });
+    let detach = |delivered| Message::Detach(Detach { channel: channel("#u"), attach: id, delivered });
+    let (joined, left) = (vec![present(1)], vec![2, 3]);
+    let change = SessionChange { channel: channel("a"), attach: id, sessions: 4, joined, left };
+    vec![
+        ("attach", Message::Attach(attaches)),
+        ("attached", attached(Some(position(9)))),
+        ("attached-unkept", attached(None)),
+        ("deliver", deliver(300, full_entry())),
+        ("deliver-unkept", deliver(0, entry())),
+        ("attaches-done", Message::AttachesDone(Epoch(300))),
+        ("detach", detach(None)),
+        ("detach-delivered", detach(Some(position(9)))),
+        ("detached", Message::Detached(id)),
+        ("delivered", Message::Delivered(vec![(id, channel("#u"), 9), (AttachId(2), channel("#v"), 300)])),
+        ("sessions", Message::Sessions(Box::new(change))),
+    ]
+}
+
+fn asking() -> Named {
+    let query = |since, reverse| {
+        let history = HistoryQuery { channel: channel("a"), options: options(), since, limit: 50, reverse };
+        Message::Query(9, Query::History(Box::new(history)))
+    };
+    let answer = |answer| Message::Answer(9, answer);
+    let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())] };
+    let info = NodeInfo { subscriptions: 300, users: 2, channels: 3, uptime: Duration::new(5, 6) };
+    let order = |client, whitelist| {
+        let (user, code, reason) = (UserName::new("u").unwrap(), 3005, "gone".into());
+        Box::new(Disconnect { user, client, whitelist, code, reason })
+    };
+    vec![
+        ("query-history", query(None, false)),
+        ("query-history-offset", query(Some((3, None)), true)),
+        ("query-history-since", query(Some((3, Some(position(0).epoch))), false)),
+        ("query-presence", Message::Query(9, Query::Presence(channel("a")))),
+        ("query-channels", Message::Query(9, Query::Channels)),
+        ("query-info", Message::Query(300, Query::Info)),
+        ("answer-history", answer(Answer::History(page))),
+        ("answer-presence", answer(Answer::Presence(vec![present(1)]))),
+        ("answer-channels", answer(Answer::Channels(vec![(channel("a"), 1), (channel("b"), 300)]))),
+        ("answer-info", answer(Answer::Info(info))),
+        ("answer-refused", answer(Answer::Refused(Refusal::Retry))),
+        ("disconnect", Message::Disconnect(order(Some(5), Vec::new()))),
+        ("close", Message::Close(order(None, vec![5, 6]))),
+    ]
+}
+
+fn slots() -> Named {
+    let some = || vec![Slot(1), Slot(300)];
+    let claimed = |slot, mark, index| ClaimedSlot { slot, mark, term: Epoch(2), index };
+    let have = |slot, mark| Have { slot, term: Epoch(2), sync: 4, index: 300, mark };
+    let terms = || vec![(Slot(1), Epoch(2)), (Slot(300), Epoch(299))];
+    vec![
+        ("claim", Message::Claim(some())),
+        ("claimed", Message::Claimed(vec![claimed(Slot(1), true, 0), claimed(Slot(300), false, 300)])),
+        ("fetch", Message::Fetch(some())),
+        ("have", Message::Have(vec![have(Slot(1), true), have(Slot(300), false)])),
+        ("mark", Message::Mark(terms())),
+        ("release", Message::Release(terms())),
+        ("released", Message::Released(terms())),
+        ("settled", Message::Settled(Epoch(300))),
+    ]
+}
+
+fn states() -> Named {
+    let state = |kind, base, streams, publishers| {
+        let (slot, term, index, part, last) = (Slot(513), Epoch(2), 300, 1, true);
+        Message::State(Box::new(SlotState { slot, kind, term, index, base, part, last, streams, publishers }))
+    };
+    let stream = StreamState {
+        channel: channel("a"),
+        options: options(),
+        top: position(9),
+        delivered: 7,
+        entries: vec![(Duration::from_millis(1500), entry()), (Duration::ZERO, full_entry())],
+        keys: vec![("k".into(), Duration::from_secs(1), 8)],
+    };
+    let publisher = PublisherState { gateway: life(2), last: 12, taken: vec![(11, None), (12, Some(position(9)))] };
+    let empty = SlotSync { slot: Slot(300), term: Epoch(2), number: 7, index: 0, base: None };
+    let same = SlotSync { slot: Slot(1), index: 9, base: Some((Epoch(1), 9)), ..empty };
+    vec![
+        ("state-sync", state(StateKind::Sync(4), Some((Epoch(2), 299)), Vec::new(), Vec::new())),
+        ("state-fetched", state(StateKind::Fetched, None, vec![stream], vec![publisher])),
+        ("syncs", Message::Syncs(vec![empty, same])),
+    ]
+}
+
+fn logs() -> Named {
+    let rep = |ops| Message::Rep(Box::new(Rep { slot: Slot(513), term: Epoch(2), index: 300, ops }));
+    let channel = || channel("a");
+    let append = |entry, key: Option<&str>| Op::Append {
+        channel: channel(),
+        options: options(),
+        offset: 300,
+        first: 201,
+        entry,
+        publisher: (life(2), 12, 10),
+        key: key.map(Into::into),
+    };
+    let create = Op::Create { channel: channel(), epoch: position(0).epoch, options: options() };
+    let trim = Op::Trim { channel: channel(), first: 128 };
+    let delivered = Op::Delivered { channel: channel(), offset: 300 };
+    let forget = Op::Forget { channel: channel() };
+    vec![
+        ("rep-append", rep(vec![append(entry(), None)])),
+        ("rep-append-full", rep(vec![append(full_entry(), Some("k"))])),
+        ("rep-others", rep(vec![create, trim, delivered, forget])),
+    ]
+}

@@ -1,0 +1,52 @@
+//! Whatever linked members of the view say, in whatever order: a member's rules neither panic nor overflow, and what a frame
+//! makes them say has a bound. Frames are well-formed and mean nothing, or nearly something: slots beyond the last, epochs
+//! and offsets without end, views of other clusters, lists in which everything is double.
+//!
+//! Between them the liars are honest now and then, so that the rules come to where a lie can hurt: slots that are live,
+//! copies that are marked, channels that are attached.
+
+mod honest;
+mod subject;
+
+use ringway_protocol::link::testing::{Choices, MESSAGE_KINDS};
+use subject::Subject;
+
+/// Steps of one run. After so many it has mostly lost everything more than once, and has joined anew.
+const STEPS: usize = 1_500;
+
+fn runs(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        println!("seed {seed}");
+        let mut subject = Subject::new(seed);
+        (0..STEPS).for_each(|_| subject.step());
+    }
+}
+
+#[test]
+fn no_word_of_another_member_ends_a_member() {
+    std::thread::scope(|scope| {
+        let halves = [1..26, 26..51].map(|seeds| scope.spawn(|| runs(seeds)));
+        for half in halves {
+            half.join().expect("see the last seed that is named above");
+        }
+    });
+}
+
+/// The test above would find nothing if its frames met nobody who cares.
+#[test]
+fn the_rules_come_to_where_a_lie_can_hurt() {
+    let mut subject = Subject::new(7);
+    (0..STEPS).for_each(|_| subject.step());
+    let reached = subject.reached();
+    assert!(reached.live > 100 && reached.attached > 20 && reached.published > 20, "{reached:?}");
+    assert!(reached.views > 20 && reached.lives > 1, "{reached:?}");
+}
+
+#[test]
+fn a_drawn_message_is_of_every_kind() {
+    let kind = |kind| {
+        std::mem::discriminant(&ringway_protocol::link::testing::message_of_kind(kind, &mut Choices::scattered(1)))
+    };
+    let kinds: std::collections::HashSet<_> = (0..MESSAGE_KINDS).map(kind).collect();
+    assert_eq!(kinds.len(), MESSAGE_KINDS);
+}
