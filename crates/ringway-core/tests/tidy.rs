@@ -36,7 +36,9 @@ fn read(path: &Path) -> String {
 fn children(file: &Path) -> Vec<PathBuf> {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let parent = file.parent().unwrap_or(Path::new(""));
-    let is_root = matches!(stem, "lib" | "main") || parent.ends_with("bin") || parent.ends_with("tests");
+    // A crate's own folder of tests has a root in every file; one among the sources is a module like others.
+    let holds_roots = parent.ends_with("tests") && parent.with_file_name("Cargo.toml").exists();
+    let is_root = matches!(stem, "lib" | "main") || parent.ends_with("bin") || holds_roots;
     let folder = if is_root { parent.to_owned() } else { parent.join(stem) };
     let name = |line: &str| {
         let line =

@@ -35,6 +35,7 @@ mod handshake;
 mod input;
 mod messages;
 mod names;
+mod parts;
 mod wire;
 
 #[cfg(any(test, feature = "testing"))]

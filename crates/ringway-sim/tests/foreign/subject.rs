@@ -1,24 +1,26 @@
 //! One process with both roles and the registry, driven as a real one is, among members of whom nothing is to be expected.
 
+mod doings;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use ringway_core::gateway::{ChannelKey, Event, Gateway, NewPublish};
+use ringway_core::gateway::{ChannelKey, Event, Gateway};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::member::{Action, Identity, Member};
-use ringway_core::message::{ChannelOptions, Entry, Frame, Message, Query, RegistryRequest};
+use ringway_core::message::{Frame, Message, RegistryRequest};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
 use ringway_core::registry::Registry;
-use ringway_core::ring::{HashKey, MAX_NODES, SlotCount, Weight};
+use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::timing::{Now, Timing};
-use ringway_core::view::{GatewayEntry, NodeEntry, Removal, View};
+use ringway_core::view::{GatewayEntry, NodeEntry, View};
 use ringway_core::{ChannelName, Epoch, Incarnation, MemberId, Slot};
 use ringway_protocol::link::testing::{Choices, Known, MESSAGE_KINDS, Sample, message_of_kind};
 
 use super::honest::answer;
+use super::plausible::Inside;
 
 const SLOTS: u32 = 16;
 const OTHERS: [u64; 4] = [2, 3, 4, 5];
@@ -30,10 +32,27 @@ const FRAMES_MOST: usize = 20_000;
 pub(super) struct Reached {
     /// Slots that were live, counted with every step.
     pub(super) live: usize,
+    /// Entries of streams, counted with every step.
+    pub(super) kept: usize,
     pub(super) attached: usize,
     pub(super) published: usize,
     pub(super) views: usize,
     pub(super) lives: usize,
+}
+
+impl std::ops::Add for Reached {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            live: self.live + more.live,
+            kept: self.kept + more.kept,
+            attached: self.attached + more.attached,
+            published: self.published + more.published,
+            views: self.views + more.views,
+            lives: self.lives + more.lives,
+        }
+    }
 }
 
 pub(super) struct Subject {
@@ -50,11 +69,13 @@ pub(super) struct Subject {
 }
 
 fn channels() -> Vec<ChannelName> {
-    (0..6).map(|at| ChannelName::new(&if at < 3 { format!("#u{at}") } else { format!("c{at}") }).unwrap()).collect()
+    (0..6)
+        .map(|at| ChannelName::new(&if at < 3 { format!("#u{at}") } else { format!("c{at}") }).expect("a name"))
+        .collect()
 }
 
 fn node(id: u64) -> NodeEntry {
-    let (id, incarnation) = (MemberId::new(&format!("m{id}")).unwrap(), Incarnation(id));
+    let (id, incarnation) = (MemberId::new(&format!("m{id}")).expect("an id"), Incarnation(id));
     NodeEntry { id, incarnation, address: "h:1".into(), now: Weight::ONE, next: Weight::ONE }
 }
 
@@ -65,7 +86,7 @@ fn gateway(id: u64) -> GatewayEntry {
 
 /// This member and two more are nodes; it and two more are gateways.
 fn first_view() -> View {
-    let mut view = View::born(HashKey::from_bytes([7; 16]), SlotCount::new(SLOTS).unwrap());
+    let mut view = View::born(HashKey::from_bytes([7; 16]), SlotCount::new(SLOTS).expect("a power of two"));
     (view.nodes, view.gateways) = ([1, 2, 3].map(node).into(), [1, 4, 5].map(gateway).into());
     view.epoch = Epoch(10);
     view
@@ -146,14 +167,24 @@ impl Subject {
             }
             _ => {
                 let kind = self.below(MESSAGE_KINDS as u64) as usize;
-                let message = message_of_kind(kind, &mut self.choices());
-                let from = self.one_of(&OTHERS);
-                self.hear(Incarnation(from), message);
+                let mut message = message_of_kind(kind, &mut self.choices());
+                let inside = Inside { node: &self.node, gateway: &self.gateway, random: self.random >> 8 };
+                let bent = if self.random.is_multiple_of(2) { inside.bend(&mut message) } else { None };
+                match bent {
+                    Some(from) => self.hear_at(self.node.view().epoch, from, message),
+                    None => {
+                        let from = Incarnation(self.one_of(&OTHERS));
+                        self.hear(from, message);
+                    }
+                }
             }
         }
         self.settle();
         let live = |slot: &u32| self.node.inspect(Slot(*slot)).is_some_and(|report| report.reign.is_some());
         self.reached.live += (0..SLOTS).filter(live).count();
+        let reports = channels().into_iter().filter_map(|name| self.node.inspect_channel(&name));
+        self.reached.kept +=
+            reports.map(|report| (report.top + 1).saturating_sub(report.first) as usize).sum::<usize>();
     }
 
     /// What a liar would have to know to be believed.
@@ -189,64 +220,6 @@ impl Subject {
         self.gateway.on_link_up(self.now, peer);
     }
 
-    /// Clients of this gateway want something.
-    fn own_wish(&mut self) {
-        let all = channels();
-        let channel = all[self.below(all.len() as u64) as usize].clone();
-        let history_size = self.one_of(&[0, 10, 10]);
-        let options = ChannelOptions { history_size, history_ttl: Duration::from_secs(600), presence: true };
-        let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
-        let key = (self.below(4) == 0).then(|| "key".into());
-        match self.below(4) {
-            0 => self.keys.push(self.gateway.attach(self.now, channel, options)),
-            1 if !self.keys.is_empty() => {
-                let at = self.below(self.keys.len() as u64) as usize;
-                let key = self.keys.swap_remove(at);
-                self.gateway.detach(self.now, key, self.random % 3);
-            }
-            2 => drop(self.gateway.query(self.now, 1, Query::Presence(channel))),
-            _ => drop(self.gateway.publish(self.now, 1, NewPublish { channel, entry, options, idempotency_key: key })),
-        }
-    }
-
-    /// A view that nobody may take.
-    fn lie_of_a_view(&mut self) {
-        let mut view = (**self.member.view()).clone();
-        view.epoch = Epoch(view.epoch.0.saturating_add(self.below(3)));
-        match self.below(8) {
-            0 => view.key = HashKey::from_bytes([8; 16]),
-            1 => view.slots = SlotCount::new(SLOTS * 2).unwrap(),
-            2 => view.nodes = (0..=MAX_NODES as u64).map(|at| node(100_000 + at)).collect(),
-            3 => view.nodes.extend(view.nodes.clone()),
-            4 => view.nodes.reverse(),
-            5 => (view.copies, view.ack_copies) = self.one_of(&[(0, 0), (3, 1), (2, 0), (1, 2)]),
-            6 => view.epoch = self.one_of(&[Epoch(u64::MAX), Epoch(1 << 63)]),
-            _ => view.nodes.iter_mut().for_each(|node| node.incarnation = Incarnation(2)),
-        }
-        let from = Incarnation(self.one_of(&OTHERS));
-        self.hear(from, Message::Moved(Arc::new(view)));
-    }
-
-    /// A view that somebody could have written.
-    fn change_view(&mut self) {
-        let view = self.registry.view().clone();
-        let me = self.me;
-        let peer = self.one_of(&[me, Incarnation(2), Incarnation(3), Incarnation(4), Incarnation(5)]);
-        let changed = match self.below(7) {
-            0 => view.affirmed(),
-            1 => view.activated(),
-            2 => view.with_next_weight(peer, self.one_of(&[Weight::ZERO, Weight::ONE, Weight::MAX])),
-            3 if self.below(2) == 0 => {
-                view.without(peer, self.one_of(&[Removal::Planned, Removal::Proven, Removal::Suspected]))
-            }
-            4 => view.with_draining_gateway(peer),
-            _ if view.has(peer) => view.affirmed(),
-            5 => view.with_node(node(peer.0)),
-            _ => view.with_gateway(gateway(peer.0)),
-        };
-        self.take_view(Arc::new(changed));
-    }
-
     fn take_view(&mut self, view: Arc<View>) {
         let op = ringway_core::message::RegistryOp::Cas(view);
         let answer = self.registry.handle(self.now, RegistryRequest { id: 0, op });
@@ -256,6 +229,10 @@ impl Subject {
     /// A frame comes in, as a member's task hands it on.
     fn hear(&mut self, from: Incarnation, message: Message) {
         let epoch = Epoch(u64::sample(&mut self.choices()));
+        self.hear_at(epoch, from, message);
+    }
+
+    fn hear_at(&mut self, epoch: Epoch, from: Incarnation, message: Message) {
         self.member.heard(self.now, from);
         match message {
             Message::RegistryRequest(request) => {

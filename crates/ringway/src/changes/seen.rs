@@ -37,8 +37,8 @@ struct Told {
 
 impl Seen {
     /// Takes a gateway's word. The first of a process is where its counting begins here: it may be older than this process.
-    pub(super) fn take(&mut self, view: &View, gateway: Incarnation, epoch: Epoch, toll: Toll) {
-        let toll = Toll { pauses: toll.pauses.sound(), ..toll };
+    pub(super) fn take(&mut self, view: &View, gateway: Incarnation, epoch: Epoch, mut toll: Toll) {
+        toll.pauses = toll.pauses.sound();
         // A gateway is one process, whatever it says.
         self.told.retain(|process, told| *process == toll.process || told.gateway != gateway);
         if let Some(before) = self.told.get(&toll.process).map(|told| &told.toll) {

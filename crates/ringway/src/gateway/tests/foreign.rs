@@ -118,7 +118,7 @@ impl Foreign {
 #[test]
 fn no_word_of_an_owner_ends_a_gateway() {
     let mut deliveries = 0;
-    for seed in 0..12 {
+    for seed in 0..24 {
         let mut foreign = Foreign::new(seed);
         (0..1_200).for_each(|_| foreign.step());
         deliveries += foreign.world.hub.counts().deliveries;

@@ -36,7 +36,8 @@ fn no_word_of_a_member_ends_the_ledger() {
             match choices.below(10) {
                 0 => world.view(|view| view.with_node(node(2, 2 + step)).activated()),
                 1 => {
-                    world.view_with(&[departure(&mut choices)], |view| view.without(Incarnation(2), Removal::Suspected))
+                    world
+                        .view_with(&[departure(&mut choices)], |view| view.without(Incarnation(2), Removal::Suspected));
                 }
                 2 => drop(world.begin(Action::Kill, "node-2", None)),
                 3 => world.ledger.look(millis_of(world.now)),
