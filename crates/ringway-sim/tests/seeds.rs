@@ -69,7 +69,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 26] = [
     (Sabotage::HideRemovals, Mode::Wild, 300, "C3"),
     (Sabotage::ForgeLease, Mode::Wild, 300, "C8"),
     (Sabotage::BlameSilence, Mode::One, 100, "gateways"),
-    (Sabotage::ForgePings, Mode::One, 100, "held"),
+    (Sabotage::ForgePings, Mode::One, 400, "held"),
     (Sabotage::ForgeSettled, Mode::Planned, 150, "C6"),
     (Sabotage::HideSettled, Mode::Planned, 100, "C5"),
     (Sabotage::ForgeFloor, Mode::One, 150, "C2"),

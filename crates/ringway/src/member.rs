@@ -390,11 +390,12 @@ impl Task {
         self.expulsions += 1;
         warn!("the view went on without this member; joining again");
         let birth = self.parts.links.identity().birth;
-        self.take_new_life(now, self.rules.view().clone(), birth);
+        let view = self.rules.view().clone();
+        self.take_new_life(now, &view, birth);
     }
 
     /// A new incarnation with this view, in which it is not. All links end and are made anew.
-    fn take_new_life(&mut self, now: Now, view: Arc<View>, birth: Option<Birth>) {
+    fn take_new_life(&mut self, now: Now, view: &Arc<View>, birth: Option<Birth>) {
         self.me = Incarnation(rand::random());
         let identity = Identity { incarnation: self.me, birth, ..(*self.parts.links.identity()).clone() };
         self.parts.links.set_identity(identity);
@@ -402,7 +403,7 @@ impl Task {
     }
 
     /// Rules anew, for a member that knows this view and is not in it. What a node held is gone; a gateway keeps its sessions.
-    fn settle_in(&mut self, now: Now, view: Arc<View>) {
+    fn settle_in(&mut self, now: Now, view: &Arc<View>) {
         let hosts = self.registry.is_some();
         self.rules = Member::new(now, self.parts.entry(self.me, self.weight), view.clone(), self.parts.timing, hosts);
         self.host = hosts.then_some(self.me);

@@ -36,7 +36,7 @@ impl Task {
             self.parts.links.stop_dialing(&target);
         }
         self.loads.clear();
-        self.take_new_life(now, Arc::new(nobody), None);
+        self.take_new_life(now, &Arc::new(nobody), None);
         self.turn(now);
     }
 
@@ -54,7 +54,7 @@ impl Task {
         let Some(view) = checked(&answer.view) else { return };
         self.is_arriving = false;
         let birth = view.birth();
-        self.settle_in(now, view);
+        self.settle_in(now, &view);
         self.parts.links.belong_to(birth);
         let linked: Vec<Incarnation> = self.peers.keys().copied().collect();
         for peer in linked {
