@@ -145,6 +145,8 @@ pub struct Stats {
     pub turned: Now,
     /// When the registry answered last; `None` where it is in this process.
     pub registry_answered: Option<Now>,
+    /// It was asked to end, and is on its way out.
+    pub leaving: bool,
     /// Lives that ended because the view went on without this member.
     pub expulsions: u64,
     /// What changes cost those who listen here, if this is a gateway.

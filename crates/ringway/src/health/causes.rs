@@ -19,7 +19,7 @@ pub(super) enum Cause {
     Hanging,
     /// This member is not in the view.
     Outside,
-    /// This gateway takes no new clients.
+    /// This member is on its way out.
     Leaving,
     /// Slots without an owner that this process reaches: followed one by one.
     NoOwner,
@@ -62,7 +62,7 @@ impl Cause {
         }
     }
 
-    /// How long it must last before it counts. A gateway that leaves means to, and the registry was silent before it was away.
+    /// How long it must last before it counts. Whoever leaves means to, and the registry was silent before it was away.
     pub(super) fn grace(self) -> Duration {
         match self {
             Self::Leaving => Duration::ZERO,
@@ -107,7 +107,7 @@ fn sentence(kind: &[Cause], look: &Look<'_>, ownerless: Option<&str>) -> String 
             "this member is not in the cluster: it was taken for dead, or has not been let in, and joins again by itself as soon as it can"
                 .to_owned()
         }
-        Cause::Leaving => "this gateway is leaving and takes no new clients".to_owned(),
+        Cause::Leaving => "this member is leaving".to_owned(),
         Cause::NoOwner => ownerless.unwrap_or_default().to_owned(),
         Cause::RegistryAway => registry_away(look),
         Cause::Undialed => look.state.troubles.join("; "),

@@ -97,8 +97,9 @@ impl Look<'_> {
         let mut causes = Vec::new();
         let mut note = |holds: bool, cause: Cause| causes.extend(holds.then_some(cause));
         let me = self.state.me.incarnation;
-        note(!self.state.view.has(me), Cause::Outside);
-        note(self.state.view.gateway(me).is_some_and(|gateway| gateway.draining), Cause::Leaving);
+        let leaves = self.stats.leaving || self.state.view.gateway(me).is_some_and(|gateway| gateway.draining);
+        note(leaves, Cause::Leaving);
+        note(!leaves && !self.state.view.has(me), Cause::Outside);
         note(self.now.saturating_sub(self.stats.turned) > self.timing.silent(), Cause::Hanging);
         note(self.registry_is_away(), Cause::RegistryAway);
         note(!self.state.troubles.is_empty(), Cause::Undialed);

@@ -302,7 +302,10 @@ fn who_is_outside_hangs_or_leaves_says_so() {
 
     let mut leaving = World::of(2);
     leaving.see(joining(2).activated().with_draining_gateway(ME));
-    assert_eq!(leaving.at(10, TWO).0, Status::Failing, "at once");
+    assert_eq!(leaving.at(10, TWO), (Status::Failing, vec!["this member is leaving".into()]), "at once");
+    leaving.stats.leaving = true;
+    leaving.see(joining(2).activated().without(ME, Removal::Planned));
+    assert_eq!(leaving.at(20, TWO).1, ["this member is leaving"], "and not taken for dead");
 }
 
 #[test]

@@ -32,8 +32,9 @@ impl Task {
         let me = Myself { id: self.parts.id.clone(), incarnation: self.me };
         let loads = self.loads.iter().filter(|(peer, _)| view.has(**peer)).map(|(peer, load)| (*peer, *load)).collect();
         let troubles = self.reach.troubles(&view);
-        self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links, troubles }));
+        // First: whoever sees a view without this member knows then that it meant to leave.
         self.parts.stats.send_replace(self.stats(now));
+        self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links, troubles }));
     }
 
     fn stats(&self, now: Now) -> Stats {
@@ -46,6 +47,7 @@ impl Task {
             epoch: self.rules.view().epoch.0,
             turned: now,
             registry_answered: self.rules.registry_answered(),
+            leaving: self.leaving.is_some() || self.left.is_some(),
             expulsions: self.expulsions,
             toll: self.hub.as_ref().map(|hub| hub.rules.toll().clone()),
         }
