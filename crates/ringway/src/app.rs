@@ -9,6 +9,7 @@ mod numbers;
 mod serve;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,9 @@ use ringway_core::Incarnation;
 use ringway_core::id::MemberId;
 use ringway_core::registry::Registry;
 use ringway_core::view::Placement;
-use ringway_edge::{Edge, EdgeConfig};
+use ringway_edge::Edge;
 use ringway_link::{BindError, Links, Listener, Secret, Settings, Target};
 use ringway_protocol::link::Identity;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -37,12 +37,12 @@ use crate::member::{self, Command, End, GatewayParts, JoinError, Parts, Registra
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 use crate::routes::{RouteParts, routes};
-use serve::Listeners;
+use serve::{Doors, Listeners};
 
 pub use link_address::AddressFault;
 
-/// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
-const RESERVED_FILES: usize = 256;
+/// A way to the first gateway that is there is found within this.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// Commands that may wait for the member task: there are three, given one after the other.
 const COMMANDS: usize = 4;
@@ -94,7 +94,10 @@ pub enum StartError {
 pub struct Bound {
     config: Arc<Config>,
     roles: Roles,
-    listeners: Listeners,
+    id: MemberId,
+    /// Where clients reach this process, and where whoever watches it does.
+    ports: (Option<SocketAddr>, Option<SocketAddr>),
+    doors: Doors,
     links: Listener,
     data: Option<DataDir>,
 }
@@ -121,7 +124,7 @@ pub struct Running {
     member: JoinHandle<End>,
 }
 
-/// Opens every port that the roles need. Who joins waits until there is a way to the first gateway.
+/// Opens every port that the roles need. Who joins waits until there is a way to the first gateway, and says so at its ports meanwhile.
 ///
 /// # Errors
 /// [`StartError`]: a port or the data folder is in use, a secret is missing, or others could not dial this member.
@@ -129,40 +132,43 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
     if config.cluster.join.is_some() && config.cluster.secret.is_none() {
         return Err(StartError::NoSecret);
     }
-    let link_address = link_address::choose(&config.cluster).await?;
-    let clients = if roles.gateway {
-        let address = SocketAddr::new(config.server.listen, config.server.port);
-        let bound = TcpListener::bind(address).await.map_err(|why| StartError::Port { address, why })?;
-        info!(address = %bound.local_addr().unwrap_or(address), "listening for clients");
-        Some(bound)
-    } else {
-        None
+    let id = config.cluster.id.clone().unwrap_or_else(|| default_id(roles));
+    let mut choosing = pin!(link_address::choose(&config.cluster));
+    // A fault of the address is told before any port opens. A way to the first gateway may take long to come up.
+    let chosen = tokio::time::timeout(AT_ONCE, &mut choosing).await.ok().transpose()?;
+    let listeners = Listeners::bind(&config.server, roles).await?;
+    let ports = listeners.ports();
+    let doors = listeners.open(&config, health::early_routes(&id, config.cluster.join.as_deref()));
+    let inside = async {
+        let address = match chosen {
+            Some(address) => address,
+            None => choosing.await?,
+        };
+        let links = Listener::bind(&address.to_string()).await?;
+        let data = match (&config.cluster.data_dir, &config.cluster.join) {
+            (Some(path), None) => Some(DataDir::open(path)?),
+            _ => None,
+        };
+        Ok::<_, StartError>((links, data))
     };
-    let internal = match config.server.internal_listen {
-        Some(address) => {
-            let bound = TcpListener::bind(address).await.map_err(|why| StartError::InternalPort { address, why })?;
-            info!(address = %bound.local_addr().unwrap_or(address), "listening for health, metrics, admin API and page");
-            Some(bound)
+    match inside.await {
+        Ok((links, data)) => Ok(Bound { config: config.clone(), roles, id, ports, doors, links, data }),
+        Err(why) => {
+            doors.close();
+            Err(why)
         }
-        None => None,
-    };
-    let links = Listener::bind(&link_address.to_string()).await?;
-    let data = match (&config.cluster.data_dir, &config.cluster.join) {
-        (Some(path), None) => Some(DataDir::open(path)?),
-        _ => None,
-    };
-    Ok(Bound { config, roles, listeners: Listeners { clients, internal }, links, data })
+    }
 }
 
 impl Bound {
     /// Where clients reach this process.
     pub fn client_addr(&self) -> Option<SocketAddr> {
-        self.listeners.clients.as_ref()?.local_addr().ok()
+        self.ports.0
     }
 
     /// Where health, metrics, admin API and page are, if they have a port of their own.
     pub fn internal_addr(&self) -> Option<SocketAddr> {
-        self.listeners.internal.as_ref()?.local_addr().ok()
+        self.ports.1
     }
 
     /// Where the page's clients connect.
@@ -214,7 +220,7 @@ impl Bound {
     /// [`StartError`]: the cluster does not take this process.
     pub async fn start(self, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
         let (config, roles) = (self.config.clone(), self.roles);
-        let id = config.cluster.id.clone().unwrap_or_else(|| default_id(roles));
+        let id = self.id.clone();
         let begin = match &config.cluster.join {
             None => Begin::Registry(birth::registry(&config, self.data.as_ref(), orchestrator.is_some())?),
             Some(address) => Begin::Join(Target::anyone(address.as_str())),
@@ -229,15 +235,14 @@ impl Bound {
         let client_address = identity.client_address.clone();
         let (internal, clients) = (self.internal_addr(), self.page_clients());
         info!(address = %identity.address, "listening for members");
-        let gateway = client_address.map(|address| GatewayParts {
+        let doors = self.doors;
+        let gateway = client_address.zip(doors.edge()).map(|(address, edge)| GatewayParts {
             address,
             config: Arc::new(GatewayConfig { internal, ..config.gateway.clone() }),
             inbox: Arc::new(Inbox::new(config.gateway.limits.inbox_bytes)),
-            edge: Edge::new(edge_config(&config)),
+            edge,
             drain_rate: config.drain.rate,
         });
-        let early = health::early_routes(&id, config.cluster.join.as_deref());
-        let doors = self.listeners.open(&config, gateway.as_ref(), early);
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
         let settings = Settings { identity, cluster: "".into(), secret, limits: ringway_link::Limits::default() };
         let (links, mut events) = Links::start(self.links, settings);
@@ -378,22 +383,4 @@ fn default_id(roles: Roles) -> MemberId {
 
 fn random_secret() -> Secret {
     Secret::new(rand::random::<[u8; 32]>())
-}
-
-/// Limits of the client side: as many sockets as the limit of open files leaves room for.
-fn edge_config(config: &Config) -> EdgeConfig {
-    let files = ringway_edge::raise_file_limit().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of open files is unknown; assuming 1024");
-        1024
-    });
-    let fits = ringway_edge::default_max_connections(files, config.server.max_http + RESERVED_FILES);
-    let max_connections = config.server.max_connections.map_or(fits, |wanted| wanted.min(fits));
-    info!(max_connections, files, "client sockets");
-    EdgeConfig {
-        max_connections,
-        max_http: config.server.max_http,
-        header_timeout: config.server.header_timeout,
-        close_timeout: config.server.close_timeout,
-        ..EdgeConfig::default()
-    }
 }

@@ -14,10 +14,15 @@ use ringway_edge::hyper::body::Incoming;
 use ringway_edge::{Edge, EdgeConfig, Route, Router as EdgeRouter};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
+use tracing::info;
 
-use crate::config::Config;
+use super::StartError;
+use crate::config::{Config, Roles, Server};
 use crate::gateway::SocketRoutes;
 use crate::member::GatewayParts;
+
+/// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
+const RESERVED_FILES: usize = 256;
 
 /// Connections to the internal port at a time. Whoever watches needs a few; more wait.
 const MAX_INTERNAL: usize = 256;
@@ -25,14 +30,14 @@ const MAX_INTERNAL: usize = 256;
 /// The open listeners of a process.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    pub(super) clients: Option<TcpListener>,
-    pub(super) internal: Option<TcpListener>,
+    clients: Option<TcpListener>,
+    internal: Option<TcpListener>,
 }
 
 /// What answers at the listeners. A process that still joins answers that it does, for it may take long and is to be probed meanwhile.
 #[derive(Debug)]
 pub(super) struct Doors {
-    clients: Option<Arc<OnceLock<ClientRoutes>>>,
+    clients: Option<(Edge, Arc<OnceLock<ClientRoutes>>)>,
     internal: Option<(Edge, Arc<OnceLock<Router>>)>,
 }
 
@@ -51,8 +56,38 @@ struct Door<Routes> {
 }
 
 impl Listeners {
+    /// Opens the clients' port, if there are clients, and the internal one, if it is wanted.
+    pub(super) async fn bind(server: &Server, roles: Roles) -> Result<Self, StartError> {
+        let clients = match roles.gateway {
+            true => {
+                let address = SocketAddr::new(server.listen, server.port);
+                let bound = TcpListener::bind(address).await.map_err(|why| StartError::Port { address, why })?;
+                info!(address = %bound.local_addr().unwrap_or(address), "listening for clients");
+                Some(bound)
+            }
+            false => None,
+        };
+        let internal = match server.internal_listen {
+            Some(address) => {
+                let bound =
+                    TcpListener::bind(address).await.map_err(|why| StartError::InternalPort { address, why })?;
+                let address = bound.local_addr().unwrap_or(address);
+                info!(%address, "listening for health, metrics, admin API and page");
+                Some(bound)
+            }
+            None => None,
+        };
+        Ok(Self { clients, internal })
+    }
+
+    /// The clients' port and the internal one.
+    pub(super) fn ports(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let address = |listener: &TcpListener| listener.local_addr().ok();
+        (self.clients.as_ref().and_then(address), self.internal.as_ref().and_then(address))
+    }
+
     /// Begins to answer. `early` says how it is meanwhile, where health is asked for.
-    pub(super) fn open(self, config: &Config, gateway: Option<&GatewayParts>, early: Router) -> Doors {
+    pub(super) fn open(self, config: &Config, early: Router) -> Doors {
         let internal = self.internal.map(|listener| {
             let (edge, routes) = (internal_edge(config), Arc::new(OnceLock::new()));
             edge.serve(listener, Door { routes: routes.clone(), before: early.clone().fallback(still_joining) });
@@ -60,16 +95,27 @@ impl Listeners {
         });
         let before = if internal.is_some() { Router::new() } else { early };
         let before = before.fallback(still_joining);
-        let clients = self.clients.zip(gateway).map(|(listener, gateway)| {
-            let routes = Arc::new(OnceLock::new());
-            gateway.edge.serve(listener, Door { routes: routes.clone(), before });
-            routes
+        let clients = self.clients.map(|listener| {
+            let (edge, routes) = (Edge::new(edge_config(config)), Arc::new(OnceLock::new()));
+            edge.serve(listener, Door { routes: routes.clone(), before });
+            (edge, routes)
         });
         Doors { clients, internal }
     }
 }
 
 impl Doors {
+    /// The clients' sockets.
+    pub(super) fn edge(&self) -> Option<Edge> {
+        self.clients.as_ref().map(|(edge, _)| edge.clone())
+    }
+
+    /// Nothing is answered any more.
+    pub(super) fn close(self) {
+        let edges = self.edge().into_iter().chain(self.internal.map(|(edge, _)| edge));
+        edges.for_each(|edge| edge.stop_accepting());
+    }
+
     /// The process has joined and does its work. `routes` are those for operators: on the internal port if there is one, otherwise beside
     /// the clients'. Gives the internal port's edge.
     pub(super) fn serve(
@@ -82,7 +128,7 @@ impl Doors {
             Some(_) => (routes, Router::new()),
             None => (Router::new(), routes),
         };
-        if let (Some((gateway, sockets)), Some(clients)) = (gateway, self.clients) {
+        if let (Some((gateway, sockets)), Some((_, clients))) = (gateway, self.clients) {
             let (rules, inbox) = (&gateway.config, &gateway.inbox);
             let api = crate::api::routes(rules.clone(), inbox.clone());
             match config.server.internal_api && self.internal.is_some() {
@@ -102,6 +148,24 @@ impl Doors {
 fn internal_edge(config: &Config) -> Edge {
     let header_timeout = config.server.header_timeout;
     Edge::new(EdgeConfig { max_connections: 0, max_http: MAX_INTERNAL, header_timeout, ..EdgeConfig::default() })
+}
+
+/// Limits of the client side: as many sockets as the limit of open files leaves room for.
+fn edge_config(config: &Config) -> EdgeConfig {
+    let files = ringway_edge::raise_file_limit().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files is unknown; assuming 1024");
+        1024
+    });
+    let fits = ringway_edge::default_max_connections(files, config.server.max_http + RESERVED_FILES);
+    let max_connections = config.server.max_connections.map_or(fits, |wanted| wanted.min(fits));
+    info!(max_connections, files, "client sockets");
+    EdgeConfig {
+        max_connections,
+        max_http: config.server.max_http,
+        header_timeout: config.server.header_timeout,
+        close_timeout: config.server.close_timeout,
+        ..EdgeConfig::default()
+    }
 }
 
 /// The routes of the sockets of a gateway.

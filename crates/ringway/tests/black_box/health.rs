@@ -191,11 +191,14 @@ async fn without_the_first_gateway_the_others_say_what_is_left_and_then_that_not
 
 #[tokio::test]
 async fn a_member_that_waits_for_its_cluster_starts_and_lives() {
-    let mut node = member(&["node", "--id", "n-1", "--join", "127.0.0.1:9"]).start();
-    let addr = internal(&mut node).await;
-    let reason = "waiting for the cluster's first gateway at 127.0.0.1:9";
-    wait_health(addr, 503, "starting", reason).await;
-    assert_eq!(http::get(addr, "/health/live", &[]).await.unwrap().status, 200);
+    let reason = "waiting for the cluster's first gateway at ";
+    // Nobody listens there yet, or the name does not exist yet.
+    for join in ["127.0.0.1:9", "gateway.invalid:9889"] {
+        let mut node = member(&["node", "--id", "n-1", "--join", join]).start();
+        let addr = internal(&mut node).await;
+        wait_health(addr, 503, "starting", &format!("{reason}{join}")).await;
+        assert_eq!(http::get(addr, "/health/live", &[]).await.unwrap().status, 200);
+    }
     let mut gateway = member(&["gateway", "--id", "g-1", "--join", "127.0.0.1:9", "--port", "0"])
         .env("RINGWAY_INTERNAL_LISTEN", "")
         .start();
@@ -257,6 +260,11 @@ async fn what_operators_need_is_on_the_internal_port_alone() {
     let clients = |addr| async move { http::get(addr, "/console/clients.json", &[]).await.unwrap().json().unwrap() };
     assert_eq!(clients(inside).await, json!({"clients": server.addr().to_string()}));
     assert_eq!(clients(of_node).await, json!({"clients": null}));
+
+    // Whoever is told to end is not ill.
+    node.terminate();
+    assert!(node.wait_exit(CHANGE).await.success());
+    assert!(!node.stderr().contains("health is failing"), "{}", node.stderr());
 }
 
 #[tokio::test]
