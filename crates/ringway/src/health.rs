@@ -5,7 +5,7 @@
 //! | `GET /health` | `ok`, or `degraded`: everything can be published, and something is missing | `starting`; `failing`: for three seconds, something cannot be published |
 //! | `GET /health/live` | the member task turns | it does not: the only reason to start the process again |
 //!
-//! What counts is looked at ([`look`]), and counts once it has lasted for three seconds ([`seen`]): an ordinary failover is over long
+//! What counts is looked at (`look`), and counts once it has lasted for three seconds (`seen`): an ordinary failover is over long
 //! before. What a process says of all slots is said by all processes, so whoever starts processes anew by `/health` ends the cluster.
 
 mod causes;

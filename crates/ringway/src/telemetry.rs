@@ -4,7 +4,7 @@
 //! A member that waited for it would be silent and soon be taken for dead, so lines are lost instead, and counted. What a
 //! member says on stdout goes the same way. Nothing else in a member writes to either.
 //!
-//! A line that would come more often than once in 10 s is held back and counted: see [`sieve`].
+//! A line that would come more often than once in 10 s is held back and counted: see `sieve`.
 
 mod event;
 mod form;
