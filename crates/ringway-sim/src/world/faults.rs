@@ -254,20 +254,20 @@ impl World {
         let gateway = self.rng.range(first as u64, self.setup.gateways as u64) as usize;
         let nodes = self.setup.gateways..self.processes.len();
         let nodes: Vec<usize> = nodes.filter(|at| self.processes[*at].state == State::Up).collect();
-        if nodes.is_empty() {
-            return;
+        if nodes.len() < 2 {
+            // With one node no slot moves, and nobody waits for anybody.
+            self.join_one();
+            return self.schedule(self.now + 200 * MS, Event::Split);
         }
         let node = self.rng.pick(&nodes);
         let between = |link: &usize| self.network.links[*link].ends.contains(&node);
         let Some(link) = self.network.of(gateway).iter().copied().find(between) else { return };
-        let lasts = self.setup.quiet_from.saturating_sub(self.now) + self.rng.range(2500, 5000) * MS;
+        let lasts = self.setup.quiet_from.saturating_sub(self.now) / MS * MS + self.rng.range(2500, 5000) * MS;
         self.faults.split = Some((self.now, self.now + lasts));
         self.cut_all(vec![(link, false), (link, true)], (lasts / MS, lasts / MS + 1));
-        // It wins slots that the gateway cannot attach there.
-        self.ask_for(
-            node,
-            Change::Weight(self.processes[node].incarnation, Weight::from_thousandths(4000).unwrap_or(Weight::ONE)),
-        );
+        // It wins most slots, and the gateway cannot attach any of them there.
+        let weight = Weight::from_thousandths(50_000).unwrap_or(Weight::ONE);
+        self.ask_for(node, Change::Weight(self.processes[node].incarnation, weight));
     }
 
     /// Nothing gets from these to the others or to the registry, nor back.
