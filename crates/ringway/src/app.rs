@@ -363,7 +363,7 @@ impl Running {
             Ok(End::Left) => "this member has left the cluster".into(),
             Ok(End::Stopped) => "this member was stopped".into(),
             Ok(End::Outdated { kept, known }) => format!(
-                "the data folder holds view {kept} of this cluster, and a running member knows view {known}: the folder is an older copy, and going on with it could \
+                "the data folder holds view {kept} of this cluster, and a running member knows view {known}, which does not come from it: the folder is an older copy, and going on with it could \
                  lose what was acknowledged. Put the newest one back; or stop every member, and start them all again with this one; or start this one with an empty folder: \
                  the members then begin a new cluster"
             ),

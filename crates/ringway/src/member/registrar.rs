@@ -31,6 +31,10 @@ const WAITING: usize = 1_024;
 /// Pause after a write that failed: whoever asked for it asks again at once.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
+/// Views of this process that are remembered, to tell those of another line under the same numbers. They meet in the first
+/// moments after a start.
+const LINE: usize = 64;
+
 /// A request and who asked.
 type Asked = (Incarnation, RegistryRequest);
 
@@ -51,6 +55,8 @@ pub(super) type Kept = io::Result<()>;
 pub struct Registrar {
     registry: Registry,
     keep: Option<Keep>,
+    /// The view that this process began with, and those that it has written since; the newest is the last.
+    line: VecDeque<Arc<View>>,
 }
 
 #[derive(Debug)]
@@ -68,12 +74,21 @@ impl Registrar {
         let (done, ends) = mpsc::channel(1);
         let keep =
             folder.map(|folder| Keep { folder: Arc::new(folder), done, writing: None, waiting: VecDeque::new() });
-        (Self { registry, keep }, ends)
+        let line = VecDeque::from([registry.view().clone()]);
+        (Self { registry, keep, line }, ends)
     }
 
     /// The newest view that is kept.
     pub(super) fn view(&self) -> &Arc<View> {
         self.registry.view()
+    }
+
+    /// A member's view comes from this registry, as far as can be told: it is no later one, and under its number no other one
+    /// was written here.
+    pub(super) fn knows(&self, view: &View) -> bool {
+        let is_other =
+            |ours: &Arc<View>| ours.epoch == view.epoch && **ours != *view && ours.is_of_one_cluster_with(view);
+        !view.follows(self.view()) && !self.line.iter().any(is_other)
     }
 
     /// Takes a request. The answer may come later, or never.
@@ -118,7 +133,14 @@ impl Registrar {
     fn answer(&mut self, now: Now, to: Incarnation, request: RegistryRequest) -> Answered {
         let before = self.registry.view().epoch;
         let answer = self.registry.handle(now, request);
-        Answered { to, is_news: self.registry.view().epoch > before, answer }
+        let is_news = self.registry.view().epoch > before;
+        if is_news {
+            self.line.push_back(self.registry.view().clone());
+            if self.line.len() > LINE {
+                self.line.pop_front();
+            }
+        }
+        Answered { to, is_news, answer }
     }
 
     fn refusal(&self, to: Incarnation, request: &RegistryRequest) -> Answered {

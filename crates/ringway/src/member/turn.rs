@@ -321,7 +321,7 @@ impl Task {
                 }
             }
             Message::RegistryAnswer(answer) => self.rules.on_answer(now, &answer),
-            Message::Moved(view) if self.is_newer_than_the_registry(&view) => {}
+            Message::Moved(view) if self.is_not_of_this_registry(&view) => {}
             Message::Moved(view) => {
                 self.rules.on_view(now, &view);
                 while let Some(action) = self.rules.next_action() {
@@ -353,13 +353,13 @@ impl Task {
 
     /// A view that the registry here has not written: it was brought back from an older copy. To go on would be to write other
     /// views under the same numbers.
-    fn is_newer_than_the_registry(&mut self, view: &View) -> bool {
-        let Some(kept) = self.registry.as_ref().map(|registry| registry.view().clone()) else { return false };
-        let is_newer = view.follows(&kept);
-        if is_newer {
-            self.outdated = Some(End::Outdated { kept: kept.epoch, known: view.epoch });
+    fn is_not_of_this_registry(&mut self, view: &View) -> bool {
+        let Some(registry) = &self.registry else { return false };
+        let is_strange = !registry.knows(view);
+        if is_strange {
+            self.outdated = Some(End::Outdated { kept: registry.view().epoch, known: view.epoch });
         }
-        is_newer
+        is_strange
     }
 
     fn for_both(&mut self, now: Now, from: Incarnation, epoch: ringway_core::Epoch, message: &Message) {

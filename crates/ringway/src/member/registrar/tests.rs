@@ -80,3 +80,17 @@ async fn a_write_that_fails_changes_nothing_and_the_next_one_is_tried() {
     assert!(world.ask(1, RegistryOp::Cas(next)).is_none());
     assert!(world.kept().await[0].answer.done);
 }
+
+#[tokio::test]
+async fn a_view_of_another_line_is_told_by_its_number() {
+    let mut world = World::new();
+    let (old, next) = (world.registrar.view().clone(), world.next_view());
+    assert!(world.ask(1, RegistryOp::Cas(next.clone())).is_none());
+    world.kept().await;
+    let other = View { removals: old.removals + 1, ..(*next).clone() };
+    let later = next.affirmed();
+    let foreign = View::born(HashKey::from_bytes([9; 16]), SlotCount::MIN);
+    let known = |view: &View| world.registrar.knows(view);
+    assert!(known(&old) && known(&next) && known(&foreign), "its own, and what other rules refuse");
+    assert!(!known(&other) && !known(&later));
+}
