@@ -95,12 +95,6 @@ fn client(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliErr
     outcome
 }
 
-/// Says something beside the output, to people.
-fn note(text: &str) {
-    // Whoever does not read it misses a courtesy.
-    let _ = writeln!(std::io::stderr(), "ringway: {text}");
-}
-
 /// Writes to stdout, for programs that are no members: they wait for their reader, and end with it. Members announce.
 fn say(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();

@@ -50,7 +50,7 @@ use evidence::Finding;
 pub use join::{JoinError, first_view};
 use leaving::Leaving;
 use reach::Reach;
-pub use registrar::Registrar;
+pub use registrar::{Kept, Registrar};
 use shedding::Shedding;
 use telling::Telling;
 use unreached::Unreached;
@@ -90,7 +90,7 @@ pub struct Parts {
     /// It holds client sockets.
     pub gateway: Option<GatewayParts>,
     /// The registry, if it is in this process, and how its writes end.
-    pub registry: Option<(Registrar, mpsc::Receiver<std::io::Result<()>>)>,
+    pub registry: Option<(Registrar, mpsc::Receiver<Kept>)>,
     /// Where the registry's member is reached, if it is elsewhere.
     pub join: Option<Target>,
     /// The newest view known.
@@ -315,7 +315,7 @@ async fn arrived(inbox: Option<&Inbox<Client>>) {
 }
 
 /// Waits for the end of a write of the registry's; for ever where there is no registry.
-async fn next_kept(kept: Option<&mut mpsc::Receiver<std::io::Result<()>>>) -> Option<std::io::Result<()>> {
+async fn next_kept(kept: Option<&mut mpsc::Receiver<Kept>>) -> Option<Kept> {
     match kept {
         Some(kept) => kept.recv().await,
         None => std::future::pending().await,

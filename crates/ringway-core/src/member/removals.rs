@@ -33,9 +33,7 @@ impl Member {
     /// Nobody in the view is alive, so nobody will remove my predecessor: all have restarted and wait as I do. Whoever
     /// takes over an id answers for its last life, so this is not held back for the last node (R18).
     pub(super) fn replace_predecessor(&mut self, now: Now, lapsed: &[Incarnation]) {
-        let mut members = self.view.nodes.iter().map(|node| node.incarnation);
-        let all = members.all(|node| lapsed.contains(&node))
-            && self.view.gateways.iter().all(|gateway| lapsed.contains(&gateway.incarnation));
+        let all = self.view.members().all(|(_, member, _)| lapsed.contains(&member));
         if let Some(taken) = self.view.incarnation_of(&self.id).filter(|_| all && self.registry_was_there(now)) {
             self.suspect(now, taken, Sign::Lapsed);
         }

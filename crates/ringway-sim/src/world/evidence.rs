@@ -102,8 +102,7 @@ impl World {
         let Some(member) = &self.processes[at].member else { return };
         let view = member.view();
         let here = |listed: &Incarnation| *listed != incarnation && address_of(view, *listed) == Some(peer);
-        let nodes = view.nodes.iter().map(|node| node.incarnation);
-        let ended = nodes.chain(view.gateways.iter().map(|gateway| gateway.incarnation)).find(here);
+        let ended = view.members().map(|(_, member, _)| member).find(here);
         if let Some(ended) = ended {
             let boot = self.processes[at].boot;
             self.schedule(when, Event::To(at, boot, Input::Evidence(ended, Removal::Proven)));

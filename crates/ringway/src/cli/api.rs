@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::args::{ClientArgs, ServerArgs};
 use super::error::CliError;
-use super::{note, program};
+use super::program;
 use crate::beacon::{Beacon, directory};
+use crate::telemetry;
 
 /// A cluster's API.
 #[derive(Debug)]
@@ -132,7 +133,7 @@ impl Place {
         };
         let others: Vec<String> = demos.map(|demo| format!("--url {}", demo.url)).collect();
         if !others.is_empty() {
-            note(&format!(
+            telemetry::note(format_args!(
                 "several demos are running; this is the newest, {}. For another: {}",
                 newest.url,
                 others.join(", or ")

@@ -150,9 +150,7 @@ impl Task {
     /// The registry is here, and others have needed it to leave until just now.
     fn waits_for_others(&mut self, now: Now) -> bool {
         let view = self.rules.view();
-        let mut members = view.nodes.iter().map(|node| node.incarnation);
-        let beside =
-            members.any(|node| node != self.me) || view.gateways.iter().any(|gateway| gateway.incarnation != self.me);
+        let beside = view.members().any(|(_, member, _)| member != self.me);
         let are_leaving = self.others_leaving() > 0;
         let Some(leaving) = self.leaving.as_mut().filter(|_| beside && self.registry.is_some()) else { return false };
         if are_leaving {

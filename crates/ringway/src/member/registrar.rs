@@ -48,7 +48,7 @@ pub(super) struct Answered {
 }
 
 /// How the write of a view ended.
-pub(super) type Kept = io::Result<()>;
+pub type Kept = io::Result<()>;
 
 /// The registry with its folder.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ struct Keep {
 
 impl Registrar {
     /// The registry in memory, or kept in this folder too. How its writes end comes out of the receiver.
-    pub fn new(registry: Registry, folder: Option<DataDir>) -> (Self, mpsc::Receiver<io::Result<()>>) {
+    pub fn new(registry: Registry, folder: Option<DataDir>) -> (Self, mpsc::Receiver<Kept>) {
         // One write is under way at a time.
         let (done, ends) = mpsc::channel(1);
         let keep =

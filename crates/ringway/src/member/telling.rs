@@ -67,9 +67,7 @@ impl Task {
             return;
         }
         let before = std::mem::replace(&mut self.telling.view, view.clone());
-        let nodes = before.nodes.iter().map(|node| node.incarnation);
-        let gateways = before.gateways.iter().map(|gateway| gateway.incarnation);
-        let gone = nodes.chain(gateways).filter(|member| !view.has(*member));
+        let gone = before.members().map(|(_, member, _)| member).filter(|member| !view.has(*member));
         let left = gone.map(|member| self.departure(now, member)).collect();
         self.telling.ended.retain(|member, _| view.has(*member));
         self.telling.tell(Fact::View { at: now, view: view.clone(), placement: placement.clone(), left });

@@ -12,7 +12,7 @@ use ringway_link::Event;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
-use super::registrar::Answered;
+use super::registrar::{Answered, Kept};
 use super::{Client, Command, End, Inbox, Task};
 use crate::changes::Fact;
 use crate::clock;
@@ -229,7 +229,7 @@ impl Task {
     }
 
     /// The registry's view is on the disk, or could not be written.
-    pub(super) fn on_kept(&mut self, now: Now, kept: &std::io::Result<()>) {
+    pub(super) fn on_kept(&mut self, now: Now, kept: &Kept) {
         let answers = self.registry.as_mut().map(|registry| registry.on_kept(now, kept));
         answers.into_iter().flatten().for_each(|answered| self.hand_out(now, answered));
     }
