@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::document;
 use super::value::Setting;
+use crate::address::host_and_port;
 
 /// Spellings up to this many edits apart are taken for a slip, and the right one is named.
 const SLIP_EDITS: usize = 3;
@@ -90,6 +91,14 @@ impl Section<'_> {
         if !bounds.contains(into) {
             self.reading.fault(format!("`{}` is {:?}, which is out of bounds: {reason}.", self.path_of(key), *into));
             *into = before;
+        }
+    }
+
+    /// An address that somebody else dials: `host:port`.
+    pub(super) fn read_host_and_port(&mut self, key: &str, into: &mut Option<String>) {
+        self.read(key, into);
+        if let Some(Err(why)) = into.as_deref().map(host_and_port) {
+            self.fault(key, &why);
         }
     }
 

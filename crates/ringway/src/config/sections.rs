@@ -12,7 +12,6 @@ use toml::Value;
 
 use super::reader::Section;
 use super::value::Setting;
-use crate::address::host_and_port;
 use crate::rebalance::{LONGEST_WINDOW, Mode, Rebalance};
 
 /// A text that must not be seen: logs and errors show `***`.
@@ -83,7 +82,7 @@ impl Server {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.read("listen", &mut self.listen);
         section.read("port", &mut self.port);
-        section.read("advertise", &mut self.advertise);
+        section.read_host_and_port("advertise", &mut self.advertise);
         section.read("internal_listen", &mut self.internal_listen);
         section.read("internal_api", &mut self.internal_api);
         section.read("max_connections", &mut self.max_connections);
@@ -148,14 +147,9 @@ impl Default for Cluster {
 impl Cluster {
     pub(super) fn read(&mut self, section: &mut Section<'_>, timing: &mut Timing) {
         section.read("id", &mut self.id);
-        section.read("join", &mut self.join);
+        section.read_host_and_port("join", &mut self.join);
         section.read("link_listen", &mut self.link_listen);
-        section.read("link_advertise", &mut self.link_advertise);
-        for (key, address) in [("join", &self.join), ("link_advertise", &self.link_advertise)] {
-            if let Some(Err(why)) = address.as_deref().map(host_and_port) {
-                section.fault(key, &why);
-            }
-        }
+        section.read_host_and_port("link_advertise", &mut self.link_advertise);
         section.read("secret", &mut self.secret);
         section.read("data_dir", &mut self.data_dir);
         section.read("slots", &mut self.slots);
@@ -212,7 +206,7 @@ pub struct Admin {
 impl Admin {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.read("token", &mut self.token);
-        section.read("orchestrator", &mut self.orchestrator);
+        section.read_host_and_port("orchestrator", &mut self.orchestrator);
     }
 }
 

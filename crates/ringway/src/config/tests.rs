@@ -144,6 +144,8 @@ fn each_kind_of_value_says_what_it_wants() {
     assert_fault("[cluster]\nlink_listen = \"somewhere\"", &["`cluster.link_listen`", "127.0.0.1:9889"]);
     assert_fault("[cluster]\njoin = \"http://10.0.0.1:9888\"", &["`cluster.join`", "URL", "10.0.0.1:9889"]);
     assert_fault("[cluster]\nlink_advertise = \"10.0.0.1\"", &["`cluster.link_advertise`", "no port"]);
+    assert_fault("[server]\nadvertise = \"wss://chat.example\"", &["`server.advertise`", "URL"]);
+    assert_fault("[admin]\norchestrator = \"gateway-1:0\"", &["`admin.orchestrator`", "65535"]);
     assert_fault("[cluster]\nweight = -1", &["`cluster.weight`", "-1"]);
     assert_fault("[cluster]\nweight = 0", &["`cluster.weight`", "own nothing"]);
     assert_fault(
