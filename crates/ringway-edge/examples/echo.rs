@@ -1,13 +1,13 @@
 //! An echo server for conformance suites: `cargo run -p ringway-edge --example echo -- 9001`.
 
-use ringway_edge::hyper::{Request, body::Incoming};
-use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Edge, EdgeConfig, Route, Router, Upgrade};
+use ringway_edge::hyper::Request;
+use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Edge, EdgeConfig, RequestBody, Route, Router, Upgrade};
 use std::net::{Ipv4Addr, SocketAddr};
 
 struct EchoEverywhere;
 
 impl Router for EchoEverywhere {
-    async fn route(&self, _request: Request<Incoming>, _peer: SocketAddr) -> Route {
+    async fn route(&self, _request: Request<RequestBody>, _peer: SocketAddr) -> Route {
         let options = ConnOptions { max_message: ECHO_MAX_MESSAGE, ..ConnOptions::default() };
         Route::Upgrade(Upgrade::new(Echo, options))
     }

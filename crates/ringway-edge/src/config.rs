@@ -1,5 +1,6 @@
 //! Limits and deadlines of the edge, each with its reason.
 
+use crate::Proxies;
 use std::time::Duration;
 
 /// What one edge allows. Every field has a default to start from.
@@ -7,11 +8,20 @@ use std::time::Duration;
 pub struct EdgeConfig {
     /// Most upgraded sockets at a time; one more is answered 503 with `Retry-After`.
     pub max_connections: usize,
-    /// Most connections in the HTTP stage (handshakes, API calls, idle keep-alive) at a time; while it is reached,
-    /// new ones wait in the kernel's backlog. Each costs some 15 KiB, so the default bounds a storm at 30 MiB.
+    /// Most connections in the HTTP stage (handshakes, API calls, idle keep-alive) at a time. While it is reached, those
+    /// without a whole head make room for new ones, and a request beyond is answered 503. Each costs some 15 KiB, so the
+    /// default bounds a storm at 30 MiB.
     pub max_http: usize,
+    /// Connections beside these for requests of [`crate::Class::Operator`], and for heads that are not known yet.
+    pub reserve: usize,
     /// How long a client may take to send a request's head, and how long an idle keep-alive connection lives.
     pub header_timeout: Duration,
+    /// How long a request's body may take, from when it is first waited for.
+    pub body_timeout: Duration,
+    /// How long a client may take to read an answer.
+    pub answer_timeout: Duration,
+    /// Whose word counts for the address of a client.
+    pub proxies: Proxies,
     /// How long the peer may take to answer a close frame and to close its side, before the socket is cut.
     pub close_timeout: Duration,
     /// The same for one that was closed because it did not read: its close code can only arrive once it reads again.
@@ -25,7 +35,11 @@ impl Default for EdgeConfig {
         Self {
             max_connections: 10_000,
             max_http: 2048,
+            reserve: 64,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(20),
+            answer_timeout: Duration::from_secs(20),
+            proxies: Proxies::default(),
             close_timeout: Duration::from_secs(5),
             slow_close_timeout: Duration::from_secs(15),
             retry_after: Duration::from_secs(5),

@@ -1,15 +1,19 @@
 //! The HTTP stage of a connection: plain requests, and the handshake that ends it.
 
 mod upgrade;
+mod watched;
 
 use crate::conn::Driver;
+use crate::door::{Class, Door, Seat};
+use crate::proxies;
 use crate::server::{OpenSlot, Shared};
+use crate::stats::add;
 use crate::{ConnOptions, Handler};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -18,13 +22,16 @@ use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use watched::{Produced, Stage, Watched};
+
+pub use watched::RequestBody;
 
 /// Most bytes of a request's head, and of what is read ahead of its body: as much as common servers allow.
 const MAX_HEAD: usize = 16 * 1024;
@@ -43,10 +50,19 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Decides what a request gets. Limits on bodies and on the time an answer takes are the router's own.
+/// The client's address, among the extensions of every request: the other end of the connection, or whom a trusted proxy names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddr(pub IpAddr);
+
+/// Decides what a request gets. How large a body may be, and how long the work on an answer takes, are the router's own.
 pub trait Router: Send + Sync + 'static {
     /// Answers `request`, which came from `peer`.
-    fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Route> + Send;
+    fn route(&self, request: Request<RequestBody>, peer: SocketAddr) -> impl Future<Output = Route> + Send;
+
+    /// What a request with this path is for.
+    fn class(&self, _path: &str) -> Class {
+        Class::Client
+    }
 }
 
 /// A router's decision.
@@ -114,29 +130,72 @@ pub fn plain_response(status: StatusCode, text: impl Into<Bytes>) -> Response<Bo
     response
 }
 
+/// An answer after which the connection is closed: its client has been slow, or there is no room for it.
+fn last_response(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = plain_response(status, text);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// An upgrade that has been promised; carried out once the 101 is written.
 struct Promise {
     upgrade: Upgrade,
     slot: OpenSlot,
 }
 
-/// Serves one accepted connection until it is closed or upgraded. An upgraded one goes on in a task of its own, so
-/// that nothing of this one's memory stays with it.
-pub(crate) async fn serve<R: Router>(
-    edge: Arc<Shared>,
-    router: Arc<R>,
+/// Where a connection comes from, and what it gets from.
+pub(crate) struct Arrival<R> {
+    pub(crate) edge: Arc<Shared>,
+    pub(crate) router: Arc<R>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) seat: Seat,
+}
+
+/// Where a newcomer counts: not yet where a trusted proxy is to say for whom it asks.
+pub(crate) fn enter(edge: &Shared, door: &Arc<Door>, peer: SocketAddr) -> Option<Seat> {
+    door.enter((!edge.config.proxies.trusts(peer.ip())).then_some(peer.ip()))
+}
+
+/// Serves one accepted connection until it is closed or upgraded, or has to make room.
+pub(crate) async fn serve<R: Router>(arrival: Arrival<R>, mut stream: TcpStream, stop: watch::Receiver<bool>) {
+    let Arrival { edge, router, mut peer, seat } = arrival;
+    let stage = Arc::new(Stage::new(edge.clone(), seat));
+    let served = async {
+        if edge.config.proxies.speaks_protocol(peer.ip()) {
+            match proxies::read_header(&mut stream, edge.config.header_timeout).await {
+                Ok(client) => peer = client.unwrap_or(peer),
+                Err(error) => {
+                    add(&edge.stats.closed.proxy, 1);
+                    tracing::debug!(%peer, %error, "a trusted proxy did not say for whom it asks");
+                    return;
+                }
+            }
+        }
+        requests(&edge, &router, &stage, stream, peer, stop).await;
+    };
+    tokio::select! {
+        () = served => {}
+        () = stage.seat.lost() => {}
+    }
+}
+
+/// Answers requests. An upgraded connection goes on in a task of its own, so that nothing of this one's memory stays with it.
+async fn requests<R: Router>(
+    edge: &Arc<Shared>,
+    router: &Arc<R>,
+    stage: &Arc<Stage>,
     stream: TcpStream,
     peer: SocketAddr,
     mut stop: watch::Receiver<bool>,
 ) {
     let promise = Arc::new(Mutex::new(None));
-    let service = service_fn(|request| Box::pin(answer(&edge, &router, &promise, request, peer)));
+    let service = service_fn(|request| Box::pin(answer(edge, router, stage, &promise, request, peer)));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(edge.config.header_timeout)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Watched::new(stream, stage.clone())), service);
     let served = tokio::select! {
         served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(served),
         () = until_stopped(&mut stop) => None,
@@ -149,38 +208,74 @@ pub(crate) async fn serve<R: Router>(
         }
     };
     let parts = connection.into_parts();
+    let stream = parts.io.into_inner().stream;
     let promise = promise.lock().take();
     match (served, promise) {
         (Ok(()), Some(Promise { upgrade, slot })) => {
-            let stream = parts.io.into_inner();
             let driver = Driver::new(stream, &parts.read_buf, edge.clone(), slot, &upgrade.options, upgrade.handler);
             tokio::spawn(driver);
         }
-        (Ok(()), None) => linger(parts.io.into_inner()).await,
-        (Err(error), _) => tracing::debug!(%peer, %error, "http connection ended"),
+        (Ok(()), None) => linger(stream).await,
+        (Err(error), _) => {
+            if error.is_timeout() {
+                add(&edge.stats.closed.head, 1);
+            }
+            tracing::debug!(%peer, %error, "http connection ended");
+        }
     }
 }
 
 async fn answer<R: Router>(
     edge: &Arc<Shared>,
     router: &Arc<R>,
+    stage: &Arc<Stage>,
     promise: &Mutex<Option<Promise>>,
     request: Request<Incoming>,
     peer: SocketAddr,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Produced>, Infallible> {
+    let response = match admit(edge, router, stage, &request, peer) {
+        Some(client) => routed(edge, router, stage, promise, request, client).await,
+        None => upgrade::no_room(edge.config.retry_after),
+    };
+    let response = if stage.is_late() { upgrade::late_body() } else { response };
+    Ok(response.map(|body| stage.answer(body)))
+}
+
+/// The client, if there is room for what it asks.
+fn admit<R: Router>(
+    edge: &Shared,
+    router: &Arc<R>,
+    stage: &Stage,
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+) -> Option<SocketAddr> {
+    let client = edge.config.proxies.client_of(peer.ip(), request.headers());
+    stage.begin(client, router.class(request.uri().path())).then_some(SocketAddr::new(client, peer.port()))
+}
+
+async fn routed<R: Router>(
+    edge: &Arc<Shared>,
+    router: &Arc<R>,
+    stage: &Arc<Stage>,
+    promise: &Mutex<Option<Promise>>,
+    request: Request<Incoming>,
+    client: SocketAddr,
+) -> Response<Body> {
     let asked = upgrade::Asked::of(&request);
-    let upgrade = match router.route(request, peer).await {
-        Route::Http(response) => return Ok(response),
+    let mut request = request.map(|body| RequestBody::new(body, stage.clone()));
+    request.extensions_mut().insert(ClientAddr(client.ip()));
+    let upgrade = match router.route(request, client).await {
+        Route::Http(response) => return response,
         Route::Upgrade(upgrade) => upgrade,
     };
     let key = match asked.check() {
         Ok(key) => key,
-        Err(refusal) => return Ok(refusal.response()),
+        Err(refusal) => return refusal.response(),
     };
-    let Some(slot) = edge.open_slot() else { return Ok(upgrade::over_limit(edge.config.retry_after)) };
+    let Some(slot) = edge.open_slot() else { return upgrade::over_limit(edge.config.retry_after) };
     let response = upgrade::switching_protocols(&key, upgrade.subprotocol.as_ref());
     *promise.lock() = Some(Promise { upgrade, slot });
-    Ok(response)
+    response
 }
 
 /// Ends when the edge stops accepting; dropping its last handle is no reason to.

@@ -11,21 +11,26 @@
 mod clock;
 mod config;
 mod conn;
+mod door;
 mod echo;
 mod handler;
 mod http;
 mod limits;
+mod proxies;
 mod server;
 mod stats;
 
 pub use config::{ConnOptions, EdgeConfig};
 pub use conn::Conn;
+pub use door::{Class, HttpClosed};
 pub use echo::{ECHO_MAX_MESSAGE, Echo};
 pub use handler::{Closed, Flow, Handler};
-pub use http::{Body, BoxError, Route, Router, Upgrade, full_body, plain_response};
+pub use http::{Body, BoxError, ClientAddr, RequestBody, Route, Router, Upgrade, full_body, plain_response};
 pub use limits::{default_max_connections, raise_file_limit};
+pub use proxies::{Proxies, ProxyHeader};
 pub use server::Edge;
 pub use stats::EdgeStats;
 
 pub use hyper;
+pub use ipnet::IpNet;
 pub use ringway_protocol::ws::{Kind, Message};

@@ -1,7 +1,8 @@
 //! The accept loop, and what all connections of an edge share.
 
 use crate::clock::{Clock, TICK};
-use crate::http::{self, Router};
+use crate::door::{Door, Room};
+use crate::http::{self, Arrival, Router};
 use crate::stats::{add, sub};
 use crate::{EdgeConfig, EdgeStats};
 use std::io;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 /// Pause after an accept that failed for want of descriptors or memory: some may be free by then.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -33,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) config: EdgeConfig,
     pub(crate) stats: EdgeStats,
     pub(crate) clock: Clock,
-    http: Arc<Semaphore>,
+    door: Arc<Door>,
     next_id: AtomicU64,
     ticking: AtomicBool,
 }
@@ -46,10 +47,12 @@ impl Edge {
     /// An edge that does not listen yet.
     #[must_use]
     pub fn new(config: EdgeConfig) -> Self {
+        let stats = EdgeStats::default();
+        let room = Room { seats: config.max_http.max(1), reserve: config.reserve };
         let shared = Shared {
-            http: Arc::new(Semaphore::new(config.max_http.clamp(1, Semaphore::MAX_PERMITS))),
+            door: Arc::new(Door::new(room, stats.closed.clone())),
             config,
-            stats: EdgeStats::default(),
+            stats,
             clock: Clock::default(),
             next_id: AtomicU64::new(1),
             ticking: AtomicBool::new(false),
@@ -127,22 +130,19 @@ impl Drop for OpenSlot {
     }
 }
 
-/// Counts a connection in the HTTP stage and holds its permit.
-struct HttpSlot {
-    shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
-}
+/// Counts a connection in the HTTP stage.
+struct Counted(Arc<Shared>);
 
-impl HttpSlot {
-    fn new(shared: Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
+impl Counted {
+    fn new(shared: Arc<Shared>) -> Self {
         add(&shared.stats.http, 1);
-        Self { shared, _permit: permit }
+        Self(shared)
     }
 }
 
-impl Drop for HttpSlot {
+impl Drop for Counted {
     fn drop(&mut self) {
-        sub(&self.shared.stats.http, 1);
+        sub(&self.0.stats.http, 1);
     }
 }
 
@@ -153,17 +153,13 @@ async fn accept_loop<R: Router>(
     stop: watch::Receiver<bool>,
 ) {
     loop {
-        let Ok(permit) = shared.http.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
                 add(&shared.stats.accepted, 1);
                 set_nodelay(&stream);
-                let slot = HttpSlot::new(shared.clone(), permit);
-                let serve = http::serve(shared.clone(), router.clone(), stream, peer, stop.clone());
-                tokio::spawn(async move {
-                    serve.await;
-                    drop(slot);
-                });
+                // Without a seat it is closed: all others are at work, within their deadlines.
+                let Some(seat) = http::enter(&shared, &shared.door, peer) else { continue };
+                admit(Arrival { edge: shared.clone(), router: router.clone(), peer, seat }, stream, stop.clone());
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -172,6 +168,14 @@ async fn accept_loop<R: Router>(
             }
         }
     }
+}
+
+fn admit<R: Router>(arrival: Arrival<R>, stream: TcpStream, stop: watch::Receiver<bool>) {
+    let counted = Counted::new(arrival.edge.clone());
+    tokio::spawn(async move {
+        http::serve(arrival, stream, stop).await;
+        drop(counted);
+    });
 }
 
 /// Set on the listener, from which accepted sockets inherit it: no system call per connection.
@@ -211,5 +215,6 @@ async fn tick(shared: std::sync::Weak<Shared>) {
         interval.tick().await;
         let Some(shared) = shared.upgrade() else { return };
         shared.clock.advance(start.elapsed());
+        shared.door.look();
     }
 }

@@ -1,5 +1,7 @@
 //! What the edge counts. The process turns these into metrics.
 
+use crate::HttpClosed;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Plain counters since the start; `open` and `http` are gauges.
@@ -9,6 +11,8 @@ pub struct EdgeStats {
     pub accepted: AtomicU64,
     /// Connections in the HTTP stage now.
     pub http: AtomicU64,
+    /// Connections closed or sent away in the HTTP stage.
+    pub closed: Arc<HttpClosed>,
     /// Upgraded sockets now.
     pub open: AtomicU64,
     /// Upgrades done.

@@ -3,14 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ringway_protocol::link::{Purpose, Rejection};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::door::Place;
 use crate::handshake::HandshakeError;
 use crate::limits::BACKLOG;
 use crate::pairs::Side;
@@ -18,6 +19,9 @@ use crate::shared::{Settled, Shared};
 
 /// Pause after the system refused to hand over a connection (out of file descriptors, say): it will not be better at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether there is room again.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The port for links could not be opened. Nothing is listening.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +74,14 @@ impl Listener {
     }
 }
 
-/// Takes what others dial until the links go quiet. Newcomers wait while too many are shaking hands.
+/// Takes what others dial until the links go quiet.
 pub(crate) async fn accept(listener: Listener, shared: Arc<Shared>) {
-    let room = Arc::new(Semaphore::new(shared.limits.unauthenticated));
     let taking = async {
-        while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+        loop {
             match listener.socket.accept().await {
                 Ok((stream, from)) => {
-                    tokio::spawn(take(stream, from, permit, Arc::clone(&shared)));
+                    let place = shared.door.enter(from.ip());
+                    tokio::spawn(take(stream, from, place, Arc::clone(&shared)));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a link");
@@ -86,24 +90,38 @@ pub(crate) async fn accept(listener: Listener, shared: Arc<Shared>) {
             }
         }
     };
+    let looking = async {
+        loop {
+            sleep(LOOK).await;
+            shared.door.look();
+        }
+    };
     tokio::select! {
         () = shared.quiet.cancelled() => {}
         () = taking => {}
+        () = looking => {}
     }
 }
 
-/// Shakes hands with a newcomer within the deadline.
-async fn take(stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit, shared: Arc<Shared>) {
+/// Shakes hands with a newcomer within the deadline, unless it has to make room for another one.
+async fn take(stream: TcpStream, from: SocketAddr, place: Place, shared: Arc<Shared>) {
+    let turned = &shared.door.turned;
     let shaking = async {
         tokio::select! {
             () = shared.stop.cancelled() => Ok(None),
-            settled = timeout(shared.limits.handshake, shake(stream, &shared)) => {
+            () = place.lost() => Ok(None),
+            settled = timeout(shared.limits.handshake, shake(stream, from, &shared)) => {
                 settled.unwrap_or(Err(HandshakeError::TimedOut))
             }
         }
     };
     let settled = shaking.await;
-    drop(permit);
+    match &settled {
+        Err(HandshakeError::TimedOut) => drop(turned.timeout.fetch_add(1, Ordering::Relaxed)),
+        Err(HandshakeError::Rejected(Rejection::WrongSecret)) => drop(turned.secret.fetch_add(1, Ordering::Relaxed)),
+        _ => {}
+    }
+    drop(place);
     match settled {
         Ok(Some(settled)) => shared.run(settled),
         Ok(None) => {}
@@ -116,12 +134,13 @@ async fn take(stream: TcpStream, from: SocketAddr, permit: OwnedSemaphorePermit,
 }
 
 /// `None`: the dialer only wanted to know who is here, or cannot be linked with.
-async fn shake(mut stream: TcpStream, shared: &Shared) -> Result<Option<Settled>, HandshakeError> {
+async fn shake(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> Result<Option<Settled>, HandshakeError> {
     stream.set_nodelay(true)?;
     let me = shared.me();
     let caller = shared.keys.greet(&mut stream, &me).await?;
     let hello = Instant::now();
     let (peer, purpose) = shared.keys.accept(&mut stream, &me, caller, &shared.faults).await?;
+    shared.door.know(from.ip());
     match purpose {
         Purpose::Link => {}
         Purpose::LinkWith(wanted) if wanted == me.incarnation => {}

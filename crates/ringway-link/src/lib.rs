@@ -14,6 +14,7 @@
 mod accept;
 mod connection;
 mod dial;
+mod door;
 mod event;
 mod fault;
 mod handshake;
@@ -30,6 +31,7 @@ mod tests;
 pub use accept::{BindError, Listener};
 pub use connection::LinkSender;
 pub use dial::{DialError, Evidence, Target};
+pub use door::Turned;
 pub use event::{Ended, Event, LinkId};
 pub use fault::Direction;
 pub use handshake::{HandshakeError, Secret};

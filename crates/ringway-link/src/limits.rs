@@ -24,8 +24,10 @@ pub struct Limits {
     /// Time for connecting and shaking hands. What is not through by then is closed. Longer than any scheduling
     /// hiccup, and no longer than it takes to suspect a silent member twice over.
     pub handshake: Duration,
-    /// Connections that are shaking hands. Above it, newcomers wait in the kernel's backlog.
+    /// Connections that are shaking hands. Above it, the one that has been at it for longest is closed for a newcomer.
     pub unauthenticated: usize,
+    /// The same beside these for addresses from which a member has proved who it is.
+    pub reserved: usize,
     /// First pause after a failed dial. Short, because a refusal is what proves a death: it must be asked for at once.
     pub first_pause: Duration,
     /// Longest pause between dials; a member that is back is found within it.
@@ -41,6 +43,7 @@ impl Default for Limits {
             events: 128,
             handshake: Duration::from_secs(3),
             unauthenticated: 64,
+            reserved: 64,
             first_pause: Duration::from_millis(20),
             longest_pause: Duration::from_millis(500),
             flush: Duration::from_secs(1),

@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::accept::{Listener, accept};
 use crate::connection::{Connection, LinkSender};
 use crate::dial::{Evidence, Target, keep, probe};
+use crate::door::{Door, Turned};
 use crate::event::{Ended, Event, LinkId};
 use crate::fault::{Direction, Faults};
 use crate::handshake::{Keys, Secret};
@@ -84,6 +85,7 @@ impl Links {
         let shared = Arc::new(Shared {
             me: RwLock::new(Arc::new(identity)),
             keys: Keys { secret, cluster, versions: Versions::OURS },
+            door: Arc::new(Door::new(limits.unauthenticated, limits.reserved)),
             limits,
             events,
             pairs: Pairs::new(own),
@@ -186,6 +188,11 @@ impl Links {
                 shared.pairs.with(&peer).iter().for_each(|connection| connection.end(Ended::Cut));
             }
         });
+    }
+
+    /// Those who knocked and did not become a link.
+    pub fn turned(&self) -> Arc<Turned> {
+        Arc::clone(&self.shared.door.turned)
     }
 
     /// Every link in numbers.

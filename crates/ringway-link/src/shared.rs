@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
 use crate::dial::Target;
+use crate::door::Door;
 use crate::event::{Ended, Event};
 use crate::fault::Faults;
 use crate::handshake::{HandshakeError, Keys, Proved, receive, send};
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) pairs: Pairs,
     pub(crate) faults: Faults,
+    pub(crate) door: Arc<Door>,
     /// What is being dialed, with what ends it.
     pub(crate) dials: Mutex<HashMap<Target, CancellationToken>>,
     /// Nothing new is dialed or accepted. Cancelled with `stop`.

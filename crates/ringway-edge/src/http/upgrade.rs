@@ -1,6 +1,6 @@
 //! The server's half of the opening handshake (RFC 6455, 4.2).
 
-use super::{Body, empty_body, plain_response};
+use super::{Body, empty_body, last_response, plain_response};
 use hyper::header::{
     ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -97,6 +97,18 @@ pub(super) fn over_limit(retry_after: Duration) -> Response<Body> {
     let mut response = plain_response(StatusCode::SERVICE_UNAVAILABLE, text);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
     response
+}
+
+/// For one who found no room in the HTTP stage.
+pub(super) fn no_room(retry_after: Duration) -> Response<Body> {
+    let text = "this gateway answers as many requests as it may at a time; try again later or another one\n";
+    let mut response = last_response(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+    response
+}
+
+pub(super) fn late_body() -> Response<Body> {
+    last_response(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time; send it faster, or in smaller parts\n")
 }
 
 pub(super) fn switching_protocols(key: &str, subprotocol: Option<&HeaderValue>) -> Response<Body> {

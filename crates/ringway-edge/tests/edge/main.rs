@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod closing;
+mod door;
 mod echo;
 mod faults;
 mod flow;

@@ -1,9 +1,11 @@
 //! An edge with an echo and a probe behind it, and a client that can break every rule.
 
 use bytes::BytesMut;
-use ringway_edge::hyper::{Request, StatusCode, body::Incoming};
+use http_body_util::BodyExt;
+use ringway_edge::hyper::{Request, StatusCode};
 use ringway_edge::{
-    Closed, Conn, ConnOptions, Echo, Edge, EdgeConfig, Flow, Handler, Message, Route, Router, Upgrade, plain_response,
+    Class, Closed, Conn, ConnOptions, Echo, Edge, EdgeConfig, Flow, Handler, Message, RequestBody, Route, Router, Upgrade,
+    plain_response,
 };
 use ringway_protocol::ws::{self, ClientRequest, Decoder, Event, Opcode, Side};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,7 +30,11 @@ pub(crate) enum Seen {
     Closed(Closed),
 }
 
-/// `/echo` echoes, `/probe` reports to the test, `/hello` is plain HTTP.
+/// What `/large` answers: more than the kernel takes for who does not read.
+pub(crate) const LARGE: usize = 32 << 20;
+
+/// `/echo` echoes, `/probe` reports to the test, `/hello` is plain HTTP, `/operator` the same with room of its own, `/read` reads
+/// its body and `/large` answers with much.
 pub(crate) struct TestEdge {
     pub(crate) edge: Edge,
     pub(crate) addr: SocketAddr,
@@ -41,15 +47,25 @@ struct TestRouter {
 }
 
 impl Router for TestRouter {
-    async fn route(&self, request: Request<Incoming>, _peer: SocketAddr) -> Route {
+    async fn route(&self, request: Request<RequestBody>, _peer: SocketAddr) -> Route {
         match request.uri().path() {
             "/echo" => Route::Upgrade(Upgrade::new(Echo, self.options)),
             "/probe" => {
                 Route::Upgrade(Upgrade::new(Probe { seen: self.seen.clone() }, self.options).with_subprotocol("probe"))
             }
-            "/hello" => Route::http(plain_response(StatusCode::OK, "hello")),
+            "/hello" | "/operator" => Route::http(plain_response(StatusCode::OK, "hello")),
+            "/read" => {
+                let read = request.into_body().collect().await;
+                let length = read.map_or(0, |body| body.to_bytes().len());
+                Route::http(plain_response(StatusCode::OK, length.to_string()))
+            }
+            "/large" => Route::http(plain_response(StatusCode::OK, vec![b'x'; LARGE])),
             _ => Route::http(plain_response(StatusCode::NOT_FOUND, "no such page")),
         }
+    }
+
+    fn class(&self, path: &str) -> Class {
+        if path == "/operator" { Class::Operator } else { Class::Client }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who is let in, who is not, and what both are told.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringway_core::id::{Birth, Incarnation};
@@ -182,6 +183,29 @@ async fn strangers_are_let_go_at_the_deadline_and_members_get_their_turn() {
     b.up_at_last().await;
     a.up_at_last().await;
     assert_eq!(heard(silent).await, b"");
+}
+
+#[tokio::test]
+async fn strangers_who_stall_keep_no_member_out() {
+    // They would stay for as long as the test has patience.
+    let mut a = Member::with("a", 1, |settings| {
+        settings.limits.unauthenticated = 8;
+        settings.limits.handshake = Duration::from_secs(60);
+    })
+    .await;
+    let mut stalled = Vec::new();
+    for _ in 0..100 {
+        let mut stream = connect(&a).await;
+        stream.write_all(&preamble(Versions::OURS)).await.unwrap();
+        stalled.push(stream);
+    }
+    let mut b = Member::start("b", 2).await;
+    b.links.dial(a.target());
+    assert_eq!(b.up().await.1, a.identity());
+    a.up().await;
+    let turned = a.links.turned();
+    let made_room = turned.oldest.load(Ordering::Relaxed) + turned.share.load(Ordering::Relaxed);
+    assert!(made_room >= 92, "{made_room}");
 }
 
 #[tokio::test]

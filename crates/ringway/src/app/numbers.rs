@@ -41,7 +41,7 @@ impl Numbers {
 
     fn edge(edge: &Edge, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let stats = edge.stats();
-        let counters = [
+        let totals = [
             ("connections_accepted", "TCP connections accepted on the port for clients", &stats.accepted),
             ("sockets_opened", "Client sockets that were upgraded", &stats.upgraded),
             ("sockets_refused", "Upgrades answered 503 at the connection limit", &stats.refused),
@@ -52,9 +52,24 @@ impl Numbers {
             ("client_bytes_out", "Bytes written to client sockets", &stats.bytes_out),
             ("client_writes", "Write calls to client sockets", &stats.writes),
         ];
-        for (name, help, value) in counters {
+        for (name, help, value) in totals {
             counter(encoder, name, help, value.load(Ordering::Relaxed))?;
         }
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        gauge(encoder, "http_connections", "Connections that are no WebSocket yet, now", load(&stats.http))?;
+        let closed = &stats.closed;
+        let by = |reason: &'static str, count| ([("reason", reason)], load(count));
+        let reasons = [
+            by("oldest", &closed.oldest),
+            by("share", &closed.share),
+            by("full", &closed.full),
+            by("head", &closed.head),
+            by("body", &closed.body),
+            by("answer", &closed.answer),
+            by("proxy_header", &closed.proxy),
+        ];
+        let help = "Connections closed or sent away before they were a WebSocket, by the reason";
+        counters(encoder, "http_connections_closed", help, reasons)?;
         gauge(encoder, "sockets", "Client sockets now", edge.open())
     }
 
@@ -123,6 +138,16 @@ impl Numbers {
     }
 
     fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let turned = self.links.turned();
+        let by = |reason: &'static str, count: &AtomicU64| ([("reason", reason)], count.load(Ordering::Relaxed));
+        let reasons = [
+            by("oldest", &turned.oldest),
+            by("share", &turned.share),
+            by("timeout", &turned.timeout),
+            by("secret", &turned.secret),
+        ];
+        let help = "Connections to the link port that ended before they had proved who they are, by the reason";
+        counters(encoder, "link_handshakes_closed", help, reasons)?;
         type Number = (&'static str, &'static str, fn(&LinkStats) -> u64);
         let links = self.links.stats();
         let numbers: [Number; 6] = [

@@ -10,8 +10,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderName, RETRY_AFTER};
 use ringway_edge::hyper::Request;
-use ringway_edge::hyper::body::Incoming;
-use ringway_edge::{Edge, EdgeConfig, Route, Router as EdgeRouter};
+use ringway_edge::{Class, Edge, EdgeConfig, RequestBody, Route, Router as EdgeRouter};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 use tracing::info;
@@ -24,8 +23,11 @@ use crate::member::GatewayParts;
 /// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
 const RESERVED_FILES: usize = 256;
 
-/// Connections to the internal port at a time. Whoever watches needs a few; more wait.
+/// Connections to the internal port at a time. Whoever watches needs a few; it is a place of its own, so no client can take one.
 const MAX_INTERNAL: usize = 256;
+
+/// Connections to the clients' port beside `server.max_http` that only health, metrics and the admin API get.
+const RESERVED_HTTP: usize = 64;
 
 /// The open listeners of a process.
 #[derive(Debug)]
@@ -146,8 +148,21 @@ impl Doors {
 
 /// Bounds of its own: however many clients there are, a probe finds room.
 fn internal_edge(config: &Config) -> Edge {
-    let header_timeout = config.server.header_timeout;
-    Edge::new(EdgeConfig { max_connections: 0, max_http: MAX_INTERNAL, header_timeout, ..EdgeConfig::default() })
+    Edge::new(EdgeConfig { max_connections: 0, max_http: MAX_INTERNAL, reserve: 0, ..bounds(config) })
+}
+
+/// What both ports have in common.
+fn bounds(config: &Config) -> EdgeConfig {
+    let server = &config.server;
+    EdgeConfig {
+        reserve: RESERVED_HTTP,
+        header_timeout: server.header_timeout,
+        body_timeout: server.body_timeout,
+        answer_timeout: server.answer_timeout,
+        close_timeout: server.close_timeout,
+        proxies: server.proxies.clone(),
+        ..EdgeConfig::default()
+    }
 }
 
 /// Limits of the client side: as many sockets as the limit of open files leaves room for.
@@ -156,16 +171,10 @@ fn edge_config(config: &Config) -> EdgeConfig {
         tracing::warn!(%error, "the limit of open files is unknown; assuming 1024");
         1024
     });
-    let fits = ringway_edge::default_max_connections(files, config.server.max_http + RESERVED_FILES);
+    let fits = ringway_edge::default_max_connections(files, config.server.max_http + RESERVED_HTTP + RESERVED_FILES);
     let max_connections = config.server.max_connections.map_or(fits, |wanted| wanted.min(fits));
     info!(max_connections, files, "client sockets");
-    EdgeConfig {
-        max_connections,
-        max_http: config.server.max_http,
-        header_timeout: config.server.header_timeout,
-        close_timeout: config.server.close_timeout,
-        ..EdgeConfig::default()
-    }
+    EdgeConfig { max_connections, max_http: config.server.max_http, ..bounds(config) }
 }
 
 /// The routes of the sockets of a gateway.
@@ -179,7 +188,7 @@ async fn still_joining() -> (StatusCode, [(HeaderName, &'static str); 1], &'stat
 }
 
 impl EdgeRouter for Door<ClientRoutes> {
-    async fn route(&self, request: Request<Incoming>, _peer: SocketAddr) -> Route {
+    async fn route(&self, request: Request<RequestBody>, _peer: SocketAddr) -> Route {
         let Some(ClientRoutes { sockets, http }) = self.routes.get() else {
             return answer(&self.before, request).await;
         };
@@ -188,15 +197,21 @@ impl EdgeRouter for Door<ClientRoutes> {
             None => answer(http, request).await,
         }
     }
+
+    /// A page that is asked for by everybody is no reason to keep whoever mends the cluster waiting.
+    fn class(&self, path: &str) -> Class {
+        let is_operators = matches!(path, "/health" | "/health/live" | "/metrics") || path.starts_with("/admin/");
+        if is_operators { Class::Operator } else { Class::Client }
+    }
 }
 
 impl EdgeRouter for Door<Router> {
-    async fn route(&self, request: Request<Incoming>, _peer: SocketAddr) -> Route {
+    async fn route(&self, request: Request<RequestBody>, _peer: SocketAddr) -> Route {
         answer(self.routes.get().unwrap_or(&self.before), request).await
     }
 }
 
-async fn answer(routes: &Router, request: Request<Incoming>) -> Route {
+async fn answer(routes: &Router, request: Request<RequestBody>) -> Route {
     match routes.clone().oneshot(request.map(Body::new)).await {
         Ok(response) => Route::http(response),
         Err(never) => match never as Infallible {},

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ringway_core::MemberId;
 use ringway_core::ring::{SlotCount, Weight};
 use ringway_core::timing::Timing;
+use ringway_edge::{Proxies, ProxyHeader};
 use toml::Value;
 
 use super::reader::Section;
@@ -50,6 +51,14 @@ pub struct Server {
     pub max_http: usize,
     /// Time for a request's head, and life of an idle keep-alive connection.
     pub header_timeout: Duration,
+    /// Time for a request's body.
+    pub body_timeout: Duration,
+    /// Time for a client to read an answer.
+    pub answer_timeout: Duration,
+    /// Proxies in front, whose word counts for the address of a client, and how they say it.
+    pub proxies: Proxies,
+    /// Further names under which this server is known, as they stand in the header `Host`.
+    pub names: Vec<String>,
     /// Wait for a peer's close frame.
     pub close_timeout: Duration,
     /// `/echo`, for protocol tests. Only the open config turns it on.
@@ -67,6 +76,10 @@ impl Default for Server {
             max_connections: None,
             max_http: 2_048,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(20),
+            answer_timeout: Duration::from_secs(20),
+            proxies: Proxies::default(),
+            names: Vec::new(),
             close_timeout: Duration::from_secs(5),
             echo: false,
         }
@@ -78,6 +91,16 @@ pub(super) const ONE_MS: Duration = Duration::from_millis(1);
 pub(super) const ONE_HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const SENSIBLE: &str = "it must lie between 1ms and 1h";
 
+/// The words that stand for [`ProxyHeader`].
+const PROXY_HEADERS: &[(&str, ProxyHeader)] =
+    &[("x-forwarded-for", ProxyHeader::ForwardedFor), ("proxy-protocol", ProxyHeader::Protocol)];
+
+/// A name or an address, as a browser sends it in `Host` in front of the port.
+fn is_host_name(text: &str) -> bool {
+    let is_name = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    is_name || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|ip| ip.parse::<IpAddr>().is_ok())
+}
+
 impl Server {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.read("listen", &mut self.listen);
@@ -88,7 +111,16 @@ impl Server {
         section.read("max_connections", &mut self.max_connections);
         section.read_within("max_http", &mut self.max_http, 16..=65_536, "it must lie between 16 and 65,536");
         section.read_within("header_timeout", &mut self.header_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+        section.read_within("body_timeout", &mut self.body_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+        section.read_within("answer_timeout", &mut self.answer_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
         section.read_within("close_timeout", &mut self.close_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+        section.read("trusted_proxies", &mut self.proxies.trusted);
+        section.read_word("proxy_header", &mut self.proxies.header, PROXY_HEADERS);
+        section.read("names", &mut self.names);
+        for name in self.names.iter().filter(|name| !is_host_name(name)) {
+            let why = format!("has {name:?}, but a name is as in \"chat.example.org\": no scheme, no port, no path");
+            section.fault("names", &why);
+        }
         if self.max_connections == Some(0) {
             section.fault(
                 "max_connections",

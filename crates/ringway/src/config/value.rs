@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringway_core::MemberId;
 use ringway_core::ring::{SlotCount, Weight};
+use ringway_edge::IpNet;
 use toml::Value;
 
 /// A value that can stand in the file.
@@ -110,6 +111,20 @@ impl Setting for SocketAddr {
         let text = String::from_toml(value)?;
         text.parse()
             .map_err(|_| format!("is {text:?}, but must be an IP address with a port, such as \"127.0.0.1:9889\""))
+    }
+}
+
+/// Networks as `10.0.0.0/8`, single addresses without the length.
+impl Setting for Vec<IpNet> {
+    fn from_toml(value: &Value) -> Result<Self, String> {
+        let texts: Vec<String> = Setting::from_toml(value)?;
+        let network = |text: &String| {
+            let address = || text.parse::<IpAddr>().map(IpNet::from);
+            text.parse().or_else(|_| address()).map_err(|_| {
+                format!("has {text:?}, but must list IP addresses or networks, such as \"10.0.0.1\" or \"10.0.0.0/8\"")
+            })
+        };
+        texts.iter().map(network).collect()
     }
 }
 
