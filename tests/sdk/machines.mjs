@@ -15,8 +15,8 @@ import WebSocket from "ws";
 import { until, usage, within } from "./steps.mjs";
 
 const GATEWAYS = ["10.0.0.1:9888", "10.0.0.4:9888"];
-const ADMIN_TOKEN = "for operators";
-const API_KEY = "for back ends";
+const ADMIN_TOKEN = "known to operators";
+const API_KEY = "known to back ends";
 const SIGNING_KEY = "what your back end signs the clients' tokens with";
 const CHANNEL = "chat:machines";
 const COUNT = 50;

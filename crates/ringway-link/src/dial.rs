@@ -164,6 +164,9 @@ async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError>
         if peer.identity.is_of_another_cluster_than(&me) {
             return Err(DialError::OtherCluster(Box::new(peer.identity)));
         }
+        if let Ok(address) = stream.peer_addr() {
+            shared.door.know(address.ip());
+        }
         Ok(shared.settle(stream, &me, peer, Side::Dialer(target.address.clone()), began).await?)
     };
     timeout(shared.limits.handshake, dialing).await.unwrap_or(Err(DialError::Handshake(HandshakeError::TimedOut)))

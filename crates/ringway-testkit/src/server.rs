@@ -15,9 +15,9 @@ use crate::wait::{eventually, eventually_ok};
 use ringway_bench::http::{self, Answer, Connection};
 
 /// The admin API's token in all tests.
-pub const TOKEN: &str = "a token";
+pub const TOKEN: &str = "an admin token for tests";
 /// The server API's key in all tests.
-pub const KEY: &str = "a key";
+pub const KEY: &str = "an API key for tests";
 /// What members say of themselves is no older than this, some pings long, even on a busy machine.
 const CALM: Duration = Duration::from_millis(600);
 /// A change that is not over by then hangs.

@@ -13,7 +13,7 @@
 //!
 //! All of them need `Authorization: Bearer <token>`; a process without a configured token has none of these routes. Bodies are
 //! optional where the table shows none, and their type does not matter. An action answers when it is carried out or under way. Errors are
-//! `{"error":"what, why, what to do"}` with 400, 401, 404, 405, 409 or 503.
+//! `{"error":"what, why, what to do"}` with 400, 401, 403, 404, 405, 409, 421, 429 or 503.
 
 mod actions;
 mod auth;
@@ -43,6 +43,7 @@ pub use plan::{Action as PlanAction, Heir, NodePlan, Plan};
 use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
 use crate::gateway::{Client, Inbox};
+use crate::guesses::Guesses;
 use crate::orchestrator::Orchestrator;
 use auth::Token;
 use error::AdminError;
@@ -62,6 +63,7 @@ pub struct Admin {
     /// What nodes begin with that are started here.
     usual_weight: Weight,
     inbox: Option<Arc<Inbox<Client>>>,
+    guesses: Guesses,
 }
 
 impl Admin {
@@ -70,7 +72,13 @@ impl Admin {
     pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>, inbox: Option<Arc<Inbox<Client>>>) -> Self {
         let memory = Memory::watching(cluster.clone());
         let (elsewhere, cuts, changes, usual_weight) = (None, None, None, Weight::ONE);
-        Self { cluster, orchestrator, elsewhere, cuts, memory, changes, usual_weight, inbox }
+        Self { cluster, orchestrator, elsewhere, cuts, memory, changes, usual_weight, inbox, guesses: Guesses::default() }
+    }
+
+    /// The same where wrong tokens are counted with others.
+    #[must_use]
+    pub fn counting(self, guesses: Guesses) -> Self {
+        Self { guesses, ..self }
     }
 
     /// The same where another process starts members, whose `host:port` for clients this is: it is named to whoever asks
@@ -106,7 +114,7 @@ impl Admin {
             .route_layer(from_fn_with_state(self.elsewhere.clone(), elsewhere::refer))
             .fallback(error::no_route)
             .method_not_allowed_fallback(error::no_method)
-            .layer(from_fn_with_state(Token::new(token), auth::check))
+            .layer(from_fn_with_state((Token::new(token), self.guesses.clone()), auth::check))
             .with_state(self);
         Router::new().nest("/admin", inside)
     }

@@ -11,7 +11,7 @@
 //! | `POST /api/disconnect` | key | closes a user's sessions |
 //! | `POST /api/info` | key | what the members hold |
 //! | `POST /api/channels` | key | channels with subscribers |
-//! | `GET`, `POST /websocket/to/{user}/{message}` | anyone, if plain is on | sends to a user's inbox; also under the prefix |
+//! | `POST /websocket/to/{user}/{message}`, and `GET` where the config says so | anyone, if plain is on | sends to a user's inbox; also under the prefix |
 //!
 //! The key comes as `X-API-Key: K` or `Authorization: apikey K`; without the right one the answer is 401. A body that
 //! is not the method's JSON is 400, one over the limit 413, another method 405. What can be read is answered 200, with
@@ -33,17 +33,19 @@ use axum::routing::{any, get, post};
 use tokio::sync::oneshot;
 
 use crate::gateway::{ApiAnswer, ApiRequest, Call, Client, ClientInput, GatewayConfig, Inbox};
+use crate::guesses::Guesses;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
 struct Api {
     config: Arc<GatewayConfig>,
     inbox: Arc<Inbox<Client>>,
+    guesses: Guesses,
 }
 
 /// The routes under `/api`, for the hub that takes from this inbox.
-pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Router {
-    let api = Api { config, inbox };
+pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>, guesses: Guesses) -> axum::Router {
+    let api = Api { config, inbox, guesses };
     axum::Router::new()
         .route("/api/publish", post(methods::publish))
         .route("/api/broadcast", post(methods::broadcast))
@@ -61,10 +63,13 @@ pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Ro
 
 /// The plain protocol's way in from outside: it belongs where clients are, for anyone may use it.
 pub fn plain_routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Router {
-    let api = Api { config, inbox };
+    let api = Api { config, inbox, guesses: Guesses::default() };
     let mut router = axum::Router::new();
     if let Some(plain) = &api.config.plain {
-        let say = || get(outside::say).post(outside::say);
+        let say = || match plain.get {
+            true => get(outside::say).post(outside::say),
+            false => post(outside::say).get(outside::get_is_off),
+        };
         router = router.route("/websocket/to/{user}/{*message}", say());
         if !plain.prefix.is_empty() {
             router = router.route(&format!("{}/websocket/to/{{user}}/{{*message}}", plain.prefix), say());

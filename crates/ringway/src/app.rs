@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::address::with_port;
+use crate::address::{host_and_port, with_port};
 use crate::changes::Changes;
 use crate::clock;
 use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
@@ -32,12 +32,13 @@ use crate::config::{Config, Roles};
 use crate::console::Clients;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::gateway::{GatewayConfig, Inbox, SocketRoutes};
+use crate::guesses::Guesses;
 use crate::health::{self, Expected, Health};
 use crate::member::{self, Command, End, GatewayParts, JoinError, Parts, Registrar, Stats};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 use crate::routes::{RouteParts, routes};
-use serve::{Doors, Listeners};
+use serve::{Doors, Listeners, Served};
 
 pub use link_address::AddressFault;
 
@@ -236,9 +237,12 @@ impl Bound {
         let (internal, clients) = (self.internal_addr(), self.page_clients());
         info!(address = %identity.address, "listening for members");
         let doors = self.doors;
+        let names = site_names(&config);
+        let rules = Arc::new(GatewayConfig { internal, names, ..config.gateway.clone() });
+        let guesses = Guesses::default();
         let gateway = client_address.zip(doors.edge()).map(|(address, edge)| GatewayParts {
             address,
-            config: Arc::new(GatewayConfig { internal, ..config.gateway.clone() }),
+            config: rules.clone(),
             inbox: Arc::new(Inbox::new(config.gateway.limits.inbox_bytes)),
             edge,
             drain_rate: config.drain.rate,
@@ -281,7 +285,7 @@ impl Bound {
         let sockets = gateway.as_ref().map(|gateway| serve::sockets(&config, gateway));
         let metrics = Metrics::of_process();
         let refusals = sockets.as_ref().map(SocketRoutes::refusals);
-        metrics.collect(numbers::Numbers::new(seen, edge.clone(), refusals, links.clone()));
+        metrics.collect(numbers::Numbers::new(seen, edge.clone(), refusals, links.clone(), guesses.clone()));
         let routes = routes(RouteParts {
             config: &config,
             cluster: cluster.clone(),
@@ -293,8 +297,9 @@ impl Bound {
             health,
             metrics,
             clients,
+            guesses: guesses.clone(),
         });
-        let internal = doors.serve(&config, gateway.as_ref().zip(sockets), routes);
+        let internal = doors.serve(&config, gateway.as_ref().zip(sockets), Served { rules, guesses, routes });
         let kept = links.clone();
         let member = tokio::spawn(member::run(Parts {
             id,
@@ -315,6 +320,19 @@ impl Bound {
         }));
         Ok(Running { cluster, links: kept, commands, edge, internal, member })
     }
+}
+
+/// Names under which this server is known: what it says of itself, and where its own pages may be.
+fn site_names(config: &Config) -> Vec<String> {
+    let host = |address: &String| host_and_port(address).ok().map(|(host, _)| host.to_owned());
+    let told = [&config.server.advertise, &config.cluster.link_advertise];
+    let origin = |origin: &String| {
+        let host = origin.split_once("://")?.1;
+        Some(host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned())
+    };
+    let names = config.server.names.iter().cloned();
+    let told = told.into_iter().flatten().filter_map(host);
+    names.chain(told).chain(config.gateway.allowed_origins.iter().filter_map(origin)).collect()
 }
 
 impl Running {

@@ -124,6 +124,13 @@ impl Config {
         drop(root);
         check::timing(&self.timing, reading);
         check::copies(self.ack, &self.cluster, reading);
+        check::short_secrets(self).into_iter().for_each(|sentence| reading.fault(sentence));
+    }
+
+    /// Secrets that are too short for other uses than trying things out, one sentence each. Flags and environment may have brought
+    /// them after the file was read.
+    pub fn short_secrets(&self) -> Vec<String> {
+        check::short_secrets(self)
     }
 
     /// The open config of `demo` and `serve --dev`: anybody may connect and talk. For trying things out on one machine.

@@ -65,6 +65,7 @@ pub use counts::{Counts, Refused};
 pub use handler::{CentrifugeHandler, PlainHandler};
 pub use inbox::{Batch, ClientInput, Inbox, Protocol, Ticket};
 pub(crate) use routes::USER_NAME_RULE;
+pub(crate) use origin::{is_known_host, may_change};
 pub use routes::{Refusals, SocketRoutes};
 pub use socket::Socket;
 

@@ -11,6 +11,7 @@ use crate::cluster::ClusterHandle;
 use crate::config::Config;
 use crate::console::{self, Clients};
 use crate::gateway::{Client, Inbox};
+use crate::guesses::Guesses;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
@@ -36,17 +37,20 @@ pub struct RouteParts<'a> {
     pub metrics: Metrics,
     /// Where the page's clients connect.
     pub clients: Clients,
+    /// Where wrong tokens are counted.
+    pub guesses: Guesses,
 }
 
 /// All of them, to be merged with the server API's. Needs a running Tokio runtime.
 pub fn routes(parts: RouteParts<'_>) -> Router {
-    let RouteParts { config, cluster, orchestrator, inbox, changes, cuts, health, metrics, clients } = parts;
+    let RouteParts { config, cluster, orchestrator, inbox, changes, cuts, health, metrics, clients, guesses } = parts;
     metrics.collect_cluster(cluster.clone());
     metrics.collect(health.numbers());
     let token = config.admin.token.as_ref().map(|token| token.0.as_str());
     let admin = Admin::new(cluster, orchestrator, inbox)
         .referring_to(config.admin.orchestrator.as_deref())
         .recording(changes, config.cluster.weight)
-        .cutting(cuts);
+        .cutting(cuts)
+        .counting(guesses);
     console::routes(clients).merge(health.routes()).merge(metrics.routes()).merge(admin.routes(token))
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::AdminError;
+use crate::guesses::{Guesses, Kind, Verdict, source};
 
 /// The token's digest. Digests are compared, so that neither time nor length tells anything of the token.
 #[derive(Debug, Clone)]
@@ -25,12 +26,20 @@ impl Token {
 }
 
 /// Lets a request with the token through. Any text is a token, so the header is compared as bytes.
-pub(super) async fn check(State(token): State<Token>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State((token, guesses)): State<(Token, Guesses)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-    match given {
-        Some(given) if token.is(given) => next.run(request).await,
-        Some(_) => AdminError::unauthorized("this is not the admin token").into_response(),
-        None => AdminError::unauthorized("the admin API needs the admin token").into_response(),
+    let Some(given) = given else {
+        return AdminError::unauthorized("the admin API needs the admin token").into_response();
+    };
+    let is_right = token.is(given);
+    match guesses.attempt(source(request.extensions()), Kind::AdminToken, || is_right).await {
+        Verdict::Right => next.run(request).await,
+        Verdict::Wrong => AdminError::unauthorized("this is not the admin token").into_response(),
+        Verdict::TooMany => AdminError::too_many_tokens().into_response(),
     }
 }
 

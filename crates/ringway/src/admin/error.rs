@@ -1,7 +1,7 @@
 //! The one face of everything that goes wrong under `/admin`.
 
 use axum::Json;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -28,6 +28,11 @@ impl AdminError {
         Self { status: StatusCode::UNAUTHORIZED, text }
     }
 
+    pub(super) fn too_many_tokens() -> Self {
+        let text = "admin tokens from this address were wrong too often: try again in a moment".to_owned();
+        Self { status: StatusCode::TOO_MANY_REQUESTS, text }
+    }
+
     pub(super) fn not_found(text: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, text: text.into() }
     }
@@ -46,6 +51,9 @@ impl IntoResponse for AdminError {
         let mut response = (self.status, Json(json!({ "error": self.text }))).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }

@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
+use crate::guesses::{Kind, Verdict, source, too_many};
 
 /// Lets a request with the key through.
 pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -13,13 +14,15 @@ pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) 
         let text = "the server API is off: no api_key is configured here\n";
         return (StatusCode::UNAUTHORIZED, text).into_response();
     };
-    match shown(request.headers()) {
-        Some(shown) if is_same(shown, key.as_bytes()) => next.run(request).await,
-        Some(_) => (StatusCode::UNAUTHORIZED, "this is not the API key\n").into_response(),
-        None => {
-            let text = "the API key is missing: send it as X-API-Key, or as Authorization: apikey KEY\n";
-            (StatusCode::UNAUTHORIZED, text).into_response()
-        }
+    let Some(shown) = shown(request.headers()) else {
+        let text = "the API key is missing: send it as X-API-Key, or as Authorization: apikey KEY\n";
+        return (StatusCode::UNAUTHORIZED, text).into_response();
+    };
+    let is_right = is_same(shown, key.as_bytes());
+    match api.guesses.attempt(source(request.extensions()), Kind::ApiKey, || is_right).await {
+        Verdict::Right => next.run(request).await,
+        Verdict::Wrong => (StatusCode::UNAUTHORIZED, "this is not the API key\n").into_response(),
+        Verdict::TooMany => too_many("API keys"),
     }
 }
 

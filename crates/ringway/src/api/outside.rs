@@ -2,13 +2,19 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ringway_core::UserName;
 use ringway_protocol::plain::{InboxMessage, NOT_ACKNOWLEDGED};
 
 use super::Api;
 use crate::gateway::{ApiAnswer, ApiRequest, USER_NAME_RULE};
+
+/// Where the config does not allow it.
+pub(super) async fn get_is_off() -> Response {
+    let text = "sending with GET is off here: send with POST, or set [plain] get = true\n";
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")], text).into_response()
+}
 
 /// Puts the message into the user's inbox and answers `OK` once it is acknowledged.
 pub(super) async fn say(State(api): State<Api>, Path((user, message)): Path<(String, String)>) -> Response {

@@ -27,7 +27,7 @@ async fn exchange(
 ) -> (StatusCode, String) {
     let inbox = Arc::new(Inbox::new(1 << 20));
     let config = Arc::new(config);
-    let router = routes(config.clone(), inbox.clone()).merge(plain_routes(config, inbox.clone()));
+    let router = routes(config.clone(), inbox.clone(), Guesses::default()).merge(plain_routes(config, inbox.clone()));
     let hub = tokio::spawn(async move {
         inbox.arrived().await;
         let mut batch = Batch::default();

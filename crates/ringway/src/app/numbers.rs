@@ -16,6 +16,7 @@ use ringway_link::{LinkStats, Links};
 use tokio::sync::watch;
 
 use crate::gateway::{Counts, Refusals};
+use crate::guesses::Guesses;
 use crate::member::Stats;
 use crate::telemetry;
 
@@ -27,6 +28,7 @@ pub(super) struct Numbers {
     edge: Option<Edge>,
     refusals: Option<Arc<Refusals>>,
     links: Links,
+    guesses: Guesses,
 }
 
 impl Numbers {
@@ -35,8 +37,9 @@ impl Numbers {
         edge: Option<Edge>,
         refusals: Option<Arc<Refusals>>,
         links: Links,
+        guesses: Guesses,
     ) -> Self {
-        Self { stats, edge, refusals, links }
+        Self { stats, edge, refusals, links, guesses }
     }
 
     fn edge(edge: &Edge, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -225,6 +228,9 @@ impl Collector for Numbers {
             Self::edge(edge, &mut encoder)?;
         }
         self.rules(&mut encoder)?;
+        let [admin_tokens, api_keys] = self.guesses.counts();
+        let wrong = [([("secret", "admin_token")], admin_tokens), ([("secret", "api_key")], api_keys)];
+        counters(&mut encoder, "wrong_secrets", "Wrong admin tokens and API keys", wrong)?;
         self.links(&mut encoder)
     }
 }

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderName, RETRY_AFTER};
+use axum::middleware::from_fn_with_state;
 use ringway_edge::hyper::Request;
 use ringway_edge::{Class, Edge, EdgeConfig, RequestBody, Route, Router as EdgeRouter};
 use tokio::net::TcpListener;
@@ -17,7 +18,9 @@ use tracing::info;
 
 use super::StartError;
 use crate::config::{Config, Roles, Server};
-use crate::gateway::SocketRoutes;
+use crate::gate;
+use crate::gateway::{GatewayConfig, SocketRoutes};
+use crate::guesses::Guesses;
 use crate::member::GatewayParts;
 
 /// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
@@ -41,6 +44,15 @@ pub(super) struct Listeners {
 pub(super) struct Doors {
     clients: Option<(Edge, Arc<OnceLock<ClientRoutes>>)>,
     internal: Option<(Edge, Arc<OnceLock<Router>>)>,
+}
+
+/// What is served besides sockets, and by which rules.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) rules: Arc<GatewayConfig>,
+    pub(super) guesses: Guesses,
+    /// Those for operators.
+    pub(super) routes: Router,
 }
 
 /// Routes of the clients' port.
@@ -124,24 +136,25 @@ impl Doors {
         self,
         config: &Config,
         gateway: Option<(&GatewayParts, SocketRoutes)>,
-        routes: Router,
+        Served { rules, guesses, routes }: Served,
     ) -> Option<Edge> {
+        let guarded = |routes: Router| routes.layer(from_fn_with_state(rules.clone(), gate::check));
         let (mut inside, mut outside) = match self.internal {
             Some(_) => (routes, Router::new()),
             None => (Router::new(), routes),
         };
         if let (Some((gateway, sockets)), Some((_, clients))) = (gateway, self.clients) {
-            let (rules, inbox) = (&gateway.config, &gateway.inbox);
-            let api = crate::api::routes(rules.clone(), inbox.clone());
+            let inbox = &gateway.inbox;
+            let api = crate::api::routes(rules.clone(), inbox.clone(), guesses);
             match config.server.internal_api && self.internal.is_some() {
                 true => inside = inside.merge(api),
                 false => outside = outside.merge(api),
             }
             let http = outside.merge(crate::api::plain_routes(rules.clone(), inbox.clone()));
-            clients.set(ClientRoutes { sockets, http }).expect("it is set here alone");
+            clients.set(ClientRoutes { sockets, http: guarded(http) }).expect("it is set here alone");
         }
         let (edge, door) = self.internal?;
-        door.set(inside).expect("it is set here alone");
+        door.set(guarded(inside)).expect("it is set here alone");
         Some(edge)
     }
 }

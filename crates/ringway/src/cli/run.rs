@@ -15,7 +15,7 @@ use super::closed::waits_in_vain;
 use super::error::CliError;
 use super::ready::{told_open, told_ready};
 use crate::app::{self, Running, StartError};
-use crate::config::{Config, Roles, Secret};
+use crate::config::{Config, Faults, Roles, Secret};
 use crate::demo::{Demo, DemoError, reachable};
 use crate::orchestrator::cut;
 use crate::shutdown::Signals;
@@ -63,7 +63,10 @@ pub(super) async fn gateway(args: GatewayArgs) -> Result<(), CliError> {
 }
 
 pub(super) async fn node(args: NodeRun) -> Result<(), CliError> {
-    let mut config = args.member.over(Config::default())?;
+    let mut base = Config::default();
+    // A node of a demo reads the demo's file, in which no secret is too short.
+    base.gateway.is_open = cut::are_allowed();
+    let mut config = args.member.over(base)?;
     config.cluster.join = args.join.or(config.cluster.join);
     if config.cluster.join.is_none() {
         let why = "a node needs a cluster to join: give --join ADDR, the link address of its first gateway, or set [cluster] join";
@@ -170,6 +173,10 @@ async fn run_member(
     roles: Roles,
     tell: impl FnOnce(&Config, Served) -> String,
 ) -> Result<(), CliError> {
+    let short = config.short_secrets();
+    if !short.is_empty() {
+        return Err(CliError::config(format!("nothing was started:\n{}", Faults(short))));
+    }
     let mut signals = Signals::take().map_err(CliError::failed)?;
     let config = Arc::new(config);
     let timeout = config.drain.timeout;

@@ -3,7 +3,31 @@
 use ringway_core::timing::Timing;
 
 use super::reader::Reading;
-use super::sections::{Ack, Cluster};
+use super::Config;
+use super::sections::{Ack, Cluster, Secret};
+
+/// Fewer bytes of a secret can be guessed.
+const SHORTEST_SECRET: usize = 16;
+
+/// Secrets that are too short, one sentence each. The open config takes any.
+pub(super) fn short_secrets(config: &Config) -> Vec<String> {
+    let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.0.len());
+    let text = |text: &Option<String>| text.as_ref().map(String::len);
+    let all = [
+        ("admin.token", secret(&config.admin.token)),
+        ("api.key", text(&config.gateway.api_key)),
+        ("client.token_hmac_secret", text(&config.gateway.token_hmac_secret)),
+        ("cluster.secret", secret(&config.cluster.secret)),
+    ];
+    let is_short = |length: usize| (1..SHORTEST_SECRET).contains(&length) && !config.gateway.is_open;
+    let short = all.into_iter().filter_map(|(key, length)| Some((key, length.filter(|length| is_short(*length))?)));
+    let sentence = |(key, length)| {
+        format!(
+            "`{key}` has {length} bytes, and whoever tries guesses it: give it {SHORTEST_SECRET} or more, for instance what `openssl rand -hex 16` prints."
+        )
+    };
+    short.map(sentence).collect()
+}
 
 /// Nobody can wait for copies that are never made.
 pub(super) fn copies(ack: Ack, cluster: &Cluster, reading: &Reading) {

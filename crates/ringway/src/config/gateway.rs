@@ -106,6 +106,7 @@ fn plain(config: &mut Option<PlainConfig>, section: &mut Section<'_>) {
     let mut plain = config.clone().unwrap_or_default();
     section.read("enabled", &mut enabled);
     section.read("prefix", &mut plain.prefix);
+    section.read("get", &mut plain.get);
     section.read_within(
         "info_interval",
         &mut plain.info_interval,

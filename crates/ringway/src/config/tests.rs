@@ -74,7 +74,7 @@ fn values_are_read_in_their_own_units() {
         id = "n-1"
         slots = 64
         weight = 0.5
-        secret = "s"
+        secret = "sixteen bytes, or more"
         timing = { deadline = "250ms", forget = "7d" }
         [channels.namespaces.news]
         history_size = 5
@@ -159,8 +159,32 @@ fn each_kind_of_value_says_what_it_wants() {
 fn a_secret_of_the_wrong_kind_is_not_quoted() {
     let found = faults("[admin]\ntoken = 123456789");
     assert!(found[0].starts_with("`admin.token`") && !found[0].contains("123456789"), "{found:?}");
-    let config = parsed("[admin]\ntoken = \"hush\"\n[cluster]\nsecret = \"hush\"");
+    let config = parsed("[admin]\ntoken = \"hush hush hush hush\"\n[cluster]\nsecret = \"hush hush hush hush\"");
     assert!(!format!("{:?}{:?}", config.admin, config.cluster).contains("hush"));
+}
+
+#[test]
+fn a_secret_that_can_be_guessed_is_a_fault_and_the_open_config_takes_it() {
+    for (section, key) in
+        [("admin", "token"), ("api", "key"), ("client", "token_hmac_secret"), ("cluster", "secret")]
+    {
+        let text = |secret: &str| format!("[{section}]\n{key} = \"{secret}\"");
+        assert_fault(&text("fifteen bytes.."), &[&format!("`{section}.{key}`"), "15 bytes", "16 or more"]);
+        assert!(!faults(&text("fifteen bytes.."))[0].contains("fifteen"), "it is not quoted");
+        parsed(&text("sixteen bytes..."));
+        Config::default().open().apply(&text("x")).unwrap();
+    }
+}
+
+#[test]
+fn proxies_and_names_are_written_as_they_are_known() {
+    let server = parsed("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nproxy_header = \"proxy-protocol\"").server;
+    assert_eq!(server.proxies.trusted, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    assert_fault("[server]\ntrusted_proxies = [\"proxy\"]", &["`server.trusted_proxies`", "proxy", "10.0.0.0/8"]);
+    assert_fault("[server]\nproxy_header = \"forwarded\"", &["`server.proxy_header`", "\"x-forwarded-for\""]);
+    assert_eq!(parsed("[server]\nnames = [\"chat.example\", \"[::1]\"]").server.names.len(), 2);
+    assert_fault("[server]\nnames = [\"https://chat.example\"]", &["`server.names`", "no scheme"]);
+    assert_fault("[server]\nbody_timeout = \"0s\"", &["`server.body_timeout`"]);
 }
 
 #[test]

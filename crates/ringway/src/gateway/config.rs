@@ -33,6 +33,10 @@ pub struct GatewayConfig {
     pub expiry_grace: Duration,
     /// Origins that browsers may connect from, as `https://example.org`; `*` for any. Empty: the host asked for.
     pub allowed_origins: Vec<String>,
+    /// Pages on loopback and our own are welcome beside those, and no secret is too short: for trying things out.
+    pub is_open: bool,
+    /// Host names under which this server is known, beside addresses and `localhost`.
+    pub names: Vec<String>,
     /// Where the page is, if it has a port of its own: it is no stranger.
     pub internal: Option<SocketAddr>,
     /// Key of the server API; without it every call is answered 401.
@@ -55,6 +59,8 @@ impl Default for GatewayConfig {
             stale_timeout: Duration::from_secs(10),
             expiry_grace: Duration::from_secs(25),
             allowed_origins: Vec::new(),
+            is_open: false,
+            names: Vec::new(),
             internal: None,
             api_key: None,
             limits: SessionLimits::default(),
@@ -63,15 +69,15 @@ impl Default for GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// Open to everybody, as the demo and `serve --dev` want it: anonymous clients, any origin, the plain protocol,
+    /// Open to everybody, as the demo and `serve --dev` want it: anonymous clients, pages of this machine, the plain protocol,
     /// channels without a namespace with history, recovery and presence.
     pub fn open() -> Self {
         Self {
             allow_anonymous: true,
             without_namespace: Some(ChannelRules::open()),
             inbox: ChannelRules { publish: Allowed::Anyone, ..ChannelRules::inbox() },
-            plain: Some(PlainConfig::default()),
-            allowed_origins: vec!["*".into()],
+            plain: Some(PlainConfig { get: true, ..PlainConfig::default() }),
+            is_open: true,
             ..Self::default()
         }
     }
@@ -180,13 +186,15 @@ impl Default for ChannelRules {
 pub struct PlainConfig {
     /// Path under which its routes stand as well, without a slash at the end.
     pub prefix: String,
+    /// Sending from outside is also done with GET, which a link on any page can do.
+    pub get: bool,
     /// A client is told about its owner (type 4) this often.
     pub info_interval: Duration,
 }
 
 impl Default for PlainConfig {
     fn default() -> Self {
-        Self { prefix: "/ufire-websocket".into(), info_interval: Duration::from_secs(5) }
+        Self { prefix: "/ufire-websocket".into(), get: false, info_interval: Duration::from_secs(5) }
     }
 }
 

@@ -88,9 +88,10 @@ impl SocketRoutes {
     }
 
     fn guarded(&self, headers: &HeaderMap, route: impl FnOnce() -> Route) -> Route {
-        if !origin::is_allowed(headers, &self.config.allowed_origins, self.config.internal) {
+        if !origin::is_allowed(headers, &self.config) {
             self.refusals.origin.fetch_add(1, Ordering::Relaxed);
-            let text = "this page may not connect here: its origin is not among the gateway's allowed_origins\n";
+            let text = "this page may not connect here: its origin is not among the gateway's allowed_origins, or it has a host name \
+                        that is not among [server] names\n";
             return Route::Http(plain_response(StatusCode::FORBIDDEN, text));
         }
         route()

@@ -17,6 +17,11 @@ use crate::words::Span;
 /// Environment variable with which a child listens for cuts.
 pub const ALLOW_CUTS: &str = "RINGWAY_ALLOW_CUTS";
 
+/// Whether this process is part of a demo.
+pub fn are_allowed() -> bool {
+    std::env::var_os(ALLOW_CUTS).is_some()
+}
+
 /// A member is cut off from another one for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
@@ -66,7 +71,7 @@ impl FromStr for Cut {
 
 /// Cuts links as the parent says, if the environment allows it. Needs a running Tokio runtime.
 pub fn obey(links: Links) {
-    if std::env::var_os(ALLOW_CUTS).is_none() {
+    if !are_allowed() {
         return;
     }
     let runtime = tokio::runtime::Handle::current();

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{BINARY, CHANGE, SOON, configured, demo, dev};
 
-const SECRET: &str = "between members";
+const SECRET: &str = "known between members";
 
 /// A member of a cluster that others join, whose health is on a port of its own.
 fn member(arguments: &[&str]) -> Builder {

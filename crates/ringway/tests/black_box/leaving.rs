@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{BINARY, CHANGE, SOON, configured, plain, two_gateways};
 
 /// What the members of these tests know.
-const SECRET: &str = "between members";
+const SECRET: &str = "known between members";
 /// What "at once" may take: closing links and sockets in order.
 const AT_ONCE: Duration = Duration::from_secs(2);
 /// Starting and reaping a process on a machine with other things to do.

@@ -125,11 +125,11 @@ async fn a_port_in_use_is_said_to_be() {
 
 #[tokio::test]
 async fn a_wrong_secret_does_not_join() {
-    let gateway = Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "the right one");
+    let gateway = Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "the right secret of all");
     let gateway = Server::start(gateway.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0"), SOON).await;
     let link = eventually(SOON, || async { listening_besides(gateway.process.pid(), gateway.addr().port()) }).await;
     let join = format!("127.0.0.1:{link}");
-    for (secret, words) in [(Some("a wrong one"), "secret"), (None, "RINGWAY_SECRET")] {
+    for (secret, words) in [(Some("a wrong secret of all"), "secret"), (None, "RINGWAY_SECRET")] {
         let mut builder = Process::builder(BINARY, &["node", "--join", &join, "--link-listen", "127.0.0.1:0"]);
         if let Some(secret) = secret {
             builder = builder.env("RINGWAY_SECRET", secret);
@@ -139,7 +139,7 @@ async fn a_wrong_secret_does_not_join() {
         assert!(node.stderr().contains(words), "{}", node.stderr());
     }
     let node = Process::builder(BINARY, &["node", "--join", &join, "--link-listen", "127.0.0.1:0", "--id", "node-1"]);
-    let node = node.env("RINGWAY_SECRET", "the right one").start();
+    let node = node.env("RINGWAY_SECRET", "the right secret of all").start();
     gateway.wait_state("node-1", "active", CHANGE).await;
     node.terminate();
 }

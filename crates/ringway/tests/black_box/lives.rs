@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{BINARY, CHANGE, SOON, configured};
 
 /// What the members of these tests know.
-const SECRET: &str = "between members";
+const SECRET: &str = "known between members";
 
 /// A gateway that nodes can join, and where.
 async fn first_gateway() -> (Server, String) {

@@ -205,7 +205,7 @@ async fn a_person_can_read_what_happened_to_a_cluster() {
 
 #[tokio::test]
 async fn who_knocks_again_and_again_is_told_of_once_in_a_while() {
-    let gateway = Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "a secret");
+    let gateway = Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "a secret of members");
     let mut gateway = gateway.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0").start();
     let found = gateway.wait_for(r"listening for members.* address=(\S+)", SOON).await;
     let links: SocketAddr = found[1].parse().unwrap();

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::support::{BINARY, CHANGE, SOON, configured};
 
-const SECRET: &str = "between members";
+const SECRET: &str = "known between members";
 
 /// A gateway that nodes can join, and where.
 async fn first_gateway(link: &str) -> (Server, String) {
@@ -61,7 +61,7 @@ async fn a_wrong_address_to_join_ends_the_process_with_its_own_sentence() {
     let clients = server.addr().to_string();
     for (join, secret, code, words) in [
         (clients.as_str(), SECRET, 69, &["this is a port for clients", "listening for members", "9889"][..]),
-        (&link, "another", 69, &["wrong join secret", "give both the same"]),
+        (&link, "another secret of theirs", 69, &["wrong join secret", "give both the same"]),
         (&mail, SECRET, 69, &["no Ringway member", "listening for members"]),
         ("127.0.0.1", SECRET, 2, &["no port", "10.0.0.1:9889"]),
         ("http://127.0.0.1:9888", SECRET, 2, &["looks like a URL", "10.0.0.1:9889"]),

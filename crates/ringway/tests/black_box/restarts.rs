@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use crate::support::{BINARY, CHANGE, SOON, configured};
 
-const SECRET: &str = "between members";
-const KEY: &str = "a key";
+const SECRET: &str = "known between members";
+const KEY: &str = "an API key for tests";
 /// So many channels lie in slots of both nodes.
 const CHANNELS: usize = 16;
 /// Full service after the last one is up.

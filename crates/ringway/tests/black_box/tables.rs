@@ -33,12 +33,12 @@ async fn on_terminal(columns: u16, mut command: Command) -> String {
 async fn tables_fit_the_terminal_whatever_the_names() {
     let names = ["one", "two"].map(|end| format!("{}-{end}", "n".repeat(60)));
     let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
-    let builder = configured(builder.env("RINGWAY_SECRET", "s"), "[cluster]\nslots = 256\n");
+    let builder = configured(builder.env("RINGWAY_SECRET", "a secret of members"), "[cluster]\nslots = 256\n");
     let mut server = Server::start(builder, SOON).await;
     let join = server.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await.remove(1);
     let node = |name: &String| {
         let args = ["node", "--join", &join, "--id", name, "--link-listen", "127.0.0.1:0"];
-        Process::builder(BINARY, &args).env("RINGWAY_SECRET", "s").start()
+        Process::builder(BINARY, &args).env("RINGWAY_SECRET", "a secret of members").start()
     };
     let _nodes = names.each_ref().map(node);
     server.settled(2).await;
