@@ -44,6 +44,11 @@ pub enum Event {
         /// Users on the owner.
         users: u64,
     },
+    /// The owner has no room for the channel now. It is asked again until the channel is let go.
+    Refused {
+        /// The channel.
+        channel: ChannelKey,
+    },
     /// The next publication of a channel, each exactly once and in order.
     Deliver {
         /// The channel.
@@ -279,6 +284,7 @@ impl Gateway {
                 self.loads.insert(from, load);
             }
             Message::Attached(attached) => self.on_attached(now, from, &attached),
+            Message::AttachRefused(attach, _) => self.on_attach_refused(from, attach),
             Message::Detached(attach) => self.on_detached(attach),
             Message::Answer(id, answer) => self.on_answer(now, from, id, answer),
             Message::Close(order) => self.events.push_back(Event::Disconnect(order)),

@@ -49,10 +49,12 @@ pub enum Message {
     PubOk(PubOk),
     /// Owner, or a node that is not (or not yet) → gateway. `Retry`: send again, here or to the new owner.
     PubNo(PubNo),
-    /// Gateway → owner, in batches. Each is answered by `Attached`, then `Deliver`s.
+    /// Gateway → owner, in batches. Each is answered by `Attached`, then `Deliver`s, or by `AttachRefused`.
     Attach(Vec<Attach>),
     /// Owner → gateway: the channel is attached; what follows `from` will be delivered.
     Attached(Attached),
+    /// Owner → gateway: there is no room for the channel, now.
+    AttachRefused(AttachId, Refusal),
     /// Owner → gateway: one committed publication, once for each gateway, whatever the number of its sessions.
     Deliver(Deliver),
     /// Gateway → every node of the view it has a link to: all attaches of this epoch for you were sent before this.
@@ -107,6 +109,7 @@ impl Message {
             Self::PubOk(_)
                 | Self::PubNo(_)
                 | Self::Attached(_)
+                | Self::AttachRefused(..)
                 | Self::Deliver(_)
                 | Self::Detached(_)
                 | Self::Answer(..)

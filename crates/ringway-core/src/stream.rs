@@ -105,6 +105,11 @@ impl Stream {
         self.entries.is_empty()
     }
 
+    /// Nothing was ever published to it, so nobody has a place in it that could be lost.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.top == 0 && self.delivered == 0
+    }
+
     /// Somebody has a session on it.
     pub(crate) fn is_attended(&self) -> bool {
         !self.listeners.is_empty()

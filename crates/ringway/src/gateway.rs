@@ -199,6 +199,7 @@ impl<S: Socket> Hub<S> {
         while let Some(event) = self.rules.next_event() {
             match event {
                 Event::Attached { channel, stream, from, users } => self.on_attached(now, channel, stream, from, users),
+                Event::Refused { channel } => self.on_refused(channel),
                 Event::Deliver { channel, offset, entry } => self.on_deliver(channel, offset, &entry),
                 Event::Lost { channel, at } => self.on_lost(channel, at),
                 Event::Detached(attach) => self.on_detached(attach),

@@ -341,6 +341,15 @@ impl Gateway {
         self.owner_serves(slot);
     }
 
+    /// Only those who wait for a first answer are told. A channel that was attached before is asked for again and again: its
+    /// listeners have been promised what follows.
+    pub(super) fn on_attach_refused(&mut self, from: Incarnation, attach: AttachId) {
+        let Some((key, channel)) = self.channels.current(attach) else { return };
+        if !channel.known && channel.asked == Some(from) {
+            self.events.push_back(Event::Refused { channel: key });
+        }
+    }
+
     pub(super) fn on_deliver(&mut self, now: Now, from: Incarnation, in_view: bool, deliver: Deliver) {
         let Deliver { attach, offset, entry } = deliver;
         let key = attach.channel_key();

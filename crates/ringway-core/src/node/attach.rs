@@ -51,13 +51,20 @@ impl Node {
         if attached || self.slots[slot.index()].reign().is_some_and(waits) {
             return;
         }
-        let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else { return };
+        let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else {
+            return self.refuse_attach(from, attach.attach);
+        };
         if self.streams[key as usize].epoch.is_none() {
             // Nothing of it is ever uncommitted, and publishes may be held until all gateways listen.
             self.attach_now(now, slot, from, attach);
         } else {
             self.when_committed(now, slot, Wait::Attach(from, attach));
         }
+    }
+
+    /// There is no room for one more channel. Whoever waits for it is told at once.
+    fn refuse_attach(&mut self, gateway: Incarnation, attach: AttachId) {
+        self.peers.send(gateway, Message::AttachRefused(attach, Refusal::Full));
     }
 
     /// The place from which a gateway is told: where it says it is, if what follows is still there.
@@ -82,7 +89,9 @@ impl Node {
 
     /// The log is committed up to the attach: the gateway listens from here on.
     pub(super) fn attach_now(&mut self, now: Now, slot: Slot, from: Incarnation, attach: Attach) {
-        let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else { return };
+        let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else {
+            return self.refuse_attach(from, attach.attach);
+        };
         self.drop_listener(key, from);
         let stream = &mut self.streams[key as usize];
         let start = Self::start_of(stream, from, attach.from);

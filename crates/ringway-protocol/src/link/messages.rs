@@ -44,6 +44,7 @@ wire_enum!(last Message {
     22 => Answer(id, [answer]),
     23 => Disconnect([order]),
     24 => Close([order]),
+    25 => AttachRefused(attach, why),
     30 => Claim(slots),
     31 => Claimed(slots),
     32 => Fetch(slots),

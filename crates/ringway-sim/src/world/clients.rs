@@ -284,6 +284,8 @@ impl World {
                 }
                 GatewayEvent::Attached { channel, stream, from, .. } => self.attached(at, channel, stream, from),
                 GatewayEvent::Deliver { channel, offset, entry } => self.delivered(at, channel, offset, &entry),
+                // No limit is reached in this world.
+                GatewayEvent::Refused { .. } => {}
                 GatewayEvent::Lost { channel, at: position } => self.lost(at, channel, position),
                 GatewayEvent::Answered { token, result: Ok(Answer::History(page)) } => {
                     if let Some((channel, known)) = self.processes[at].clients.queries.remove(&token) {

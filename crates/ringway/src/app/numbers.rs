@@ -123,6 +123,8 @@ impl Numbers {
             counters(encoder, "reset_sockets", help, by_mode)?;
             let help = "Sessions asked to connect elsewhere because this gateway did not reach the owner for long";
             counter(encoder, "sessions_sent_away", help, hub.sent_away)?;
+            let help = "Subscribes and connects that were refused because the owner had no room for one more channel";
+            counter(encoder, "channels_refused", help, hub.refused.full)?;
             self.refused(&hub, encoder)?;
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;

@@ -41,8 +41,8 @@ mod tests {
         for setting in ["token_hmac_secret", "anonymous", "[plain] enabled", "[api] key"] {
             assert!(closed.contains(setting), "{setting}: {closed}");
         }
-        assert!(!told("[api]\nkey = \"k\"", Roles::BOTH).contains("[api]"));
-        for open in ["[client]\nanonymous = true", "[client]\ntoken_hmac_secret = \"s\"", "[plain]\nenabled = true"] {
+        assert!(!told("[api]\nkey = \"sixteen bytes...\"", Roles::BOTH).contains("[api]"));
+        for open in ["[client]\nanonymous = true", "[client]\ntoken_hmac_secret = \"sixteen bytes...\"", "[plain]\nenabled = true"] {
             assert_eq!(told(open, Roles::BOTH), "", "{open}");
         }
         assert_eq!(told("", Roles::NODE), "", "a node has no clients");
@@ -52,7 +52,7 @@ mod tests {
     fn a_first_gateway_without_a_secret_says_that_nobody_can_join() {
         let open = "[client]\nanonymous = true\n[cluster]\n";
         assert!(told(open, Roles::GATEWAY).contains("RINGWAY_SECRET"));
-        assert_eq!(told(&format!("{open}secret = \"s\""), Roles::GATEWAY), "");
+        assert_eq!(told(&format!("{open}secret = \"sixteen bytes...\""), Roles::GATEWAY), "");
         assert_eq!(told(open, Roles::BOTH), "", "one process needs nobody else");
     }
 }

@@ -47,6 +47,8 @@ pub struct Refused {
     pub invalid: u64,
     /// ... or they brought none, where one is needed.
     pub without_token: u64,
+    /// They wanted a channel for which its owner had no room: subscribes as well as connects.
+    pub full: u64,
     /// They did not say in time who they are.
     pub silent: u64,
     /// The owner of their inbox did not answer in time.

@@ -82,6 +82,15 @@ impl<S: Socket> Hub<S> {
         }
     }
 
+    /// The owner has no room for the channel: whoever waits for it is told to try again later.
+    pub(super) fn on_refused(&mut self, key: ChannelKey) {
+        let Some(channel) = self.channels.get_mut(key) else { return };
+        for newcomer in std::mem::take(&mut channel.transit_mut().newcomers) {
+            self.counts.refused.full += 1;
+            self.turn_away(key, &newcomer, ErrorCode::TooManyRequests);
+        }
+    }
+
     /// Lets a newcomer in, or asks for what it has missed.
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
         let Some(channel) = self.channels.get(key) else { return };

@@ -2,6 +2,7 @@
 
 mod calls;
 mod foreign;
+mod full;
 pub(super) mod harness;
 mod inbox;
 mod lost;

@@ -57,7 +57,7 @@ impl<S: Socket> Hub<S> {
 /// What a client is told of a query that found nothing.
 pub(super) fn query_fault(error: QueryError) -> ErrorCode {
     match error {
-        QueryError::Busy => ErrorCode::TooManyRequests,
+        QueryError::Busy | QueryError::Refused(Refusal::Full) => ErrorCode::TooManyRequests,
         QueryError::Refused(Refusal::Unrecoverable) => ErrorCode::UnrecoverablePosition,
         QueryError::Refused(Refusal::NotAvailable) => ErrorCode::NotAvailable,
         QueryError::TimedOut | QueryError::Unreachable | QueryError::Refused(_) => ErrorCode::Internal,

@@ -4,6 +4,7 @@ mod bad_input;
 mod centrifuge;
 mod commands;
 mod cuts;
+mod door;
 mod gateways;
 mod health;
 mod https;

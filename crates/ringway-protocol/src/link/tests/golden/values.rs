@@ -175,6 +175,7 @@ fn listening() -> Named {
         ("attach", Message::Attach(attaches)),
         ("attached", attached(Some(position(9)))),
         ("attached-unkept", attached(None)),
+        ("attach-refused", Message::AttachRefused(id, Refusal::Full)),
         ("deliver", deliver(300, full_entry())),
         ("deliver-unkept", deliver(0, entry())),
         ("attaches-done", Message::AttachesDone(Epoch(300))),

@@ -1,0 +1,123 @@
+//! Nobody who has not said who they are keeps others out.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use ringway_testkit::server::TOKEN;
+use ringway_testkit::{CentrifugeClient, Server, eventually, http};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::support::{SOON, dev, plain, ringway, serve};
+
+/// A connection from one of this machine's other addresses.
+async fn from(last: u8, to: SocketAddr) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).ok()?;
+    socket.connect(to).await.ok()
+}
+
+/// Clients come in, and operators and probes are answered.
+async fn is_served(server: &Server) {
+    let mut client = CentrifugeClient::connect(server.addr()).await.expect("a client comes in");
+    client.subscribe("news").await.expect("it subscribes");
+    let _plain = plain(server.addr(), "ann").await;
+    assert_eq!(http::get(server.addr(), "/health/live", &[]).await.unwrap().status, 200);
+    assert_eq!(server.admin_get("/admin/members").await.unwrap().status, 200);
+    server.publish("news", serde_json::json!(1)).await.expect("the server API answers");
+}
+
+/// The status of a request to a host of this name.
+async fn status_under(addr: SocketAddr, path: &str, host: &str) -> u16 {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+async fn closed(server: &Server, reason: &str) -> f64 {
+    let counts = server.metrics("ringway_http_connections_closed_total").await.unwrap();
+    counts[&format!("{{reason=\"{reason}\"}}")]
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let server = dev("[server]\nmax_http = 64\nheader_timeout = \"1h\"\n").await;
+    let mut idle = Vec::new();
+    for number in 0..1_000 {
+        // From one address and from many.
+        let last = if number % 2 == 0 { 2 } else { 3 + (number % 200) as u8 };
+        idle.extend(from(last, server.addr()).await);
+    }
+    is_served(&server).await;
+    assert!(closed(&server, "oldest").await + closed(&server, "share").await > 800.0);
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_and_answers_that_nobody_reads_keep_nobody_out() {
+    let server = dev("[server]\nmax_http = 64\nbody_timeout = \"1h\"\nanswer_timeout = \"1h\"\n").await;
+    let key = ringway_testkit::server::KEY;
+    let request = format!("POST /api/publish HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\nContent-Length: 99\r\n\r\n");
+    let mut slow = Vec::new();
+    for _ in 0..200 {
+        let Some(mut stream) = from(2, server.addr()).await else { continue };
+        let _ = stream.write_all(request.as_bytes()).await;
+        slow.push(stream);
+    }
+    eventually(SOON, || async { (closed(&server, "full").await >= 136.0).then_some(()) }).await;
+    is_served(&server).await;
+}
+
+#[tokio::test]
+async fn wrong_tokens_have_their_limit_and_the_right_one_still_opens() {
+    let mut server = dev("").await;
+    let addr = server.addr();
+    let get = |token: &'static str| {
+        async move {
+            let bearer = format!("Bearer {token}");
+            http::get(addr, "/admin/members", &[("authorization", &bearer)]).await.unwrap().status
+        }
+    };
+    for _ in 0..10 {
+        assert_eq!(get("wrong").await, 401);
+    }
+    assert_eq!(get("wrong").await, 429);
+    assert_eq!(get(TOKEN).await, 200);
+    let wrong = server.metrics("ringway_wrong_secrets_total").await.unwrap();
+    assert_eq!(wrong[r#"{secret="admin_token"}"#], 11.0);
+    server.process.wait_for("wrong admin tokens keep coming.*127.0.0.1|127.0.0.1.*wrong admin tokens", SOON).await;
+}
+
+#[tokio::test]
+async fn a_name_that_leads_here_by_trick_is_not_served() {
+    let server = dev("[server]\nnames = [\"chat.example\"]\n").await;
+    let status = |path, host| status_under(server.addr(), path, host);
+    for path in ["/", "/admin/members", "/websocket/to/ann/hello"] {
+        assert_eq!(status(path, "evil.example").await, 421, "{path}");
+        assert_eq!(status(path, "chat.example:1").await, 200, "{path}");
+    }
+    assert_eq!(status("/health", "evil.example").await, 200);
+    assert_eq!(status("/metrics", "10-0-0-1.pods.example").await, 200);
+}
+
+#[tokio::test]
+async fn a_get_sends_only_where_the_config_says_so() {
+    for (config, status) in [("", 405), ("get = true\n", 200)] {
+        let server = serve(&format!("[plain]\nenabled = true\n{config}")).await;
+        let path = "/websocket/to/ann/hello";
+        assert_eq!(http::get(server.addr(), path, &[]).await.unwrap().status, status);
+        assert_eq!(http::post_raw(server.addr(), path, &[], "").await.unwrap().status, 200);
+        let foreign = [("origin", "https://evil.example")];
+        assert_eq!(http::post_raw(server.addr(), path, &foreign, "").await.unwrap().status, 403);
+    }
+}
+
+#[tokio::test]
+async fn short_secrets_are_refused_outside_of_trying_things_out() {
+    let home = tempfile::tempdir().unwrap();
+    let told = ringway(home.path(), &["serve", "--port", "0", "--admin-token", "x"]).await;
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(told.status.code(), Some(64), "{text}");
+    assert!(text.contains("admin.token") && text.contains("16 or more"), "{text}");
+}
