@@ -123,7 +123,11 @@ impl Inner {
         }
         if let Some(address) = entry.address {
             let held = self.by_address.entry(address).or_default();
-            if entry.is_working { held.working.insert(turn) } else { held.silent.insert(turn) };
+            if entry.is_working {
+                held.working.insert(turn)
+            } else {
+                held.silent.insert(turn)
+            };
         }
         self.seated.insert(turn, entry);
         turn
@@ -139,7 +143,11 @@ impl Inner {
         if let Some(address) = entry.address
             && let Some(held) = self.by_address.get_mut(&address)
         {
-            if entry.is_working { held.working.remove(&turn) } else { held.silent.remove(&turn) };
+            if entry.is_working {
+                held.working.remove(&turn)
+            } else {
+                held.silent.remove(&turn)
+            };
             if held.count() == 0 {
                 self.by_address.remove(&address);
             }

@@ -72,7 +72,17 @@ impl Admin {
     pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>, inbox: Option<Arc<Inbox<Client>>>) -> Self {
         let memory = Memory::watching(cluster.clone());
         let (elsewhere, cuts, changes, usual_weight) = (None, None, None, Weight::ONE);
-        Self { cluster, orchestrator, elsewhere, cuts, memory, changes, usual_weight, inbox, guesses: Guesses::default() }
+        Self {
+            cluster,
+            orchestrator,
+            elsewhere,
+            cuts,
+            memory,
+            changes,
+            usual_weight,
+            inbox,
+            guesses: Guesses::default(),
+        }
     }
 
     /// The same where wrong tokens are counted with others.

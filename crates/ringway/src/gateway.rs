@@ -27,6 +27,7 @@ mod inbox;
 mod join;
 mod leave;
 mod origin;
+mod pace;
 mod parting;
 mod plain;
 pub(crate) mod present;
@@ -38,6 +39,7 @@ mod session;
 mod socket;
 pub(crate) mod stored;
 mod timers;
+mod turns;
 mod waiting;
 mod wheel;
 
@@ -64,10 +66,11 @@ pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimit
 pub use counts::{Counts, Refused};
 pub use handler::{CentrifugeHandler, PlainHandler};
 pub use inbox::{Batch, ClientInput, Inbox, Protocol, Ticket};
-pub(crate) use routes::USER_NAME_RULE;
 pub(crate) use origin::{is_known_host, may_change};
+pub(crate) use routes::USER_NAME_RULE;
 pub use routes::{Refusals, SocketRoutes};
 pub use socket::Socket;
+pub use turns::Turns;
 
 use channel::Channels;
 use gather::Gathering;

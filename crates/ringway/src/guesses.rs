@@ -31,13 +31,16 @@ const WAITING: u32 = 64;
 const KNOWN: usize = 4_096;
 
 /// What is being guessed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// Of `/admin`.
     AdminToken,
     /// Of `/api`.
     ApiKey,
 }
+
+/// What is counted together.
+type Source = (IpAddr, Kind);
 
 /// What a try comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub struct Guesses(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     delay: Duration,
-    by_address: Mutex<HashMap<IpAddr, Tries>>,
+    by_address: Mutex<HashMap<Source, Tries>>,
     admin_tokens: AtomicU64,
     api_keys: AtomicU64,
 }
@@ -68,7 +71,7 @@ struct Tries {
 }
 
 /// One that waits, until dropped.
-struct Waiting<'a>(&'a Guesses, IpAddr);
+struct Waiting<'a>(&'a Guesses, Source);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -97,10 +100,11 @@ impl Guesses {
 
     /// Looks at a secret from this address.
     pub(crate) async fn attempt(&self, from: IpAddr, kind: Kind, is_right: impl FnOnce() -> bool + Send) -> Verdict {
-        let is_over = self.is_over(from);
+        let source = (from, kind);
+        let is_over = self.is_over(source);
         let _waiting = match (is_over, kind) {
             (true, Kind::AdminToken) => {
-                let Some(waiting) = self.wait(from) else { return self.wrong(from, kind, true) };
+                let Some(waiting) = self.wait(source) else { return self.wrong(from, kind, true) };
                 tokio::time::sleep(self.0.delay).await;
                 Some(waiting)
             }
@@ -109,12 +113,14 @@ impl Guesses {
         if is_right() { Verdict::Right } else { self.wrong(from, kind, is_over) }
     }
 
-    fn is_over(&self, from: IpAddr) -> bool {
+    fn is_over(&self, from: Source) -> bool {
         let by_address = self.0.by_address.lock();
-        by_address.get(&known_as(&by_address, from)).is_some_and(|tries| tries.wrong >= FREE && tries.since.elapsed() < WINDOW)
+        by_address
+            .get(&known_as(&by_address, from))
+            .is_some_and(|tries| tries.wrong >= FREE && tries.since.elapsed() < WINDOW)
     }
 
-    fn wait(&self, from: IpAddr) -> Option<Waiting<'_>> {
+    fn wait(&self, from: Source) -> Option<Waiting<'_>> {
         let mut by_address = self.0.by_address.lock();
         let from = known_as(&by_address, from);
         let tries = by_address.get_mut(&from).filter(|tries| tries.waiting < WAITING)?;
@@ -132,7 +138,7 @@ impl Guesses {
         if by_address.len() >= KNOWN {
             by_address.retain(|_, tries| tries.waiting > 0 || tries.since.elapsed() < WINDOW);
         }
-        let known = known_as(&by_address, from);
+        let known = known_as(&by_address, (from, kind));
         let tries = by_address.entry(known).or_insert_with(|| Tries { since: Instant::now(), wrong: 0, waiting: 0 });
         if tries.since.elapsed() >= WINDOW {
             (tries.since, tries.wrong) = (Instant::now(), 0);
@@ -148,9 +154,9 @@ impl Guesses {
 }
 
 /// Whoever is not remembered while as many as possible are counts as nobody in particular.
-fn known_as(by_address: &HashMap<IpAddr, Tries>, from: IpAddr) -> IpAddr {
+fn known_as(by_address: &HashMap<Source, Tries>, from: Source) -> Source {
     match by_address.len() >= KNOWN && !by_address.contains_key(&from) {
-        true => NOBODY,
+        true => (NOBODY, from.1),
         false => from,
     }
 }
@@ -240,6 +246,6 @@ mod tests {
         for number in 0..2 * KNOWN as u32 {
             guesses.attempt(Ipv4Addr::from_bits(number + 1).into(), Kind::ApiKey, || false).await;
         }
-        assert!(guesses.0.by_address.lock().len() <= KNOWN + 1);
+        assert!(guesses.0.by_address.lock().len() <= KNOWN + 2);
     }
 }

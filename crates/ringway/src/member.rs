@@ -43,7 +43,7 @@ use tracing::{error, info, warn};
 use crate::changes::Teller;
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
-use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox};
+use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox, Turns};
 
 use door::Door;
 use evidence::Finding;
@@ -209,6 +209,8 @@ struct Task {
     local: VecDeque<Frame>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,
+    /// What clients brought and waits for the next turn.
+    turns: Turns<Client>,
     changes: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
     next_change: u64,
     evidence: mpsc::Sender<Finding>,
@@ -357,6 +359,7 @@ impl Task {
             missing: HashMap::new(),
             local: VecDeque::new(),
             batch: Batch::default(),
+            turns: Turns::default(),
             changes: HashMap::new(),
             next_change: 0,
             evidence,

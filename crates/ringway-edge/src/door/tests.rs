@@ -75,6 +75,8 @@ fn nothing_is_kept_of_those_who_left() {
     let seats: Vec<_> = (0..20).map(|last| enter(&door, last % 3)).collect();
     drop(seats);
     let inner = door.inner.lock();
-    assert!(inner.seated.is_empty() && inner.silent.is_empty() && inner.by_address.is_empty() && inner.greedy.is_empty());
+    assert!(
+        inner.seated.is_empty() && inner.silent.is_empty() && inner.by_address.is_empty() && inner.greedy.is_empty()
+    );
     assert_eq!(inner.working, 0);
 }

@@ -108,7 +108,10 @@ pub(super) fn no_room(retry_after: Duration) -> Response<Body> {
 }
 
 pub(super) fn late_body() -> Response<Body> {
-    last_response(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time; send it faster, or in smaller parts\n")
+    last_response(
+        StatusCode::REQUEST_TIMEOUT,
+        "the request's body did not come in time; send it faster, or in smaller parts\n",
+    )
 }
 
 pub(super) fn switching_protocols(key: &str, subprotocol: Option<&HeaderValue>) -> Response<Body> {

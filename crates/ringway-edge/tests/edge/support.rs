@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use http_body_util::BodyExt;
 use ringway_edge::hyper::{Request, StatusCode};
 use ringway_edge::{
-    Class, Closed, Conn, ConnOptions, Echo, Edge, EdgeConfig, Flow, Handler, Message, RequestBody, Route, Router, Upgrade,
-    plain_response,
+    Class, Closed, Conn, ConnOptions, Echo, Edge, EdgeConfig, Flow, Handler, Message, RequestBody, Route, Router,
+    Upgrade, plain_response,
 };
 use ringway_protocol::ws::{self, ClientRequest, Decoder, Event, Opcode, Side};
 use std::net::{Ipv4Addr, SocketAddr};

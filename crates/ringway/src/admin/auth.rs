@@ -26,11 +26,7 @@ impl Token {
 }
 
 /// Lets a request with the token through. Any text is a token, so the header is compared as bytes.
-pub(super) async fn check(
-    State((token, guesses)): State<(Token, Guesses)>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn check(State((token, guesses)): State<(Token, Guesses)>, request: Request, next: Next) -> Response {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let Some(given) = given else {
         return AdminError::unauthorized("the admin API needs the admin token").into_response();

@@ -87,6 +87,8 @@ impl Numbers {
         let outside = |count: fn(&Refusals) -> &AtomicU64| {
             self.refusals.as_deref().map_or(0, |refusals| count(refusals).load(Ordering::Relaxed))
         };
+        let help = "Times that a session had more commands than its pace allows, and was not read from for a while";
+        counter(encoder, "sessions_paced", help, outside(|refusals| &refusals.paced))?;
         let full = self.edge.as_ref().map_or(0, |edge| edge.stats().refused.load(Ordering::Relaxed));
         let connects = [
             by("token_expired", refused.expired),

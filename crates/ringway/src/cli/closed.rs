@@ -42,7 +42,11 @@ mod tests {
             assert!(closed.contains(setting), "{setting}: {closed}");
         }
         assert!(!told("[api]\nkey = \"sixteen bytes...\"", Roles::BOTH).contains("[api]"));
-        for open in ["[client]\nanonymous = true", "[client]\ntoken_hmac_secret = \"sixteen bytes...\"", "[plain]\nenabled = true"] {
+        for open in [
+            "[client]\nanonymous = true",
+            "[client]\ntoken_hmac_secret = \"sixteen bytes...\"",
+            "[plain]\nenabled = true",
+        ] {
             assert_eq!(told(open, Roles::BOTH), "", "{open}");
         }
         assert_eq!(told("", Roles::NODE), "", "a node has no clients");

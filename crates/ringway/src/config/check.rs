@@ -2,8 +2,8 @@
 
 use ringway_core::timing::Timing;
 
-use super::reader::Reading;
 use super::Config;
+use super::reader::Reading;
 use super::sections::{Ack, Cluster, Secret};
 
 /// Fewer bytes of a secret can be guessed.

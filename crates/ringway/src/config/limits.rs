@@ -33,6 +33,18 @@ fn session(limits: &mut SessionLimits, section: &mut Section<'_>) {
         1..=10_000,
         "it must lie between 1 and 10,000",
     );
+    section.read_within(
+        "commands_per_second",
+        &mut limits.commands_per_second,
+        10..=10_000,
+        "it must lie between 10 and 10,000",
+    );
+    section.read_within(
+        "command_burst",
+        &mut limits.command_burst,
+        2_048..=65_536,
+        "SDKs send a connect and up to 1,024 subscribes at once, so it must lie between 2,048 and 65,536",
+    );
     section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
     bytes(section, "inbox_bytes", &mut limits.inbox_bytes);
     count(section, "calls", &mut limits.calls);

@@ -98,7 +98,8 @@ const PROXY_HEADERS: &[(&str, ProxyHeader)] =
 /// A name or an address, as a browser sends it in `Host` in front of the port.
 fn is_host_name(text: &str) -> bool {
     let is_name = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-    is_name || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|ip| ip.parse::<IpAddr>().is_ok())
+    is_name
+        || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|ip| ip.parse::<IpAddr>().is_ok())
 }
 
 impl Server {

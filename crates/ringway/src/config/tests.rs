@@ -165,9 +165,7 @@ fn a_secret_of_the_wrong_kind_is_not_quoted() {
 
 #[test]
 fn a_secret_that_can_be_guessed_is_a_fault_and_the_open_config_takes_it() {
-    for (section, key) in
-        [("admin", "token"), ("api", "key"), ("client", "token_hmac_secret"), ("cluster", "secret")]
-    {
+    for (section, key) in [("admin", "token"), ("api", "key"), ("client", "token_hmac_secret"), ("cluster", "secret")] {
         let text = |secret: &str| format!("[{section}]\n{key} = \"{secret}\"");
         assert_fault(&text("fifteen bytes.."), &[&format!("`{section}.{key}`"), "15 bytes", "16 or more"]);
         assert!(!faults(&text("fifteen bytes.."))[0].contains("fifteen"), "it is not quoted");
@@ -178,7 +176,8 @@ fn a_secret_that_can_be_guessed_is_a_fault_and_the_open_config_takes_it() {
 
 #[test]
 fn proxies_and_names_are_written_as_they_are_known() {
-    let server = parsed("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nproxy_header = \"proxy-protocol\"").server;
+    let server =
+        parsed("[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nproxy_header = \"proxy-protocol\"").server;
     assert_eq!(server.proxies.trusted, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
     assert_fault("[server]\ntrusted_proxies = [\"proxy\"]", &["`server.trusted_proxies`", "proxy", "10.0.0.0/8"]);
     assert_fault("[server]\nproxy_header = \"forwarded\"", &["`server.proxy_header`", "\"x-forwarded-for\""]);

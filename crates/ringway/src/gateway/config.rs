@@ -209,6 +209,10 @@ pub struct SessionLimits {
     pub outbox_bytes: usize,
     /// Publishes of one session that are not acknowledged. At the limit nothing more is read from it.
     pub publishes_in_flight: u32,
+    /// Commands of one session in a second, without publishes and pongs. Above it nothing is read from it until its turn comes.
+    pub commands_per_second: u32,
+    /// Commands that it may have done at once before that.
+    pub command_burst: u32,
     /// Publications in one page of history or recovery. A client that missed more is told so and not recovered.
     pub page: u32,
     /// Bytes of the inputs that wait for the hub. Above it, whoever brings more is not read from until they are worked off.
@@ -228,6 +232,8 @@ impl Default for SessionLimits {
             message_bytes: 64 << 10,
             outbox_bytes: 1 << 20,
             publishes_in_flight: 32,
+            commands_per_second: 500,
+            command_burst: 4096,
             page: 300,
             inbox_bytes: 8 << 20,
             calls: 16_384,

@@ -2,6 +2,7 @@
 //! that the hub has only to decide.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ringway_core::UserName;
@@ -14,6 +15,8 @@ use smallvec::SmallVec;
 use super::auth::Verifier;
 use super::command::{Ask, Command};
 use super::inbox::{ClientInput, Inbox, Protocol, Ticket};
+use super::pace::Pace;
+use super::routes::Refusals;
 use super::{Client, SessionLimits};
 
 /// What all connections of a gateway share.
@@ -22,6 +25,8 @@ pub(super) struct Desk {
     pub(super) inbox: Arc<Inbox<Client>>,
     pub(super) verifier: Verifier,
     pub(super) limits: SessionLimits,
+    pub(super) pace: Pace,
+    pub(super) refusals: Arc<Refusals>,
 }
 
 impl Desk {
@@ -39,6 +44,20 @@ impl Desk {
         // Each pause is resumed once, so there is one reason for it: the other one is looked at with the next message.
         let must_pause = is_full || publishes > 0 && ticket.must_pause(self.limits.publishes_in_flight);
         if must_pause { Flow::Pause } else { Flow::Continue }
+    }
+
+    /// Counts commands; whether the connection may go on reading after them. One that is paused for another reason is looked at
+    /// with its next message.
+    fn pace(&self, conn: &Client, ticket: &Ticket, commands: u32, flow: Flow) -> Flow {
+        let wait = self.pace.count(ticket, commands);
+        let Some(wait) = wait.filter(|_| matches!(flow, Flow::Continue)) else { return flow };
+        self.refusals.paced.fetch_add(1, Ordering::Relaxed);
+        let conn = conn.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            conn.resume();
+        });
+        Flow::Pause
     }
 }
 
@@ -76,10 +95,13 @@ impl Handler for CentrifugeHandler {
         }
         let bytes = commands.iter().map(Command::size).sum();
         let publishes = commands.iter().filter(|command| matches!(command.ask, Ask::Publish(..))).count() as u32;
+        let is_paced = |command: &&Command| !matches!(command.ask, Ask::Publish(..) | Ask::Pong);
+        let paced = commands.iter().filter(is_paced).count() as u32;
         let mut flow = Flow::Continue;
         if !commands.is_empty() {
             let input = ClientInput::Commands(self.ticket.clone(), commands);
             flow = self.desk.push(conn, &self.ticket, input, bytes, publishes);
+            flow = self.desk.pace(conn, &self.ticket, paced, flow);
         }
         if fault.is_some() {
             conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
@@ -125,7 +147,9 @@ impl Handler for PlainHandler {
             }
             Inbound::Help => (ClientInput::Puzzled(self.ticket.clone()), size_of::<ClientInput<Client>>(), 0),
         };
-        self.desk.push(conn, &self.ticket, input, bytes, publishes)
+        let flow = self.desk.push(conn, &self.ticket, input, bytes, publishes);
+        // What is no message is answered, and nothing else bounds that.
+        self.desk.pace(conn, &self.ticket, u32::from(publishes == 0), flow)
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {

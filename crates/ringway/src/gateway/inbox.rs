@@ -59,6 +59,8 @@ pub struct Ticket {
     in_flight: AtomicU32,
     /// The connection is paused until publishes are answered.
     paused: AtomicBool,
+    /// Up to when its commands are paid for, by its gateway's [`Pace`](super::pace::Pace).
+    paid: AtomicU32,
 }
 
 impl Ticket {
@@ -68,6 +70,7 @@ impl Ticket {
             session: AtomicU32::new(u32::MAX),
             in_flight: AtomicU32::new(0),
             paused: AtomicBool::new(false),
+            paid: AtomicU32::new(0),
         })
     }
 
@@ -77,6 +80,15 @@ impl Ticket {
 
     pub(super) fn set_session(&self, key: u32) {
         self.session.store(key, Ordering::Relaxed);
+    }
+
+    pub(super) fn paid_up_to(&self) -> u32 {
+        self.paid.load(Ordering::Relaxed)
+    }
+
+    /// Only the connection's own task does it.
+    pub(super) fn pay_up_to(&self, when: u32) {
+        self.paid.store(when, Ordering::Relaxed);
     }
 
     /// Counts publishes that are about to be handed to the hub.
@@ -128,6 +140,13 @@ impl<S> Default for Batch<S> {
     }
 }
 
+impl<S> Batch<S> {
+    /// Leaves it to another batch to let connections go on.
+    pub(super) fn hand_over(&mut self, to: &mut Self) {
+        to.held.append(&mut self.held);
+    }
+}
+
 impl<S: super::Socket> Batch<S> {
     /// Lets the connections that were held go on. Call when the inputs are worked off.
     pub fn resume(&mut self) {
@@ -170,6 +189,11 @@ impl<S> Inbox<S> {
         if first {
             self.arrived.notify_one();
         }
+    }
+
+    /// Has the one who waits come at once: what it took is not worked off yet.
+    pub fn nudge(&self) {
+        self.arrived.notify_one();
     }
 
     /// Waits until something has arrived. To be awaited by one task alone, which then takes everything.

@@ -160,7 +160,15 @@ mod tests {
 
     #[test]
     fn a_name_that_somebody_points_here_is_not_ours() {
-        let known = ["chat.example", "chat.example:9888", "CHAT.example.", "10.0.0.1:9888", "[::1]:9888", "localhost", "a.localhost:1"];
+        let known = [
+            "chat.example",
+            "chat.example:9888",
+            "CHAT.example.",
+            "10.0.0.1:9888",
+            "[::1]:9888",
+            "localhost",
+            "a.localhost:1",
+        ];
         for host in known {
             assert!(is_known_host(&named(&[("host", host)]), &config(&[], None)), "{host}");
         }

@@ -17,19 +17,22 @@ use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_re
 use super::auth::Verifier;
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
+use super::pace::Pace;
 use super::{Client, GatewayConfig, origin};
 
 /// What people are told who chose another name.
 pub(crate) const USER_NAME_RULE: &str =
     "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
 
-/// Clients that were sent away before they had a socket, by the reason; they only grow.
+/// Clients that were sent away before they had a socket, by the reason, and those that were held up; they only grow.
 #[derive(Debug, Default)]
 pub struct Refusals {
     /// The page that asked may not connect here.
     pub origin: AtomicU64,
     /// The path names no user.
     pub user_name: AtomicU64,
+    /// Times that a session had more commands than its pace allows, and was not read from for a while.
+    pub paced: AtomicU64,
 }
 
 /// Decides which handler serves an upgrade.
@@ -45,8 +48,9 @@ impl SocketRoutes {
     /// The routes of a gateway whose hub takes from this inbox.
     pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> Self {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref());
-        let desk = Desk { inbox, verifier, limits: config.limits };
-        Self { desk: Arc::new(desk), refusals: Arc::default(), config, has_echo: false }
+        let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
+        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals: Arc::default() };
+        Self { refusals: desk.refusals.clone(), desk: Arc::new(desk), config, has_echo: false }
     }
 
     /// With `/echo`, for load generators and conformance suites: anybody may use it.

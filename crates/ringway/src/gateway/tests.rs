@@ -12,3 +12,4 @@ mod publishing;
 mod recovery;
 mod resets;
 mod sessions;
+mod turns;

@@ -82,12 +82,13 @@ impl Task {
         let mut batch = std::mem::take(&mut self.batch);
         if let (Some(inbox), Some(hub)) = (inbox, &mut self.hub) {
             inbox.take(&mut batch);
-            for input in batch.inputs.drain(..) {
-                hub.on_input(now, input);
+            self.turns.work_off(now, hub, &mut batch);
+            if self.turns.is_waiting() {
+                inbox.nudge();
             }
         }
         self.turn(now);
-        batch.resume();
+        self.turns.resume(&mut batch);
         self.batch = batch;
     }
 

@@ -79,11 +79,9 @@ async fn keys_and_tokens_are_asked_for() {
     for headers in [&[][..], &[("x-api-key", "wrong")], &[("x-api-key", "")], &[("authorization", "apikey wrong")]] {
         for method in ["publish", "broadcast", "presence", "history", "disconnect", "info", "channels"] {
             let path = format!("/api/{method}");
-            assert_eq!(
-                http::post_raw(server.addr(), &path, headers, body.clone()).await.unwrap().status,
-                401,
-                "{method}"
-            );
+            // More wrong ones than a person's slips are too many.
+            let status = http::post_raw(server.addr(), &path, headers, body.clone()).await.unwrap().status;
+            assert!(matches!(status, 401 | 429), "{method}: {status}");
         }
     }
     for headers in [&[][..], &[("authorization", "Bearer wrong")], &[("authorization", TOKEN)]] {

@@ -125,7 +125,8 @@ async fn a_port_in_use_is_said_to_be() {
 
 #[tokio::test]
 async fn a_wrong_secret_does_not_join() {
-    let gateway = Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "the right secret of all");
+    let gateway =
+        Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "the right secret of all");
     let gateway = Server::start(gateway.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0"), SOON).await;
     let link = eventually(SOON, || async { listening_besides(gateway.process.pid(), gateway.addr().port()) }).await;
     let join = format!("127.0.0.1:{link}");

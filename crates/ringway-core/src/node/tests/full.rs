@@ -25,7 +25,8 @@ fn who_attaches_one_channel_too_many_is_told_at_once() {
         cluster.attach(1, "first", AttachFrom::Top, options);
         cluster.attached();
         cluster.attach(2, "second", AttachFrom::Top, options);
-        let refused = |message: &Message| matches!(message, Message::AttachRefused(AttachId(2), Refusal::Full)).then_some(());
+        let refused =
+            |message: &Message| matches!(message, Message::AttachRefused(AttachId(2), Refusal::Full)).then_some(());
         assert_eq!(cluster.take(refused).len(), 1, "{:?}", cluster.told);
     }
 }

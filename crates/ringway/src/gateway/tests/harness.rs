@@ -245,10 +245,16 @@ impl World {
 
     /// Sends a Centrifuge frame without ending the turn.
     pub(super) fn queue(&mut self, peer: &Peer, frame: &str) {
+        let input = self.commands(peer, frame);
+        self.input(input);
+    }
+
+    /// What a Centrifuge frame comes to.
+    pub(super) fn commands(&self, peer: &Peer, frame: &str) -> ClientInput<FakeSocket> {
         let verifier = Verifier::new(self.config.token_hmac_secret.as_deref());
         let commands = json::decode_frame(frame.as_bytes()).unwrap();
         let commands = commands.map(|command| Command::of(command.unwrap(), &verifier)).collect();
-        self.input(ClientInput::Commands(peer.ticket.clone(), commands));
+        ClientInput::Commands(peer.ticket.clone(), commands)
     }
 
     pub(super) fn hang_up(&mut self, peer: &Peer) {
