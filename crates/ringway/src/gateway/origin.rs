@@ -28,10 +28,18 @@ pub(crate) fn may_change(headers: &HeaderMap, config: &GatewayConfig) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("null"));
     let source = text(ORIGIN.as_str()).or_else(|| text(REFERER.as_str()).map(origin_of));
     match (text("sec-fetch-site"), source) {
-        (Some("same-origin" | "none"), None) | (None, None) => true,
-        (_, Some(origin)) => is_allowed_origin(origin, headers, config),
+        (Some("same-origin" | "none"), _) | (None, None) => true,
+        // A list says who may connect. Our own page mends the cluster all the same.
+        (_, Some(origin)) => is_ours(origin, headers, config) || is_allowed_origin(origin, headers, config),
         (Some(_), None) => false,
     }
+}
+
+/// The page is at the very host that was asked, and that is a name of ours.
+fn is_ours(origin: &str, headers: &HeaderMap, config: &GatewayConfig) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_known(name_of(host), config));
+    let origin = origin.split_once("://").map(|(_, origin)| origin);
+    host.zip(origin).is_some_and(|(host, origin)| origin.eq_ignore_ascii_case(host))
 }
 
 fn is_allowed_origin(origin: &str, headers: &HeaderMap, config: &GatewayConfig) -> bool {
@@ -41,9 +49,9 @@ fn is_allowed_origin(origin: &str, headers: &HeaderMap, config: &GatewayConfig) 
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some((origin, host)) = origin.split_once("://").map(|(_, origin)| origin).zip(host) else { return false };
-    let is_ours = is_known(name_of(host), config)
-        && (origin.eq_ignore_ascii_case(host) || config.internal.is_some_and(|page| is_of_page(origin, host, page)));
-    is_ours || config.is_open && is_loopback(name_of(origin))
+    let is_at_page = |page| is_of_page(origin, host, page);
+    let is_ours = origin.eq_ignore_ascii_case(host) || config.internal.is_some_and(is_at_page);
+    is_ours && is_known(name_of(host), config) || config.is_open && is_loopback(name_of(origin))
 }
 
 /// `https://example.org/path` without its path.
@@ -211,6 +219,8 @@ mod tests {
             (&[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")], false),
             (&[("sec-fetch-site", "cross-site"), ("referer", "https://app.example/x")], true),
             (&[("origin", "https://app.example")], true),
+            (&[("origin", "https://chat.example")], true),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://chat.example")], true),
             (&[("origin", "null")], false),
             (&[("referer", "https://evil.example/https://app.example")], false),
             (&[("referer", "https://app.example")], true),
