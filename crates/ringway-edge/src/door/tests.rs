@@ -9,7 +9,7 @@ fn ip(last: u8) -> IpAddr {
 }
 
 fn is_lost(seat: &Seat) -> bool {
-    seat.door.inner.lock().seated.get(&seat.turn.load(Ordering::Relaxed)).is_none()
+    !seat.door.inner.lock().seated.contains_key(&seat.turn.load(Ordering::Relaxed))
 }
 
 fn enter(door: &Arc<Door>, last: u8) -> Seat {

@@ -1,9 +1,11 @@
 //! Nobody who has not said who they are keeps others out.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
+use ringway_testkit::raw::Frame;
 use ringway_testkit::server::TOKEN;
-use ringway_testkit::{CentrifugeClient, Server, eventually, http};
+use ringway_testkit::{CentrifugeClient, RawWs, Server, eventually, http};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -21,24 +23,24 @@ async fn is_served(server: &Server) {
     let mut client = CentrifugeClient::connect(server.addr()).await.expect("a client comes in");
     client.subscribe("news").await.expect("it subscribes");
     let _plain = plain(server.addr(), "ann").await;
-    assert_eq!(http::get(server.addr(), "/health/live", &[]).await.unwrap().status, 200);
-    assert_eq!(server.admin_get("/admin/members").await.unwrap().status, 200);
+    assert_eq!(http::get(server.addr(), "/health/live", &[]).await.expect("an answer").status, 200);
+    assert_eq!(server.admin_get("/admin/members").await.expect("an answer").status, 200);
     server.publish("news", serde_json::json!(1)).await.expect("the server API answers");
 }
 
 /// The status of a request to a host of this name.
 async fn status_under(addr: SocketAddr, path: &str, host: &str) -> u16 {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let mut stream = TcpStream::connect(addr).await.expect("somebody listens");
     let head =
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }
 
 async fn closed(server: &Server, reason: &str) -> f64 {
-    let counts = server.metrics("ringway_http_connections_closed_total").await.unwrap();
+    let counts = server.metrics("ringway_http_connections_closed_total").await.expect("metrics");
     counts[&format!("{{reason=\"{reason}\"}}")]
 }
 
@@ -123,4 +125,28 @@ async fn short_secrets_are_refused_outside_of_trying_things_out() {
     let text = String::from_utf8_lossy(&told.stderr).into_owned();
     assert_eq!(told.status.code(), Some(64), "{text}");
     assert!(text.contains("admin.token") && text.contains("16 or more"), "{text}");
+}
+
+#[tokio::test]
+async fn who_sends_more_commands_than_its_pace_is_read_from_later_and_loses_nothing() {
+    let server = dev("[limits.session]\ncommands_per_second = 1000\ncommand_burst = 2048\n").await;
+    let mut raw = RawWs::connect(server.addr(), "/connection/websocket").await.unwrap();
+    raw.send_text(r#"{"id":1,"connect":{}}"#).await.unwrap();
+    assert!(matches!(raw.recv(SOON).await.unwrap(), Frame::Text(text) if text.contains("client")));
+    let began = Instant::now();
+    for number in 0..30_u32 {
+        let command = |id| format!(r#"{{"id":{id},"unsubscribe":{{"channel":"news"}}}}"#);
+        let commands: Vec<_> = (0..100).map(|id| command(2 + number * 100 + id)).collect();
+        raw.send_text(&commands.join("\n")).await.unwrap();
+    }
+    let mut answered = 0;
+    while answered < 3_000 {
+        match raw.recv(SOON).await.unwrap() {
+            Frame::Text(text) => answered += text.matches("unsubscribe").count(),
+            other => panic!("{answered} answers, then {other:?}"),
+        }
+    }
+    // 2,048 at once, and the rest at the pace; the last frame of all is answered before its wait.
+    assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
+    assert!(server.metrics("ringway_sessions_paced_total").await.unwrap().values().sum::<f64>() >= 1.0);
 }
