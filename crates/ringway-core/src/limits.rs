@@ -45,7 +45,7 @@ impl Default for GatewayLimits {
 pub struct NodeLimits {
     /// Bytes of history. At the limit a publish is refused for now; nothing acknowledged is dropped before its time.
     pub history_bytes: usize,
-    /// Channels held, as owner or standby. At the limit a new channel is refused for now.
+    /// Channels held, as owner or standby. Above half of it unused ones go early; at the limit a new channel is refused for now.
     pub channels: usize,
     /// Idempotency keys remembered. At the limit a publish with a new key is refused for now.
     pub keys: usize,
