@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, AttachId, Disconnect, Entry, Load, Message, Toll};
+use crate::message::{Answer, AttachId, Disconnect, Entry, Lane, Load, Message, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -110,7 +110,7 @@ impl Gateway {
             timing,
             limits,
             placement: None,
-            peers: Peers::new(view),
+            peers: Peers::new(view, limits.bulk_bytes),
             loads: HashMap::new(),
             publishes: publishes::Publishes::default(),
             channels: channels::Channels::default(),
@@ -138,7 +138,7 @@ impl Gateway {
         if !view.is_of_one_cluster_with(self.view()) {
             self.count_slots_anew(&view);
         }
-        let (placement, peers) = (None, Peers::new(view));
+        let (placement, peers) = (None, Peers::new(view, self.limits.bulk_bytes));
         let (owed, awaited, departed) = (Vec::new(), Vec::new(), Vec::new());
         Self { me, placement, peers, owed, awaited, departed, loads: HashMap::new(), ..self }
     }
@@ -253,6 +253,7 @@ impl Gateway {
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
         self.forget_attaches_at(now, peer);
         self.peers.link_down(peer);
+        self.publishes.forget_sent(peer);
         self.departed.retain(|departed| *departed != peer);
         self.lose_queries_at(peer);
         self.lose_unkept_at(now, peer);
@@ -262,6 +263,7 @@ impl Gateway {
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         self.peers.heard(now, from, epoch);
+        self.peers.take(from, &message);
         if let Message::Moved(view) = message {
             self.on_view(now, view);
             return;
@@ -272,7 +274,7 @@ impl Gateway {
                 self.on_deliver(now, from, in_view, deliver);
             }
             // A node that left on purpose may still owe these. What has a place in a stream is asked of the new owner.
-            Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(&ok),
+            Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(from, &ok),
             Message::PubNo(no) => self.on_pub_no(now, from, &no),
             _ if !in_view => {}
             Message::Ping(load) => {
@@ -290,6 +292,7 @@ impl Gateway {
     /// Lets time pass: retries, deadlines, reports. Call every few milliseconds while [`Gateway::is_busy`], else now and then.
     pub fn tick(&mut self, now: Now) {
         self.peers.tick(now, self.timing.ping);
+        self.peers.tell_taken(now, self.timing.ping, Lane::Deliveries);
         self.pay_attaches_done(now);
         self.retry_attaches(now);
         self.report_delivered(now);

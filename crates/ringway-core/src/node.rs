@@ -9,9 +9,11 @@ mod claims;
 mod copies;
 mod inspect;
 mod log;
+mod outflow;
 mod publish;
 mod replica;
 mod slot;
+mod staging;
 mod sweep;
 mod syncs;
 mod tally;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::NodeLimits;
-use crate::message::{Answer, Attach, Have, Message, NodeInfo, Query, Refusal};
+use crate::message::{Answer, Attach, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
@@ -89,6 +91,8 @@ pub struct Node {
     gateways: BTreeMap<Incarnation, GatewaySide>,
     claims: claims::ClaimRound,
     copies: syncs::Copies,
+    /// What gateways have not been told yet; those that know everything have no entry.
+    outflows: BTreeMap<Incarnation, outflow::Outflow>,
     next_sync: u64,
     /// When a view with more removals was applied last; `None`: never with any.
     removal_seen: Option<Now>,
@@ -127,7 +131,7 @@ impl Node {
             limits,
             random: random | 1,
             born: now,
-            peers: Peers::new(view),
+            peers: Peers::new(view, limits.bulk_bytes),
             placement: None,
             lease: Lease::Never,
             slots,
@@ -136,6 +140,7 @@ impl Node {
             gateways: BTreeMap::new(),
             claims: claims::ClaimRound::default(),
             copies: syncs::Copies::default(),
+            outflows: BTreeMap::new(),
             next_sync: 0,
             removal_seen: None,
             haves: Vec::new(),
@@ -263,6 +268,7 @@ impl Node {
         self.holding.clear();
         self.parked.clear();
         self.progress.clear();
+        self.outflows.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
         self.tally = tally::Tally::default();
     }
@@ -362,7 +368,11 @@ impl Node {
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         self.peers.heard(now, from, epoch);
+        self.peers.take(from, &message);
         self.heard(now, from);
+        if let Message::Taken(lane, bytes) = message {
+            return self.on_taken(now, from, lane, bytes);
+        }
         if let Message::Moved(view) = message {
             self.on_view(now, &view);
             return;
@@ -379,6 +389,17 @@ impl Node {
             return;
         }
         self.dispatch(now, from, epoch, message);
+    }
+
+    /// A peer has room for more.
+    fn on_taken(&mut self, now: Now, from: Incarnation, lane: Lane, bytes: u64) {
+        self.peers.on_taken(from, lane, bytes);
+        if !self.expelled {
+            match lane {
+                Lane::Copies => self.pump_copies(now),
+                Lane::Deliveries => self.pump_outflow(from),
+            }
+        }
     }
 
     fn dispatch(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
@@ -428,6 +449,7 @@ impl Node {
     /// Lets time pass: new streams that wait, commit points that the lease held up, old entries.
     pub fn tick(&mut self, now: Now) {
         self.peers.tick(now, self.timing.ping);
+        self.peers.tell_taken(now, self.timing.ping, Lane::Copies);
         if self.expelled || self.placement.is_none() {
             return;
         }
@@ -439,6 +461,7 @@ impl Node {
         self.keep_progress(now);
         self.sweep(now);
         self.pump_copies(now);
+        self.pump_outflows();
         self.count(now);
     }
 

@@ -82,7 +82,11 @@ impl Setup {
         let mut timing = Timing { deadline, pair, idempotency, ..Timing::default() };
         let mut limits = NodeLimits::default();
         if rng.chance(200) {
-            limits.copy_bytes = rng.range(100, 2000) as usize;
+            limits.bulk_bytes = rng.range(100, 2000) as usize;
+            // Now and then a peer is slow for what is new as well. What nobody keeps is lost to it then.
+            if seed % 2 == 0 && mode != Mode::Planned {
+                limits.live_bytes = limits.bulk_bytes;
+            }
         }
         // Not drawn, so that all that follows is as it was for every seed.
         if seed % 5 == 1 {

@@ -207,6 +207,8 @@ struct Task {
     /// Members of the view without a link to this node, since when.
     missing: HashMap<Target, Now>,
     local: VecDeque<Frame>,
+    /// What the gateway here has taken of what the node here sent: for the next turn.
+    taken: Vec<Frame>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,
     changes: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
@@ -294,6 +296,7 @@ pub async fn run(parts: Parts) -> End {
                 task.take_events(&mut events, EVENTS - 1);
             }
             () = arrived(inbox.as_deref()) => {}
+            () = std::future::ready(()), if !task.taken.is_empty() => {}
         }
         task.take_inputs(clock::now(), inbox.as_deref());
         if let Some(end) = task.outdated.take() {
@@ -356,6 +359,7 @@ impl Task {
             dialed: Vec::new(),
             missing: HashMap::new(),
             local: VecDeque::new(),
+            taken: Vec::new(),
             batch: Batch::default(),
             changes: HashMap::new(),
             next_change: 0,
@@ -415,6 +419,7 @@ impl Task {
             hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(now, self.me, view.clone());
         }
         self.local.clear();
+        self.taken.clear();
         self.link_myself(now);
     }
 

@@ -318,8 +318,11 @@ impl Gateway {
 
     pub(super) fn on_attached(&mut self, now: Now, from: Incarnation, attached: &Attached) {
         let Some((key, channel)) = self.channels.current(attached.attach) else { return };
-        if channel.answered || channel.asked != Some(from) {
+        if channel.asked != Some(from) {
             return;
+        }
+        if channel.answered {
+            return self.on_gap(key, attached);
         }
         channel.answered = true;
         let slot = channel.slot;
@@ -339,6 +342,18 @@ impl Gateway {
             self.events.push_back(Event::Lost { channel: key, at });
         }
         self.owner_serves(slot);
+    }
+
+    /// The owner has more for this attach, but not what comes next: that was trimmed before it could be sent.
+    fn on_gap(&mut self, key: ChannelKey, attached: &Attached) {
+        let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
+        let (Some(position), Some(stream)) = (&mut channel.position, attached.stream) else { return };
+        if stream.epoch == position.epoch && attached.from > position.offset {
+            position.offset = attached.from;
+            let at = *position;
+            self.toll.gaps += 1;
+            self.events.push_back(Event::Lost { channel: key, at });
+        }
     }
 
     pub(super) fn on_deliver(&mut self, now: Now, from: Incarnation, in_view: bool, deliver: Deliver) {

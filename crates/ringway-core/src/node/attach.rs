@@ -6,7 +6,7 @@ use super::Node;
 use super::slot::{Phase, Wait};
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::message::{
-    Answer, Attach, AttachFrom, AttachId, Attached, Deliver, Detach, HistoryQuery, Message, Op, Refusal, SessionChange,
+    Answer, Attach, AttachFrom, AttachId, Attached, Detach, HistoryQuery, Message, Op, Refusal, SessionChange,
 };
 use crate::stream::{Listener, Stream};
 use crate::timing::Now;
@@ -91,17 +91,18 @@ impl Node {
         // A second session begins at the top, which says nothing of how far the first has come.
         let resumes = matches!(attach.from, AttachFrom::At(_));
         let delivered = if resumes { start } else { start.min(stream.delivered) };
-        stream.listeners.push(Listener { gateway: from, attach: id, sessions, delivered, presence });
+        let has_missed = start < stream.committed();
+        let next = if has_missed { start + 1 } else { Listener::LIVE };
+        stream.listeners.push(Listener { gateway: from, attach: id, sessions, delivered, next, presence });
         stream.used = now;
         self.users += u64::from(!attended && attach.channel.personal_user().is_some());
         let stream = &self.streams[key as usize];
         let (top, users) = (stream.committed(), self.users);
         let attached = Attached { attach: id, stream: stream.at(top), from: start, users };
         self.peers.send(from, Message::Attached(attached));
-        for offset in start + 1..=top {
-            if let Some(entry) = stream.entry(offset) {
-                self.peers.send(from, Message::Deliver(Deliver { attach: id, offset, entry: entry.clone() }));
-            }
+        if has_missed {
+            self.catch_up(key, from, id);
+            self.pump_outflow(from);
         }
     }
 
@@ -225,6 +226,7 @@ impl Node {
 
     /// A gateway or its link is gone: it listens nowhere until it attaches again, and users it had may come elsewhere. What it reported of inboxes is kept.
     pub(super) fn drop_listeners(&mut self, now: Now, gateway: Incarnation) {
+        self.forget_outflow(gateway);
         self.parked.values_mut().for_each(|parked| parked.retain(|(from, _)| *from != gateway));
         // Whoever waits to attach waits for a stream that the log has given birth to.
         let written = self.slots.iter_mut().filter(|entry| entry.index > 0);
@@ -266,16 +268,17 @@ impl Node {
         }
     }
 
+    /// Sends a page of what is committed now. Who is not the owner any more has it asked elsewhere.
     pub(super) fn answer_history(&mut self, from: Incarnation, id: u64, query: &HistoryQuery) {
         let stream = self.stream_of(&query.channel).and_then(|(_, stream)| Some((stream, stream.epoch?)));
-        let answer = match stream {
+        let answer = match stream.filter(|(stream, _)| self.is_ready(stream.slot)) {
             None => Answer::Refused(Refusal::Retry),
             Some((_, epoch)) if query.since.is_some_and(|(_, asked)| asked.is_some_and(|asked| asked != epoch)) => {
                 Answer::Refused(Refusal::Unrecoverable)
             }
-            Some((stream, epoch)) => Answer::History(stream.page(query, self.limits.page, epoch)),
+            Some((stream, epoch)) => Answer::History(stream.page(query, self.limits.page, self.part_bytes(), epoch)),
         };
-        self.peers.send(from, Message::Answer(id, answer));
+        self.peers.send_part(from, Message::Answer(id, answer));
     }
 
     pub(super) fn presence(&self, channel: &ChannelName) -> Answer {

@@ -6,9 +6,9 @@ use bytes::{BufMut, BytesMut};
 use ringway_core::id::Position;
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, ChannelOptions, ClaimedSlot, Deliver, Detach, Disconnect, Entry, Frame, Have,
-    HistoryPage, HistoryQuery, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState, Query,
-    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync,
-    StateKind, StreamState, Toll,
+    HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState,
+    Query, Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState,
+    SlotSync, StateKind, StreamState, Toll,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::SlotSet;
@@ -55,6 +55,7 @@ wire_enum!(last Message {
     38 => Released(slots),
     39 => Settled(epoch),
     40 => Syncs(slots),
+    41 => Taken(lane, bytes),
 });
 
 // The view and the registry.
@@ -114,7 +115,7 @@ wire_enum!(last Answer {
     3 => Info([info]),
     4 => Refused(why),
 });
-wire_struct!(last HistoryPage { top, publications });
+wire_struct!(last HistoryPage { top, publications, more });
 wire_struct!(last NodeInfo { subscriptions, users, channels, uptime });
 wire_struct!(last Disconnect { user, client, whitelist, code, reason });
 
@@ -122,8 +123,9 @@ wire_struct!(last Disconnect { user, client, whitelist, code, reason });
 wire_struct!(closed ClaimedSlot { slot, mark, term, index });
 wire_struct!(last SlotState { slot, kind, term, index, base, part, last, streams, publishers });
 wire_struct!(closed SlotSync { slot, term, number, index, base });
+wire_enum!(closed Lane { 0 => Copies, 1 => Deliveries });
 wire_enum!(closed StateKind { 0 => Sync(number), 1 => Fetched });
-wire_struct!(open StreamState { channel, options, top, delivered, entries, keys });
+wire_struct!(open StreamState { channel, options, top, delivered, first, start, entries, keys, last });
 wire_struct!(open PublisherState { gateway, last, taken });
 wire_struct!(last Rep { slot, term, index, ops });
 wire_enum!(closed Op {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringway_core::gateway::{ChannelKey, Event as GatewayEvent, NewPublish};
-use ringway_core::message::{Answer, AttachId, Entry, HistoryQuery, Query};
+use ringway_core::message::{Answer, AttachId, Entry, HistoryPage, HistoryQuery, Query};
 use ringway_core::timing::Now;
 use ringway_core::{Incarnation, Position};
 
@@ -36,9 +36,19 @@ pub(crate) struct Clients {
     by_key: BTreeMap<ChannelKey, usize>,
     /// Channels whose user left, until the owner's word for it is kept.
     parting: BTreeMap<AttachId, usize>,
-    /// Tops that were acknowledged when a query was sent, by its token.
-    queries: BTreeMap<u64, (usize, Option<Position>)>,
+    /// Histories that are being read, page by page, by the token of the query.
+    queries: BTreeMap<u64, Reading>,
     next_query: u64,
+}
+
+/// A history that is being read.
+#[derive(Debug)]
+struct Reading {
+    channel: usize,
+    /// What was acknowledged when the reading began.
+    known: Option<Position>,
+    /// Pages so far.
+    found: Vec<(u64, Entry)>,
 }
 
 impl Clients {
@@ -258,16 +268,43 @@ impl World {
 
     fn read_some(&mut self, at: usize, now: Now) {
         let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
-        let setup = self.setup.clone();
         let known = self.checker.acknowledged_top(channel);
+        self.ask_page(at, now, None, Reading { channel, known, found: Vec::new() });
+    }
+
+    fn ask_page(&mut self, at: usize, now: Now, since: Option<Position>, reading: Reading) {
+        let setup = &self.setup.channels[reading.channel];
+        let (channel, options) = (setup.name.clone(), setup.options);
         let process = &mut self.processes[at];
         let Some(gateway) = &mut process.gateway else { return };
         process.clients.next_query += 1;
         let token = QUERIES + process.clients.next_query;
-        let (name, options) = (setup.channels[channel].name.clone(), setup.channels[channel].options);
-        let query = HistoryQuery { channel: name, options, since: None, limit: 10_000, reverse: false };
+        let since = since.map(|position| (position.offset, Some(position.epoch)));
+        let query = HistoryQuery { channel, options, since, limit: 10_000, reverse: false };
         if gateway.query(now, token, Query::History(Box::new(query))).is_ok() {
-            process.clients.queries.insert(token, (channel, known));
+            process.clients.queries.insert(token, reading);
+        }
+    }
+
+    fn read_page(&mut self, at: usize, token: u64, page: HistoryPage) {
+        let Some(mut reading) = self.processes[at].clients.queries.remove(&token) else { return };
+        let ends = |found: &[(u64, Entry)]| found.last().map(|(offset, _)| *offset);
+        let follows = |last: u64| page.publications.first().is_none_or(|(offset, _)| *offset == last + 1);
+        if !ends(&reading.found).is_none_or(follows) {
+            // What was read has been trimmed meanwhile.
+            reading.found.clear();
+        }
+        let (top, more) = (page.top, page.more);
+        reading.found.extend(page.publications);
+        match ends(&reading.found).filter(|_| more) {
+            Some(offset) => {
+                let now = self.processes[at].clock(self.now);
+                self.ask_page(at, now, Some(Position { offset, ..top }), reading);
+            }
+            None => {
+                let Reading { channel, known, found: publications } = reading;
+                self.watch_history(channel, known, &HistoryPage { top, publications, more });
+            }
         }
     }
 
@@ -286,9 +323,7 @@ impl World {
                 GatewayEvent::Deliver { channel, offset, entry } => self.delivered(at, channel, offset, &entry),
                 GatewayEvent::Lost { channel, at: position } => self.lost(at, channel, position),
                 GatewayEvent::Answered { token, result: Ok(Answer::History(page)) } => {
-                    if let Some((channel, known)) = self.processes[at].clients.queries.remove(&token) {
-                        self.watch_history(channel, known, &page);
-                    }
+                    self.read_page(at, token, page);
                 }
                 GatewayEvent::Answered { token, .. } => {
                     self.processes[at].clients.queries.remove(&token);

@@ -144,6 +144,9 @@ impl Task {
 
     /// Does what the rules want until they want nothing more, then writes to the sockets.
     pub(super) fn turn(&mut self, now: Now) {
+        for frame in std::mem::take(&mut self.taken) {
+            self.on_frame(now, self.me, frame);
+        }
         for _ in 0..ROUNDS {
             while let Some(action) = self.rules.next_action() {
                 self.act(now, action);
@@ -299,7 +302,10 @@ impl Task {
     }
 
     pub(super) fn send(&mut self, outgoing: Outgoing) {
-        if outgoing.to == self.me {
+        if outgoing.to == self.me && matches!(outgoing.frame.message, Message::Taken(..)) {
+            // One part a turn: others have theirs in between, as if there were a link.
+            self.taken.push(outgoing.frame);
+        } else if outgoing.to == self.me {
             self.local.push_back(outgoing.frame);
         } else if let Some(peer) = self.peers.get(&outgoing.to)
             && let Err(error) = peer.sender.send(&outgoing.frame)

@@ -331,7 +331,7 @@ impl World {
     #[track_caller]
     pub(super) fn page(&mut self, top: Position, offsets: std::ops::RangeInclusive<u64>) {
         let publications = offsets.map(|offset| (offset, entry(&offset.to_string()))).collect();
-        self.answer(Answer::History(HistoryPage { top, publications }));
+        self.answer(Answer::History(HistoryPage { top, publications, more: false }));
     }
 
     /// Publishes sent to the owner so far: slot, number, channel, payload.

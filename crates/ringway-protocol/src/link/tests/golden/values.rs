@@ -192,7 +192,7 @@ fn asking() -> Named {
         Message::Query(9, Query::History(Box::new(history)))
     };
     let answer = |answer| Message::Answer(9, answer);
-    let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())] };
+    let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())], more: true };
     let info = NodeInfo { subscriptions: 300, users: 2, channels: 3, uptime: Duration::new(5, 6) };
     let order = |client, whitelist| {
         let (user, code, reason) = (UserName::new("u").unwrap(), 3005, "gone".into());
@@ -229,6 +229,8 @@ fn slots() -> Named {
         ("release", Message::Release(terms())),
         ("released", Message::Released(terms())),
         ("settled", Message::Settled(Epoch(300))),
+        ("taken-copies", Message::Taken(Lane::Copies, 300)),
+        ("taken-deliveries", Message::Taken(Lane::Deliveries, 0)),
     ]
 }
 
@@ -242,8 +244,11 @@ fn states() -> Named {
         options: options(),
         top: position(9),
         delivered: 7,
+        first: 5,
+        start: 8,
         entries: vec![(Duration::from_millis(1500), entry()), (Duration::ZERO, full_entry())],
         keys: vec![("k".into(), Duration::from_secs(1), 8)],
+        last: true,
     };
     let publisher = PublisherState { gateway: life(2), last: 12, taken: vec![(11, None), (12, Some(position(9)))] };
     let empty = SlotSync { slot: Slot(300), term: Epoch(2), number: 7, index: 0, base: None };
