@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, AttachId, Disconnect, Entry, Lane, Load, Message, Toll};
+use crate::message::{Answer, AttachId, Disconnect, Entry, Load, Message, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -264,9 +264,14 @@ impl Gateway {
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         self.peers.heard(now, from, epoch);
         self.peers.take(from, &message);
-        if let Message::Moved(view) = message {
-            self.on_view(now, view);
-            return;
+        match message {
+            Message::Moved(view) => return self.on_view(now, view),
+            Message::Taken(lane, bytes) => {
+                self.peers.on_taken(from, lane, bytes);
+                self.send_attaches(now);
+                return self.pay_attaches_done(now);
+            }
+            _ => {}
         }
         let in_view = self.view().has(from);
         match message {
@@ -292,7 +297,7 @@ impl Gateway {
     /// Lets time pass: retries, deadlines, reports. Call every few milliseconds while [`Gateway::is_busy`], else now and then.
     pub fn tick(&mut self, now: Now) {
         self.peers.tick(now, self.timing.ping);
-        self.peers.tell_taken(now, self.timing.ping, Lane::Deliveries);
+        self.peers.tell_taken(now, self.timing.ping);
         self.pay_attaches_done(now);
         self.retry_attaches(now);
         self.report_delivered(now);
@@ -350,7 +355,9 @@ impl Gateway {
         if !self.awaited.is_empty() || self.owed.is_empty() {
             return;
         }
-        let (up, later): (Vec<_>, Vec<_>) = self.owed.drain(..).partition(|node| peers.is_up(*node));
+        // Some of its attaches may still wait for their turn.
+        let all_sent = |node: &Incarnation| peers.is_up(*node) && !self.channels.has_attaches_for(*node);
+        let (up, later): (Vec<_>, Vec<_>) = self.owed.drain(..).partition(all_sent);
         self.owed = later;
         for node in up {
             self.peers.send(node, Message::AttachesDone(epoch));

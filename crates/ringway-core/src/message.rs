@@ -98,18 +98,20 @@ pub enum Message {
     Released(Vec<(Slot, Epoch)>),
     /// Node → all nodes: every slot that I own at this epoch is settled. Again after a reconnect.
     Settled(Epoch),
-    /// Whoever takes what nodes send → node: so many bytes of this lane have been taken since the link came up. What may be under way
+    /// Whoever takes what is counted → whoever sends it: so many bytes of this lane have been taken since the link came up. What may be under way
     /// to a peer is limited by it. Now and then, and with every ping if there is news.
     Taken(Lane, u64),
 }
 
-/// What a node sends to one role of one peer, and how much of it is under way, is counted apart from what goes to the other.
+/// What one role sends to one role of a peer, and how much of it is under way, is counted apart from everything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// To a node: states, and the operations of logs.
     Copies,
     /// To a gateway: deliveries and answers.
     Deliveries,
+    /// From a gateway to an owner: attaches.
+    Attaches,
 }
 
 impl Lane {
@@ -118,6 +120,7 @@ impl Lane {
         match self {
             Self::Copies => 0,
             Self::Deliveries => 1,
+            Self::Attaches => 2,
         }
     }
 }
@@ -133,6 +136,8 @@ impl Message {
             Self::Answer(_, answer) => (Lane::Deliveries, answer.size()),
             Self::Rep(rep) => (Lane::Copies, rep.ops.iter().map(Op::size).sum()),
             Self::State(state) => (Lane::Copies, state.streams.iter().map(StreamState::size).sum()),
+            // Who is present is filled in last, and counts with the channel.
+            Self::Attach(attaches) => (Lane::Attaches, attaches.iter().map(Attach::size).sum()),
             Self::Syncs(syncs) => (Lane::Copies, syncs.len().saturating_sub(1) * FRAME_OVERHEAD),
             _ => return None,
         };
@@ -151,6 +156,7 @@ impl Message {
                 | Self::Answer(..)
                 | Self::Close(_)
                 | Self::Reset(_)
+                | Self::Taken(Lane::Attaches, _)
         )
     }
 }
@@ -391,6 +397,13 @@ pub struct Attach {
     pub sessions: u32,
     /// Who they are, on a channel with presence.
     pub presence: Vec<Presence>,
+}
+
+impl Attach {
+    /// Bytes, as they are counted for limits.
+    pub(crate) fn size(&self) -> usize {
+        FRAME_OVERHEAD + self.channel.as_str().len()
+    }
 }
 
 /// Where deliveries to a gateway begin.

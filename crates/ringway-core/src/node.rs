@@ -398,6 +398,7 @@ impl Node {
             match lane {
                 Lane::Copies => self.pump_copies(now),
                 Lane::Deliveries => self.pump_outflow(from),
+                Lane::Attaches => {}
             }
         }
     }
@@ -449,7 +450,7 @@ impl Node {
     /// Lets time pass: new streams that wait, commit points that the lease held up, old entries.
     pub fn tick(&mut self, now: Now) {
         self.peers.tick(now, self.timing.ping);
-        self.peers.tell_taken(now, self.timing.ping, Lane::Copies);
+        self.peers.tell_taken(now, self.timing.ping);
         if self.expelled || self.placement.is_none() {
             return;
         }

@@ -42,7 +42,7 @@ pub struct Peers {
 struct Told {
     /// Newest epoch of the frames.
     epoch: Epoch,
-    lanes: [UnderWay; 2],
+    lanes: [UnderWay; 3],
 }
 
 /// What of a lane has not been taken by the peer, as far as it has said.
@@ -75,9 +75,9 @@ impl UnderWay {
 struct Heard {
     /// Newest epoch of its frames.
     epoch: Epoch,
-    /// Bytes taken of the lane that is for these rules, and as many as the peer was told of.
-    taken: u64,
-    acknowledged: u64,
+    /// Bytes taken of each lane, and as many as the peer was told of.
+    taken: [u64; 3],
+    acknowledged: [u64; 3],
     /// When the last frame came.
     frame: Option<Now>,
     /// The same, or when the link came up.
@@ -115,7 +115,7 @@ impl Peers {
     /// A link came up, anew or instead of an older one.
     pub fn link_up(&mut self, now: Now, peer: Incarnation) {
         self.told.insert(peer, Told::default());
-        let heard = Heard { epoch: Epoch(0), taken: 0, acknowledged: 0, frame: None, alive: now };
+        let heard = Heard { epoch: Epoch(0), taken: [0; 3], acknowledged: [0; 3], frame: None, alive: now };
         self.heard.insert(peer, heard);
     }
 
@@ -224,27 +224,31 @@ impl Peers {
     pub fn take(&mut self, from: Incarnation, message: &Message) {
         let Some((lane, bytes)) = message.weight() else { return };
         let Some(heard) = self.heard.get_mut(&from) else { return };
-        heard.taken += bytes as u64;
-        if heard.taken - heard.acknowledged > self.tell_at {
-            heard.acknowledged = heard.taken;
-            let taken = heard.taken;
+        let (taken, acknowledged) = (&mut heard.taken[lane.index()], &mut heard.acknowledged[lane.index()]);
+        *taken += bytes as u64;
+        if *taken - *acknowledged > self.tell_at {
+            *acknowledged = *taken;
+            let taken = *taken;
             self.send(from, Message::Taken(lane, taken));
         }
     }
 
     /// Tells every peer, so often at most, what was taken and it does not know.
-    pub fn tell_taken(&mut self, now: Now, pause: Duration, lane: Lane) {
+    pub fn tell_taken(&mut self, now: Now, pause: Duration) {
         if now < self.told_taken + pause {
             return;
         }
         self.told_taken = now;
         let mut news = Vec::new();
         for (peer, heard) in &mut self.heard {
-            if std::mem::replace(&mut heard.acknowledged, heard.taken) < heard.taken {
-                news.push((*peer, heard.taken));
+            for lane in [Lane::Copies, Lane::Deliveries, Lane::Attaches] {
+                let taken = heard.taken[lane.index()];
+                if std::mem::replace(&mut heard.acknowledged[lane.index()], taken) < taken {
+                    news.push((*peer, lane, taken));
+                }
             }
         }
-        news.into_iter().for_each(|(peer, taken)| self.send(peer, Message::Taken(lane, taken)));
+        news.into_iter().for_each(|(peer, lane, taken)| self.send(peer, Message::Taken(lane, taken)));
     }
 
     /// Queues a `Sync` without content. It joins the frame that was queued last, if that is of its kind and goes the same

@@ -84,7 +84,7 @@ impl Setup {
         if rng.chance(200) {
             limits.bulk_bytes = rng.range(100, 2000) as usize;
             // Now and then a peer is slow for what is new as well. What nobody keeps is lost to it then.
-            if seed % 2 == 0 && mode != Mode::Planned {
+            if seed.is_multiple_of(2) && mode != Mode::Planned {
                 limits.live_bytes = limits.bulk_bytes;
             }
         }

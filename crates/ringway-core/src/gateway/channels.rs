@@ -1,10 +1,12 @@
 //! Channels of a gateway: attached at their owner, with the position up to which they were handed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Position, Slot};
-use crate::message::{Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Message, SessionChange};
+use crate::message::{
+    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Lane, Message, SessionChange,
+};
 use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 use crate::view::View;
@@ -20,7 +22,7 @@ impl AttachId {
     }
 }
 
-/// Most attaches in one frame: a frame stays well under the link's limit.
+/// Most attaches in one frame: some 50 KiB, and of them only what the owner has room for.
 const ATTACH_BATCH: usize = 512;
 
 #[derive(Debug)]
@@ -90,18 +92,23 @@ pub(super) struct Channels {
     lingering: BTreeMap<AttachId, Lingering>,
     /// Of these, the ones that somebody was told of.
     parting: Retries<AttachId>,
-    /// Attaches collected for one frame per owner.
-    batch: Vec<(Incarnation, Vec<Attach>)>,
+    /// Attaches that are to be sent to each owner, as it takes them. At most one for each channel is not out of date.
+    to_ask: BTreeMap<Incarnation, VecDeque<(AttachId, Tries)>>,
 }
 
 impl Channels {
     pub(super) fn is_busy(&self) -> bool {
-        !self.asking.is_empty() || !self.dirty.is_empty() || !self.lingering.is_empty()
+        !self.asking.is_empty() || !self.to_ask.is_empty() || !self.dirty.is_empty() || !self.lingering.is_empty()
     }
 
     fn next_attach(&mut self, key: ChannelKey) -> AttachId {
         self.counter = self.counter.wrapping_add(1);
         AttachId(u64::from(self.counter) << 32 | u64::from(key.0))
+    }
+
+    /// Attaches for this node have not been sent.
+    pub(super) fn has_attaches_for(&self, owner: Incarnation) -> bool {
+        self.to_ask.contains_key(&owner)
     }
 
     fn current(&mut self, attach: AttachId) -> Option<(ChannelKey, &mut Channel)> {
@@ -137,8 +144,8 @@ impl Gateway {
             dirty,
             paused,
         });
-        self.ask(now, key);
-        self.send_attaches();
+        self.ask(key);
+        self.send_attaches(now);
         key
     }
 
@@ -216,37 +223,57 @@ impl Gateway {
     }
 
     /// Starts a new attach at whoever owns the channel, if it can be reached.
-    fn ask(&mut self, now: Now, key: ChannelKey) {
+    fn ask(&mut self, key: ChannelKey) {
         let attach = self.channels.next_attach(key);
-        self.ask_as(now, key, attach, Tries::default());
+        self.ask_as(key, attach, Tries::default());
     }
 
     /// Asks under this id. The same id may be sent twice: an owner that knows it stays silent, one that does not answers.
-    fn ask_as(&mut self, now: Now, key: ChannelKey, attach: AttachId, tries: Tries) {
+    fn ask_as(&mut self, key: ChannelKey, attach: AttachId, tries: Tries) {
         let Some(channel) = self.channels.slab.get(key.0 as usize) else { return };
         let owner = self.reachable_owner(channel.slot);
         let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
         (channel.attach, channel.asked, channel.answered) = (attach, owner, false);
         channel.oldest = channel.oldest.min(attach);
-        let Some(owner) = owner else { return };
-        let from = match channel.position {
-            Some(position) => AttachFrom::At(position),
-            None if channel.inbox => AttachFrom::Inbox,
-            None => AttachFrom::Top,
-        };
-        let name = channel.name.clone();
-        let ask = Attach { channel: name, attach, from, options: channel.options, sessions: 0, presence: Vec::new() };
-        self.channels.asking.push(now, tries, attach);
-        match self.channels.batch.iter_mut().find(|(to, batch)| *to == owner && batch.len() < ATTACH_BATCH) {
-            Some((_, batch)) => batch.push(ask),
-            None => self.channels.batch.push((owner, vec![ask])),
+        if let Some(owner) = owner {
+            self.channels.to_ask.entry(owner).or_default().push_back((attach, tries));
         }
     }
 
-    fn send_attaches(&mut self) {
-        for (owner, batch) in std::mem::take(&mut self.channels.batch) {
-            self.peers.send(owner, Message::Attach(batch));
+    /// Sends every owner the attaches that it has room for.
+    pub(super) fn send_attaches(&mut self, now: Now) {
+        let mut waiting = std::mem::take(&mut self.channels.to_ask);
+        waiting.retain(|owner, attaches| {
+            while !attaches.is_empty()
+                && self.peers.bulk_under_way(*owner, Lane::Attaches) < self.limits.bulk_bytes / 2 + 1
+            {
+                let batch = self.next_batch(now, *owner, attaches);
+                if !batch.is_empty() {
+                    self.peers.send_part(*owner, Message::Attach(batch));
+                }
+            }
+            !attaches.is_empty()
+        });
+        self.channels.to_ask = waiting;
+    }
+
+    fn next_batch(&mut self, now: Now, owner: Incarnation, waiting: &mut VecDeque<(AttachId, Tries)>) -> Vec<Attach> {
+        let mut batch = Vec::new();
+        while batch.len() < ATTACH_BATCH
+            && let Some((attach, tries)) = waiting.pop_front()
+        {
+            let current = self.channels.current(attach).filter(|(_, channel)| channel.asked == Some(owner));
+            let Some((_, channel)) = current.filter(|(_, channel)| !channel.answered) else { continue };
+            let from = match channel.position {
+                Some(position) => AttachFrom::At(position),
+                None if channel.inbox => AttachFrom::Inbox,
+                None => AttachFrom::Top,
+            };
+            let (channel, options) = (channel.name.clone(), channel.options);
+            batch.push(Attach { channel, attach, from, options, sessions: 0, presence: Vec::new() });
+            self.channels.asking.push(now, tries, attach);
         }
+        batch
     }
 
     /// Attaches again every channel that is not attached at its owner of today, and tells lingering positions to theirs.
@@ -257,10 +284,10 @@ impl Gateway {
             let Some(channel) = self.channels.slab.get(key.0 as usize) else { continue };
             let owner = self.reachable_owner(channel.slot);
             if owner.is_some() && owner != channel.asked {
-                self.ask(now, key);
+                self.ask(key);
             }
         }
-        self.send_attaches();
+        self.send_attaches(now);
     }
 
     /// What was asked of anybody but the owner is void; after a skipped view, so is what was asked of the owner: it may
@@ -289,6 +316,7 @@ impl Gateway {
                 self.toll.waiting += u64::from(channel.let_go(since));
             }
         }
+        self.channels.to_ask.remove(&peer);
         for lingering in self.channels.lingering.values_mut() {
             if lingering.owner_told() == Some(peer) {
                 lingering.told = None;
@@ -302,10 +330,10 @@ impl Gateway {
         while let Some(waiting) = self.channels.asking.due(now, pause) {
             let unanswered = |channel: &Channel| !channel.answered && channel.asked.is_some();
             if let Some((key, _)) = self.channels.current(waiting.what).filter(|(_, channel)| unanswered(channel)) {
-                self.ask_as(now, key, waiting.what, waiting.tries.more());
+                self.ask_as(key, waiting.what, waiting.tries.more());
             }
         }
-        self.send_attaches();
+        self.send_attaches(now);
         while let Some(waiting) = self.channels.parting.due(now, pause) {
             let Some(lingering) = self.channels.lingering.get(&waiting.what) else { continue };
             // Told again meanwhile, it waits in another place.
@@ -381,8 +409,8 @@ impl Gateway {
         if offset - position.offset > 1 {
             self.toll.reorders += 1;
             self.toll.waiting += u64::from(channel.pause(now));
-            self.ask(now, key);
-            self.send_attaches();
+            self.ask(key);
+            self.send_attaches(now);
             return;
         }
         position.offset = offset;

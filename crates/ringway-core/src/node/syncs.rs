@@ -279,7 +279,8 @@ impl Node {
     fn turn_of(&self, now: Now, job: &Job, key: u32, epoch: StreamEpoch) -> Option<Current> {
         let stream = self.streams.get(key as usize).filter(|stream| stream.epoch == Some(epoch))?;
         let next = job.base.map_or(1, |(_, held)| stream.first_after(held)).max(stream.first());
-        let keys = stream.keys_since(now, if job.base.is_some() { next } else { 0 });
+        // Where nothing is kept of what the receiver holds, publishes that it does not know of may have been trimmed, but not their keys.
+        let keys = stream.keys_since(now, if next > stream.first() { next } else { 0 });
         Some(Current { key, epoch, next, top: stream.top(), keys })
     }
 }

@@ -123,7 +123,7 @@ wire_struct!(last Disconnect { user, client, whitelist, code, reason });
 wire_struct!(closed ClaimedSlot { slot, mark, term, index });
 wire_struct!(last SlotState { slot, kind, term, index, base, part, last, streams, publishers });
 wire_struct!(closed SlotSync { slot, term, number, index, base });
-wire_enum!(closed Lane { 0 => Copies, 1 => Deliveries });
+wire_enum!(closed Lane { 0 => Copies, 1 => Deliveries, 2 => Attaches });
 wire_enum!(closed StateKind { 0 => Sync(number), 1 => Fetched });
 wire_struct!(open StreamState { channel, options, top, delivered, first, start, entries, keys, last });
 wire_struct!(open PublisherState { gateway, last, taken });

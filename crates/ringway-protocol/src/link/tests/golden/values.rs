@@ -231,6 +231,7 @@ fn slots() -> Named {
         ("settled", Message::Settled(Epoch(300))),
         ("taken-copies", Message::Taken(Lane::Copies, 300)),
         ("taken-deliveries", Message::Taken(Lane::Deliveries, 0)),
+        ("taken-attaches", Message::Taken(Lane::Attaches, 70_000)),
     ]
 }
 
