@@ -467,7 +467,7 @@ pub struct Presence {
 
 impl Presence {
     /// Bytes, as they are counted for limits.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
         FRAME_OVERHEAD + self.user.len() + length(&self.conn_info) + length(&self.chan_info)
     }

@@ -163,14 +163,20 @@ impl<S: Socket> Hub<S> {
         self.settle(now);
     }
 
-    /// Completes an attach with what the rules don't know: who is here.
-    pub fn fill_attach(&self, attach: &mut Attach) {
-        let Some(channel) = self.channels.get(attach.attach.channel_key()) else { return };
+    /// Completes an attach with what the rules don't know: who is here. Of very many who are present some are returned, to be told behind it.
+    pub fn fill_attach(&self, attach: &mut Attach) -> Vec<SessionChange> {
+        let Some(channel) = self.channels.get(attach.attach.channel_key()) else { return Vec::new() };
         attach.sessions = channel.sessions() as u32;
-        if attach.options.presence {
-            let sessions = channel.keys().filter_map(|key| self.sessions.get(key as usize));
-            attach.presence = sessions.map(join::presence_of).collect();
+        if !attach.options.presence {
+            return Vec::new();
         }
+        let sessions = channel.keys().filter_map(|key| self.sessions.get(key as usize));
+        let mut parts = present::parts(sessions.map(join::presence_of)).into_iter();
+        attach.presence = parts.next().unwrap_or_default();
+        let (channel, id, sessions) = (&attach.channel, attach.attach, attach.sessions);
+        let change =
+            |joined| SessionChange { channel: channel.clone(), attach: id, sessions, joined, left: Vec::new() };
+        parts.map(change).collect()
     }
 
     /// Writes what is queued: one write per socket, however much was sent to it since the last time.
@@ -221,10 +227,14 @@ impl<S: Socket> Hub<S> {
             if sessions == 0 {
                 self.detach(now, key);
             } else if let Some(changes) = changes.filter(|_| !is_fresh) {
-                self.rules.sessions_changed(key, |channel, attach| {
-                    let channel::Changes { joined, left } = *changes;
-                    SessionChange { channel, attach, sessions, joined, left }
-                });
+                let channel::Changes { joined, mut left } = *changes;
+                let mut parts = present::parts(joined.into_iter());
+                parts.resize_with(parts.len().max(1), Vec::new);
+                for joined in parts {
+                    let left = std::mem::take(&mut left);
+                    let change = |channel, attach| SessionChange { channel, attach, sessions, joined, left };
+                    self.rules.sessions_changed(key, change);
+                }
             }
         }
         self.part_from_others();

@@ -158,13 +158,10 @@ impl Task {
             }
             if let Some(hub) = &mut self.hub {
                 hub.on_events(now);
-                let mut frames: Vec<Outgoing> = hub.rules.drain_frames().collect();
-                for outgoing in &mut frames {
-                    if let Message::Attach(attaches) = &mut outgoing.frame.message {
-                        attaches.iter_mut().for_each(|attach| hub.fill_attach(attach));
-                    }
+                let frames: Vec<Outgoing> = hub.rules.drain_frames().collect();
+                for outgoing in frames {
+                    self.send_of_gateway(outgoing);
                 }
-                frames.into_iter().for_each(|outgoing| self.send(outgoing));
             }
             let Some(frame) = self.local.pop_front() else { break };
             self.on_frame(now, self.me, frame);
@@ -299,6 +296,19 @@ impl Task {
     /// The member that the registry is with, if it can be told something now.
     pub(super) fn reachable_host(&self) -> Option<Incarnation> {
         self.host.filter(|host| *host == self.me || self.peers.contains_key(host))
+    }
+
+    /// Completes attaches with who is present.
+    fn send_of_gateway(&mut self, mut outgoing: Outgoing) {
+        let (to, epoch, mut behind) = (outgoing.to, outgoing.frame.epoch, Vec::new());
+        if let (Message::Attach(attaches), Some(hub)) = (&mut outgoing.frame.message, &self.hub) {
+            behind.extend(attaches.iter_mut().flat_map(|attach| hub.fill_attach(attach)));
+        }
+        self.send(outgoing);
+        for change in behind {
+            let frame = Frame { epoch, message: Message::Sessions(Box::new(change)) };
+            self.send(Outgoing { to, frame });
+        }
     }
 
     pub(super) fn send(&mut self, outgoing: Outgoing) {

@@ -1,6 +1,7 @@
 //! The whole program from outside: real processes, real sockets, no look inside.
 
 mod bad_input;
+mod bulk;
 mod centrifuge;
 mod commands;
 mod cuts;

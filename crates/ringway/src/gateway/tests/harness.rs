@@ -193,7 +193,7 @@ impl World {
         let frames: Vec<_> = self.hub.rules.drain_frames().collect();
         for mut outgoing in frames {
             if let Message::Attach(attaches) = &mut outgoing.frame.message {
-                attaches.iter_mut().for_each(|attach| self.hub.fill_attach(attach));
+                attaches.iter_mut().for_each(|attach| drop(self.hub.fill_attach(attach)));
             }
             self.said.push(outgoing.frame.message);
         }
