@@ -188,6 +188,8 @@ pub struct Load {
     pub channels_full: bool,
     /// Publishes with a new idempotency key are refused.
     pub keys_full: bool,
+    /// Publications without history that a gateway was not sent because it did not keep up, since this life of the node began.
+    pub dropped: u64,
 }
 
 /// What changes cost those who listen at one gateway. All numbers but the first only grow, and count since its process began:

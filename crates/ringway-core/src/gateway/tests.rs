@@ -464,3 +464,5 @@ fn a_node_that_is_not_heard_holds_up_no_change() {
     assert_eq!(told, Some(vec![epoch, epoch]), "each is told");
     assert!(world.now > begun + timing.suspect && world.now <= begun + timing.suspect + timing.ping * 2);
 }
+
+mod flow;

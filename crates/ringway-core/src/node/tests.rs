@@ -1,5 +1,6 @@
 //! Nodes as their peers see them: frames in, frames out. Faults and time are the simulation's.
 
+mod flow;
 mod syncs;
 mod tally;
 

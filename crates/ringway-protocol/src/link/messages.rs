@@ -71,7 +71,8 @@ wire_struct!(last Load {
     blocked,
     history_full,
     channels_full,
-    keys_full
+    keys_full,
+    dropped
 });
 wire_struct!(last Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
 wire_struct!(open Pauses { buckets, longest, total });
