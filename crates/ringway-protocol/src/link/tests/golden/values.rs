@@ -102,7 +102,15 @@ fn view() -> Arc<View> {
 }
 
 fn members() -> Named {
-    let load = Load { users: 1, channels: 300, sockets: 0, history_bytes: 1 << 40, unsettled: 2, ..Load::default() };
+    let load = Load {
+        users: 1,
+        channels: 300,
+        sockets: 0,
+        history_bytes: 1 << 40,
+        unsettled: 2,
+        dropped: 300,
+        ..Load::default()
+    };
     let load = Load { history_limit: 1 << 41, alone: 3, not_live: 4, blocked: 1, channels_full: true, ..load };
     let request = |id, op| Message::RegistryRequest(RegistryRequest { id, op });
     let answer = |done, lapsed| Message::RegistryAnswer(RegistryAnswer { id: 5, done, view: view(), lapsed });
