@@ -16,7 +16,7 @@ pub(crate) struct Listener {
     pub(crate) gateway: Incarnation,
     pub(crate) attach: AttachId,
     pub(crate) sessions: u32,
-    /// How far the gateway has handed an inbox to its user.
+    /// How far the user of an inbox is known to have confirmed it, through this gateway or before it.
     pub(crate) delivered: u64,
     pub(crate) presence: Vec<Presence>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Stream {
     /// Entries above the commit point, at the owner.
     uncommitted: u64,
     entries: VecDeque<Stored>,
-    /// How far the user of an inbox was handed it, as the log knows it.
+    /// How far the user of an inbox has confirmed it, as the log knows it.
     pub(crate) delivered: u64,
     keys: Option<Box<Keys>>,
     pub(crate) listeners: Vec<Listener>,
