@@ -202,6 +202,7 @@ fn a_centrifuge_device_confirms_too() {
     assert_eq!(seen[0]["connect"]["subs"]["#ann"]["offset"], 1, "pushes go on from here");
     let offsets: Vec<_> = seen[1..].iter().map(|push| push["push"]["pub"]["offset"].as_u64().unwrap()).collect();
     assert_eq!(offsets, [2]);
+    world.pong(&rich);
     say_all(&mut world, 3..=3);
     world.pass(Duration::from_millis(1250));
     world.pong(&rich);
