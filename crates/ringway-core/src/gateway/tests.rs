@@ -13,6 +13,7 @@ use crate::message::{
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry, Removal};
 
+mod inbox;
 mod toll;
 
 const ME: Incarnation = Incarnation(100);

@@ -138,7 +138,8 @@ impl Node {
     pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: Detach) {
         let slot = self.slot_of(&detach.channel);
         self.forget_waiting_attach(slot, from, detach.attach);
-        if matches!(self.slots[slot.index()].phase, Phase::Claiming | Phase::Fetching(_)) && detach.delivered.is_some() {
+        if matches!(self.slots[slot.index()].phase, Phase::Claiming | Phase::Fetching(_)) && detach.delivered.is_some()
+        {
             // Kept until I am live: the user may be waiting elsewhere, and begins after this.
             let parted = self.parted.entry(slot).or_default();
             parted.retain(|(gateway, older)| *gateway != from || older.attach != detach.attach);

@@ -100,8 +100,7 @@ impl Channel {
     /// Sessions in any part.
     pub(super) fn sessions(&self) -> usize {
         let transit = self.transit.as_ref();
-        let others =
-            transit.map_or(0, |transit| transit.newcomers.len() + transit.ahead.len() + transit.parting.len());
+        let others = transit.map_or(0, |transit| transit.newcomers.len() + transit.ahead.len() + transit.parting.len());
         self.listeners.len() + others
     }
 

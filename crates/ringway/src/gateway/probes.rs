@@ -191,7 +191,8 @@ impl<S: Socket> Hub<S> {
 /// told more than was delivered here has its last part confirmed later.
 fn written<S>(key: SessionKey, session: &Session<S>, inbox: ChannelKey, channel: &Channel) -> Option<Position> {
     let is_listener = session.sub(inbox)?.place != Sub::ON_THE_WAY;
-    let is_ahead = || channel.transit.as_ref().is_some_and(|transit| transit.ahead.iter().any(|one| one.session == key));
+    let is_ahead =
+        || channel.transit.as_ref().is_some_and(|transit| transit.ahead.iter().any(|one| one.session == key));
     let position = channel.position.filter(|_| is_listener || is_ahead())?;
     let held = session.backlog.as_ref().map_or(0, |backlog| backlog.len());
     Some(Position { offset: position.offset.saturating_sub(held), ..position })

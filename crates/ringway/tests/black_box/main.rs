@@ -3,6 +3,7 @@
 mod bad_input;
 mod centrifuge;
 mod commands;
+mod confirmed;
 mod cuts;
 mod gateways;
 mod health;
