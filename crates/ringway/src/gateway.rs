@@ -183,9 +183,13 @@ impl<S: Socket> Hub<S> {
     pub fn flush(&mut self, now: Now) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for key in dirty.drain(..) {
-            if self.sessions.get(key as usize).is_some_and(|session| session.unproven) {
-                self.probe(now, key);
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            if !session.unproven {
+                session.dirty = false;
+                session.socket.flush();
+                continue;
             }
+            self.probe(now, key);
             if let Some(session) = self.sessions.get_mut(key as usize) {
                 session.dirty = false;
                 session.socket.flush();

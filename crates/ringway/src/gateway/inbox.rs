@@ -96,6 +96,11 @@ impl Ticket {
         awaited.ok().filter(|number| *number != 0)
     }
 
+    /// Publishes are not answered, each for the deadline of one at most: its connection may be paused meanwhile.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
     /// Counts publishes that are about to be handed to the hub.
     pub fn begin_publishes(&self, count: u32) {
         self.in_flight.fetch_add(count, Ordering::SeqCst);

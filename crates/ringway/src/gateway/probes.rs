@@ -160,8 +160,8 @@ impl<S: Socket> Hub<S> {
             return self.ping(now, id.key);
         }
         let queued = session.socket.queued();
-        if queued < probe.queued {
-            // It reads: the pong may still be far behind.
+        // It reads, and the pong may still be far behind. Or it is not read from, which is not its fault.
+        if queued < probe.queued || session.ticket.awaits_answers() {
             probe.since = now;
         }
         probe.queued = queued;

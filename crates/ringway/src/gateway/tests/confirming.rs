@@ -121,6 +121,17 @@ fn who_reads_slowly_is_waited_for() {
 }
 
 #[test]
+fn who_is_not_read_from_is_not_blamed_for_it() {
+    let mut world = World::open();
+    let peer = ann(&mut world);
+    say_all(&mut world, 1..=1);
+    // The pong may stand behind what is not read until this is answered.
+    peer.ticket.begin_publishes(1);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(peer.closed(), None);
+}
+
+#[test]
 fn whoever_comes_while_the_last_one_is_silent_gets_what_nobody_has_confirmed() {
     let mut world = World::open();
     let silent = ann(&mut world);
