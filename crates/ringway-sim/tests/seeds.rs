@@ -72,7 +72,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 27] = [
     (Sabotage::ForgePings, Mode::One, 400, "held"),
     (Sabotage::ForgeSettled, Mode::Planned, 150, "C6"),
     (Sabotage::HideSettled, Mode::Planned, 100, "C5"),
-    (Sabotage::ForgeFloor, Mode::One, 150, "C2"),
+    (Sabotage::ForgeFloor, Mode::Wild, 150, "C2"),
     (Sabotage::ForgeOffset, Mode::Planned, 100, "C2"),
     (Sabotage::ForgetPosition, Mode::Wild, 200, "C2"),
     (Sabotage::LateAttach, Mode::Planned, 100, "unkept"),
