@@ -18,7 +18,7 @@ pub(crate) struct Listener {
     pub(crate) gateway: Incarnation,
     pub(crate) attach: AttachId,
     pub(crate) sessions: u32,
-    /// How far the gateway has handed an inbox to its user.
+    /// How far the user of an inbox is known to have confirmed it, through this gateway or before it.
     pub(crate) delivered: u64,
     /// It has missed what is from this offset on, and gets it as it can take it; [`Listener::LIVE`]: it has missed nothing.
     pub(crate) next: u64,
@@ -61,7 +61,7 @@ pub(crate) struct Stream {
     /// Entries above the commit point, at the owner.
     uncommitted: u64,
     entries: VecDeque<Stored>,
-    /// How far the user of an inbox was handed it, as the log knows it.
+    /// How far the user of an inbox has confirmed it, as the log knows it.
     pub(crate) delivered: u64,
     keys: Option<Box<Keys>>,
     pub(crate) listeners: Vec<Listener>,

@@ -164,6 +164,7 @@ fn listening() -> Named {
         channel: channel("a"),
         attach: AttachId(1 << 32),
         from,
+        confirmed: if matches!(from, AttachFrom::At(_)) { 7 } else { 0 },
         options: options(),
         sessions,
         presence,
