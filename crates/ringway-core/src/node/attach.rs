@@ -118,7 +118,15 @@ impl Node {
         let delivered = if resumes { start.min(attach.confirmed) } else { start };
         let has_missed = start < stream.committed();
         let next = if has_missed { start + 1 } else { Listener::LIVE };
-        stream.listeners.push(Listener { gateway: from, attach: id, sessions, delivered, next, presence });
+        stream.listeners.push(Listener {
+            gateway: from,
+            attach: id,
+            sessions,
+            delivered,
+            next,
+            waits: false,
+            presence,
+        });
         stream.used = now;
         let is_news = delivered > stream.delivered && attach.channel.personal_user().is_some();
         self.users += u64::from(!attended && attach.channel.personal_user().is_some());
@@ -192,6 +200,7 @@ impl Node {
             if let Some(listener) = its {
                 listener.delivered = listener.delivered.max((*offset).min(top));
                 self.note_progress(now, key);
+                self.feed_inbox(key, from, *attach);
             }
         }
     }

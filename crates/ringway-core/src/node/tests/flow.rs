@@ -83,6 +83,32 @@ fn who_missed_what_is_trimmed_by_now_is_told_where_it_goes_on() {
 }
 
 #[test]
+fn an_inbox_is_sent_no_further_than_its_user_follows() {
+    let limits = NodeLimits { bulk_bytes: 2 << 20, live_bytes: 64 << 20, ..SMALL };
+    let mut cluster = Cluster::with_limits(1, limits);
+    let large = Entry { data: Bytes::from(vec![b'x'; 1 << 20]), info: None, tags: None };
+    for seq in 1..=20 {
+        let (slot, channel) = (cluster.slot("#bob"), ChannelName::new("#bob").unwrap());
+        let entry = large.clone();
+        let publish = Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None };
+        cluster.tell_owner("#bob", Message::Publish(Box::new(publish)));
+    }
+    cluster.attach(1, "#bob", AttachFrom::Inbox, KEPT);
+    let offsets = |cluster: &mut Cluster| cluster.taken_in_turns("#bob").concat();
+    let first: Vec<u64> = offsets(&mut cluster);
+    assert!(first.len() < 12 && offsets(&mut cluster).is_empty(), "{first:?}");
+    let confirm = |offset| Message::Delivered(vec![(AttachId(1), ChannelName::new("#bob").unwrap(), offset)]);
+    let mut all = first;
+    while all.len() < 20 {
+        let before = all.len();
+        cluster.tell_owner("#bob", confirm(all[before - 1]));
+        all.extend(offsets(&mut cluster));
+        assert!(all.len() > before);
+    }
+    assert_eq!(all, (1..=20).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_history_is_read_page_by_page() {
     let mut cluster = Cluster::with_limits(1, SMALL);
     (0..30).for_each(|_| cluster.publish("news", KEPT));
