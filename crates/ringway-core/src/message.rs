@@ -315,6 +315,8 @@ pub struct ChannelOptions {
     pub history_ttl: Duration,
     /// The owner keeps who is subscribed.
     pub presence: bool,
+    /// Most bytes of the publications kept, the newest one aside; 0: no limit but the node's.
+    pub history_bytes: u64,
 }
 
 impl ChannelOptions {

@@ -48,6 +48,12 @@ struct Stored {
 /// Bookkeeping per entry beside its payload, for the byte limit.
 const ENTRY_OVERHEAD: usize = size_of::<Stored>();
 
+impl Stored {
+    fn bytes(&self) -> usize {
+        self.entry.size() + ENTRY_OVERHEAD
+    }
+}
+
 /// Idempotency keys: when each was first used, and the offset it got.
 type Keys = HashMap<Box<str>, (Now, u64)>;
 
@@ -63,6 +69,8 @@ pub(crate) struct Stream {
     /// Entries above the commit point, at the owner.
     uncommitted: u64,
     entries: VecDeque<Stored>,
+    /// Bytes of these, with bookkeeping.
+    held: usize,
     /// How far the user of an inbox has confirmed it, as the log knows it.
     pub(crate) delivered: u64,
     keys: Option<Box<Keys>>,
@@ -90,6 +98,7 @@ impl Stream {
             top: 0,
             uncommitted: 0,
             entries: VecDeque::new(),
+            held: 0,
             delivered: 0,
             keys: None,
             listeners: Vec::new(),
@@ -134,10 +143,28 @@ impl Stream {
         !self.listeners.is_empty()
     }
 
-    /// Oldest offset that stays when one more is appended: as many committed ones as the options allow, none too old.
-    pub(crate) fn first_after_append(&self, now: Now) -> u64 {
+    /// Oldest offset that stays when one more of `size` bytes is appended: as many committed ones as the options allow, by number and by
+    /// bytes, none too old.
+    pub(crate) fn first_after_append(&self, now: Now, size: usize) -> u64 {
         let over = (self.entries.len() as u64).saturating_sub(self.uncommitted + u64::from(self.options.history_size));
-        (self.first() + over).max(self.first_fresh(now))
+        let too_many = self.first() + over;
+        too_many.max(self.first_fresh(now)).max(self.first_within_bytes(size))
+    }
+
+    /// Oldest offset that stays so that there is room for `size` bytes more, or which is not committed.
+    fn first_within_bytes(&self, size: usize) -> u64 {
+        let limit = usize::try_from(self.options.history_bytes).unwrap_or(usize::MAX);
+        if limit == 0 {
+            return self.first();
+        }
+        let committed = self.entries.len().saturating_sub(self.uncommitted as usize);
+        let mut over = (self.held + size + ENTRY_OVERHEAD).saturating_sub(limit);
+        let goes = |stored: &&Stored| {
+            let is_over = over > 0;
+            over = over.saturating_sub(stored.bytes());
+            is_over
+        };
+        self.first() + self.entries.iter().take(committed).take_while(goes).count() as u64
     }
 
     /// Oldest committed offset that is not too old yet, or is not committed.
@@ -150,8 +177,10 @@ impl Stream {
 
     /// Appends the entry of this offset and trims below `first`. Returns bytes added and bytes freed.
     pub(crate) fn append(&mut self, now: Now, index: u64, first: u64, entry: Entry) -> (usize, usize) {
-        let added = entry.size() + ENTRY_OVERHEAD;
-        self.entries.push_back(Stored { at: now, index, entry });
+        let stored = Stored { at: now, index, entry };
+        let added = stored.bytes();
+        self.held += added;
+        self.entries.push_back(stored);
         self.top += 1;
         self.used = now;
         (added, self.trim(first))
@@ -162,8 +191,9 @@ impl Stream {
         let mut freed = 0;
         while self.first() < first {
             let Some(stored) = self.entries.pop_front() else { break };
-            freed += stored.entry.size() + ENTRY_OVERHEAD;
+            freed += stored.bytes();
         }
+        self.held -= freed;
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
@@ -205,7 +235,7 @@ impl Stream {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.entries.iter().map(|stored| stored.entry.size() + ENTRY_OVERHEAD).sum()
+        self.held
     }
 
     /// Offset of the publish that brought this key, while it is remembered.
@@ -313,11 +343,14 @@ impl Stream {
         }
         if run.start > self.top + 1 {
             // What is between has been trimmed, and so has what was before.
-            self.entries.clear();
+            (self.entries, self.held) = (VecDeque::new(), 0);
         }
         (self.options, self.delivered, self.top) = (run.options, self.delivered.max(run.delivered), end - 1);
         let stored = |(age, entry)| Stored { at: now.saturating_sub(age), index, entry };
-        self.entries.extend(run.entries.into_iter().map(stored));
+        for stored in run.entries.into_iter().map(stored) {
+            self.held += stored.bytes();
+            self.entries.push_back(stored);
+        }
         self.trim(run.first);
         for (key, age, offset) in run.keys {
             self.remember(key, now.saturating_sub(age), offset);
@@ -342,8 +375,10 @@ impl Stream {
         if first < own {
             older.trim(first);
             older.entries.truncate(usize::try_from(own.saturating_sub(first)).unwrap_or(usize::MAX));
+            self.held += older.entries.iter().map(Stored::bytes).sum::<usize>();
             older.entries.append(&mut self.entries);
-            std::mem::swap(&mut self.entries, &mut older.entries);
+            self.entries = std::mem::take(&mut older.entries);
+            older.held = 0;
         }
         for (key, (at, offset)) in older.keys.take().into_iter().flat_map(|keys| *keys) {
             self.keys.get_or_insert_default().entry(key).or_insert((at, offset));

@@ -75,7 +75,7 @@ fn channel() -> ChannelName {
 }
 
 fn options() -> ChannelOptions {
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(600), presence: false }
+    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(600), presence: false, history_bytes: 0 }
 }
 
 fn entry(length: usize) -> Entry {

@@ -141,7 +141,7 @@ impl Setup {
             _ => rng.pick(&[3, 20, 1000]),
         };
         let history_ttl = Duration::from_secs(if inbox { 600 } else { rng.pick(&[2, 600, 600]) });
-        let options = ChannelOptions { history_size, history_ttl, presence: rng.chance(200) };
+        let options = ChannelOptions { history_size, history_ttl, presence: rng.chance(200), history_bytes: 0 };
         ChannelSetup { slot: slot_of(key, slots, name.as_str()), name, options }
     }
 }

@@ -19,7 +19,7 @@ mod toll;
 const ME: Incarnation = Incarnation(100);
 const FIRST: Incarnation = Incarnation(1);
 const KEPT: ChannelOptions =
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false };
+    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false, history_bytes: 0 };
 
 fn node(incarnation: Incarnation) -> NodeEntry {
     let id = MemberId::new(&format!("n{}", incarnation.0)).unwrap();

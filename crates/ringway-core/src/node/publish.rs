@@ -100,7 +100,7 @@ impl Node {
             return;
         };
         let stream = &self.streams[key as usize];
-        let (offset, first) = (stream.top() + 1, stream.first_after_append(now));
+        let (offset, first) = (stream.top() + 1, stream.first_after_append(now, publish.entry.size()));
         let Publish { channel, entry, options, idempotency_key, .. } = publish;
         let publisher = (from, seq, floor);
         self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher, key: idempotency_key });

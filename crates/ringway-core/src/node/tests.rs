@@ -22,7 +22,7 @@ const GATEWAY: Incarnation = Incarnation(100);
 /// Longer than it takes until the log knows how far an inbox was confirmed.
 const PROGRESS: Duration = Duration::from_secs(2);
 const KEPT: ChannelOptions =
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false };
+    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false, history_bytes: 0 };
 
 fn node_entry(incarnation: u64) -> NodeEntry {
     let id = MemberId::new(&format!("n{incarnation}")).unwrap();

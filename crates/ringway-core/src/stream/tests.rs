@@ -4,7 +4,7 @@ use bytes::Bytes;
 const TTL: Duration = Duration::from_secs(60);
 
 fn stream(size: u32) -> Stream {
-    let options = ChannelOptions { history_size: size, history_ttl: TTL, presence: false };
+    let options = ChannelOptions { history_size: size, history_ttl: TTL, presence: false, history_bytes: 0 };
     let name = ChannelName::new("news").unwrap();
     Stream::new(Duration::ZERO, name, Slot(1), options, Some(StreamEpoch::from_random(1)))
 }
@@ -16,7 +16,7 @@ fn entry(text: &str) -> Entry {
 /// Appends and commits, as an owner without replicas does.
 fn append(stream: &mut Stream, now: u64) {
     let (now, offset) = (Duration::from_secs(now), stream.top() + 1);
-    let first = stream.first_after_append(now);
+    let first = stream.first_after_append(now, 1);
     stream.append(now, offset, first, entry(&offset.to_string()));
 }
 
@@ -85,7 +85,7 @@ fn bytes_are_counted_in_and_out() {
     let mut stream = stream(2);
     let mut held = 0;
     for offset in 1..=5 {
-        let first = stream.first_after_append(Duration::ZERO);
+        let first = stream.first_after_append(Duration::ZERO, offset * 100);
         let (added, freed) = stream.append(Duration::ZERO, 1, first, entry(&"x".repeat(offset * 100)));
         held += added;
         held -= freed;
@@ -212,4 +212,22 @@ fn a_page_has_as_many_bytes_as_a_part_or_one_publication() {
         stream.page(&query(1000, false), 4, 1 << 20, stream.epoch.unwrap()).more,
         "an answer has a limit by count, too"
     );
+}
+
+#[test]
+fn the_oldest_go_when_there_are_too_many_bytes() {
+    let mut stream = stream(1000);
+    let one = ENTRY_OVERHEAD + 10;
+    stream.options.history_bytes = 3 * one as u64;
+    let append = |stream: &mut Stream, size: usize| {
+        let first = stream.first_after_append(Duration::ZERO, size);
+        stream.append(Duration::ZERO, stream.top() + 1, first, entry(&"x".repeat(size)));
+        (stream.first(), stream.bytes())
+    };
+    let firsts: Vec<u64> = (0..6).map(|_| append(&mut stream, 10).0).collect();
+    assert_eq!(firsts, [1, 1, 1, 2, 3, 4]);
+    assert_eq!(append(&mut stream, 10 + one), (6, 3 * one), "a larger one takes the place of two");
+    assert_eq!(append(&mut stream, 10 * one).0, 8, "the newest stays, however large it is");
+    stream.hold_back();
+    assert_eq!(append(&mut stream, 10).0, 8, "what is not committed stays");
 }

@@ -95,7 +95,7 @@ wire_enum!(last RegistryOp {
 // Between gateways and owners.
 wire_struct!(closed Position { epoch, offset });
 wire_struct!(flagged Entry { data; 0 => info, 1 => tags });
-wire_struct!(open ChannelOptions { history_size, history_ttl, presence });
+wire_struct!(open ChannelOptions { history_size, history_ttl, presence, history_bytes });
 wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key });
 wire_struct!(last PubOk { slot, seq, position, copies });
 wire_struct!(last PubNo { slot, seq, why });

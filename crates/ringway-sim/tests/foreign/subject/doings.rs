@@ -18,7 +18,8 @@ impl Subject {
         let all = channels();
         let channel = all[self.below(all.len() as u64) as usize].clone();
         let history_size = self.one_of(&[0, 10, 10]);
-        let options = ChannelOptions { history_size, history_ttl: Duration::from_secs(600), presence: true };
+        let options =
+            ChannelOptions { history_size, history_ttl: Duration::from_secs(600), presence: true, history_bytes: 0 };
         let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
         let key = (self.below(4) == 0).then(|| "key".into());
         match self.below(4) {

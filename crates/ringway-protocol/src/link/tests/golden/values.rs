@@ -79,7 +79,12 @@ fn full_entry() -> Entry {
 }
 
 fn options() -> ChannelOptions {
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_millis(1500), presence: true }
+    ChannelOptions {
+        history_size: 100,
+        history_ttl: Duration::from_millis(1500),
+        presence: true,
+        history_bytes: 1 << 20,
+    }
 }
 
 fn present(client: u128) -> Presence {
