@@ -65,7 +65,7 @@ pub enum Event {
         /// Where deliveries go on from.
         at: Position,
     },
-    /// A detached inbox: its log says how far it was handed on, whoever may come to own it.
+    /// A detached inbox: its log says how far it was confirmed, whoever may come to own it.
     Detached(AttachId),
     /// The end of a publish.
     Published {
@@ -115,7 +115,7 @@ impl Gateway {
             timing,
             limits,
             placement: None,
-            peers: Peers::new(view),
+            peers: Peers::new(view, limits.bulk_bytes),
             loads: HashMap::new(),
             publishes: publishes::Publishes::default(),
             channels: channels::Channels::default(),
@@ -143,7 +143,7 @@ impl Gateway {
         if !view.is_of_one_cluster_with(self.view()) {
             self.count_slots_anew(&view);
         }
-        let (placement, peers) = (None, Peers::new(view));
+        let (placement, peers) = (None, Peers::new(view, self.limits.bulk_bytes));
         let (owed, awaited, departed) = (Vec::new(), Vec::new(), Vec::new());
         Self { me, placement, peers, owed, awaited, departed, loads: HashMap::new(), ..self }
     }
@@ -258,6 +258,7 @@ impl Gateway {
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
         self.forget_attaches_at(now, peer);
         self.peers.link_down(peer);
+        self.publishes.forget_sent(peer);
         self.departed.retain(|departed| *departed != peer);
         self.lose_queries_at(peer);
         self.lose_unkept_at(now, peer);
@@ -267,9 +268,15 @@ impl Gateway {
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         self.peers.heard(now, from, epoch);
-        if let Message::Moved(view) = message {
-            self.on_view(now, view);
-            return;
+        self.peers.take(from, &message);
+        match message {
+            Message::Moved(view) => return self.on_view(now, view),
+            Message::Taken(lane, bytes) => {
+                self.peers.on_taken(from, lane, bytes);
+                self.send_attaches(now);
+                return self.pay_attaches_done(now);
+            }
+            _ => {}
         }
         let in_view = self.view().has(from);
         match message {
@@ -277,7 +284,7 @@ impl Gateway {
                 self.on_deliver(now, from, in_view, deliver);
             }
             // A node that left on purpose may still owe these. What has a place in a stream is asked of the new owner.
-            Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(&ok),
+            Message::PubOk(ok) if in_view || ok.position.is_none() => self.on_pub_ok(from, &ok),
             Message::PubNo(no) => self.on_pub_no(now, from, &no),
             _ if !in_view => {}
             Message::Ping(load) => {
@@ -296,6 +303,7 @@ impl Gateway {
     /// Lets time pass: retries, deadlines, reports. Call every few milliseconds while [`Gateway::is_busy`], else now and then.
     pub fn tick(&mut self, now: Now) {
         self.peers.tick(now, self.timing.ping);
+        self.peers.tell_taken(now, self.timing.ping);
         self.pay_attaches_done(now);
         self.retry_attaches(now);
         self.report_delivered(now);
@@ -353,7 +361,9 @@ impl Gateway {
         if !self.awaited.is_empty() || self.owed.is_empty() {
             return;
         }
-        let (up, later): (Vec<_>, Vec<_>) = self.owed.drain(..).partition(|node| peers.is_up(*node));
+        // Some of its attaches may still wait for their turn.
+        let all_sent = |node: &Incarnation| peers.is_up(*node) && !self.channels.has_attaches_for(*node);
+        let (up, later): (Vec<_>, Vec<_>) = self.owed.drain(..).partition(all_sent);
         self.owed = later;
         for node in up {
             self.peers.send(node, Message::AttachesDone(epoch));

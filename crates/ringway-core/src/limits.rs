@@ -27,16 +27,27 @@ pub struct GatewayLimits {
     pub publishes: usize,
     /// Bytes of their payloads. At the limit a publish is refused as busy.
     pub publish_bytes: usize,
+    /// Of these, bytes that were sent to one owner and are not answered. More wait for their turn.
+    pub sent_bytes: usize,
+    /// What nodes have under way to this gateway of what is large, as they count it ([`NodeLimits::bulk_bytes`]).
+    pub bulk_bytes: usize,
     /// Open queries. At the limit a query is refused as busy.
     pub queries: usize,
-    /// Positions of inboxes whose user went and whose owner has not confirmed. Above it they are not kept: a plain
-    /// user may then get a message again.
+    /// Positions of inboxes whose user went, and which their owner has not said to have kept. Above it they are not kept: a
+    /// plain user may then get a message again.
     pub lingering: usize,
 }
 
 impl Default for GatewayLimits {
     fn default() -> Self {
-        Self { publishes: 65_536, publish_bytes: 64 << 20, queries: 65_536, lingering: 65_536 }
+        Self {
+            publishes: 65_536,
+            publish_bytes: 64 << 20,
+            sent_bytes: 4 << 20,
+            bulk_bytes: 256 << 10,
+            queries: 65_536,
+            lingering: 65_536,
+        }
     }
 }
 
@@ -49,8 +60,13 @@ pub struct NodeLimits {
     pub channels: usize,
     /// Idempotency keys remembered. At the limit a publish with a new key is refused for now.
     pub keys: usize,
-    /// Bytes of copying under way to one peer. More waits until it has answered.
-    pub copy_bytes: usize,
+    /// Bytes of what is large (states, what gateways have missed, histories) under way to one role of one peer: this much at most is
+    /// ahead of what is new. It goes in parts of half as much, or of one publication where that has more. More waits until the
+    /// peer has taken it.
+    pub bulk_bytes: usize,
+    /// Bytes of what is new under way to one role of one peer. At the limit a gateway is served from where it is, as it can take it,
+    /// and loses publications on channels without history; publishes to slots with a copy there are refused for now.
+    pub live_bytes: usize,
     /// Slots being copied to one peer. More wait until it has answered: what others want of either end comes in between, a few
     /// milliseconds of work at the most.
     pub copy_slots: usize,
@@ -61,6 +77,14 @@ pub struct NodeLimits {
 impl Default for NodeLimits {
     fn default() -> Self {
         let (channels, keys) = (1_000_000, 1_000_000);
-        Self { history_bytes: 1 << 30, channels, keys, copy_bytes: 4 << 20, copy_slots: 4096, page: 1000 }
+        Self {
+            history_bytes: 1 << 30,
+            channels,
+            keys,
+            bulk_bytes: 256 << 10,
+            live_bytes: 4 << 20,
+            copy_slots: 4096,
+            page: 1000,
+        }
     }
 }

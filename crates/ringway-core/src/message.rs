@@ -51,7 +51,8 @@ pub enum Message {
     PubNo(PubNo),
     /// Gateway → owner, in batches. Each is answered by `Attached`, then `Deliver`s, or by `AttachRefused`.
     Attach(Vec<Attach>),
-    /// Owner → gateway: the channel is attached; what follows `from` will be delivered.
+    /// Owner → gateway: the channel is attached; what follows `from` will be delivered. Once more for the same attach where what comes next
+    /// was trimmed before the gateway could take it.
     Attached(Attached),
     /// Owner → gateway: there is no room for the channel, now.
     AttachRefused(AttachId, Refusal),
@@ -99,9 +100,52 @@ pub enum Message {
     Released(Vec<(Slot, Epoch)>),
     /// Node → all nodes: every slot that I own at this epoch is settled. Again after a reconnect.
     Settled(Epoch),
+    /// Whoever takes what is counted → whoever sends it: so many bytes of this lane have been taken since the link came up. What may be under way
+    /// to a peer is limited by it. Now and then, and with every ping if there is news.
+    Taken(Lane, u64),
 }
 
+/// What one role sends to one role of a peer, and how much of it is under way, is counted apart from everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// To a node: states, and the operations of logs.
+    Copies,
+    /// To a gateway: deliveries and answers.
+    Deliveries,
+    /// From a gateway to an owner: attaches.
+    Attaches,
+}
+
+impl Lane {
+    /// Its place among the lanes.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Copies => 0,
+            Self::Deliveries => 1,
+            Self::Attaches => 2,
+        }
+    }
+}
+
+/// What a frame costs beside its payload, as it is counted: names, numbers, and the memory that holds them.
+pub(crate) const FRAME_OVERHEAD: usize = 64;
+
 impl Message {
+    /// What counts as under way to a peer until it says that it has taken it, in bytes as both ends count them.
+    pub(crate) fn weight(&self) -> Option<(Lane, usize)> {
+        let (lane, payload) = match self {
+            Self::Deliver(deliver) => (Lane::Deliveries, deliver.entry.size()),
+            Self::Answer(_, answer) => (Lane::Deliveries, answer.size()),
+            Self::Rep(rep) => (Lane::Copies, rep.ops.iter().map(Op::size).sum()),
+            Self::State(state) => (Lane::Copies, state.streams.iter().map(StreamState::size).sum()),
+            // Who is present is filled in last, and counts with the channel.
+            Self::Attach(attaches) => (Lane::Attaches, attaches.iter().map(Attach::size).sum()),
+            Self::Syncs(syncs) => (Lane::Copies, syncs.len().saturating_sub(1) * FRAME_OVERHEAD),
+            _ => return None,
+        };
+        Some((lane, FRAME_OVERHEAD + payload))
+    }
+
     /// Only gateways take it. Of the rest, pings and views are for every role, and all others for nodes.
     pub fn is_for_gateway(&self) -> bool {
         matches!(
@@ -115,6 +159,7 @@ impl Message {
                 | Self::Answer(..)
                 | Self::Close(_)
                 | Self::Reset(_)
+                | Self::Taken(Lane::Attaches, _)
         )
     }
 }
@@ -146,6 +191,8 @@ pub struct Load {
     pub channels_full: bool,
     /// Publishes with a new idempotency key are refused.
     pub keys_full: bool,
+    /// Publications without history that a gateway was not sent because it did not keep up, since this life of the node began.
+    pub dropped: u64,
 }
 
 /// What changes cost those who listen at one gateway. All numbers but the first only grow, and count since its process began:
@@ -271,6 +318,8 @@ pub struct ChannelOptions {
     pub history_ttl: Duration,
     /// The owner keeps who is subscribed.
     pub presence: bool,
+    /// Most bytes of the publications kept, the newest one aside; 0: no limit but the node's.
+    pub history_bytes: u64,
 }
 
 impl ChannelOptions {
@@ -349,6 +398,8 @@ pub struct Attach {
     pub attach: AttachId,
     /// From where deliveries are wanted.
     pub from: AttachFrom,
+    /// With a position of an inbox: the offset up to which its user has confirmed it, the position's own at most.
+    pub confirmed: u64,
     /// How the channel is kept.
     pub options: ChannelOptions,
     /// Sessions subscribed here.
@@ -357,14 +408,21 @@ pub struct Attach {
     pub presence: Vec<Presence>,
 }
 
+impl Attach {
+    /// Bytes, as they are counted for limits.
+    pub(crate) fn size(&self) -> usize {
+        FRAME_OVERHEAD + self.channel.as_str().len()
+    }
+}
+
 /// Where deliveries to a gateway begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachFrom {
     /// With the next publication.
     Top,
-    /// With what the inbox's user has not been handed yet; with the next publication if the user has a session elsewhere.
+    /// With what no session of the inbox's user has confirmed yet.
     Inbox,
-    /// After this position, which the gateway has handed on.
+    /// After this position, which the gateway has handed on to its sessions.
     At(Position),
 }
 
@@ -399,7 +457,7 @@ pub struct Detach {
     pub channel: ChannelName,
     /// The attach that ends.
     pub attach: AttachId,
-    /// How far the inbox was handed to its user.
+    /// How far the inbox's user has confirmed it.
     pub delivered: Option<Position>,
 }
 
@@ -414,6 +472,14 @@ pub struct Presence {
     pub conn_info: Option<Bytes>,
     /// JSON given at subscribe.
     pub chan_info: Option<Bytes>,
+}
+
+impl Presence {
+    /// Bytes, as they are counted for limits.
+    pub fn size(&self) -> usize {
+        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        FRAME_OVERHEAD + self.user.len() + length(&self.conn_info) + length(&self.chan_info)
+    }
 }
 
 /// Sessions that came and went on a channel.
@@ -492,6 +558,18 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+impl Answer {
+    /// Bytes, as they are counted for limits.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::History(page) => page.publications.iter().map(|(_, entry)| FRAME_OVERHEAD + entry.size()).sum(),
+            Self::Presence(clients) => clients.iter().map(Presence::size).sum(),
+            Self::Channels(channels) => channels.iter().map(|(name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
+            Self::Info(_) | Self::Refused(_) => 0,
+        }
+    }
+}
+
 /// Publications of a stream, as asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryPage {
@@ -499,6 +577,8 @@ pub struct HistoryPage {
     pub top: Position,
     /// Offsets with what they hold.
     pub publications: Vec<(u64, Entry)>,
+    /// There are more of those that were asked for: an answer has at most one part's bytes, or one publication.
+    pub more: bool,
 }
 
 /// Counts of a node.
@@ -558,7 +638,8 @@ pub struct SlotState {
     pub base: Option<(Epoch, u64)>,
     /// Number of this part, from 0.
     pub part: u32,
-    /// The state is complete with this part.
+    /// The state is complete with this part. Operations that were sent between its parts are in it, or are for the streams that
+    /// have come already.
     pub last: bool,
     /// Streams of the slot; one that is large comes in several runs, in order.
     pub streams: Vec<StreamState>,
@@ -598,21 +679,37 @@ pub enum StateKind {
     Fetched,
 }
 
-/// A stream as it travels between nodes.
+/// A stream as it travels between nodes, or a run of it. Operations on it count from its first run on: those that came before
+/// are in the runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamState {
     /// Which channel.
     pub channel: ChannelName,
     /// How it is kept.
     pub options: ChannelOptions,
-    /// Epoch and top.
+    /// Epoch, and the top when the first run was sent: runs end there.
     pub top: Position,
-    /// How far the user of an inbox was handed it.
+    /// How far the user of an inbox has confirmed it.
     pub delivered: u64,
-    /// Entries, oldest first, ending at the top, with their ages.
+    /// Oldest offset kept. What is below the first run's start is held already, where the state is a difference.
+    pub first: u64,
+    /// Offset of the first of the entries.
+    pub start: u64,
+    /// Entries, oldest first, with their ages.
     pub entries: Vec<(Duration, Entry)>,
     /// Idempotency keys with the age and offset of the publish that brought them.
     pub keys: Vec<(Box<str>, Duration, u64)>,
+    /// The stream is complete with this run.
+    pub last: bool,
+}
+
+impl StreamState {
+    /// Bytes, as they are counted for limits.
+    pub(crate) fn size(&self) -> usize {
+        let entries: usize = self.entries.iter().map(|(_, entry)| FRAME_OVERHEAD + entry.size()).sum();
+        let keys: usize = self.keys.iter().map(|(key, ..)| FRAME_OVERHEAD + key.len()).sum();
+        FRAME_OVERHEAD + entries + keys
+    }
 }
 
 /// What is remembered of one gateway's publishes.
@@ -675,11 +772,11 @@ pub enum Op {
         /// Oldest offset that stays.
         first: u64,
     },
-    /// The user of an inbox was handed everything up to this offset.
+    /// The user of an inbox has confirmed everything up to this offset.
     Delivered {
         /// Which channel.
         channel: ChannelName,
-        /// Last offset handed on.
+        /// Last offset confirmed.
         offset: u64,
     },
     /// A stream that nobody uses is forgotten.
@@ -687,6 +784,16 @@ pub enum Op {
         /// Which channel.
         channel: ChannelName,
     },
+}
+
+impl Op {
+    /// Bytes of payload, for limits.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Append { entry, .. } => entry.size(),
+            _ => 0,
+        }
+    }
 }
 
 /// How far a replica is with a slot.

@@ -9,9 +9,11 @@ mod claims;
 mod copies;
 mod inspect;
 mod log;
+mod outflow;
 mod publish;
 mod replica;
 mod slot;
+mod staging;
 mod sweep;
 mod syncs;
 mod tally;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::NodeLimits;
-use crate::message::{Answer, Attach, Have, Message, NodeInfo, Query, Refusal};
+use crate::message::{Answer, Attach, Detach, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
@@ -89,6 +91,8 @@ pub struct Node {
     gateways: BTreeMap<Incarnation, GatewaySide>,
     claims: claims::ClaimRound,
     copies: syncs::Copies,
+    /// What gateways have not been told yet; those that know everything have no entry.
+    outflows: BTreeMap<Incarnation, outflow::Outflow>,
     next_sync: u64,
     /// When a view with more removals was applied last; `None`: never with any.
     removal_seen: Option<Now>,
@@ -98,10 +102,13 @@ pub struct Node {
     refused: BTreeSet<(Incarnation, Slot)>,
     /// Slots whose commit point the lease holds up.
     stalled: BTreeSet<Slot>,
-    /// Slots that hold publishes until gateways have changed over.
+    /// Slots that hold publishes, or attaches of inboxes, until gateways have changed over.
     holding: BTreeSet<Slot>,
-    /// Attaches that came while their slot was being taken over: at most one for each gateway and channel.
+    /// Attaches that came while their slot was being taken over, or before all gateways have said how far inboxes are: at most
+    /// one for each gateway and channel.
     parked: BTreeMap<Slot, Vec<(Incarnation, Attach)>>,
+    /// What came meanwhile of inboxes that were let go: at most one for each that its gateway keeps telling of.
+    parted: BTreeMap<Slot, Vec<(Incarnation, Detach)>>,
     /// Owned slots that are not settled.
     unsettled: u64,
     tally: tally::Tally,
@@ -127,7 +134,7 @@ impl Node {
             limits,
             random: random | 1,
             born: now,
-            peers: Peers::new(view),
+            peers: Peers::new(view, limits.bulk_bytes),
             placement: None,
             lease: Lease::Never,
             slots,
@@ -136,6 +143,7 @@ impl Node {
             gateways: BTreeMap::new(),
             claims: claims::ClaimRound::default(),
             copies: syncs::Copies::default(),
+            outflows: BTreeMap::new(),
             next_sync: 0,
             removal_seen: None,
             haves: Vec::new(),
@@ -143,6 +151,7 @@ impl Node {
             stalled: BTreeSet::new(),
             holding: BTreeSet::new(),
             parked: BTreeMap::new(),
+            parted: BTreeMap::new(),
             unsettled: 0,
             tally: tally::Tally::default(),
             settled_at: Epoch(0),
@@ -262,7 +271,9 @@ impl Node {
         self.stalled.clear();
         self.holding.clear();
         self.parked.clear();
+        self.parted.clear();
         self.progress.clear();
+        self.outflows.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
         self.tally = tally::Tally::default();
     }
@@ -313,6 +324,8 @@ impl Node {
     fn stop(&mut self, slot: Slot) {
         self.refuse_waiting(slot);
         self.parked.remove(&slot);
+        self.parted.remove(&slot);
+        self.holding.remove(&slot);
         let entry = &mut self.slots[slot.index()];
         entry.phase = Phase::Idle;
         entry.staging = None;
@@ -362,7 +375,11 @@ impl Node {
     /// A frame came in. `from` is known from the link; its view, if newer, came before it.
     pub fn on_message(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         self.peers.heard(now, from, epoch);
+        self.peers.take(from, &message);
         self.heard(now, from);
+        if let Message::Taken(lane, bytes) = message {
+            return self.on_taken(now, from, lane, bytes);
+        }
         if let Message::Moved(view) = message {
             self.on_view(now, &view);
             return;
@@ -381,12 +398,24 @@ impl Node {
         self.dispatch(now, from, epoch, message);
     }
 
+    /// A peer has room for more.
+    fn on_taken(&mut self, now: Now, from: Incarnation, lane: Lane, bytes: u64) {
+        self.peers.on_taken(from, lane, bytes);
+        if !self.expelled {
+            match lane {
+                Lane::Copies => self.pump_copies(now),
+                Lane::Deliveries => self.pump_outflow(from),
+                Lane::Attaches => {}
+            }
+        }
+    }
+
     fn dispatch(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         match message {
             Message::Publish(publish) => self.on_publish(now, from, epoch, *publish),
             Message::Attach(attaches) => attaches.into_iter().for_each(|attach| self.on_attach(now, from, attach)),
             Message::AttachesDone(epoch) => self.on_attaches_done(now, from, epoch),
-            Message::Detach(detach) => self.on_detach(now, from, &detach),
+            Message::Detach(detach) => self.on_detach(now, from, detach),
             Message::Delivered(reports) => self.on_delivered(now, from, &reports),
             Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
@@ -428,6 +457,7 @@ impl Node {
     /// Lets time pass: new streams that wait, commit points that the lease held up, old entries.
     pub fn tick(&mut self, now: Now) {
         self.peers.tick(now, self.timing.ping);
+        self.peers.tell_taken(now, self.timing.ping);
         if self.expelled || self.placement.is_none() {
             return;
         }
@@ -439,6 +469,7 @@ impl Node {
         self.keep_progress(now);
         self.sweep(now);
         self.pump_copies(now);
+        self.pump_outflows();
         self.count(now);
     }
 

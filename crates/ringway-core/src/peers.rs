@@ -3,13 +3,13 @@
 //! On every link the view of an epoch goes before the first frame of that epoch. So a receiver is never behind the
 //! frame that it reads, and "catch up first" needs no waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{Epoch, Incarnation};
 use crate::limits::SYNC_BATCH;
-use crate::message::{Frame, Message, SlotSync};
+use crate::message::{FRAME_OVERHEAD, Frame, Lane, Message, SlotSync};
 use crate::timing::Now;
 use crate::view::View;
 
@@ -26,12 +26,48 @@ pub struct Outgoing {
 #[derive(Debug)]
 pub struct Peers {
     view: Arc<View>,
-    told: BTreeMap<Incarnation, Epoch>,
+    told: BTreeMap<Incarnation, Told>,
     heard: BTreeMap<Incarnation, Heard>,
     /// When this member last stood still for a while: what it did not hear then proves nothing.
     awake_since: Now,
     last_tick: Now,
+    told_taken: Now,
+    /// A peer is told at once of so many bytes that were taken.
+    tell_at: u64,
     out: Vec<Outgoing>,
+}
+
+/// What went out on a link.
+#[derive(Debug, Default)]
+struct Told {
+    /// Newest epoch of the frames.
+    epoch: Epoch,
+    lanes: [UnderWay; 3],
+}
+
+/// What of a lane has not been taken by the peer, as far as it has said.
+#[derive(Debug, Default)]
+struct UnderWay {
+    /// Bytes sent and taken since the link came up.
+    sent: u64,
+    taken: u64,
+    /// Parts of what is large: where each ends among what was sent, and its bytes.
+    parts: VecDeque<(u64, usize)>,
+    /// Bytes of these.
+    bulk: usize,
+}
+
+impl UnderWay {
+    fn taken(&mut self, all: u64) {
+        self.taken = all.clamp(self.taken, self.sent);
+        while let Some((_, bytes)) = self.parts.pop_front_if(|(end, _)| *end <= self.taken) {
+            self.bulk -= bytes;
+        }
+    }
+
+    fn live(&self) -> usize {
+        usize::try_from(self.sent - self.taken).unwrap_or(usize::MAX).saturating_sub(self.bulk)
+    }
 }
 
 /// What came on a link.
@@ -39,6 +75,9 @@ pub struct Peers {
 struct Heard {
     /// Newest epoch of its frames.
     epoch: Epoch,
+    /// Bytes taken of each lane, and as many as the peer was told of.
+    taken: [u64; 3],
+    acknowledged: [u64; 3],
     /// When the last frame came.
     frame: Option<Now>,
     /// The same, or when the link came up.
@@ -46,10 +85,21 @@ struct Heard {
 }
 
 impl Peers {
-    /// Nobody linked yet.
-    pub fn new(view: Arc<View>) -> Self {
+    /// Nobody linked yet. A peer that has so many bytes under way as `bulk` waits: it is told of a quarter of them at once, so that it hardly
+    /// ever waits, and one small frame does for many that came.
+    pub fn new(view: Arc<View>, bulk: usize) -> Self {
+        let tell_at = bulk as u64 / 4;
         let (told, heard) = (BTreeMap::new(), BTreeMap::new());
-        Self { view, told, heard, awake_since: Now::ZERO, last_tick: Now::ZERO, out: Vec::new() }
+        Self {
+            view,
+            told,
+            heard,
+            awake_since: Now::ZERO,
+            last_tick: Now::ZERO,
+            told_taken: Now::ZERO,
+            tell_at,
+            out: Vec::new(),
+        }
     }
 
     /// The view that frames are sent with.
@@ -64,8 +114,9 @@ impl Peers {
 
     /// A link came up, anew or instead of an older one.
     pub fn link_up(&mut self, now: Now, peer: Incarnation) {
-        self.told.insert(peer, Epoch(0));
-        self.heard.insert(peer, Heard { epoch: Epoch(0), frame: None, alive: now });
+        self.told.insert(peer, Told::default());
+        let heard = Heard { epoch: Epoch(0), taken: [0; 3], acknowledged: [0; 3], frame: None, alive: now };
+        self.heard.insert(peer, heard);
     }
 
     /// A link ended.
@@ -87,7 +138,7 @@ impl Peers {
     /// A frame of this epoch came in on the link.
     pub fn heard(&mut self, now: Now, peer: Incarnation, epoch: Epoch) {
         if let Some(heard) = self.heard.get_mut(&peer) {
-            *heard = Heard { epoch: epoch.max(heard.epoch), frame: Some(now), alive: now };
+            *heard = Heard { epoch: epoch.max(heard.epoch), frame: Some(now), alive: now, ..*heard };
         }
     }
 
@@ -127,19 +178,89 @@ impl Peers {
     /// Queues a message for a linked peer; nothing happens where there is no link.
     pub fn send(&mut self, to: Incarnation, message: Message) {
         let Some(told) = self.told.get_mut(&to) else { return };
+        if let Some((lane, bytes)) = message.weight() {
+            told.lanes[lane.index()].sent += bytes as u64;
+        }
         let epoch = self.view.epoch;
-        if *told < epoch && epoch > Epoch(0) {
-            *told = epoch;
+        if told.epoch < epoch && epoch > Epoch(0) {
+            told.epoch = epoch;
             self.out.push(Outgoing { to, frame: Frame { epoch, message: Message::Moved(self.view.clone()) } });
         }
         self.out.push(Outgoing { to, frame: Frame { epoch, message } });
+    }
+
+    /// The same for a part of what is large. Returns its bytes.
+    pub fn send_part(&mut self, to: Incarnation, message: Message) -> usize {
+        let weight = message.weight();
+        self.send(to, message);
+        if let Some((lane, bytes)) = weight
+            && let Some(told) = self.told.get_mut(&to)
+        {
+            let lane = &mut told.lanes[lane.index()];
+            lane.parts.push_back((lane.sent, bytes));
+            lane.bulk += bytes;
+        }
+        weight.map_or(0, |(_, bytes)| bytes)
+    }
+
+    /// Bytes of parts that the peer has not said it has taken. Without a link there are none.
+    pub fn bulk_under_way(&self, to: Incarnation, lane: Lane) -> usize {
+        self.told.get(&to).map_or(0, |told| told.lanes[lane.index()].bulk)
+    }
+
+    /// The same of everything else.
+    pub fn live_under_way(&self, to: Incarnation, lane: Lane) -> usize {
+        self.told.get(&to).map_or(0, |told| told.lanes[lane.index()].live())
+    }
+
+    /// The peer says how much it has taken.
+    pub fn on_taken(&mut self, from: Incarnation, lane: Lane, bytes: u64) {
+        if let Some(told) = self.told.get_mut(&from) {
+            told.lanes[lane.index()].taken(bytes);
+        }
+    }
+
+    /// Something of a lane was taken here. The peer is told at once when it may wait for that.
+    pub fn take(&mut self, from: Incarnation, message: &Message) {
+        let Some((lane, bytes)) = message.weight() else { return };
+        let Some(heard) = self.heard.get_mut(&from) else { return };
+        let (taken, acknowledged) = (&mut heard.taken[lane.index()], &mut heard.acknowledged[lane.index()]);
+        *taken += bytes as u64;
+        if *taken - *acknowledged > self.tell_at {
+            *acknowledged = *taken;
+            let taken = *taken;
+            self.send(from, Message::Taken(lane, taken));
+        }
+    }
+
+    /// Tells every peer, so often at most, what was taken and it does not know.
+    pub fn tell_taken(&mut self, now: Now, pause: Duration) {
+        if now < self.told_taken + pause {
+            return;
+        }
+        self.told_taken = now;
+        let mut news = Vec::new();
+        for (peer, heard) in &mut self.heard {
+            for lane in [Lane::Copies, Lane::Deliveries, Lane::Attaches] {
+                let taken = heard.taken[lane.index()];
+                if std::mem::replace(&mut heard.acknowledged[lane.index()], taken) < taken {
+                    news.push((*peer, lane, taken));
+                }
+            }
+        }
+        news.into_iter().for_each(|(peer, lane, taken)| self.send(peer, Message::Taken(lane, taken)));
     }
 
     /// Queues a `Sync` without content. It joins the frame that was queued last, if that is of its kind and goes the same
     /// way: so it overtakes nothing, and nothing overtakes it.
     pub fn send_sync(&mut self, to: Incarnation, sync: SlotSync) {
         match self.last_frame(to) {
-            Some(Frame { message: Message::Syncs(batch), .. }) if batch.len() < SYNC_BATCH => batch.push(sync),
+            Some(Frame { message: Message::Syncs(batch), .. }) if batch.len() < SYNC_BATCH => {
+                batch.push(sync);
+                if let Some(told) = self.told.get_mut(&to) {
+                    told.lanes[Lane::Copies.index()].sent += FRAME_OVERHEAD as u64;
+                }
+            }
             _ => self.send(to, Message::Syncs(vec![sync])),
         }
     }
@@ -154,7 +275,7 @@ impl Peers {
     /// The frame that was queued last, if it is for this peer, of this view, and on a link that was told of it.
     fn last_frame(&mut self, to: Incarnation) -> Option<&mut Frame> {
         let epoch = self.view.epoch;
-        let told = self.told.get(&to) == Some(&epoch);
+        let told = self.told.get(&to).is_some_and(|told| told.epoch == epoch);
         let last = self.out.last_mut().filter(|last| told && last.to == to && last.frame.epoch == epoch);
         last.map(|last| &mut last.frame)
     }
@@ -179,7 +300,7 @@ mod tests {
     const PEER: Incarnation = Incarnation(2);
 
     fn peers() -> Peers {
-        let mut peers = Peers::new(Arc::new(View::born(HashKey::from_bytes([0; 16]), SlotCount::MIN)));
+        let mut peers = Peers::new(Arc::new(View::born(HashKey::from_bytes([0; 16]), SlotCount::MIN)), 0);
         [PEER, Incarnation(3)].into_iter().for_each(|peer| peers.link_up(Now::ZERO, peer));
         peers
     }

@@ -7,7 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
-use crate::message::{AttachId, ChannelOptions, Entry, HistoryPage, HistoryQuery, Presence, StreamState};
+use crate::message::{
+    AttachId, ChannelOptions, Entry, FRAME_OVERHEAD, HistoryPage, HistoryQuery, Presence, StreamState,
+};
 use crate::timing::Now;
 
 /// A gateway that listens to a channel.
@@ -16,19 +18,41 @@ pub(crate) struct Listener {
     pub(crate) gateway: Incarnation,
     pub(crate) attach: AttachId,
     pub(crate) sessions: u32,
-    /// How far the gateway has handed an inbox to its user.
+    /// How far the user of an inbox is known to have confirmed it, through this gateway or before it.
     pub(crate) delivered: u64,
+    /// It has missed what is from this offset on, and gets it as it can take it; [`Listener::LIVE`]: it has missed nothing.
+    pub(crate) next: u64,
+    /// It gets no more of that until the user of the inbox has confirmed some of what it got.
+    pub(crate) waits: bool,
     pub(crate) presence: Vec<Presence>,
+}
+
+impl Listener {
+    /// No offset is as high.
+    pub(crate) const LIVE: u64 = u64::MAX;
+
+    /// It is sent what is new as it comes.
+    pub(crate) fn is_live(&self) -> bool {
+        self.next == Self::LIVE
+    }
 }
 
 #[derive(Debug, Clone)]
 struct Stored {
     at: Now,
+    /// The operation of the slot's log that appended it, or one after that.
+    index: u64,
     entry: Entry,
 }
 
 /// Bookkeeping per entry beside its payload, for the byte limit.
 const ENTRY_OVERHEAD: usize = size_of::<Stored>();
+
+impl Stored {
+    fn bytes(&self) -> usize {
+        self.entry.size() + ENTRY_OVERHEAD
+    }
+}
 
 /// Idempotency keys: when each was first used, and the offset it got.
 type Keys = HashMap<Box<str>, (Now, u64)>;
@@ -45,7 +69,9 @@ pub(crate) struct Stream {
     /// Entries above the commit point, at the owner.
     uncommitted: u64,
     entries: VecDeque<Stored>,
-    /// How far the user of an inbox was handed it, as the log knows it.
+    /// Bytes of these, with bookkeeping.
+    held: usize,
+    /// How far the user of an inbox has confirmed it, as the log knows it.
     pub(crate) delivered: u64,
     keys: Option<Box<Keys>>,
     pub(crate) listeners: Vec<Listener>,
@@ -72,6 +98,7 @@ impl Stream {
             top: 0,
             uncommitted: 0,
             entries: VecDeque::new(),
+            held: 0,
             delivered: 0,
             keys: None,
             listeners: Vec::new(),
@@ -79,6 +106,12 @@ impl Stream {
             progress: false,
             changed: 0,
         }
+    }
+
+    /// One of which nothing has come yet; this is its first run.
+    pub(crate) fn before_run(now: Now, slot: Slot, run: &StreamState) -> Self {
+        let stream = Self::new(now, run.channel.clone(), slot, run.options, Some(run.top.epoch));
+        Self { top: run.start.saturating_sub(1), ..stream }
     }
 
     /// Offset of the last entry, committed or not.
@@ -115,10 +148,28 @@ impl Stream {
         !self.listeners.is_empty()
     }
 
-    /// Oldest offset that stays when one more is appended: as many committed ones as the options allow, none too old.
-    pub(crate) fn first_after_append(&self, now: Now) -> u64 {
+    /// Oldest offset that stays when one more of `size` bytes is appended: as many committed ones as the options allow, by number and by
+    /// bytes, none too old.
+    pub(crate) fn first_after_append(&self, now: Now, size: usize) -> u64 {
         let over = (self.entries.len() as u64).saturating_sub(self.uncommitted + u64::from(self.options.history_size));
-        (self.first() + over).max(self.first_fresh(now))
+        let too_many = self.first() + over;
+        too_many.max(self.first_fresh(now)).max(self.first_within_bytes(size))
+    }
+
+    /// Oldest offset that stays so that there is room for `size` bytes more, or which is not committed.
+    fn first_within_bytes(&self, size: usize) -> u64 {
+        let limit = usize::try_from(self.options.history_bytes).unwrap_or(usize::MAX);
+        if limit == 0 {
+            return self.first();
+        }
+        let committed = self.entries.len().saturating_sub(self.uncommitted as usize);
+        let mut over = (self.held + size + ENTRY_OVERHEAD).saturating_sub(limit);
+        let goes = |stored: &&Stored| {
+            let is_over = over > 0;
+            over = over.saturating_sub(stored.bytes());
+            is_over
+        };
+        self.first() + self.entries.iter().take(committed).take_while(goes).count() as u64
     }
 
     /// Oldest committed offset that is not too old yet, or is not committed.
@@ -130,9 +181,11 @@ impl Stream {
     }
 
     /// Appends the entry of this offset and trims below `first`. Returns bytes added and bytes freed.
-    pub(crate) fn append(&mut self, now: Now, first: u64, entry: Entry) -> (usize, usize) {
-        let added = entry.size() + ENTRY_OVERHEAD;
-        self.entries.push_back(Stored { at: now, entry });
+    pub(crate) fn append(&mut self, now: Now, index: u64, first: u64, entry: Entry) -> (usize, usize) {
+        let stored = Stored { at: now, index, entry };
+        let added = stored.bytes();
+        self.held += added;
+        self.entries.push_back(stored);
         self.top += 1;
         self.used = now;
         (added, self.trim(first))
@@ -143,8 +196,9 @@ impl Stream {
         let mut freed = 0;
         while self.first() < first {
             let Some(stored) = self.entries.pop_front() else { break };
-            freed += stored.entry.size() + ENTRY_OVERHEAD;
+            freed += stored.bytes();
         }
+        self.held -= freed;
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
@@ -166,13 +220,27 @@ impl Stream {
         self.uncommitted = 0;
     }
 
+    /// What lies between two offsets, the later one not included, has at least so many bytes.
+    pub(crate) fn has_bytes_between(&self, from: u64, to: u64, least: usize) -> bool {
+        let offsets = from.max(self.first())..to;
+        let sizes = offsets.map_while(|offset| self.entry(offset)).map(|entry| FRAME_OVERHEAD + entry.size());
+        sizes
+            .scan(0, |all, size| {
+                Some({
+                    *all += size;
+                    *all
+                })
+            })
+            .any(|all| all >= least)
+    }
+
     pub(crate) fn entry(&self, offset: u64) -> Option<&Entry> {
         let index = offset.checked_sub(self.first())?;
         self.entries.get(usize::try_from(index).ok()?).map(|stored| &stored.entry)
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.entries.iter().map(|stored| stored.entry.size() + ENTRY_OVERHEAD).sum()
+        self.held
     }
 
     /// Offset of the publish that brought this key, while it is remembered.
@@ -202,68 +270,123 @@ impl Stream {
         self.keys.as_ref().map_or(0, |keys| keys.len())
     }
 
-    /// Committed entries as asked.
-    pub(crate) fn page(&self, query: &HistoryQuery, most: u32, epoch: StreamEpoch) -> HistoryPage {
+    /// Committed entries as asked: no more than `most`, and no more bytes than `part`, or one.
+    pub(crate) fn page(&self, query: &HistoryQuery, most: u32, part: usize, epoch: StreamEpoch) -> HistoryPage {
         let (first, last) = (self.first(), self.committed());
-        let limit = query.limit.min(most).min(self.options.history_size) as usize;
-        let found: Vec<u64> = match (query.reverse, query.since) {
-            (false, since) => {
-                (since.map_or(0, |(offset, _)| offset).saturating_add(1).max(first)..=last).take(limit).collect()
-            }
-            (true, since) => {
-                let below = since.map_or(last, |(offset, _)| offset.saturating_sub(1).min(last));
-                (first..=below).rev().take(limit).collect()
-            }
+        let asked = query.limit.min(self.options.history_size) as usize;
+        let limit = asked.min(most as usize);
+        let (from, to) = match (query.reverse, query.since) {
+            (false, since) => (since.map_or(0, |(offset, _)| offset).saturating_add(1).max(first), last),
+            (true, since) => (first, since.map_or(last, |(offset, _)| offset.saturating_sub(1).min(last))),
         };
-        let entry = |offset: u64| Some((offset, self.entry(offset)?.clone()));
-        HistoryPage {
-            top: Position { epoch, offset: last },
-            publications: found.into_iter().filter_map(entry).collect(),
+        let count = usize::try_from((to + 1).saturating_sub(from)).unwrap_or(usize::MAX);
+        let offset = |nth: usize| if query.reverse { to - nth as u64 } else { from + nth as u64 };
+        let (mut publications, mut bytes) = (Vec::new(), 0);
+        for nth in 0..count.min(limit) {
+            let Some(entry) = self.entry(offset(nth)) else { break };
+            bytes += FRAME_OVERHEAD + entry.size();
+            if bytes > part && nth > 0 {
+                break;
+            }
+            publications.push((offset(nth), entry.clone()));
         }
+        let more = publications.len() < count.min(asked);
+        HistoryPage { top: Position { epoch, offset: last }, publications, more }
     }
 
-    /// The stream as it travels, its entries in runs of about `part` bytes: one state per run.
-    pub(crate) fn states(&self, now: Now, part: usize) -> Vec<StreamState> {
-        let Some(epoch) = self.epoch else { return Vec::new() };
-        let whole = StreamState {
+    /// Offset of the first entry that the log brought after this operation; the next offset if none did.
+    pub(crate) fn first_after(&self, index: u64) -> u64 {
+        self.first() + self.entries.partition_point(|stored| stored.index <= index) as u64
+    }
+
+    /// A run of the stream as it travels, without keys: entries from `start` to `top`, of about `room` bytes, or one.
+    pub(crate) fn run(&self, now: Now, start: u64, top: u64, room: usize) -> Option<StreamState> {
+        let epoch = self.epoch?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for offset in start..=top {
+            let at = usize::try_from(offset.checked_sub(self.first())?).ok()?;
+            let Some(stored) = self.entries.get(at) else { break };
+            bytes += FRAME_OVERHEAD + stored.entry.size();
+            if bytes > room && !entries.is_empty() {
+                break;
+            }
+            entries.push((now.saturating_sub(stored.at), stored.entry.clone()));
+        }
+        Some(StreamState {
             channel: self.name.clone(),
             options: self.options,
-            top: Position { epoch, offset: self.top },
+            top: Position { epoch, offset: top },
             delivered: self.delivered,
-            entries: Vec::new(),
+            first: self.first().min(top.saturating_add(1)),
+            start,
+            entries,
             keys: Vec::new(),
-        };
-        let mut states = vec![whole.clone()];
-        let mut bytes = 0;
-        for stored in &self.entries {
-            if bytes > part {
-                states.push(whole.clone());
-                bytes = 0;
-            }
-            bytes += stored.entry.size() + ENTRY_OVERHEAD;
-            if let Some(last) = states.last_mut() {
-                last.entries.push((now.saturating_sub(stored.at), stored.entry.clone()));
-            }
-        }
-        if let (Some(last), Some(keys)) = (states.last_mut(), &self.keys) {
-            last.keys =
-                keys.iter().map(|(key, (at, offset))| (key.clone(), now.saturating_sub(*at), *offset)).collect();
-        }
-        states
+            last: false,
+        })
     }
 
-    /// Takes a state, or a further run of one.
-    pub(crate) fn absorb(&mut self, now: Now, state: StreamState) {
-        self.epoch = Some(state.top.epoch);
-        self.options = state.options;
-        self.delivered = state.delivered;
-        self.top = state.top.offset;
-        // However many runs came, there are not more entries than offsets.
-        let room = usize::try_from(self.top).unwrap_or(usize::MAX).saturating_sub(self.entries.len());
-        let entries = state.entries.into_iter().take(room);
-        self.entries.extend(entries.into_iter().map(|(age, entry)| Stored { at: now.saturating_sub(age), entry }));
-        for (key, age, offset) in state.keys {
+    /// Idempotency keys of publishes from this offset on, in the order of their offsets, with their ages.
+    pub(crate) fn keys_since(&self, now: Now, start: u64) -> VecDeque<(Box<str>, Duration, u64)> {
+        let Some(keys) = &self.keys else { return VecDeque::new() };
+        let since = keys.iter().filter(|(_, (_, offset))| *offset >= start);
+        let mut since: Vec<_> =
+            since.map(|(key, (at, offset))| (key.clone(), now.saturating_sub(*at), *offset)).collect();
+        since.sort_unstable_by_key(|(_, _, offset)| *offset);
+        since.into()
+    }
+
+    /// Takes a run of a state that is coming in. `index`: an operation of the log that is not before any of its entries. `false`: it does
+    /// not go with what came before it.
+    pub(crate) fn absorb(&mut self, now: Now, index: u64, run: StreamState) -> bool {
+        let end = run.start.saturating_add(run.entries.len() as u64);
+        if run.start == 0
+            || self.epoch != Some(run.top.epoch)
+            || run.start <= self.top
+            || end > run.top.offset.saturating_add(1)
+        {
+            return false;
+        }
+        if run.start > self.top + 1 {
+            // What is between has been trimmed, and so has what was before.
+            (self.entries, self.held) = (VecDeque::new(), 0);
+        }
+        (self.options, self.delivered, self.top) = (run.options, self.delivered.max(run.delivered), end - 1);
+        let stored = |(age, entry)| Stored { at: now.saturating_sub(age), index, entry };
+        for stored in run.entries.into_iter().map(stored) {
+            self.held += stored.bytes();
+            self.entries.push_back(stored);
+        }
+        self.trim(run.first);
+        for (key, age, offset) in run.keys {
             self.remember(key, now.saturating_sub(age), offset);
+        }
+        true
+    }
+
+    /// An older copy holds what is kept from `first` on and is not here, if that is anything.
+    pub(crate) fn is_continuation_of(&self, older: Option<&Self>, first: u64) -> bool {
+        let reaches = |older: &Self| {
+            older.epoch == self.epoch && older.first() <= first && older.top.saturating_add(1) >= self.first()
+        };
+        first >= self.first() || older.is_some_and(reaches)
+    }
+
+    /// Takes from an older copy that this one [continues](Self::is_continuation_of) what is kept from `first` on and is not here, and keys.
+    pub(crate) fn take_over(&mut self, older: &mut Self, first: u64) {
+        let own = self.first();
+        if older.epoch != self.epoch {
+            return;
+        }
+        if first < own {
+            older.trim(first);
+            older.entries.truncate(usize::try_from(own.saturating_sub(first)).unwrap_or(usize::MAX));
+            self.held += older.entries.iter().map(Stored::bytes).sum::<usize>();
+            older.entries.append(&mut self.entries);
+            self.entries = std::mem::take(&mut older.entries);
+            older.held = 0;
+        }
+        for (key, (at, offset)) in older.keys.take().into_iter().flat_map(|keys| *keys) {
+            self.keys.get_or_insert_default().entry(key).or_insert((at, offset));
         }
     }
 }

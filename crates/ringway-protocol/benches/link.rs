@@ -75,7 +75,7 @@ fn channel() -> ChannelName {
 }
 
 fn options() -> ChannelOptions {
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(600), presence: false }
+    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(600), presence: false, history_bytes: 0 }
 }
 
 fn entry(length: usize) -> Entry {
@@ -118,8 +118,11 @@ fn state(entries: u64) -> Message {
         options: options(),
         top: Position { epoch: StreamEpoch::from_random(7), offset: entries },
         delivered: 0,
+        first: 1,
+        start: 1,
         entries: (0..entries).map(|at| (Duration::from_millis(at), entry(300))).collect(),
         keys: Vec::new(),
+        last: true,
     };
     Message::State(Box::new(SlotState {
         slot: Slot(4711),

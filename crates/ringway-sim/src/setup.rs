@@ -82,7 +82,11 @@ impl Setup {
         let mut timing = Timing { deadline, pair, idempotency, ..Timing::default() };
         let mut limits = NodeLimits::default();
         if rng.chance(200) {
-            limits.copy_bytes = rng.range(100, 2000) as usize;
+            limits.bulk_bytes = rng.range(100, 2000) as usize;
+            // Now and then a peer is slow for what is new as well. What nobody keeps is lost to it then.
+            if seed.is_multiple_of(2) && mode != Mode::Planned {
+                limits.live_bytes = limits.bulk_bytes;
+            }
         }
         // Not drawn, so that all that follows is as it was for every seed.
         if seed % 5 == 1 {
@@ -137,7 +141,7 @@ impl Setup {
             _ => rng.pick(&[3, 20, 1000]),
         };
         let history_ttl = Duration::from_secs(if inbox { 600 } else { rng.pick(&[2, 600, 600]) });
-        let options = ChannelOptions { history_size, history_ttl, presence: rng.chance(200) };
+        let options = ChannelOptions { history_size, history_ttl, presence: rng.chance(200), history_bytes: 0 };
         ChannelSetup { slot: slot_of(key, slots, name.as_str()), name, options }
     }
 }

@@ -31,6 +31,7 @@ mod pace;
 mod parting;
 mod plain;
 pub(crate) mod present;
+mod probes;
 mod publish;
 mod read;
 mod reset;
@@ -75,6 +76,7 @@ pub use turns::Turns;
 use channel::Channels;
 use gather::Gathering;
 use parting::Partings;
+use probes::Probes;
 use reset::Resets;
 use session::{Session, SessionKey};
 use waiting::Waiting;
@@ -106,6 +108,7 @@ pub struct Hub<S = Client> {
     stalled: Vec<SessionKey>,
     resets: Resets,
     partings: Partings,
+    probes: Probes,
     /// Channels whose sessions changed in this turn.
     listed: Vec<ChannelKey>,
     clock: plain::WallClock,
@@ -135,6 +138,7 @@ impl<S: Socket> Hub<S> {
             stalled: Vec::new(),
             resets: Resets::default(),
             partings: Partings::default(),
+            probes: Probes::default(),
             listed: Vec::new(),
             clock: plain::WallClock::default(),
             ping: ws::frame(Kind::Text, &ping),
@@ -156,6 +160,7 @@ impl<S: Socket> Hub<S> {
             }
             ClientInput::Said(ticket, user, data) => self.on_said(now, ticket.session(), &user, data),
             ClientInput::Puzzled(ticket) => self.on_puzzled(ticket.session()),
+            ClientInput::Ponged(ticket, number) => self.on_ponged(ticket.session(), number),
             ClientInput::Closed(ticket) => self.on_closed(&ticket),
             ClientInput::Call(call) => self.on_call(now, call),
         }
@@ -167,24 +172,42 @@ impl<S: Socket> Hub<S> {
         self.settle(now);
     }
 
-    /// Completes an attach with what the rules don't know: who is here.
-    pub fn fill_attach(&self, attach: &mut Attach) {
-        let Some(channel) = self.channels.get(attach.attach.channel_key()) else { return };
+    /// Completes an attach with what the rules don't know: who is here. Of very many who are present some are returned, to be told behind it.
+    pub fn fill_attach(&self, attach: &mut Attach) -> Vec<SessionChange> {
+        let Some(channel) = self.channels.get(attach.attach.channel_key()) else { return Vec::new() };
         attach.sessions = channel.sessions() as u32;
-        if attach.options.presence {
-            let sessions = channel.keys().filter_map(|key| self.sessions.get(key as usize));
-            attach.presence = sessions.map(join::presence_of).collect();
+        if !attach.options.presence {
+            return Vec::new();
         }
+        let sessions = channel.keys().filter_map(|key| self.sessions.get(key as usize));
+        let mut parts = present::parts(sessions.map(join::presence_of)).into_iter();
+        attach.presence = parts.next().unwrap_or_default();
+        let (channel, id, sessions) = (&attach.channel, attach.attach, attach.sessions);
+        let change =
+            |joined| SessionChange { channel: channel.clone(), attach: id, sessions, joined, left: Vec::new() };
+        parts.map(change).collect()
     }
 
-    /// Writes what is queued: one write per socket, however much was sent to it since the last time.
-    pub fn flush(&mut self) {
-        for key in self.dirty.drain(..) {
+    /// Writes what is queued: one write per socket, however much was sent to it since the last time, and a ping behind it
+    /// where somebody has to confirm it.
+    pub fn flush(&mut self, now: Now) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for key in dirty.drain(..) {
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            if !session.unproven {
+                session.dirty = false;
+                session.socket.flush();
+                continue;
+            }
+            self.probe(now, key);
             if let Some(session) = self.sessions.get_mut(key as usize) {
                 session.dirty = false;
                 session.socket.flush();
             }
         }
+        // Nothing was added to it meanwhile, and its memory is used again.
+        self.dirty = dirty;
+        self.probes.end_turn();
     }
 
     /// Sessions, those included that are closing.
@@ -197,7 +220,7 @@ impl<S: Socket> Hub<S> {
         Counts { sessions: self.sessions.len() as u64, channels: self.names.len() as u64, ..self.counts }
     }
 
-    /// What the rules have delivered counts as handed on, so it is, before anybody leaves.
+    /// What the rules have delivered is handed on before anybody leaves, and nobody who comes later is handed it.
     fn drain_events(&mut self, now: Now) {
         while let Some(event) = self.rules.next_event() {
             match event {
@@ -213,8 +236,8 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// Ends a turn for the channels whose sessions changed. Not before all events are worked off: a detach tells the
-    /// owner how far its inbox was handed on, and frees a key that an event may still name.
+    /// Ends a turn for the channels whose sessions changed. Not before all events are worked off: a detach frees a key that an
+    /// event may still name.
     fn settle(&mut self, now: Now) {
         for key in std::mem::take(&mut self.listed) {
             let Some(channel) = self.channels.get_mut(key) else { continue };
@@ -226,10 +249,14 @@ impl<S: Socket> Hub<S> {
             if sessions == 0 {
                 self.detach(now, key);
             } else if let Some(changes) = changes.filter(|_| !is_fresh) {
-                self.rules.sessions_changed(key, |channel, attach| {
-                    let channel::Changes { joined, left } = *changes;
-                    SessionChange { channel, attach, sessions, joined, left }
-                });
+                let channel::Changes { joined, mut left } = *changes;
+                let mut parts = present::parts(joined.into_iter());
+                parts.resize_with(parts.len().max(1), Vec::new);
+                for joined in parts {
+                    let left = std::mem::take(&mut left);
+                    let change = |channel, attach| SessionChange { channel, attach, sessions, joined, left };
+                    self.rules.sessions_changed(key, change);
+                }
             }
         }
         self.part_from_others();
@@ -239,9 +266,8 @@ impl<S: Socket> Hub<S> {
         if let Some(name) = self.rules.channel_name(key) {
             self.names.remove(name);
         }
-        let unread = self.channels.get(key).map_or(0, |channel| channel.unread);
         self.channels.remove(key);
-        let word = self.rules.detach(now, key, unread);
+        let word = self.rules.detach(now, key);
         self.await_word(key, word);
     }
 

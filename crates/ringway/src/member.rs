@@ -207,6 +207,8 @@ struct Task {
     /// Members of the view without a link to this node, since when.
     missing: HashMap<Target, Now>,
     local: VecDeque<Frame>,
+    /// What the gateway here has taken of what the node here sent: for the next turn.
+    taken: Vec<Frame>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,
     /// What clients brought and waits for the next turn.
@@ -296,6 +298,7 @@ pub async fn run(parts: Parts) -> End {
                 task.take_events(&mut events, EVENTS - 1);
             }
             () = arrived(inbox.as_deref()) => {}
+            () = std::future::ready(()), if !task.taken.is_empty() => {}
         }
         task.take_inputs(clock::now(), inbox.as_deref());
         if let Some(end) = task.outdated.take() {
@@ -358,6 +361,7 @@ impl Task {
             dialed: Vec::new(),
             missing: HashMap::new(),
             local: VecDeque::new(),
+            taken: Vec::new(),
             batch: Batch::default(),
             turns: Turns::default(),
             changes: HashMap::new(),
@@ -418,6 +422,7 @@ impl Task {
             hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(now, self.me, view.clone());
         }
         self.local.clear();
+        self.taken.clear();
         self.link_myself(now);
     }
 

@@ -1,10 +1,16 @@
 //! Channels of a gateway: attached at their owner, with the position up to which they were handed on.
+//!
+//! An inbox has a second place, at or below its position: what its user has confirmed. Deliveries go on from the position, so a
+//! session gets each of them once, whoever owns the inbox. Whoever comes next begins at what is confirmed: what was written
+//! to a socket that never answers is not lost with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Position, Slot};
-use crate::message::{Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Message, SessionChange};
+use crate::message::{
+    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Lane, Message, SessionChange,
+};
 use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 use crate::view::View;
@@ -20,7 +26,7 @@ impl AttachId {
     }
 }
 
-/// Most attaches in one frame: a frame stays well under the link's limit.
+/// Most attaches in one frame: some 50 KiB, and of them only what the owner has room for.
 const ATTACH_BATCH: usize = 512;
 
 #[derive(Debug)]
@@ -39,6 +45,8 @@ struct Channel {
     answered: bool,
     /// Handed on up to here; `None` before the first answer.
     position: Option<Position>,
+    /// Confirmed up to here, in the position's stream: of an inbox alone.
+    confirmed: u64,
     /// Without history there is no position, but there was a first answer.
     known: bool,
     dirty: bool,
@@ -51,6 +59,12 @@ impl Channel {
     fn let_go(&mut self, since: Now) -> bool {
         (self.asked, self.answered) = (None, false);
         self.pause(since)
+    }
+
+    /// How far an inbox was confirmed.
+    fn confirmed_at(&self) -> Option<Position> {
+        let position = self.position.filter(|_| self.inbox)?;
+        Some(Position { offset: self.confirmed, ..position })
     }
 
     fn pause(&mut self, since: Now) -> bool {
@@ -83,25 +97,30 @@ pub(super) struct Channels {
     counter: u32,
     /// Unanswered attaches.
     asking: Retries<AttachId>,
-    /// Inboxes whose progress is to be reported.
+    /// Inboxes of which more is confirmed than was reported.
     dirty: Vec<ChannelKey>,
     reported: Now,
-    /// Detached inboxes whose position is not yet confirmed.
+    /// Detached inboxes of which no owner has kept yet how far they were confirmed.
     lingering: BTreeMap<AttachId, Lingering>,
     /// Of these, the ones that somebody was told of.
     parting: Retries<AttachId>,
-    /// Attaches collected for one frame per owner.
-    batch: Vec<(Incarnation, Vec<Attach>)>,
+    /// Attaches that are to be sent to each owner, as it takes them. At most one for each channel is not out of date.
+    to_ask: BTreeMap<Incarnation, VecDeque<(AttachId, Tries)>>,
 }
 
 impl Channels {
     pub(super) fn is_busy(&self) -> bool {
-        !self.asking.is_empty() || !self.dirty.is_empty() || !self.lingering.is_empty()
+        !self.asking.is_empty() || !self.to_ask.is_empty() || !self.dirty.is_empty() || !self.lingering.is_empty()
     }
 
     fn next_attach(&mut self, key: ChannelKey) -> AttachId {
         self.counter = self.counter.wrapping_add(1);
         AttachId(u64::from(self.counter) << 32 | u64::from(key.0))
+    }
+
+    /// Attaches for this node have not been sent.
+    pub(super) fn has_attaches_for(&self, owner: Incarnation) -> bool {
+        self.to_ask.contains_key(&owner)
     }
 
     fn current(&mut self, attach: AttachId) -> Option<(ChannelKey, &mut Channel)> {
@@ -133,12 +152,13 @@ impl Gateway {
             asked,
             answered,
             position,
+            confirmed: 0,
             known,
             dirty,
             paused,
         });
-        self.ask(now, key);
-        self.send_attaches();
+        self.ask(key);
+        self.send_attaches(now);
         key
     }
 
@@ -155,13 +175,12 @@ impl Gateway {
 
     /// Lets a channel go after its last local session.
     ///
-    /// `unread` is the number of last deliveries that no session could be handed: an inbox keeps them for its user.
-    /// Where it returns an id, [`Event::Detached`] follows as soon as no owner will hand on again what was handed on here.
-    pub fn detach(&mut self, now: Now, key: ChannelKey, unread: u64) -> Option<AttachId> {
+    /// An inbox keeps what was not confirmed. Where this returns an id, [`Event::Detached`] follows as soon as no owner will hand
+    /// on again what was.
+    pub fn detach(&mut self, now: Now, key: ChannelKey) -> Option<AttachId> {
         let channel = self.channels.slab.try_remove(key.0 as usize)?;
         self.toll.waiting -= u64::from(channel.paused.is_some());
-        let handed = |position: Position| Position { offset: position.offset.saturating_sub(unread), ..position };
-        let delivered = channel.position.filter(|_| channel.inbox).map(handed);
+        let delivered = channel.confirmed_at();
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
         let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
         if lingers {
@@ -190,6 +209,28 @@ impl Gateway {
         self.channels.slab.get(key.0 as usize)?.position
     }
 
+    /// A session of an inbox has shown that it has everything up to here. Whoever comes next begins after it.
+    ///
+    /// Only for a session that was handed all that was not confirmed when it came.
+    pub fn confirm(&mut self, key: ChannelKey, up_to: Position) {
+        let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
+        let confirmed = channel.confirmed_at().filter(|confirmed| confirmed.epoch == up_to.epoch);
+        let Some(position) = channel.position.filter(|_| confirmed.is_some()) else { return };
+        let offset = up_to.offset.min(position.offset);
+        if offset <= channel.confirmed {
+            return;
+        }
+        channel.confirmed = offset;
+        if !std::mem::replace(&mut channel.dirty, true) {
+            self.channels.dirty.push(key);
+        }
+    }
+
+    /// How far an inbox was confirmed; `None` before the first answer, and for what is no inbox.
+    pub fn confirmed(&self, key: ChannelKey) -> Option<Position> {
+        self.channels.slab.get(key.0 as usize)?.confirmed_at()
+    }
+
     /// The owner answered at least once.
     pub fn is_attached(&self, key: ChannelKey) -> bool {
         self.channels.slab.get(key.0 as usize).is_some_and(|channel| channel.known)
@@ -216,37 +257,58 @@ impl Gateway {
     }
 
     /// Starts a new attach at whoever owns the channel, if it can be reached.
-    fn ask(&mut self, now: Now, key: ChannelKey) {
+    fn ask(&mut self, key: ChannelKey) {
         let attach = self.channels.next_attach(key);
-        self.ask_as(now, key, attach, Tries::default());
+        self.ask_as(key, attach, Tries::default());
     }
 
     /// Asks under this id. The same id may be sent twice: an owner that knows it stays silent, one that does not answers.
-    fn ask_as(&mut self, now: Now, key: ChannelKey, attach: AttachId, tries: Tries) {
+    fn ask_as(&mut self, key: ChannelKey, attach: AttachId, tries: Tries) {
         let Some(channel) = self.channels.slab.get(key.0 as usize) else { return };
         let owner = self.reachable_owner(channel.slot);
         let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
         (channel.attach, channel.asked, channel.answered) = (attach, owner, false);
         channel.oldest = channel.oldest.min(attach);
-        let Some(owner) = owner else { return };
-        let from = match channel.position {
-            Some(position) => AttachFrom::At(position),
-            None if channel.inbox => AttachFrom::Inbox,
-            None => AttachFrom::Top,
-        };
-        let name = channel.name.clone();
-        let ask = Attach { channel: name, attach, from, options: channel.options, sessions: 0, presence: Vec::new() };
-        self.channels.asking.push(now, tries, attach);
-        match self.channels.batch.iter_mut().find(|(to, batch)| *to == owner && batch.len() < ATTACH_BATCH) {
-            Some((_, batch)) => batch.push(ask),
-            None => self.channels.batch.push((owner, vec![ask])),
+        if let Some(owner) = owner {
+            self.channels.to_ask.entry(owner).or_default().push_back((attach, tries));
         }
     }
 
-    fn send_attaches(&mut self) {
-        for (owner, batch) in std::mem::take(&mut self.channels.batch) {
-            self.peers.send(owner, Message::Attach(batch));
+    /// Sends every owner the attaches that it has room for.
+    pub(super) fn send_attaches(&mut self, now: Now) {
+        let mut waiting = std::mem::take(&mut self.channels.to_ask);
+        waiting.retain(|owner, attaches| {
+            while !attaches.is_empty()
+                && self.peers.bulk_under_way(*owner, Lane::Attaches) < self.limits.bulk_bytes / 2 + 1
+            {
+                let batch = self.next_batch(now, *owner, attaches);
+                if !batch.is_empty() {
+                    self.peers.send_part(*owner, Message::Attach(batch));
+                }
+            }
+            !attaches.is_empty()
+        });
+        self.channels.to_ask = waiting;
+    }
+
+    fn next_batch(&mut self, now: Now, owner: Incarnation, waiting: &mut VecDeque<(AttachId, Tries)>) -> Vec<Attach> {
+        let mut batch = Vec::new();
+        while batch.len() < ATTACH_BATCH
+            && let Some((attach, tries)) = waiting.pop_front()
+        {
+            let current = self.channels.current(attach).filter(|(_, channel)| channel.asked == Some(owner));
+            let Some((_, channel)) = current.filter(|(_, channel)| !channel.answered) else { continue };
+            let from = match channel.position {
+                Some(position) => AttachFrom::At(position),
+                None if channel.inbox => AttachFrom::Inbox,
+                None => AttachFrom::Top,
+            };
+            let (name, options, confirmed) = (channel.name.clone(), channel.options, channel.confirmed);
+            let (sessions, presence) = (0, Vec::new());
+            batch.push(Attach { channel: name, attach, from, confirmed, options, sessions, presence });
+            self.channels.asking.push(now, tries, attach);
         }
+        batch
     }
 
     /// Attaches again every channel that is not attached at its owner of today, and tells lingering positions to theirs.
@@ -257,10 +319,10 @@ impl Gateway {
             let Some(channel) = self.channels.slab.get(key.0 as usize) else { continue };
             let owner = self.reachable_owner(channel.slot);
             if owner.is_some() && owner != channel.asked {
-                self.ask(now, key);
+                self.ask(key);
             }
         }
-        self.send_attaches();
+        self.send_attaches(now);
     }
 
     /// What was asked of anybody but the owner is void; after a skipped view, so is what was asked of the owner: it may
@@ -289,6 +351,7 @@ impl Gateway {
                 self.toll.waiting += u64::from(channel.let_go(since));
             }
         }
+        self.channels.to_ask.remove(&peer);
         for lingering in self.channels.lingering.values_mut() {
             if lingering.owner_told() == Some(peer) {
                 lingering.told = None;
@@ -302,10 +365,10 @@ impl Gateway {
         while let Some(waiting) = self.channels.asking.due(now, pause) {
             let unanswered = |channel: &Channel| !channel.answered && channel.asked.is_some();
             if let Some((key, _)) = self.channels.current(waiting.what).filter(|(_, channel)| unanswered(channel)) {
-                self.ask_as(now, key, waiting.what, waiting.tries.more());
+                self.ask_as(key, waiting.what, waiting.tries.more());
             }
         }
-        self.send_attaches();
+        self.send_attaches(now);
         while let Some(waiting) = self.channels.parting.due(now, pause) {
             let Some(lingering) = self.channels.lingering.get(&waiting.what) else { continue };
             // Told again meanwhile, it waits in another place.
@@ -318,8 +381,11 @@ impl Gateway {
 
     pub(super) fn on_attached(&mut self, now: Now, from: Incarnation, attached: &Attached) {
         let Some((key, channel)) = self.channels.current(attached.attach) else { return };
-        if channel.answered || channel.asked != Some(from) {
+        if channel.asked != Some(from) {
             return;
+        }
+        if channel.answered {
+            return self.on_gap(key, attached);
         }
         channel.answered = true;
         let slot = channel.slot;
@@ -330,6 +396,10 @@ impl Gateway {
         let before = channel.position;
         let at = attached.stream.map(|stream| Position { epoch: stream.epoch, offset: attached.from });
         channel.position = at;
+        if let Some(at) = at.filter(|_| at != before) {
+            // It goes on where nothing before it can be asked for any more, or where nobody has been handed anything yet.
+            channel.confirmed = at.offset;
+        }
         let first = !std::mem::replace(&mut channel.known, true);
         if first {
             let (stream, from, users) = (attached.stream, attached.from, attached.users);
@@ -347,6 +417,18 @@ impl Gateway {
         let Some((key, channel)) = self.channels.current(attach) else { return };
         if !channel.known && channel.asked == Some(from) {
             self.events.push_back(Event::Refused { channel: key });
+        }
+    }
+
+    /// The owner has more for this attach, but not what comes next: that was trimmed before it could be sent.
+    fn on_gap(&mut self, key: ChannelKey, attached: &Attached) {
+        let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
+        let (Some(position), Some(stream)) = (&mut channel.position, attached.stream) else { return };
+        if stream.epoch == position.epoch && attached.from > position.offset {
+            position.offset = attached.from;
+            let at = *position;
+            self.toll.gaps += 1;
+            self.events.push_back(Event::Lost { channel: key, at });
         }
     }
 
@@ -375,14 +457,11 @@ impl Gateway {
         if offset - position.offset > 1 {
             self.toll.reorders += 1;
             self.toll.waiting += u64::from(channel.pause(now));
-            self.ask(now, key);
-            self.send_attaches();
+            self.ask(key);
+            self.send_attaches(now);
             return;
         }
         position.offset = offset;
-        if channel.inbox && !std::mem::replace(&mut channel.dirty, true) {
-            self.channels.dirty.push(key);
-        }
         self.events.push_back(Event::Deliver { channel: key, offset, entry });
     }
 
@@ -392,12 +471,13 @@ impl Gateway {
         }
     }
 
-    /// Has the next tick tell owners how far inboxes were handed on: some of their users may soon come elsewhere.
+    /// Has the next tick tell owners how far inboxes were confirmed: some of their users may soon come elsewhere.
     pub fn report_soon(&mut self) {
         self.channels.reported = Now::ZERO;
     }
 
-    /// Tells owners, now and then, how far inboxes were handed on.
+    /// Tells owners, now and then, how far inboxes were confirmed. One that has not answered an attach yet is told later: it
+    /// would not know what is meant, and the attach may have said less.
     pub(super) fn report_delivered(&mut self, now: Now) {
         if self.channels.dirty.is_empty() || now < self.channels.reported + self.timing.attach_retry {
             return;
@@ -406,9 +486,12 @@ impl Gateway {
         let mut reports: Vec<(Incarnation, Vec<_>)> = Vec::new();
         for key in std::mem::take(&mut self.channels.dirty) {
             let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { continue };
+            let Some(owner) = channel.asked.filter(|_| channel.answered) else {
+                self.channels.dirty.push(key);
+                continue;
+            };
             channel.dirty = false;
-            let (Some(owner), Some(position)) = (channel.asked, channel.position) else { continue };
-            let report = (channel.attach, channel.name.clone(), position.offset);
+            let report = (channel.attach, channel.name.clone(), channel.confirmed);
             match reports.iter_mut().find(|(to, _)| *to == owner) {
                 Some((_, reports)) => reports.push(report),
                 None => reports.push((owner, vec![report])),

@@ -3,7 +3,7 @@
 //! Per slot the unanswered ones form a list, oldest first. At most [`WINDOW`] numbers are under way; what is above
 //! waits its turn here, and whoever asked waits with it. That is the only place in a cluster where waiting shows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Slot};
@@ -64,11 +64,21 @@ struct Line {
     tries: Tries,
 }
 
+/// What an owner was sent and has not answered.
+#[derive(Debug, Default)]
+struct Sent {
+    bytes: usize,
+    /// Slots whose next publish waits until there is room.
+    waiting: BTreeSet<Slot>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Publishes {
     lines: HashMap<Slot, Line>,
     slab: slab::Slab<Pending>,
     bytes: usize,
+    /// Owners that were sent something and have not answered.
+    sent: HashMap<Incarnation, Sent>,
     deadlines: VecDeque<(Now, Slot, u64)>,
     again: Retries<Slot>,
     /// Acknowledged ones by the copies that hold them: 0 (without history), 1, 2, more.
@@ -82,6 +92,46 @@ impl Publishes {
 
     fn seq_of(&self, key: u32) -> Option<u64> {
         Some(self.slab.get(key as usize)?.publish.seq)
+    }
+
+    /// Whom a publish was sent to, from now on.
+    fn set_sent(&mut self, key: u32, owner: Option<Incarnation>) {
+        let Some(pending) = self.slab.get_mut(key as usize) else { return };
+        let (before, bytes) = (std::mem::replace(&mut pending.sent, owner), pending.publish.entry.size());
+        if before != owner {
+            self.unsend(before, bytes);
+            if let Some(owner) = owner {
+                self.sent.entry(owner).or_default().bytes += bytes;
+            }
+        }
+    }
+
+    fn unsend(&mut self, owner: Option<Incarnation>, bytes: usize) {
+        let Some(sent) = owner.and_then(|owner| self.sent.get_mut(&owner)) else { return };
+        sent.bytes = sent.bytes.saturating_sub(bytes);
+    }
+
+    /// A link ended: what was sent on it counts as sent no more, where a repeat can be told from the first.
+    pub(super) fn forget_sent(&mut self, owner: Incarnation) {
+        self.sent.remove(&owner);
+        for (_, pending) in &mut self.slab {
+            if pending.sent == Some(owner) && pending.publish.options.has_history() {
+                pending.sent = None;
+            }
+        }
+    }
+
+    /// One of the slots that wait for room at this owner, if there is some.
+    fn next_waiting(&mut self, owner: Incarnation, limit: usize) -> Option<Slot> {
+        let sent = self.sent.get_mut(&owner)?;
+        if sent.bytes >= limit {
+            return None;
+        }
+        let next = sent.waiting.pop_first();
+        if next.is_none() && sent.bytes == 0 {
+            self.sent.remove(&owner);
+        }
+        next
     }
 
     /// The publish of this number, if it is unanswered.
@@ -116,7 +166,9 @@ impl Publishes {
             line.tail = before;
         }
         line.tries = Tries::default();
-        self.bytes -= pending.publish.entry.size();
+        let bytes = pending.publish.entry.size();
+        self.bytes -= bytes;
+        self.unsend(pending.sent, bytes);
         Some(pending)
     }
 }
@@ -169,7 +221,7 @@ impl Gateway {
     /// Sends what the window of a slot allows.
     fn send_line(&mut self, slot: Slot) {
         let Some(owner) = self.reachable_owner(slot) else { return };
-        let Some(line) = self.publishes.lines.get_mut(&slot) else { return };
+        let Some(mut line) = self.publishes.lines.get_mut(&slot) else { return };
         if line.refused.is_some() {
             return;
         }
@@ -180,10 +232,25 @@ impl Gateway {
             if pending.publish.seq >= floor + WINDOW || may_be_taken {
                 break;
             }
-            (pending.publish.floor, pending.sent) = (floor, Some(owner));
+            let sent = self.publishes.sent.entry(owner).or_default();
+            if sent.bytes >= self.limits.sent_bytes && pending.sent != Some(owner) {
+                sent.waiting.insert(slot);
+                break;
+            }
+            pending.publish.floor = floor;
             let publish = pending.publish.clone();
-            line.unsent = pending.next;
+            let key = std::mem::replace(&mut line.unsent, pending.next);
+            self.publishes.set_sent(key, Some(owner));
             self.peers.send(owner, Message::Publish(Box::new(publish)));
+            let Some(next) = self.publishes.lines.get_mut(&slot) else { return };
+            line = next;
+        }
+    }
+
+    /// An owner has answered: slots that waited for room there go on.
+    fn send_waiting(&mut self, owner: Incarnation) {
+        while let Some(slot) = self.publishes.next_waiting(owner, self.limits.sent_bytes) {
+            self.send_line(slot);
         }
     }
 
@@ -227,10 +294,11 @@ impl Gateway {
     fn recall(&mut self, slot: Slot) {
         let mut key = self.publishes.lines.get(&slot).map_or(NONE, |line| line.head);
         while let Some(pending) = self.publishes.slab.get_mut(key as usize) {
-            if pending.publish.options.has_history() {
-                pending.sent = None;
+            let (next, is_kept) = (pending.next, pending.publish.options.has_history());
+            if is_kept {
+                self.publishes.set_sent(key, None);
             }
-            key = pending.next;
+            key = next;
         }
     }
 
@@ -274,9 +342,10 @@ impl Gateway {
         slots
     }
 
-    pub(super) fn on_pub_ok(&mut self, ok: &PubOk) {
+    pub(super) fn on_pub_ok(&mut self, from: Incarnation, ok: &PubOk) {
         if self.end(ok.slot, ok.seq, Ok((ok.position, ok.copies))) {
             self.send_line(ok.slot);
+            self.send_waiting(from);
             self.publishes.acknowledged[usize::from(ok.copies).min(3)] += 1;
         }
     }
@@ -284,16 +353,15 @@ impl Gateway {
     pub(super) fn on_pub_no(&mut self, now: Now, from: Incarnation, no: &PubNo) {
         if no.why != Refusal::Retry {
             self.finish(no.slot, no.seq, Err(PublishError::Full));
-            return;
+            return self.send_waiting(from);
         }
         let owner = self.reachable_owner(no.slot);
         let publishes = &mut self.publishes;
         let Some(key) = publishes.find(no.slot, no.seq) else { return };
-        let refused = &mut publishes.slab[key as usize];
-        if refused.sent != Some(from) {
+        if publishes.slab[key as usize].sent != Some(from) {
             return;
         }
-        refused.sent = None;
+        publishes.set_sent(key, None);
         let Some(line) = publishes.lines.get_mut(&no.slot) else { return };
         if owner != Some(from) {
             line.unsent = line.head;
@@ -303,6 +371,7 @@ impl Gateway {
             publishes.again.push(now, line.tries, no.slot);
             line.tries = line.tries.more();
         }
+        self.send_waiting(from);
     }
 
     /// Ends a publish and lets the next ones of its slot go.
@@ -328,6 +397,9 @@ impl Gateway {
     }
 
     pub(super) fn expire_publishes(&mut self, now: Now) {
+        for owner in self.publishes.sent.keys().copied().collect::<Vec<_>>() {
+            self.send_waiting(owner);
+        }
         while let Some((deadline, slot, seq)) = self.publishes.deadlines.front().copied() {
             let open = |publishes: &super::publishes::Publishes| {
                 let line = publishes.lines.get(&slot)?;

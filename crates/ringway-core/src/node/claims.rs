@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::Node;
 use super::slot::{Phase, Reign, Replica};
 use crate::id::{Epoch, Incarnation, Slot};
-use crate::message::{ClaimedSlot, Message, StateKind};
+use crate::message::{ClaimedSlot, Message};
 use crate::timing::Now;
 
 /// Slots asked for in one `Fetch`: the answers of one round stay well under a link's limit.
@@ -160,9 +160,10 @@ impl Node {
         for slot in slots.iter().copied().collect::<BTreeSet<Slot>>() {
             let held = self.slots.get(slot.index()).filter(|entry| entry.mark).map(|entry| entry.term);
             if let Some(term) = held {
-                self.send_state(now, from, slot, (StateKind::Fetched, term), None);
+                self.begin_fetched(from, slot, term);
             }
         }
+        self.pump_copies(now);
     }
 
     /// A fetched copy is complete and in place: its slot goes live with it.
@@ -215,9 +216,11 @@ impl Node {
         entry.term = epoch;
         entry.phase = Phase::Live(Box::new(reign));
         self.keep_reigning(now, slot);
-        for (gateway, attach) in self.parked.remove(&slot).unwrap_or_default() {
-            self.on_attach(now, gateway, attach);
+        // Who was let go first: whoever comes back begins after what it has confirmed.
+        for (gateway, detach) in self.parted.remove(&slot).unwrap_or_default() {
+            self.on_detach(now, gateway, detach);
         }
+        self.attach_parked(now, slot);
     }
 
     /// Copies and lease allow the log of this slot to be committed.

@@ -5,7 +5,7 @@ use super::Node;
 use super::slot::Wait;
 use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
 use crate::limits::COUNT_MOST;
-use crate::message::{ChannelOptions, Deliver, Message, Op, PubOk, Rep};
+use crate::message::{ChannelOptions, Message, Op, PubOk, Rep};
 use crate::stream::Stream;
 use crate::timing::Now;
 
@@ -21,7 +21,11 @@ impl Node {
                 self.peers.send(replica.node, Message::Rep(Box::new(rep)));
             }
         }
+        let born = if let Op::Create { channel, .. } = &op { Some(channel.clone()) } else { None };
         self.apply(now, slot, index, op);
+        if let Some(key) = born.and_then(|channel| self.names.get(&channel).copied()) {
+            self.copies.told_of_birth(slot, key);
+        }
         index
     }
 
@@ -54,7 +58,7 @@ impl Node {
                     return false;
                 }
                 (stream.options, stream.changed) = (options, index);
-                let (added, freed) = stream.append(now, first, entry);
+                let (added, freed) = stream.append(now, index, first, entry);
                 let position = stream.at(offset);
                 self.keys += usize::from(key.is_some_and(|key| stream.remember(key, now, offset)));
                 self.history_bytes = self.history_bytes + added - freed;
@@ -84,7 +88,7 @@ impl Node {
     }
 
     /// The operation is of a channel of this slot. An append is checked where its stream is looked up.
-    fn fits(&self, slot: Slot, op: &Op) -> bool {
+    pub(super) fn fits(&self, slot: Slot, op: &Op) -> bool {
         match op {
             Op::Append { .. } => true,
             Op::Create { channel, .. } => self.slot_of(channel) == slot,
@@ -147,20 +151,15 @@ impl Node {
             Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, Some(position)),
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
             Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
-            Wait::History(gateway, id, query) => self.answer_history(gateway, id, &query),
+            Wait::History(gateway, id, query) => self.answer_later(gateway, id, query),
         }
     }
 
     fn publish_committed(&mut self, slot: Slot, key: u32, offset: u64, gateway: Incarnation, seq: u64) {
         if let Some(stream) = self.streams.get_mut(key as usize) {
             stream.commit_one();
-            if let Some(entry) = stream.entry(offset) {
-                for listener in &stream.listeners {
-                    let deliver = Deliver { attach: listener.attach, offset, entry: entry.clone() };
-                    self.peers.send(listener.gateway, Message::Deliver(deliver));
-                }
-            }
-            let position = self.streams[key as usize].at(offset);
+            let position = stream.at(offset);
+            self.tell_listeners(key, offset);
             self.acknowledge(slot, gateway, seq, position);
         }
     }

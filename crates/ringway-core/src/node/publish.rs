@@ -3,7 +3,7 @@
 use super::slot::Wait;
 use super::{GatewaySide, Node};
 use crate::id::{Epoch, Incarnation, Position, Slot};
-use crate::message::{Deliver, Message, Op, PubNo, Publish, Refusal};
+use crate::message::{Lane, Message, Op, PubNo, Publish, Refusal};
 use crate::timing::Now;
 
 impl Node {
@@ -89,6 +89,10 @@ impl Node {
             self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
             return;
         }
+        if self.is_held_up_by_a_copy(slot) {
+            self.refuse(from, slot, seq, Refusal::Retry);
+            return;
+        }
         let Some(key) = self.place_for(now, &publish) else {
             // Counts as an answer: the next number may follow.
             self.slots[slot.index()].publisher(from).last = seq;
@@ -96,12 +100,18 @@ impl Node {
             return;
         };
         let stream = &self.streams[key as usize];
-        let (offset, first) = (stream.top() + 1, stream.first_after_append(now));
+        let (offset, first) = (stream.top() + 1, stream.first_after_append(now, publish.entry.size()));
         let Publish { channel, entry, options, idempotency_key, .. } = publish;
         let publisher = (from, seq, floor);
         self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher, key: idempotency_key });
         self.streams[key as usize].hold_back();
         self.when_committed(now, slot, Wait::Publish { stream: key, offset, gateway: from, seq });
+    }
+
+    /// A copy of this slot does not keep up with what it is sent: whoever publishes here goes at its pace.
+    fn is_held_up_by_a_copy(&self, slot: Slot) -> bool {
+        let Some(reign) = self.slots[slot.index()].reign() else { return false };
+        reign.replicas.iter().any(|replica| replica.stream && self.is_behind(replica.node, Lane::Copies))
     }
 
     /// The stream of a publish, if there is room for it: nothing acknowledged is dropped to make some.
@@ -143,11 +153,8 @@ impl Node {
     }
 
     fn deliver_unkept(&mut self, from: Incarnation, publish: &Publish) {
-        if let Some(stream) = self.names.get(&publish.channel).and_then(|key| self.streams.get(*key as usize)) {
-            for listener in &stream.listeners {
-                let deliver = Deliver { attach: listener.attach, offset: 0, entry: publish.entry.clone() };
-                self.peers.send(listener.gateway, Message::Deliver(deliver));
-            }
+        if let Some(key) = self.names.get(&publish.channel).copied() {
+            self.tell_listeners_once(key, &publish.entry);
         }
         self.acknowledge(publish.slot, from, publish.seq, None);
     }
@@ -155,7 +162,7 @@ impl Node {
     /// Some gateway of the view has not attached its channels here yet. After a planned change that is waited for, unless
     /// nothing was heard of the gateway for `suspect`: its link may be cut for long. After a crash the wait is short, for a
     /// crash may lose here anyway.
-    fn must_hold(&self, now: Now, slot: Slot) -> bool {
+    pub(super) fn must_hold(&self, now: Now, slot: Slot) -> bool {
         let Some(reign) = self.slots[slot.index()].reign() else { return false };
         let over = reign.after_crash && now >= reign.since + self.timing.crash_hold;
         let suspect = self.timing.suspect;
@@ -185,6 +192,7 @@ impl Node {
                 let epoch = self.view().epoch;
                 self.on_publish(now, from, epoch, publish);
             }
+            self.attach_parked(now, slot);
         }
     }
 

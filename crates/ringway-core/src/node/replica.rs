@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Node;
 use super::slot::{Publisher, Staging};
-use crate::id::{Epoch, Incarnation, Slot};
+use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::COUNT_MOST;
 use crate::message::{Have, Message, PublisherState, Rep, SlotState, SlotSync, StateKind, StreamState};
 use crate::stream::Stream;
@@ -49,8 +49,9 @@ impl Node {
     fn is_sound(&self, state: &SlotState) -> bool {
         let counted = state.index <= COUNT_MOST && state.term.0 <= COUNT_MOST;
         let is_sound = |stream: &StreamState| {
-            let top = stream.top.offset;
-            top <= COUNT_MOST && stream.entries.len() as u64 <= top && self.slot_of(&stream.channel) == state.slot
+            let (top, run) = (stream.top.offset, stream.entries.len() as u64);
+            let counted = top <= COUNT_MOST && stream.first <= top + 1 && stream.start <= top + 1 && run <= top;
+            counted && self.slot_of(&stream.channel) == state.slot
         };
         counted && state.streams.iter().all(is_sound)
     }
@@ -83,119 +84,113 @@ impl Node {
     }
 
     fn take_state(&mut self, now: Now, from: Incarnation, state: SlotState) {
-        let SlotState { slot, kind, term, index, base, part, last, streams, publishers } = state;
-        let entry = &mut self.slots[slot.index()];
-        if part == 0 && last {
-            entry.staging = None;
-            self.complete(now, slot, Staging { from, kind, term, index, base, parts: 1, streams }, publishers);
-            return;
-        }
-        if part == 0 {
-            let streams = Vec::new();
-            entry.staging = Some(Box::new(Staging { from, kind, term, index, base, parts: 0, streams }));
-        }
-        let Some(staging) = &mut entry.staging else { return };
-        if staging.from != from || staging.kind != kind || staging.term != term || staging.parts != part {
-            entry.staging = None;
-            return;
-        }
+        let (slot, kind, term) = (state.slot, state.kind, state.term);
+        let before = self.slots[slot.index()].staging.take();
+        let staging = match state.part {
+            0 => Some(Box::new(Staging::begun(from, &state))),
+            _ => before.filter(|staging| staging.is_continued_by(from, &state)),
+        };
+        // The rest of a state that was begun in a view that I have left, or that did not go with the log.
+        let Some(mut staging) = staging else { return self.ask_for_whole(from, slot, kind, term) };
         staging.parts += 1;
-        staging.streams.extend(streams);
-        if last && let Some(staging) = entry.staging.take() {
-            self.complete(now, slot, *staging, publishers);
+        let sound = state.streams.into_iter().all(|run| staging.take(now, slot, run));
+        match (sound, state.last) {
+            (false, _) => self.ask_for_whole(from, slot, kind, term),
+            (true, false) => self.slots[slot.index()].staging = Some(staging),
+            (true, true) => self.complete(now, slot, *staging, state.publishers),
         }
     }
 
-    fn complete(&mut self, now: Now, slot: Slot, staging: Staging, publishers: Vec<PublisherState>) {
-        match staging.base {
-            None => self.install(now, slot, staging, publishers),
-            Some(base) => self.install_difference(now, slot, staging, base, publishers),
+    /// I cannot use what came of a state: my answer says that I hold nothing, and it comes whole.
+    fn ask_for_whole(&mut self, owner: Incarnation, slot: Slot, kind: StateKind, term: Epoch) {
+        if let StateKind::Sync(sync) = kind {
+            self.haves.push((owner, Have { slot, term, sync, index: 0, mark: false }));
         }
     }
 
-    /// The state is complete: it takes the place of what was here. The mark stays as it was.
-    fn install(&mut self, now: Now, slot: Slot, staging: Staging, publishers: Vec<PublisherState>) {
-        let mark = self.slots[slot.index()].mark;
-        self.clear_content(slot);
-        self.slots[slot.index()].forgot = staging.index;
-        self.slots[slot.index()].publishers = publishers.into_iter().map(Publisher::from_state).collect();
-        let (from, kind) = (staging.from, staging.kind);
-        self.bring_up_to(now, slot, staging);
+    /// All of it is there: it takes the place of what was here, or of the part of it that has changed. The mark stays as it was.
+    fn complete(&mut self, now: Now, slot: Slot, mut staging: Staging, publishers: Vec<PublisherState>) {
+        let (from, kind, term, index) = (staging.from, staging.kind, staging.term, staging.index);
+        if !staging.is_whole() || !self.holds_base(slot, &mut staging) {
+            return self.ask_for_whole(from, slot, kind, term);
+        }
+        let is_same = staging.since().is_some_and(|(_, held)| held == index);
+        match staging.since() {
+            None => {
+                let mark = self.slots[slot.index()].mark;
+                self.clear_content(slot);
+                (self.slots[slot.index()].forgot, self.slots[slot.index()].mark) = (index, mark);
+            }
+            Some(_) => {
+                let ended = staging.forgotten.iter().chain(staging.streams.keys());
+                let keys: Vec<u32> = ended.filter_map(|name| self.names.get(name).copied()).collect();
+                keys.into_iter().for_each(|key| self.remove_stream(key));
+                if !staging.forgotten.is_empty() {
+                    self.slots[slot.index()].forgot = index;
+                }
+            }
+        }
+        for (name, staged) in staging.streams {
+            self.install_stream(slot, name, staged.stream);
+        }
+        let entry = &mut self.slots[slot.index()];
+        if !is_same {
+            entry.publishers = publishers.into_iter().map(Publisher::from_state).collect();
+        }
+        (entry.term, entry.index) = (term, index);
         match kind {
-            StateKind::Sync(_) => {
-                self.slots[slot.index()].mark = mark;
+            StateKind::Sync(number) => {
+                entry.sync = number;
                 self.answer(from, slot);
             }
             StateKind::Fetched => self.fetched(now, from, slot),
         }
     }
 
-    /// What changed since `base` is complete. If I do not hold that, my answer says so and the state comes whole.
-    fn install_difference(
-        &mut self,
-        now: Now,
-        slot: Slot,
-        staging: Staging,
-        base: (Epoch, u64),
-        publishers: Vec<PublisherState>,
-    ) {
-        let StateKind::Sync(sync) = staging.kind else { return };
-        let (from, entry) = (staging.from, &mut self.slots[slot.index()]);
+    /// I hold what a difference was made to; and then its streams are completed by what I hold of them.
+    fn holds_base(&mut self, slot: Slot, staging: &mut Staging) -> bool {
+        let Some((term, held)) = staging.since() else { return true };
+        let StateKind::Sync(_) = staging.kind else { return false };
+        let entry = &self.slots[slot.index()];
         // Having obeyed a `Sync` of this reign, whose answer was lost, is as good: it was of the base or of what came after.
-        let known = entry.term == base.0 || entry.term == staging.term;
-        if !known || entry.index < base.1 || entry.index > staging.index {
-            self.haves.push((from, Have { slot, term: staging.term, sync, index: 0, mark: false }));
-            return;
+        let known = entry.term == term || entry.term == staging.term;
+        if !known || entry.index < held || entry.index > staging.index {
+            return false;
         }
-        if base.1 < staging.index {
-            entry.publishers = publishers.into_iter().map(Publisher::from_state).collect();
+        let older =
+            |name: &ChannelName| self.stream_of(name).map(|(_, stream)| stream).filter(|older| older.slot == slot);
+        if !staging.streams.iter().all(|(name, staged)| staged.stream.is_continuation_of(older(name), staged.first)) {
+            return false;
         }
-        for state in &staging.streams {
-            if let Some(key) = self.names.get(&state.channel).copied() {
-                self.remove_stream(key);
-            }
+        for (name, staged) in &mut staging.streams {
+            let Some(key) = self.names.get(name).copied() else { continue };
+            let Some(older) = self.streams.get_mut(key as usize).filter(|older| older.slot == slot) else { continue };
+            let (bytes, keys) = (older.bytes(), older.key_count());
+            staged.stream.take_over(older, staged.first);
+            self.history_bytes -= bytes - older.bytes();
+            self.keys -= keys - older.key_count();
         }
-        self.bring_up_to(now, slot, staging);
-        self.answer(from, slot);
+        true
     }
 
-    /// Takes the streams of a state, and with them the place in the log that they stand for.
-    fn bring_up_to(&mut self, now: Now, slot: Slot, staging: Staging) {
-        for state in staging.streams {
-            self.install_stream(now, slot, state, staging.index);
+    fn install_stream(&mut self, slot: Slot, name: ChannelName, stream: Stream) {
+        if let Some(key) = self.names.get(&name).copied() {
+            self.remove_stream(key);
         }
-        let entry = &mut self.slots[slot.index()];
-        (entry.term, entry.index) = (staging.term, staging.index);
-        if let StateKind::Sync(number) = staging.kind {
-            entry.sync = number;
-        }
-    }
-
-    /// Takes a stream, or a further run of one that came before.
-    fn install_stream(&mut self, now: Now, slot: Slot, state: StreamState, index: u64) {
-        let name = state.channel.clone();
-        let key = match self.names.get(&name).copied().filter(|key| self.streams[*key as usize].slot == slot) {
-            Some(key) => key,
-            None => {
-                let stream = Stream::new(now, name.clone(), slot, state.options, Some(state.top.epoch));
-                let key = self.streams.insert(stream) as u32;
-                self.names.insert(name, key);
-                self.slots[slot.index()].streams.push(key);
-                key
-            }
-        };
-        let stream = &mut self.streams[key as usize];
-        let before = (stream.bytes(), stream.key_count());
-        stream.absorb(now, state);
-        stream.changed = index;
-        self.history_bytes += stream.bytes() - before.0;
-        self.keys += stream.key_count() - before.1;
+        self.history_bytes += stream.bytes();
+        self.keys += stream.key_count();
+        let key = self.streams.insert(stream) as u32;
+        self.names.insert(name, key);
+        self.slots[slot.index()].streams.push(key);
     }
 
     /// The next operations of my owner's log. Others than the next change nothing, and are answered all the same; so are those
     /// that do not go with what I hold, and then my owner waits for me, rather than count on what I have not.
     pub(super) fn on_rep(&mut self, now: Now, from: Incarnation, rep: Rep) {
-        if !self.obeys(from, rep.slot) || self.slots[rep.slot.index()].term != rep.term {
+        if !self.obeys(from, rep.slot) || self.follows_staging(now, from, &rep) {
+            return;
+        }
+        if self.slots[rep.slot.index()].term != rep.term {
             return;
         }
         for (index, op) in (rep.index..=COUNT_MOST).zip(rep.ops) {
@@ -204,6 +199,26 @@ impl Node {
             }
         }
         self.answer(from, rep.slot);
+    }
+
+    /// A state is coming in, and the log goes on: these operations are for it. Says whether that is so.
+    fn follows_staging(&mut self, now: Now, from: Incarnation, rep: &Rep) -> bool {
+        let slot = rep.slot;
+        let Some(staging) = &self.slots[slot.index()].staging else { return false };
+        if staging.from != from || staging.term != rep.term {
+            return false;
+        }
+        let (kind, term) = (staging.kind, staging.term);
+        for (index, op) in (rep.index..=COUNT_MOST).zip(rep.ops.iter().cloned()) {
+            let fits = self.fits(slot, &op);
+            let staging = self.slots[slot.index()].staging.as_mut();
+            if !staging.is_some_and(|staging| fits && staging.follow(now, slot, index, op)) {
+                self.slots[slot.index()].staging = None;
+                self.ask_for_whole(from, slot, kind, term);
+                break;
+            }
+        }
+        true
     }
 
     pub(super) fn on_mark(&mut self, from: Incarnation, slot: Slot, term: Epoch) {

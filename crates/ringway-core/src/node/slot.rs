@@ -13,12 +13,13 @@
 //!     any phase, view without my incarnation: drop everything, new incarnation, join
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use smallvec::SmallVec;
 
-use crate::id::{Epoch, Incarnation, Position};
-use crate::message::{Attach, AttachId, HistoryQuery, Publish, PublisherState, StateKind, StreamState};
+use crate::id::{ChannelName, Epoch, Incarnation, Position};
+use crate::message::{Attach, AttachId, HistoryQuery, Op, Publish, PublisherState, StateKind};
+use crate::stream::Stream;
 use crate::timing::Now;
 
 /// Where a slot stands at this node.
@@ -169,8 +170,8 @@ pub(super) struct Replica {
     pub(super) marked: bool,
     /// A `Release` of this epoch is under way.
     pub(super) releasing: Option<Epoch>,
-    /// Bytes of a `Sync` under way.
-    pub(super) copying: usize,
+    /// A `Sync` is under way.
+    pub(super) copying: bool,
     /// It held the log of this term up to here, when it last said so: only what changed since need be copied.
     pub(super) base: Option<(Epoch, u64)>,
 }
@@ -188,7 +189,7 @@ impl Replica {
             mark_sent: false,
             marked: false,
             releasing: None,
-            copying: 0,
+            copying: false,
             base: None,
         }
     }
@@ -206,14 +207,29 @@ impl Replica {
     }
 }
 
-/// A state on its way in.
+/// A state on its way in, and what the log has brought since its first part.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub(super) from: Incarnation,
     pub(super) kind: StateKind,
     pub(super) term: Epoch,
+    /// Operations that are in it, or were looked at.
     pub(super) index: u64,
     pub(super) base: Option<(Epoch, u64)>,
     pub(super) parts: u32,
-    pub(super) streams: Vec<StreamState>,
+    pub(super) streams: BTreeMap<ChannelName, Staged>,
+    /// Streams that the log has ended since.
+    pub(super) forgotten: BTreeSet<ChannelName>,
+}
+
+/// A stream on its way in.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) stream: Stream,
+    /// Oldest offset kept, which may be below what comes.
+    pub(super) first: u64,
+    /// All runs have come.
+    pub(super) complete: bool,
+    /// Appended by the log since the first run, behind what the runs bring.
+    pub(super) tail: Vec<(Now, u64, Op)>,
 }

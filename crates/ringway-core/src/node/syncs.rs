@@ -1,18 +1,19 @@
-//! What goes to a copy: whole states in parts, differences, and for most slots no more than a line; as much at a time as the
-//! limits allow, and what holds something first.
+//! What goes to a copy: whole states in parts, differences, and for most slots no more than a line; as much at a time as the peer takes, and what
+//! holds something first.
+//!
+//! A state goes stream by stream, each as it is when its turn comes, while the log goes on: operations are sent as they happen, between the
+//! parts, and the receiver makes one thing of both (`staging`). So a state of any size holds up nothing, and is never kept twice here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::Node;
-use crate::id::{Epoch, Incarnation, Slot};
-use crate::message::{Message, SlotState, SlotSync, StateKind};
+use crate::id::{Epoch, Incarnation, Slot, StreamEpoch};
+use crate::message::{FRAME_OVERHEAD, Lane, Message, SlotState, SlotSync, StateKind, StreamState};
 use crate::timing::Now;
 
-/// Bytes of one part of a state. Small enough to share a link with live traffic, large enough to cost few frames.
-const PART_BYTES: usize = 128 << 10;
-
-/// What a `Sync` of an empty slot counts as under way.
-const SYNC_OVERHEAD: usize = 64;
+/// States that go to one peer side by side, a part of each in turn: small ones do not wait for large ones.
+const SIDE_BY_SIDE: usize = 64;
 
 /// Slots that wait to be copied, per peer, and what is under way.
 #[derive(Debug, Default)]
@@ -29,22 +30,52 @@ pub(super) struct Copying {
     to: Incarnation,
     /// Slots that wait: at most one entry for each that I own.
     pub(super) queue: VecDeque<Slot>,
-    /// Under way.
-    bytes: usize,
+    /// States of which parts are still to be sent: at most [`SIDE_BY_SIDE`], and those that a claiming owner asked for.
+    jobs: VecDeque<Job>,
+    /// Slots under way.
     slots: usize,
+}
+
+/// A state on its way out.
+#[derive(Debug)]
+struct Job {
+    slot: Slot,
+    kind: StateKind,
+    term: Epoch,
+    base: Option<(Epoch, u64)>,
+    /// The view it was asked for in, where it was asked for.
+    epoch: Epoch,
+    /// Number of the next part.
+    part: u32,
+    /// Streams that wait for their turn.
+    streams: VecDeque<(u32, StreamEpoch)>,
+    /// The stream whose turn it is.
+    current: Option<Current>,
+    /// Streams whose turn has come, or that the receiver knows from the log since their birth.
+    told: BTreeSet<u32>,
+}
+
+/// Where a job is within a stream.
+#[derive(Debug)]
+struct Current {
+    key: u32,
+    epoch: StreamEpoch,
+    next: u64,
+    /// The top when its turn came: what is above is sent as operations.
+    top: u64,
+    keys: VecDeque<(Box<str>, Duration, u64)>,
 }
 
 impl Copying {
     pub(super) fn start_over(&mut self) {
         self.queue.clear();
-        (self.bytes, self.slots) = (0, 0);
+        self.jobs.clear();
+        self.slots = 0;
     }
 
     /// A slot is under way no longer. What was counted for an older view or link is gone already.
-    pub(super) fn ended(&mut self, bytes: usize) {
-        if bytes > 0 {
-            (self.bytes, self.slots) = (self.bytes.saturating_sub(bytes), self.slots.saturating_sub(1));
-        }
+    pub(super) fn ended(&mut self, was_under_way: bool) {
+        self.slots = self.slots.saturating_sub(usize::from(was_under_way));
     }
 }
 
@@ -52,7 +83,8 @@ impl Copies {
     pub(super) fn peer(&mut self, node: Incarnation) -> &mut Copying {
         let at = self.peers.iter().position(|peer| peer.to == node);
         let at = at.unwrap_or_else(|| {
-            self.peers.push(Copying { to: node, queue: VecDeque::new(), bytes: 0, slots: 0 });
+            let (queue, jobs) = (VecDeque::new(), VecDeque::new());
+            self.peers.push(Copying { to: node, queue, jobs, slots: 0 });
             self.peers.len() - 1
         });
         &mut self.peers[at]
@@ -64,10 +96,20 @@ impl Copies {
         if is_empty { queue.push_back(slot) } else { queue.push_front(slot) }
     }
 
-    /// A new view: who left is forgotten, what was under way to the others counts no longer, and every live slot queues again.
+    /// A new view: who left is forgotten, and every live slot that is not being copied queues again.
     pub(super) fn start_over(&mut self, keep: impl Fn(Incarnation) -> bool) {
         self.peers.retain(|peer| keep(peer.to));
-        self.peers.iter_mut().for_each(Copying::start_over);
+        for peer in &mut self.peers {
+            peer.queue.clear();
+            peer.slots = 0;
+        }
+    }
+
+    /// A stream was born in the log: whoever is sent a state of its slot knows it from there.
+    pub(super) fn told_of_birth(&mut self, slot: Slot, key: u32) {
+        for job in self.peers.iter_mut().flat_map(|peer| &mut peer.jobs).filter(|job| job.slot == slot) {
+            job.told.insert(key);
+        }
     }
 }
 
@@ -75,39 +117,40 @@ impl Node {
     /// Copies what waits, as far as what is under way allows.
     pub(super) fn pump_copies(&mut self, now: Now) {
         for at in 0..self.copies.peers.len() {
-            let peer = self.copies.peers[at].to;
-            let (most_bytes, most_slots) = (self.limits.copy_bytes, self.limits.copy_slots);
-            while self.copies.peers[at].bytes < most_bytes && self.copies.peers[at].slots < most_slots {
-                let Some(slot) = self.copies.peers[at].queue.pop_front_if(|_| self.peers.is_up(peer)) else { break };
-                self.sync(now, peer, slot);
+            let to = self.copies.peers[at].to;
+            while self.peers.is_up(to) && self.has_room_for_part(to, Lane::Copies) {
+                let (most, peer) = (self.limits.copy_slots, &mut self.copies.peers[at]);
+                let may_begin = peer.slots < most && peer.jobs.len() < SIDE_BY_SIDE;
+                let job = match peer.queue.pop_front_if(|_| may_begin) {
+                    Some(slot) => self.begin_sync(to, slot),
+                    None if peer.jobs.is_empty() => break,
+                    None => peer.jobs.pop_front(),
+                };
+                if let Some(job) = job.and_then(|job| self.send_part_of(now, to, job)) {
+                    self.copies.peers[at].jobs.push_back(job);
+                }
             }
         }
     }
 
-    /// Sends a `Sync`: the state of the slot, or what changed since the replica last said what it holds.
-    fn sync(&mut self, now: Now, to: Incarnation, slot: Slot) {
+    /// Begins a `Sync`: the state of the slot, or what changed since the replica last said what it holds. Its first part is to be
+    /// sent at once: from now on the replica is sent what happens, and must know to what that belongs.
+    fn begin_sync(&mut self, to: Incarnation, slot: Slot) -> Option<Job> {
         let number = self.next_sync + 1;
         let entry = &mut self.slots[slot.index()];
         let (index, forgot) = (entry.index, entry.forgot);
-        let Some(reign) = entry.reign_mut() else { return };
+        let reign = entry.reign_mut()?;
         let term = reign.term;
-        let Some(replica) = reign.replicas.iter_mut().find(|replica| replica.node == to && !replica.stream) else {
-            return;
-        };
+        let replica = reign.replicas.iter_mut().find(|replica| replica.node == to && !replica.stream)?;
         self.next_sync = number;
-        (replica.stream, replica.sync, replica.synced) = (true, number, index);
+        (replica.stream, replica.sync, replica.synced, replica.copying) = (true, number, index, true);
         let base = replica.base.filter(|(_, held)| index > 0 && *held <= index && *held >= forgot);
-        let bytes = if self.has_content(slot, base) {
-            self.send_state(now, to, slot, (StateKind::Sync(number), term), base)
-        } else {
-            self.peers.send_sync(to, SlotSync { slot, term, number, index, base });
-            SYNC_OVERHEAD
-        };
-        if let Some(replica) = self.replica(slot, to) {
-            replica.copying = bytes;
+        self.copies.peer(to).slots += 1;
+        if self.has_content(slot, base) {
+            return Some(self.job(slot, (StateKind::Sync(number), term), base));
         }
-        let copying = self.copies.peer(to);
-        (copying.bytes, copying.slots) = (copying.bytes + bytes, copying.slots + 1);
+        self.peers.send_sync(to, SlotSync { slot, term, number, index, base });
+        None
     }
 
     /// The state of the slot, or what of it changed since `base`, has streams or publishers in it.
@@ -122,44 +165,122 @@ impl Node {
         (!same && !entry.publishers.is_empty()) || entry.streams.iter().any(travels)
     }
 
-    /// Sends the slot's content in parts, or of it what changed since `base`. Returns its bytes.
-    pub(super) fn send_state(
-        &mut self,
-        now: Now,
-        to: Incarnation,
-        slot: Slot,
-        (kind, term): (StateKind, Epoch),
-        base: Option<(Epoch, u64)>,
-    ) -> usize {
-        let entry = &self.slots[slot.index()];
-        let index = entry.index;
-        let since = base.map_or(0, |(_, held)| held);
-        let changed = |key: &&u32| base.is_none() || self.streams[**key as usize].changed > since;
-        let states = entry.streams.iter().filter(changed);
-        let states = states.flat_map(|key| self.streams[*key as usize].states(now, PART_BYTES));
-        let mut parts = vec![Vec::new()];
-        let (mut total, mut bytes) = (SYNC_OVERHEAD, 0);
-        for state in states {
-            let size = SYNC_OVERHEAD + state.entries.iter().map(|(_, entry)| entry.size()).sum::<usize>();
-            if bytes + size > PART_BYTES && bytes > 0 {
-                parts.push(Vec::new());
-                bytes = 0;
+    /// A claiming owner is to be sent what I hold.
+    pub(super) fn begin_fetched(&mut self, to: Incarnation, slot: Slot, term: Epoch) {
+        let job = self.job(slot, (StateKind::Fetched, term), None);
+        self.copies.peer(to).jobs.push_back(job);
+    }
+
+    fn job(&self, slot: Slot, (kind, term): (StateKind, Epoch), base: Option<(Epoch, u64)>) -> Job {
+        let epoch = self.view().epoch;
+        let mut job = Job {
+            slot,
+            kind,
+            term,
+            base,
+            epoch,
+            part: 0,
+            streams: VecDeque::new(),
+            current: None,
+            told: BTreeSet::new(),
+        };
+        job.streams = self.untold(&job);
+        job
+    }
+
+    /// Streams of the job's slot that the receiver does not know as they are.
+    fn untold(&self, job: &Job) -> VecDeque<(u32, StreamEpoch)> {
+        let since = job.base.map(|(_, held)| held);
+        let named = self.slots[job.slot.index()].streams.iter().filter(|key| !job.told.contains(key));
+        let named = named.filter_map(|key| {
+            let stream = self.streams.get(*key as usize)?;
+            let changed = since.is_none_or(|held| stream.changed > held);
+            Some((*key, stream.epoch.filter(|_| changed)?))
+        });
+        named.collect()
+    }
+
+    /// The job still means something: its receiver waits for this very state.
+    fn is_wanted(&mut self, to: Incarnation, job: &Job) -> bool {
+        match job.kind {
+            StateKind::Sync(number) => {
+                let live = self.slots[job.slot.index()].reign().is_some_and(|reign| reign.term == job.term);
+                live && self.replica(job.slot, to).is_some_and(|replica| replica.stream && replica.sync == number)
             }
-            (bytes, total) = (bytes + size, total + size);
-            if let Some(part) = parts.last_mut() {
-                part.push(state);
+            StateKind::Fetched => {
+                let entry = &self.slots[job.slot.index()];
+                job.epoch == self.view().epoch && entry.mark && entry.term == job.term
             }
         }
-        let same = base.is_some() && since == index;
-        let publishers = entry.publishers.iter().filter(|_| !same).map(super::slot::Publisher::state).collect();
-        let (mut publishers, count): (Vec<_>, _) = (publishers, parts.len());
-        for (part, streams) in parts.into_iter().enumerate() {
-            let last = part + 1 == count;
-            let publishers = if last { std::mem::take(&mut publishers) } else { Vec::new() };
-            let part = part as u32;
-            let state = SlotState { slot, kind, term, index, base, part, last, streams, publishers };
-            self.peers.send(to, Message::State(Box::new(state)));
+    }
+
+    /// Sends the next part. Returns the job if there is more of it.
+    fn send_part_of(&mut self, now: Now, to: Incarnation, mut job: Job) -> Option<Job> {
+        if !self.is_wanted(to, &job) {
+            return None;
         }
-        total
+        let room = self.part_bytes();
+        let (mut streams, mut bytes) = (Vec::new(), 0);
+        while bytes < room || streams.is_empty() {
+            let Some(run) = self.next_run(now, &mut job, room.saturating_sub(bytes)) else { break };
+            bytes += run.size();
+            streams.push(run);
+        }
+        if job.current.is_none() && job.streams.is_empty() {
+            job.streams = self.untold(&job);
+        }
+        let last = job.current.is_none() && job.streams.is_empty();
+        let entry = &self.slots[job.slot.index()];
+        let (slot, index) = (job.slot, entry.index);
+        let is_same = job.base.is_some_and(|(_, held)| held == index);
+        let publishers = entry.publishers.iter().filter(|_| last && !is_same);
+        let publishers = publishers.map(super::slot::Publisher::state).collect();
+        let Job { kind, term, base, part, .. } = job;
+        let state = SlotState { slot, kind, term, index, base, part, last, streams, publishers };
+        self.peers.send_part(to, Message::State(Box::new(state)));
+        job.part += 1;
+        if let Some(replica) = self.replica(slot, to).filter(|_| last && kind != StateKind::Fetched) {
+            replica.synced = index;
+        }
+        (!last).then_some(job)
+    }
+
+    /// The next run of the job's streams: of about `room` bytes, or one publication.
+    fn next_run(&self, now: Now, job: &mut Job, room: usize) -> Option<StreamState> {
+        loop {
+            if job.current.is_none() {
+                let (key, epoch) = job.streams.pop_front()?;
+                job.told.insert(key);
+                job.current = self.turn_of(now, job, key, epoch);
+            }
+            let Some(mut current) = job.current.take() else { continue };
+            // A stream that ended is ended by the log as well.
+            let stream = self.streams.get(current.key as usize);
+            let stream = stream.filter(|stream| stream.epoch == Some(current.epoch) && stream.slot == job.slot);
+            let Some(stream) = stream else { continue };
+            let start = current.next.max(stream.first()).min(current.top + 1);
+            let Some(mut run) = stream.run(now, start, current.top, room) else { continue };
+            current.next = start + run.entries.len() as u64;
+            let mut bytes = run.size();
+            while (bytes < room || (run.entries.is_empty() && run.keys.is_empty()))
+                && let Some(key) = current.keys.pop_front()
+            {
+                bytes += FRAME_OVERHEAD + key.0.len();
+                run.keys.push(key);
+            }
+            run.last = current.next > current.top && current.keys.is_empty();
+            if !run.last {
+                job.current = Some(current);
+            }
+            return Some(run);
+        }
+    }
+
+    fn turn_of(&self, now: Now, job: &Job, key: u32, epoch: StreamEpoch) -> Option<Current> {
+        let stream = self.streams.get(key as usize).filter(|stream| stream.epoch == Some(epoch))?;
+        let next = job.base.map_or(1, |(_, held)| stream.first_after(held)).max(stream.first());
+        // Where nothing is kept of what the receiver holds, publishes that it does not know of may have been trimmed, but not their keys.
+        let keys = stream.keys_since(now, if next > stream.first() { next } else { 0 });
+        Some(Current { key, epoch, next, top: stream.top(), keys })
     }
 }

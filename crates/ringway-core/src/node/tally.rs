@@ -22,6 +22,8 @@ pub(super) struct Tally {
     may_go_on: (bool, bool),
     /// The smallest publish that found no room, while there is none for it.
     refused: Option<usize>,
+    /// Publications that a gateway was not sent, because it did not keep up and nobody keeps them.
+    pub(super) dropped: u64,
 }
 
 /// Owned slots of each kind.
@@ -110,6 +112,7 @@ impl Node {
             history_full: !self.has_room(self.tally.refused.unwrap_or(1)),
             channels_full: self.names.len() >= self.limits.channels,
             keys_full: self.keys >= self.limits.keys,
+            dropped: self.tally.dropped,
         }
     }
 }

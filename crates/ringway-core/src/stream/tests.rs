@@ -4,7 +4,7 @@ use bytes::Bytes;
 const TTL: Duration = Duration::from_secs(60);
 
 fn stream(size: u32) -> Stream {
-    let options = ChannelOptions { history_size: size, history_ttl: TTL, presence: false };
+    let options = ChannelOptions { history_size: size, history_ttl: TTL, presence: false, history_bytes: 0 };
     let name = ChannelName::new("news").unwrap();
     Stream::new(Duration::ZERO, name, Slot(1), options, Some(StreamEpoch::from_random(1)))
 }
@@ -16,8 +16,8 @@ fn entry(text: &str) -> Entry {
 /// Appends and commits, as an owner without replicas does.
 fn append(stream: &mut Stream, now: u64) {
     let (now, offset) = (Duration::from_secs(now), stream.top() + 1);
-    let first = stream.first_after_append(now);
-    stream.append(now, first, entry(&offset.to_string()));
+    let first = stream.first_after_append(now, 1);
+    stream.append(now, offset, first, entry(&offset.to_string()));
 }
 
 fn offsets(stream: &Stream, since: Option<u64>, limit: u32, reverse: bool) -> Vec<u64> {
@@ -28,7 +28,7 @@ fn offsets(stream: &Stream, since: Option<u64>, limit: u32, reverse: bool) -> Ve
         limit,
         reverse,
     };
-    let page = stream.page(&query, 100, stream.epoch.unwrap());
+    let page = stream.page(&query, 100, 1 << 20, stream.epoch.unwrap());
     assert_eq!(page.top.offset, stream.committed());
     assert!(page.publications.iter().all(|(offset, entry)| entry.data == offset.to_string()));
     page.publications.into_iter().map(|(offset, _)| offset).collect()
@@ -85,8 +85,8 @@ fn bytes_are_counted_in_and_out() {
     let mut stream = stream(2);
     let mut held = 0;
     for offset in 1..=5 {
-        let first = stream.first_after_append(Duration::ZERO);
-        let (added, freed) = stream.append(Duration::ZERO, first, entry(&"x".repeat(offset * 100)));
+        let first = stream.first_after_append(Duration::ZERO, offset * 100);
+        let (added, freed) = stream.append(Duration::ZERO, 1, first, entry(&"x".repeat(offset * 100)));
         held += added;
         held -= freed;
         assert_eq!(held, stream.bytes());
@@ -107,18 +107,31 @@ fn keys_are_remembered_for_their_time() {
     assert_eq!((stream.forget_keys(at + keep, keep), stream.key_count()), (1, 0));
 }
 
+/// Runs from `start` on, as they travel.
+fn runs(stream: &Stream, now: Now, start: u64, part: usize) -> Vec<StreamState> {
+    let (mut runs, mut next) = (Vec::new(), start);
+    while runs.is_empty() || next <= stream.top() {
+        let run = stream.run(now, next, stream.top(), part).unwrap();
+        next = run.start + run.entries.len() as u64;
+        runs.push(run);
+    }
+    let last = runs.last_mut().unwrap();
+    (last.keys, last.last) = (stream.keys_since(now, start).into(), true);
+    runs
+}
+
 #[test]
 fn a_stream_survives_its_travel_in_any_number_of_parts() {
     let mut original = stream(1000);
     (0..50).for_each(|second| append(&mut original, second));
     original.delivered = 17;
     original.remember("key".into(), Duration::from_secs(40), 41);
-    for part in [1, 100, 1_000_000] {
+    for part in [1, 400, 1_000_000] {
         // The other node's clock reads something else.
         let (here, there) = (Duration::from_secs(50), Duration::from_secs(5000));
-        let states = original.states(here, part);
-        let mut copy = stream(1);
-        states.into_iter().for_each(|state| copy.absorb(there, state));
+        let runs = runs(&original, here, 1, part);
+        let mut copy = Stream::before_run(there, Slot(1), &runs[0]);
+        assert!(runs.into_iter().all(|run| copy.absorb(there, 50, run)));
         assert_eq!((copy.top(), copy.first(), copy.delivered), (50, 1, 17));
         assert_eq!(copy.bytes(), original.bytes());
         assert_eq!(copy.epoch, original.epoch);
@@ -129,4 +142,92 @@ fn a_stream_survives_its_travel_in_any_number_of_parts() {
             original.first_fresh(here + Duration::from_secs(20))
         );
     }
+}
+
+#[test]
+fn what_a_copy_holds_already_is_not_sent_again() {
+    let mut original = stream(1000);
+    (0..50).for_each(|second| append(&mut original, second));
+    original.trim(11);
+    let now = Duration::from_secs(50);
+    let mut older = stream(1000);
+    (0..30).for_each(|second| append(&mut older, second));
+    older.remember("old".into(), Duration::from_secs(40), 25);
+    let since = original.first_after(30);
+    assert_eq!(since, 31);
+    let runs = runs(&original, now, since, 1);
+    let mut copy = Stream::before_run(now, Slot(1), &runs[0]);
+    let first = runs[0].first;
+    assert!(runs.into_iter().all(|run| copy.absorb(now, 50, run)));
+    assert_eq!((copy.first(), first), (31, 11));
+    let shorter = stream(1000);
+    assert!(!copy.is_continuation_of(None, first) && !copy.is_continuation_of(Some(&shorter), first));
+    assert!(copy.is_continuation_of(Some(&older), first));
+    copy.take_over(&mut older, first);
+    assert_eq!(offsets(&copy, None, 1000, false), (11..=50).collect::<Vec<_>>());
+    assert_eq!(copy.keyed("old", now, Duration::from_secs(300)), Some(25));
+}
+
+#[test]
+fn a_run_that_does_not_go_with_the_one_before_it_is_not_taken() {
+    let mut original = stream(1000);
+    (0..10).for_each(|second| append(&mut original, second));
+    let now = Duration::from_secs(50);
+    let [first, second] = [1, 6].map(|start| original.run(now, start, start + 4, 1 << 20).unwrap());
+    let mut copy = Stream::before_run(now, Slot(1), &first);
+    assert!(copy.absorb(now, 10, first.clone()) && !copy.absorb(now, 10, first.clone()), "twice");
+    let strange = StreamState { top: Position { epoch: StreamEpoch::from_random(2), offset: 10 }, ..second.clone() };
+    assert!(!copy.absorb(now, 10, strange), "of another life");
+    assert!(!copy.absorb(now, 10, StreamState { start: 0, ..second.clone() }), "offsets begin at 1");
+    let longer = StreamState { top: Position { offset: 9, ..second.top }, ..second.clone() };
+    assert!(!copy.absorb(now, 10, longer), "beyond its top");
+    assert!(copy.absorb(now, 10, second));
+    assert_eq!(offsets(&copy, None, 1000, false), (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_page_has_as_many_bytes_as_a_part_or_one_publication() {
+    let mut stream = stream(1000);
+    (0..10).for_each(|_| append(&mut stream, 0));
+    let query = |limit, reverse| HistoryQuery {
+        channel: stream.name.clone(),
+        options: stream.options,
+        since: None,
+        limit,
+        reverse,
+    };
+    let size = FRAME_OVERHEAD + 1;
+    for (limit, reverse, part, expected, more) in [
+        (1000, false, size * 3, vec![1, 2, 3], true),
+        (1000, true, (size + 1) * 3, vec![10, 9, 8], true),
+        (3, false, size * 3, vec![1, 2, 3], false),
+        (1000, false, 1, vec![1], true),
+        (1000, false, 1 << 20, (1..=10).collect(), false),
+    ] {
+        let page = stream.page(&query(limit, reverse), 1000, part, stream.epoch.unwrap());
+        let found: Vec<u64> = page.publications.iter().map(|(offset, _)| *offset).collect();
+        assert_eq!((found, page.more), (expected, more), "{limit} {reverse} {part}");
+    }
+    assert!(
+        stream.page(&query(1000, false), 4, 1 << 20, stream.epoch.unwrap()).more,
+        "an answer has a limit by count, too"
+    );
+}
+
+#[test]
+fn the_oldest_go_when_there_are_too_many_bytes() {
+    let mut stream = stream(1000);
+    let one = ENTRY_OVERHEAD + 10;
+    stream.options.history_bytes = 3 * one as u64;
+    let append = |stream: &mut Stream, size: usize| {
+        let first = stream.first_after_append(Duration::ZERO, size);
+        stream.append(Duration::ZERO, stream.top() + 1, first, entry(&"x".repeat(size)));
+        (stream.first(), stream.bytes())
+    };
+    let firsts: Vec<u64> = (0..6).map(|_| append(&mut stream, 10).0).collect();
+    assert_eq!(firsts, [1, 1, 1, 2, 3, 4]);
+    assert_eq!(append(&mut stream, 10 + one), (6, 3 * one), "a larger one takes the place of two");
+    assert_eq!(append(&mut stream, 10 * one).0, 8, "the newest stays, however large it is");
+    stream.hold_back();
+    assert_eq!(append(&mut stream, 10).0, 8, "what is not committed stays");
 }

@@ -6,9 +6,9 @@ use bytes::{BufMut, BytesMut};
 use ringway_core::id::Position;
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, ChannelOptions, ClaimedSlot, Deliver, Detach, Disconnect, Entry, Frame, Have,
-    HistoryPage, HistoryQuery, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState, Query,
-    Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync,
-    StateKind, StreamState, Toll,
+    HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState,
+    Query, Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState,
+    SlotSync, StateKind, StreamState, Toll,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::SlotSet;
@@ -56,6 +56,7 @@ wire_enum!(last Message {
     38 => Released(slots),
     39 => Settled(epoch),
     40 => Syncs(slots),
+    41 => Taken(lane, bytes),
 });
 
 // The view and the registry.
@@ -71,7 +72,8 @@ wire_struct!(last Load {
     blocked,
     history_full,
     channels_full,
-    keys_full
+    keys_full,
+    dropped
 });
 wire_struct!(last Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
 wire_struct!(open Pauses { buckets, longest, total });
@@ -94,12 +96,12 @@ wire_enum!(last RegistryOp {
 // Between gateways and owners.
 wire_struct!(closed Position { epoch, offset });
 wire_struct!(flagged Entry { data; 0 => info, 1 => tags });
-wire_struct!(open ChannelOptions { history_size, history_ttl, presence });
+wire_struct!(open ChannelOptions { history_size, history_ttl, presence, history_bytes });
 wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key });
 wire_struct!(last PubOk { slot, seq, position, copies });
 wire_struct!(last PubNo { slot, seq, why });
 wire_enum!(closed Refusal { 0 => Retry, 1 => Full, 2 => Unrecoverable, 3 => NotAvailable });
-wire_struct!(open Attach { channel, attach, from, options, sessions, presence });
+wire_struct!(open Attach { channel, attach, from, options, sessions, presence, confirmed });
 wire_enum!(closed AttachFrom { 0 => Top, 1 => Inbox, 2 => At(position) });
 wire_struct!(last Attached { attach, stream, from, users });
 wire_struct!(last Deliver { attach, offset, entry });
@@ -115,7 +117,7 @@ wire_enum!(last Answer {
     3 => Info([info]),
     4 => Refused(why),
 });
-wire_struct!(last HistoryPage { top, publications });
+wire_struct!(last HistoryPage { top, publications, more });
 wire_struct!(last NodeInfo { subscriptions, users, channels, uptime });
 wire_struct!(last Disconnect { user, client, whitelist, code, reason });
 
@@ -123,8 +125,9 @@ wire_struct!(last Disconnect { user, client, whitelist, code, reason });
 wire_struct!(closed ClaimedSlot { slot, mark, term, index });
 wire_struct!(last SlotState { slot, kind, term, index, base, part, last, streams, publishers });
 wire_struct!(closed SlotSync { slot, term, number, index, base });
+wire_enum!(closed Lane { 0 => Copies, 1 => Deliveries, 2 => Attaches });
 wire_enum!(closed StateKind { 0 => Sync(number), 1 => Fetched });
-wire_struct!(open StreamState { channel, options, top, delivered, entries, keys });
+wire_struct!(open StreamState { channel, options, top, delivered, first, start, entries, keys, last });
 wire_struct!(open PublisherState { gateway, last, taken });
 wire_struct!(last Rep { slot, term, index, ops });
 wire_enum!(closed Op {

@@ -203,7 +203,10 @@ impl World {
         let old = process.gateway.take();
         process.gateway = process.is_gateway.then(|| match old {
             Some(gateway) => gateway.reborn(clock, incarnation, told),
-            None => Gateway::new(incarnation, told, setup.timing, GatewayLimits::default()),
+            None => {
+                let limits = GatewayLimits { bulk_bytes: setup.limits.bulk_bytes, ..GatewayLimits::default() };
+                Gateway::new(incarnation, told, setup.timing, limits)
+            }
         });
         note!(self, "{} lives as {incarnation} with {view:?}", self.processes[at].id);
         if self.processes[at].is_node && self.processes[at].is_gateway {

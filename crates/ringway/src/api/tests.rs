@@ -81,7 +81,7 @@ async fn the_methods_have_the_shapes_of_the_reference() {
     assert_eq!(result("/api/presence", json!({"channel": "news"}), present()).await, expected);
     let expected = json!({"result": {"num_clients": 1, "num_users": 1}});
     assert_eq!(result("/api/presence_stats", json!({"channel": "news"}), present()).await, expected);
-    let history = ApiAnswer::History(HistoryPage { top: at(2), publications: Vec::new() });
+    let history = ApiAnswer::History(HistoryPage { top: at(2), publications: Vec::new(), more: false });
     let expected = json!({"result": {"publications": [], "epoch": "abcdefgh", "offset": 2}});
     assert_eq!(result("/api/history", json!({"channel": "news", "limit": 0}), history).await, expected);
     assert_eq!(result("/api/disconnect", json!({"user": "ann"}), ApiAnswer::Done).await, json!({"result": {}}));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::reader::Section;
 use super::sections::{ONE_HOUR, ONE_MS, SENSIBLE};
+use super::value::Size;
 use crate::gateway::{Allowed, ChannelRules, GatewayConfig, PlainConfig};
 
 /// Most publications one channel may keep. A history is copied between nodes whole; what needs more is a database's work.
@@ -86,6 +87,9 @@ fn rules(rules: &mut ChannelRules, section: &mut Section<'_>) {
         ..=LONGEST_HISTORY,
         "publications are kept for 366d at most",
     );
+    let mut bytes = Size(rules.history_bytes);
+    section.read("history_bytes", &mut bytes);
+    rules.history_bytes = bytes.0;
     section.read("recovery", &mut rules.recovery);
     section.read("presence", &mut rules.presence);
     section.read_word("subscribe", &mut rules.subscribe, WHO);

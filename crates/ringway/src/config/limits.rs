@@ -55,6 +55,8 @@ fn session(limits: &mut SessionLimits, section: &mut Section<'_>) {
 fn gateway(limits: &mut GatewayLimits, section: &mut Section<'_>) {
     count(section, "publishes", &mut limits.publishes);
     bytes(section, "publish_bytes", &mut limits.publish_bytes);
+    bytes(section, "sent_bytes", &mut limits.sent_bytes);
+    bytes(section, "bulk_bytes", &mut limits.bulk_bytes);
     count(section, "queries", &mut limits.queries);
     count(section, "lingering", &mut limits.lingering);
 }
@@ -63,7 +65,8 @@ fn node(limits: &mut NodeLimits, section: &mut Section<'_>) {
     bytes(section, "history_bytes", &mut limits.history_bytes);
     count(section, "channels", &mut limits.channels);
     count(section, "keys", &mut limits.keys);
-    bytes(section, "copy_bytes", &mut limits.copy_bytes);
+    bytes(section, "bulk_bytes", &mut limits.bulk_bytes);
+    bytes(section, "live_bytes", &mut limits.live_bytes);
     count(section, "copy_slots", &mut limits.copy_slots);
     section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
 }

@@ -107,6 +107,8 @@ pub struct ChannelRules {
     pub history_size: u32,
     /// How long a publication is kept.
     pub history_ttl: Duration,
+    /// Most bytes of the publications kept, the newest one aside: the oldest go first. 0: no limit but the node's.
+    pub history_bytes: usize,
     /// Subscribers get a position and come back to it without missing anything. Needs history.
     pub recovery: bool,
     /// Who is subscribed is kept and can be asked for by subscribers.
@@ -137,6 +139,7 @@ impl ChannelRules {
         Self {
             history_size: 1000,
             history_ttl: Duration::from_secs(600),
+            history_bytes: 0,
             recovery: true,
             presence: true,
             subscribe: Allowed::Anyone,
@@ -149,6 +152,7 @@ impl ChannelRules {
         Self {
             history_size: 1000,
             history_ttl: Duration::from_secs(24 * 3600),
+            history_bytes: 0,
             recovery: true,
             presence: false,
             subscribe: Allowed::Named,
@@ -158,7 +162,8 @@ impl ChannelRules {
 
     /// What the owner is told of such channels.
     pub fn options(&self) -> ChannelOptions {
-        ChannelOptions { history_size: self.history_size, history_ttl: self.history_ttl, presence: self.presence }
+        let Self { history_size, history_ttl, history_bytes, presence, .. } = *self;
+        ChannelOptions { history_size, history_ttl, presence, history_bytes: history_bytes as u64 }
     }
 
     /// Subscribers get a position.
@@ -173,6 +178,7 @@ impl Default for ChannelRules {
         Self {
             history_size: 0,
             history_ttl: Duration::ZERO,
+            history_bytes: 0,
             recovery: false,
             presence: false,
             subscribe: Allowed::Anyone,

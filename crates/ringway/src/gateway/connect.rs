@@ -41,7 +41,9 @@ impl<S: Socket> Hub<S> {
             expires: Tick::default(),
             state,
             backlog: None,
+            probe: Session::<S>::NO_PROBE,
             dirty: false,
+            unproven: false,
         }) as SessionKey;
         ticket.set_session(key);
         match personal {
@@ -177,7 +179,6 @@ impl<S: Socket> Hub<S> {
     }
 
     fn end(&mut self, key: SessionKey) {
-        self.keep_unread(key);
         self.leave_all(key);
         if let Some(session) = self.sessions.get_mut(key as usize) {
             session.state = State::Gone;

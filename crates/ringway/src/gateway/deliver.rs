@@ -22,6 +22,7 @@ impl<S: Socket> Hub<S> {
             self.catch_up(key, offset);
         }
         let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
+        let is_inbox = name.personal_user().is_some();
         let (mut push, mut message): (Option<Bytes>, Option<Bytes>) = (None, None);
         let scratch = &mut self.scratch;
         for &listener in &channel.listeners {
@@ -37,6 +38,7 @@ impl<S: Socket> Hub<S> {
                 true => message.get_or_insert_with(|| encode_message(scratch, self.clock.text(), entry)),
             };
             session.socket.send(frame.clone());
+            session.unproven |= is_inbox;
             if !std::mem::replace(&mut session.dirty, true) {
                 self.dirty.push(listener);
             }
@@ -98,7 +100,7 @@ fn frame(scratch: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     frame
 }
 
-fn encode_push(scratch: &mut Vec<u8>, channel: &str, offset: u64, entry: &Entry) -> Bytes {
+pub(super) fn encode_push(scratch: &mut Vec<u8>, channel: &str, offset: u64, entry: &Entry) -> Bytes {
     let stored = Stored::of(offset, entry);
     let publication = &stored.publication();
     frame(scratch, |out| json::push(out, &Push::Publication { channel, publication }))

@@ -35,6 +35,13 @@ impl Desk {
         self.inbox.push_always(ClientInput::Opened { ticket, socket, protocol });
     }
 
+    /// A pong that was waited for is handed on. There is one for each ping at most, so nothing holds it up.
+    fn pong(&self, ticket: &Arc<Ticket>, payload: &[u8]) {
+        if let Some(number) = ticket.take_pong(payload) {
+            self.inbox.push_always(ClientInput::Ponged(ticket.clone(), number));
+        }
+    }
+
     /// Hands an input on; whether its connection may go on reading.
     fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, publishes: u32) -> Flow {
         if publishes > 0 {
@@ -48,8 +55,8 @@ impl Desk {
 
     /// Counts commands; whether the connection may go on reading after them. One that is paused for another reason is looked at
     /// with its next message.
-    fn pace(&self, conn: &Client, ticket: &Ticket, commands: u32, flow: Flow) -> Flow {
-        let wait = self.pace.count(ticket, commands);
+    fn pace(&self, conn: &Client, paid: &mut u32, commands: u32, flow: Flow) -> Flow {
+        let wait = self.pace.count(paid, commands);
         let Some(wait) = wait.filter(|_| matches!(flow, Flow::Continue)) else { return flow };
         self.refusals.paced.fetch_add(1, Ordering::Relaxed);
         let conn = conn.clone();
@@ -66,11 +73,13 @@ impl Desk {
 pub struct CentrifugeHandler {
     desk: Arc<Desk>,
     ticket: Arc<Ticket>,
+    /// Up to when its commands are paid for.
+    paid: u32,
 }
 
 impl CentrifugeHandler {
     pub(super) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk, ticket: Ticket::new() }
+        Self { desk, ticket: Ticket::new(), paid: 0 }
     }
 }
 
@@ -101,12 +110,16 @@ impl Handler for CentrifugeHandler {
         if !commands.is_empty() {
             let input = ClientInput::Commands(self.ticket.clone(), commands);
             flow = self.desk.push(conn, &self.ticket, input, bytes, publishes);
-            flow = self.desk.pace(conn, &self.ticket, paced, flow);
+            flow = self.desk.pace(conn, &mut self.paid, paced, flow);
         }
         if fault.is_some() {
             conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
         }
         flow
+    }
+
+    fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
+        self.desk.pong(&self.ticket, payload);
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
@@ -120,11 +133,13 @@ pub struct PlainHandler {
     desk: Arc<Desk>,
     ticket: Arc<Ticket>,
     user: UserName,
+    /// As above.
+    paid: u32,
 }
 
 impl PlainHandler {
     pub(super) fn new(desk: Arc<Desk>, user: UserName) -> Self {
-        Self { desk, ticket: Ticket::new(), user }
+        Self { desk, ticket: Ticket::new(), user, paid: 0 }
     }
 }
 
@@ -149,7 +164,11 @@ impl Handler for PlainHandler {
         };
         let flow = self.desk.push(conn, &self.ticket, input, bytes, publishes);
         // What is no message is answered, and nothing else bounds that.
-        self.desk.pace(conn, &self.ticket, u32::from(publishes == 0), flow)
+        self.desk.pace(conn, &mut self.paid, u32::from(publishes == 0), flow)
+    }
+
+    fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
+        self.desk.pong(&self.ticket, payload);
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {

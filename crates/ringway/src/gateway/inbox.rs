@@ -35,6 +35,8 @@ pub enum ClientInput<S> {
     Said(Arc<Ticket>, UserName, Bytes),
     /// A plain client wrote something that is no message.
     Puzzled(Arc<Ticket>),
+    /// The client answered the WebSocket ping of this number, the last one that it was sent.
+    Ponged(Arc<Ticket>, u32),
     /// The connection is over; last input with this ticket.
     Closed(Arc<Ticket>),
     /// A call of the HTTP API.
@@ -57,10 +59,10 @@ pub struct Ticket {
     session: AtomicU32,
     /// Publishes that are not answered yet.
     in_flight: AtomicU32,
+    /// Number of the ping that is not answered; 0: none.
+    pinged: AtomicU32,
     /// The connection is paused until publishes are answered.
     paused: AtomicBool,
-    /// Up to when its commands are paid for, by its gateway's [`Pace`](super::pace::Pace).
-    paid: AtomicU32,
 }
 
 impl Ticket {
@@ -69,8 +71,8 @@ impl Ticket {
         Arc::new(Self {
             session: AtomicU32::new(u32::MAX),
             in_flight: AtomicU32::new(0),
+            pinged: AtomicU32::new(0),
             paused: AtomicBool::new(false),
-            paid: AtomicU32::new(0),
         })
     }
 
@@ -82,13 +84,21 @@ impl Ticket {
         self.session.store(key, Ordering::Relaxed);
     }
 
-    pub(super) fn paid_up_to(&self) -> u32 {
-        self.paid.load(Ordering::Relaxed)
+    /// A ping of this number is about to be sent. An earlier one is not waited for any more.
+    pub(super) fn await_pong(&self, number: u32) {
+        self.pinged.store(number, Ordering::SeqCst);
     }
 
-    /// Only the connection's own task does it.
-    pub(super) fn pay_up_to(&self, when: u32) {
-        self.paid.store(when, Ordering::Relaxed);
+    /// Takes a pong; the number of the ping that was waiting for it. Whatever else comes, or comes twice, means nothing.
+    pub fn take_pong(&self, payload: &[u8]) -> Option<u32> {
+        let number = u32::from_be_bytes(payload.try_into().ok()?);
+        let awaited = self.pinged.compare_exchange(number, 0, Ordering::SeqCst, Ordering::SeqCst);
+        awaited.ok().filter(|number| *number != 0)
+    }
+
+    /// Publishes are not answered, each for the deadline of one at most: its connection may be paused meanwhile.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
     }
 
     /// Counts publishes that are about to be handed to the hub.
@@ -180,7 +190,8 @@ impl<S> Inbox<S> {
         full
     }
 
-    /// Adds an input that nothing can hold up: openings and ends of connections, and calls, which have a limit of their own.
+    /// Adds an input that nothing can hold up: openings and ends of connections, the one pong that a connection has to send, and
+    /// calls, which have a limit of their own.
     pub fn push_always(&self, input: ClientInput<S>) {
         let mut queue = self.queue.lock();
         queue.inputs.push(input);

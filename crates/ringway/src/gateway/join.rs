@@ -11,7 +11,7 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
 
-use super::channel::{Ahead, Channel, Newcomer, PAGES};
+use super::channel::{Ahead, Channel, Newcomer, PAGES, UNREAD_PAGES, Unread};
 use super::command::Seen;
 use super::config::ChannelRules;
 use super::session::{Session, SessionKey, Sub, Wish};
@@ -26,6 +26,8 @@ struct Start<'a> {
     at: Option<Position>,
     /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
     recovered: Option<&'a [(u64, Entry)]>,
+    /// Of an inbox: all that nobody has confirmed up to there.
+    unread: Option<&'a Unread>,
 }
 
 impl<S: Socket> Hub<S> {
@@ -43,7 +45,7 @@ impl<S: Socket> Hub<S> {
         if !entry.is_fresh {
             entry.changes.get_or_insert_default().join(has_presence.then_some(joined));
         }
-        let newcomer = Newcomer { session: key, wish, page: None, pages: 0 };
+        let newcomer = Newcomer { session: key, wish, page: None, pages: 0, unread: None };
         match entry.is_attached {
             true => self.admit(now, channel, newcomer, None),
             false => entry.transit_mut().newcomers.push(newcomer),
@@ -64,7 +66,7 @@ impl<S: Socket> Hub<S> {
         key
     }
 
-    /// The owner's first answer: those who came meanwhile are let in. What waits in an inbox is for the first of them.
+    /// The owner's first answer: those who came meanwhile are let in. What waits in an inbox is for all of them.
     pub(super) fn on_attached(&mut self, now: Now, key: ChannelKey, stream: Option<Position>, from: u64, users: u64) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.is_attached = true;
@@ -95,20 +97,70 @@ impl<S: Socket> Hub<S> {
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
         let Some(channel) = self.channels.get(key) else { return };
         let Some(position) = channel.position else {
-            return self.welcome(now, key, &newcomer, &Start { at: None, recovered: None }, users);
+            return self.welcome(now, key, &newcomer, &Start { at: None, recovered: None, unread: None }, users);
         };
         match newcomer.wish.recover().filter(|seen| channel.is_positioned && seen.is_in(position.epoch)) {
             Some(seen) if seen.offset == position.offset => {
-                self.welcome(now, key, &newcomer, &Start { at: Some(position), recovered: Some(&[]) }, users);
+                let start = Start { at: Some(position), recovered: Some(&[]), unread: None };
+                self.welcome(now, key, &newcomer, &start, users);
             }
             Some(seen) => {
                 let offset = seen.offset;
                 self.ask_page(now, key, newcomer, offset);
             }
-            None => {
-                let at = channel.start();
-                self.welcome(now, key, &newcomer, &Start { at, recovered: None }, users);
+            None => self.start_anew(now, key, newcomer, users),
+        }
+    }
+
+    /// Lets a newcomer in that recovers nothing: at the position, or, in an inbox, after what its user has confirmed. What
+    /// lies between was written to another session, which may be of a device that is not there any more.
+    fn start_anew(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
+        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
+        let confirmed = self.rules.confirmed(key);
+        let after = confirmed.filter(|after| after.epoch == position.epoch && after.offset < position.offset);
+        let Some(after) = after else {
+            let start = Start { at: Some(position), recovered: None, unread: None };
+            return self.welcome(now, key, &newcomer, &start, users);
+        };
+        let unread = Some(Box::new(Unread { after, entries: Vec::new() }));
+        self.ask_page(now, key, Newcomer { unread, ..newcomer }, after.offset);
+    }
+
+    /// A part of what nobody has confirmed came, or none.
+    fn on_unread(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, result: Result<Answer, QueryError>) {
+        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
+        let page = match result {
+            Ok(Answer::History(page)) => page,
+            // The owner is away, and the newcomer waits for it, as the first one would.
+            Err(QueryError::TimedOut) => return self.start_anew(now, key, Newcomer { unread: None, ..newcomer }, None),
+            Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
+            Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
+        };
+        let Some(mut unread) = newcomer.unread else { return };
+        let newcomer = Newcomer { unread: None, ..newcomer };
+        if page.top.epoch != unread.after.epoch || page.top.epoch != position.epoch {
+            // The stream was lost while we asked, or is yet to be.
+            return match newcomer.pages < UNREAD_PAGES {
+                true => self.start_anew(now, key, newcomer, None),
+                false => self.turn_away(key, &newcomer, ErrorCode::Internal),
+            };
+        }
+        let end = unread.end();
+        let further = page.publications.into_iter().filter(|(offset, _)| *offset > end && *offset <= page.top.offset);
+        let had = unread.entries.len();
+        unread.entries.extend(further);
+        let is_more = unread.entries.len() > had;
+        // Without anything more below the top, the rest is gone. Above it, a later owner has what this one lacked.
+        if unread.end() >= position.offset.max(page.top.offset) || (!is_more && page.top.offset >= position.offset) {
+            let start = Start { at: Some(page.top), recovered: None, unread: Some(&unread) };
+            return self.welcome(now, key, &newcomer, &start, None);
+        }
+        match newcomer.pages < UNREAD_PAGES {
+            true => {
+                let after = unread.end();
+                self.ask_page(now, key, Newcomer { unread: Some(unread), ..newcomer }, after);
             }
+            false => self.turn_away(key, &newcomer, ErrorCode::Internal),
         }
     }
 
@@ -134,16 +186,18 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_page(&mut self, now: Now, key: ChannelKey, token: u64, result: Result<Answer, QueryError>) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let Some(newcomer) = channel.take_asking(token) else { return };
+        if newcomer.unread.is_some() {
+            return self.on_unread(now, key, newcomer, result);
+        }
         let (Some(seen), Some(position)) = (newcomer.wish.recover(), channel.position) else { return };
         let page = match result {
             Ok(Answer::History(page)) => page,
             Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
             Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
         };
-        let unrecovered = Start { at: channel.start(), recovered: None };
         if !seen.is_in(position.epoch) {
             // The stream was lost while we asked.
-            self.welcome(now, key, &newcomer, &unrecovered, None);
+            self.start_anew(now, key, newcomer, None);
         } else if page.top.epoch != position.epoch || page.top.offset < position.offset {
             // One of the two is of a former owner. They meet as soon as the channel is attached at the new one.
             let offset = seen.offset;
@@ -152,10 +206,10 @@ impl<S: Socket> Hub<S> {
                 false => self.turn_away(key, &newcomer, ErrorCode::Internal),
             }
         } else if reaches(&page, seen.offset) {
-            let start = Start { at: Some(page.top), recovered: Some(&page.publications) };
+            let start = Start { at: Some(page.top), recovered: Some(&page.publications), unread: None };
             self.welcome(now, key, &newcomer, &start, None);
         } else {
-            self.welcome(now, key, &newcomer, &unrecovered, None);
+            self.start_anew(now, key, newcomer, None);
         }
     }
 
@@ -193,7 +247,14 @@ impl<S: Socket> Hub<S> {
             }
             Wish::Greeting => self.greet(session, key, users),
         }
+        if let Some(unread) = start.unread {
+            self.hand_on(key, session, &unread.entries);
+        }
         self.let_listen(key, session, start.at);
+        let was_told = start.recovered.is_some_and(|recovered| !recovered.is_empty());
+        if was_told && self.rules.confirmed(key).is_some() {
+            self.must_prove(session);
+        }
         for command in held {
             self.on_command(now, session, command);
         }
@@ -247,7 +308,8 @@ impl Start<'_> {
             return SubscribeResult { was_recovering, ..SubscribeResult::default() };
         };
         let recovered = self.recovered.is_some();
-        let offset = recover.filter(|_| recovered).map_or(at.offset, |seen| seen.offset);
+        let start = self.unread.map_or(at.offset, |unread| unread.after.offset);
+        let offset = recover.filter(|_| recovered).map_or(start, |seen| seen.offset);
         SubscribeResult {
             recoverable: true,
             positioned: true,

@@ -5,12 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::inbox::Ticket;
-
 /// Parts of a second in which a session's debt is counted: fine enough for the fastest pace.
 const PARTS: u32 = 16_000;
 
-/// The pace of all sessions of a gateway. What each of them owes is in its ticket.
+/// The pace of all sessions of a gateway. What each of them owes is kept by its connection.
 #[derive(Debug)]
 pub(super) struct Pace {
     began: Instant,
@@ -26,21 +24,21 @@ impl Pace {
         Self { began: Instant::now(), cost, burst: burst.saturating_mul(cost) }
     }
 
-    /// Counts commands of a session. `Some`: it has had too many, and is not to be read from for so long.
-    pub(super) fn count(&self, ticket: &Ticket, commands: u32) -> Option<Duration> {
-        self.count_at(ticket, commands, self.began.elapsed())
+    /// Counts commands of a session that has paid up to a time. `Some`: it has had too many, and is not to be read from for so long.
+    pub(super) fn count(&self, paid: &mut u32, commands: u32) -> Option<Duration> {
+        self.count_at(paid, commands, self.began.elapsed())
     }
 
-    fn count_at(&self, ticket: &Ticket, commands: u32, since: Duration) -> Option<Duration> {
+    fn count_at(&self, paid: &mut u32, commands: u32, since: Duration) -> Option<Duration> {
         if commands == 0 {
             return None;
         }
         // The count of parts begins anew every three days. What a session seems to owe beyond the most it can is of before.
         let now = (since.as_micros() * u128::from(PARTS) / 1_000_000) as u32;
-        let owed = ticket.paid_up_to().wrapping_sub(now);
+        let owed = paid.wrapping_sub(now);
         let owed = if owed <= self.most() { owed } else { 0 };
         let owed = owed.saturating_add(commands.saturating_mul(self.cost)).min(self.most());
-        ticket.pay_up_to(now.wrapping_add(owed));
+        *paid = now.wrapping_add(owed);
         let over = owed.saturating_sub(self.burst);
         (over > 0).then(|| Duration::from_micros(u64::from(over) * 1_000_000 / u64::from(PARTS)))
     }
@@ -59,29 +57,29 @@ mod tests {
 
     #[test]
     fn a_start_with_every_subscription_is_not_held_up() {
-        let (pace, ticket) = (Pace::new(500, 4_096), Ticket::new());
-        assert_eq!(pace.count_at(&ticket, 1_025, SECOND), None);
+        let (pace, mut paid) = (Pace::new(500, 4_096), 0);
+        assert_eq!(pace.count_at(&mut paid, 1_025, SECOND), None);
         // Nor is the same session again a second later.
-        assert_eq!(pace.count_at(&ticket, 1_025, 2 * SECOND), None);
+        assert_eq!(pace.count_at(&mut paid, 1_025, 2 * SECOND), None);
     }
 
     #[test]
     fn who_goes_on_is_read_from_at_the_pace() {
-        let (pace, ticket) = (Pace::new(500, 1_000), Ticket::new());
+        let (pace, mut paid) = (Pace::new(500, 1_000), 0);
         let mut now = SECOND;
         let mut done = 0;
         while now < 11 * SECOND {
             done += 10;
-            now += pace.count_at(&ticket, 10, now).unwrap_or_default() + Duration::from_micros(10);
+            now += pace.count_at(&mut paid, 10, now).unwrap_or_default() + Duration::from_micros(10);
         }
         assert!((5_900..=6_100).contains(&done), "{done} in ten seconds, with a burst of 1,000");
     }
 
     #[test]
     fn a_long_silence_is_no_debt() {
-        let (pace, ticket) = (Pace::new(500, 1_000), Ticket::new());
+        let (pace, mut paid) = (Pace::new(500, 1_000), 0);
         for days in 0..40 {
-            assert_eq!(pace.count_at(&ticket, 900, SECOND * 86_400 / 7 * days), None, "{days}");
+            assert_eq!(pace.count_at(&mut paid, 900, SECOND * 86_400 / 7 * days), None, "{days}");
         }
     }
 }

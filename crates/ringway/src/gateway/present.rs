@@ -28,3 +28,41 @@ pub(crate) fn count(present: &[Presence]) -> (u32, u32) {
     users.dedup();
     (present.len() as u32, users.len() as u32)
 }
+
+/// Bytes of those who are told to an owner with one message.
+const PART_BYTES: usize = 128 << 10;
+
+/// The same in parts of about as many bytes as one message may have. Nobody: no part.
+pub(super) fn parts(present: impl Iterator<Item = Presence>) -> Vec<Vec<Presence>> {
+    let (mut parts, mut bytes) = (Vec::new(), usize::MAX);
+    for one in present {
+        bytes = bytes.saturating_add(one.size());
+        if bytes > PART_BYTES {
+            parts.push(Vec::new());
+            bytes = one.size();
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(one);
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn very_many_are_told_in_parts() {
+        let one = |client| Presence {
+            client,
+            user: "ann".into(),
+            conn_info: Some(Bytes::from(vec![b'x'; 1000])),
+            chan_info: None,
+        };
+        assert!(parts(std::iter::empty()).is_empty());
+        let told = parts((0..1000).map(one));
+        assert!(told.len() > 5 && told.iter().all(|part| !part.is_empty() && part.len() <= 131));
+        assert_eq!(told.concat(), (0..1000).map(one).collect::<Vec<_>>(), "everybody, once");
+    }
+}

@@ -22,6 +22,9 @@ pub(super) const HELD_COMMANDS: usize = 2048;
 /// A session's key in the hub's table.
 pub(super) type SessionKey = u32;
 
+/// A probe's key in the hub's table.
+pub(super) type ProbeKey = u32;
+
 /// A session, told from later ones with the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SessionId {
@@ -46,8 +49,12 @@ pub(super) struct Session<S> {
     pub(super) state: State,
     /// What waited for the user and does not fit into the socket's queue yet.
     pub(super) backlog: Option<Box<Backlog>>,
+    /// Its probe, if it has one.
+    pub(super) probe: ProbeKey,
     /// Its socket has frames that are not flushed.
     pub(super) dirty: bool,
+    /// Something of its inbox is among them, or was, and no ping has followed yet.
+    pub(super) unproven: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +71,8 @@ pub(super) enum State {
     Ungreeted { problem: Option<&'static str> },
     /// A plain session.
     Plain,
-    /// A plain session that is asked to connect elsewhere as soon as its inbox is safe.
+    /// A plain session that is asked to connect elsewhere as soon as its inbox is safe: first it confirms what it was written, then
+    /// it is in no channel any more.
     Parting(Disconnect),
     /// Closed by us; its connection has not ended yet.
     Gone,

@@ -16,6 +16,7 @@ impl<S: Socket> Hub<S> {
         self.drain_events(now);
         self.feed_backlogs();
         self.feed_resets(now);
+        self.look_at_probes(now);
         let mut due = Vec::new();
         self.wheel.due(now, &mut due);
         let mut news = HashMap::new();

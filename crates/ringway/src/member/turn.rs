@@ -145,6 +145,9 @@ impl Task {
 
     /// Does what the rules want until they want nothing more, then writes to the sockets.
     pub(super) fn turn(&mut self, now: Now) {
+        for frame in std::mem::take(&mut self.taken) {
+            self.on_frame(now, self.me, frame);
+        }
         for _ in 0..ROUNDS {
             while let Some(action) = self.rules.next_action() {
                 self.act(now, action);
@@ -156,13 +159,10 @@ impl Task {
             }
             if let Some(hub) = &mut self.hub {
                 hub.on_events(now);
-                let mut frames: Vec<Outgoing> = hub.rules.drain_frames().collect();
-                for outgoing in &mut frames {
-                    if let Message::Attach(attaches) = &mut outgoing.frame.message {
-                        attaches.iter_mut().for_each(|attach| hub.fill_attach(attach));
-                    }
+                let frames: Vec<Outgoing> = hub.rules.drain_frames().collect();
+                for outgoing in frames {
+                    self.send_of_gateway(outgoing);
                 }
-                frames.into_iter().for_each(|outgoing| self.send(outgoing));
             }
             let Some(frame) = self.local.pop_front() else { break };
             self.on_frame(now, self.me, frame);
@@ -171,7 +171,7 @@ impl Task {
             }
         }
         if let Some(hub) = &mut self.hub {
-            hub.flush();
+            hub.flush(now);
         }
         if self.facts_changed {
             self.publish_facts(now);
@@ -299,8 +299,24 @@ impl Task {
         self.host.filter(|host| *host == self.me || self.peers.contains_key(host))
     }
 
+    /// Completes attaches with who is present.
+    fn send_of_gateway(&mut self, mut outgoing: Outgoing) {
+        let (to, epoch, mut behind) = (outgoing.to, outgoing.frame.epoch, Vec::new());
+        if let (Message::Attach(attaches), Some(hub)) = (&mut outgoing.frame.message, &self.hub) {
+            behind.extend(attaches.iter_mut().flat_map(|attach| hub.fill_attach(attach)));
+        }
+        self.send(outgoing);
+        for change in behind {
+            let frame = Frame { epoch, message: Message::Sessions(Box::new(change)) };
+            self.send(Outgoing { to, frame });
+        }
+    }
+
     pub(super) fn send(&mut self, outgoing: Outgoing) {
-        if outgoing.to == self.me {
+        if outgoing.to == self.me && matches!(outgoing.frame.message, Message::Taken(..)) {
+            // One part a turn: others have theirs in between, as if there were a link.
+            self.taken.push(outgoing.frame);
+        } else if outgoing.to == self.me {
             self.local.push_back(outgoing.frame);
         } else if let Some(peer) = self.peers.get(&outgoing.to)
             && let Err(error) = peer.sender.send(&outgoing.frame)

@@ -1,8 +1,10 @@
 //! The whole program from outside: real processes, real sockets, no look inside.
 
 mod bad_input;
+mod bulk;
 mod centrifuge;
 mod commands;
+mod confirmed;
 mod cuts;
 mod door;
 mod gateways;

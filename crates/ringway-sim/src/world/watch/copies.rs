@@ -148,7 +148,10 @@ impl World {
         for gone in before.nodes.iter().filter(|node| view.node(node.incarnation).is_none()) {
             let lapsed = lapsed.contains(&gone.incarnation);
             self.checker.removed.insert(gone.incarnation, Removed { at: self.now, lapsed });
-            if view.crashes > before.crashes {
+            // Who leaves while it joins takes complete copies with it, for which others may have been released already: until all
+            // slots have their two copies again, that is as if it had crashed.
+            let leaves_unfinished = !gone.serves() && self.setup.mode == Mode::Wild;
+            if view.crashes > before.crashes || leaves_unfinished {
                 self.copies_destroyed(gone.incarnation, before);
             }
         }

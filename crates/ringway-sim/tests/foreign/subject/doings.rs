@@ -18,7 +18,8 @@ impl Subject {
         let all = channels();
         let channel = all[self.below(all.len() as u64) as usize].clone();
         let history_size = self.one_of(&[0, 10, 10]);
-        let options = ChannelOptions { history_size, history_ttl: Duration::from_secs(600), presence: true };
+        let options =
+            ChannelOptions { history_size, history_ttl: Duration::from_secs(600), presence: true, history_bytes: 0 };
         let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
         let key = (self.below(4) == 0).then(|| "key".into());
         match self.below(4) {
@@ -26,7 +27,10 @@ impl Subject {
             1 if !self.keys.is_empty() => {
                 let at = self.below(self.keys.len() as u64) as usize;
                 let key = self.keys.swap_remove(at);
-                self.gateway.detach(self.now, key, self.random % 3);
+                if let Some(position) = self.gateway.position(key).filter(|_| self.random.is_multiple_of(3)) {
+                    self.gateway.confirm(key, position);
+                }
+                self.gateway.detach(self.now, key);
             }
             2 => drop(self.gateway.query(self.now, 1, Query::Presence(channel))),
             _ => drop(self.gateway.publish(self.now, 1, NewPublish { channel, entry, options, idempotency_key: key })),

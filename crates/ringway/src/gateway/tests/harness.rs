@@ -27,6 +27,8 @@ pub(in crate::gateway) struct Record {
     queued: Vec<Bytes>,
     seen: Vec<Value>,
     pub(super) frames: Vec<Bytes>,
+    /// Payloads of the WebSocket pings that were written since the last pong.
+    pub(super) pings: Vec<Bytes>,
     pub(super) closed: Option<(u16, String)>,
     pub(super) flushes: usize,
     /// Bytes that the client has not read.
@@ -48,6 +50,8 @@ impl Socket for FakeSocket {
         let mut record = self.0.lock();
         record.flushes += 1;
         let queued = std::mem::take(&mut record.queued);
+        let (pings, queued): (Vec<Bytes>, Vec<Bytes>) = queued.into_iter().partition(|frame| frame[0] == 0x89);
+        record.pings.extend(pings.iter().map(|ping| ping.slice(2..)));
         let takes_anything = record.takes_anything;
         let read = |frame: &Bytes| match serde_json::from_slice(payload(frame)) {
             Err(_) if takes_anything => Value::Null,
@@ -101,6 +105,11 @@ impl Peer {
         let mut seen = self.seen();
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
+    }
+
+    /// How many pings were written and not answered.
+    pub(super) fn pings(&self) -> usize {
+        self.socket.0.lock().pings.len()
     }
 
     pub(super) fn closed(&self) -> Option<u16> {
@@ -193,11 +202,11 @@ impl World {
         let frames: Vec<_> = self.hub.rules.drain_frames().collect();
         for mut outgoing in frames {
             if let Message::Attach(attaches) = &mut outgoing.frame.message {
-                attaches.iter_mut().for_each(|attach| self.hub.fill_attach(attach));
+                attaches.iter_mut().for_each(|attach| drop(self.hub.fill_attach(attach)));
             }
             self.said.push(outgoing.frame.message);
         }
-        self.hub.flush();
+        self.hub.flush(self.now);
     }
 
     /// Lets time pass in steps of a quarter second.
@@ -255,6 +264,26 @@ impl World {
         let commands = json::decode_frame(frame.as_bytes()).unwrap();
         let commands = commands.map(|command| Command::of(command.unwrap(), &verifier)).collect();
         ClientInput::Commands(peer.ticket.clone(), commands)
+    }
+
+    /// The client answers all pings, in order. Ends the turn.
+    pub(super) fn pong(&mut self, peer: &Peer) {
+        let pings = std::mem::take(&mut peer.socket.0.lock().pings);
+        for ping in pings {
+            if let Some(number) = peer.ticket.take_pong(&ping) {
+                self.input(ClientInput::Ponged(peer.ticket.clone(), number));
+            }
+        }
+        self.turn();
+    }
+
+    /// What the owner was last told of how far a channel's inbox was confirmed, by whatever message.
+    pub(super) fn told_confirmed(&self) -> Option<u64> {
+        self.said.iter().rev().find_map(|message| match message {
+            Message::Delivered(reports) => reports.last().map(|(_, _, offset)| *offset),
+            Message::Detach(detach) => detach.delivered.map(|position| position.offset),
+            _ => None,
+        })
     }
 
     pub(super) fn hang_up(&mut self, peer: &Peer) {
@@ -337,7 +366,7 @@ impl World {
     #[track_caller]
     pub(super) fn page(&mut self, top: Position, offsets: std::ops::RangeInclusive<u64>) {
         let publications = offsets.map(|offset| (offset, entry(&offset.to_string()))).collect();
-        self.answer(Answer::History(HistoryPage { top, publications }));
+        self.answer(Answer::History(HistoryPage { top, publications, more: false }));
     }
 
     /// Publishes sent to the owner so far: slot, number, channel, payload.

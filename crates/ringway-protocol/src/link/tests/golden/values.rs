@@ -79,7 +79,12 @@ fn full_entry() -> Entry {
 }
 
 fn options() -> ChannelOptions {
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_millis(1500), presence: true }
+    ChannelOptions {
+        history_size: 100,
+        history_ttl: Duration::from_millis(1500),
+        presence: true,
+        history_bytes: 1 << 20,
+    }
 }
 
 fn present(client: u128) -> Presence {
@@ -102,7 +107,15 @@ fn view() -> Arc<View> {
 }
 
 fn members() -> Named {
-    let load = Load { users: 1, channels: 300, sockets: 0, history_bytes: 1 << 40, unsettled: 2, ..Load::default() };
+    let load = Load {
+        users: 1,
+        channels: 300,
+        sockets: 0,
+        history_bytes: 1 << 40,
+        unsettled: 2,
+        dropped: 300,
+        ..Load::default()
+    };
     let load = Load { history_limit: 1 << 41, alone: 3, not_live: 4, blocked: 1, channels_full: true, ..load };
     let request = |id, op| Message::RegistryRequest(RegistryRequest { id, op });
     let answer = |done, lapsed| Message::RegistryAnswer(RegistryAnswer { id: 5, done, view: view(), lapsed });
@@ -156,6 +169,7 @@ fn listening() -> Named {
         channel: channel("a"),
         attach: AttachId(1 << 32),
         from,
+        confirmed: if matches!(from, AttachFrom::At(_)) { 7 } else { 0 },
         options: options(),
         sessions,
         presence,
@@ -193,7 +207,7 @@ fn asking() -> Named {
         Message::Query(9, Query::History(Box::new(history)))
     };
     let answer = |answer| Message::Answer(9, answer);
-    let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())] };
+    let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())], more: true };
     let info = NodeInfo { subscriptions: 300, users: 2, channels: 3, uptime: Duration::new(5, 6) };
     let order = |client, whitelist| {
         let (user, code, reason) = (UserName::new("u").unwrap(), 3005, "gone".into());
@@ -230,6 +244,9 @@ fn slots() -> Named {
         ("release", Message::Release(terms())),
         ("released", Message::Released(terms())),
         ("settled", Message::Settled(Epoch(300))),
+        ("taken-copies", Message::Taken(Lane::Copies, 300)),
+        ("taken-deliveries", Message::Taken(Lane::Deliveries, 0)),
+        ("taken-attaches", Message::Taken(Lane::Attaches, 70_000)),
     ]
 }
 
@@ -243,8 +260,11 @@ fn states() -> Named {
         options: options(),
         top: position(9),
         delivered: 7,
+        first: 5,
+        start: 8,
         entries: vec![(Duration::from_millis(1500), entry()), (Duration::ZERO, full_entry())],
         keys: vec![("k".into(), Duration::from_secs(1), 8)],
+        last: true,
     };
     let publisher = PublisherState { gateway: life(2), last: 12, taken: vec![(11, None), (12, Some(position(9)))] };
     let empty = SlotSync { slot: Slot(300), term: Epoch(2), number: 7, index: 0, base: None };
