@@ -39,6 +39,7 @@ mod session;
 mod socket;
 pub(crate) mod stored;
 mod timers;
+mod unread;
 mod waiting;
 mod wheel;
 
