@@ -41,6 +41,7 @@ mod socket;
 pub(crate) mod stored;
 mod timers;
 mod turns;
+mod unread;
 mod waiting;
 mod wheel;
 

@@ -13,18 +13,15 @@
 
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::message::{Entry, Presence};
+use ringway_core::message::Presence;
 use smallvec::SmallVec;
 
 use super::session::{SessionKey, Wish};
+use super::unread::Unread;
 
 /// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
 /// where the channel changed its owner between the page and the position.
 pub(super) const PAGES: u8 = 8;
-
-/// Pages that a newcomer asks for of what nobody has confirmed: 19,200 publications of an inbox at the default size of a page, which
-/// keeps 1,000. One that would need more is asked to connect anew: until then the silent device is closed.
-pub(super) const UNREAD_PAGES: u8 = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Channel {
@@ -66,21 +63,6 @@ pub(super) struct Newcomer {
     pub(super) pages: u8,
     /// Of an inbox: what its user has not confirmed, as far as it was read.
     pub(super) unread: Option<Box<Unread>>,
-}
-
-/// Publications of an inbox that were written to another session and that nobody has confirmed.
-#[derive(Debug)]
-pub(super) struct Unread {
-    /// What they follow.
-    pub(super) after: Position,
-    pub(super) entries: Vec<(u64, Entry)>,
-}
-
-impl Unread {
-    /// Up to where it was read.
-    pub(super) fn end(&self) -> u64 {
-        self.entries.last().map_or(self.after.offset, |(offset, _)| *offset)
-    }
 }
 
 #[derive(Debug, Clone, Copy)]

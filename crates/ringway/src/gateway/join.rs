@@ -11,23 +11,24 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
 
-use super::channel::{Ahead, Channel, Newcomer, PAGES, UNREAD_PAGES, Unread};
+use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
 use super::config::ChannelRules;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::stored::Stored;
+use super::unread::Unread;
 use super::waiting::{Waiting, query_fault};
 use super::{Hub, Socket};
 
 /// How a session begins.
 #[derive(Debug)]
-struct Start<'a> {
+pub(super) struct Start<'a> {
     /// The stream's epoch and the offset after which the session listens; `None` without history.
-    at: Option<Position>,
+    pub(super) at: Option<Position>,
     /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
-    recovered: Option<&'a [(u64, Entry)]>,
+    pub(super) recovered: Option<&'a [(u64, Entry)]>,
     /// Of an inbox: all that nobody has confirmed up to there.
-    unread: Option<&'a Unread>,
+    pub(super) unread: Option<&'a Unread>,
 }
 
 impl<S: Socket> Hub<S> {
@@ -112,60 +113,8 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// Lets a newcomer in that recovers nothing: at the position, or, in an inbox, after what its user has confirmed. What
-    /// lies between was written to another session, which may be of a device that is not there any more.
-    fn start_anew(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
-        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
-        let confirmed = self.rules.confirmed(key);
-        let after = confirmed.filter(|after| after.epoch == position.epoch && after.offset < position.offset);
-        let Some(after) = after else {
-            let start = Start { at: Some(position), recovered: None, unread: None };
-            return self.welcome(now, key, &newcomer, &start, users);
-        };
-        let unread = Some(Box::new(Unread { after, entries: Vec::new() }));
-        self.ask_page(now, key, Newcomer { unread, ..newcomer }, after.offset);
-    }
-
-    /// A part of what nobody has confirmed came, or none.
-    fn on_unread(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, result: Result<Answer, QueryError>) {
-        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
-        let page = match result {
-            Ok(Answer::History(page)) => page,
-            // The owner is away, and the newcomer waits for it, as the first one would.
-            Err(QueryError::TimedOut) => return self.start_anew(now, key, Newcomer { unread: None, ..newcomer }, None),
-            Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
-            Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
-        };
-        let Some(mut unread) = newcomer.unread else { return };
-        let newcomer = Newcomer { unread: None, ..newcomer };
-        if page.top.epoch != unread.after.epoch || page.top.epoch != position.epoch {
-            // The stream was lost while we asked, or is yet to be.
-            return match newcomer.pages < UNREAD_PAGES {
-                true => self.start_anew(now, key, newcomer, None),
-                false => self.turn_away(key, &newcomer, ErrorCode::Internal),
-            };
-        }
-        let end = unread.end();
-        let further = page.publications.into_iter().filter(|(offset, _)| *offset > end && *offset <= page.top.offset);
-        let had = unread.entries.len();
-        unread.entries.extend(further);
-        let is_more = unread.entries.len() > had;
-        // Without anything more below the top, the rest is gone. Above it, a later owner has what this one lacked.
-        if unread.end() >= position.offset.max(page.top.offset) || (!is_more && page.top.offset >= position.offset) {
-            let start = Start { at: Some(page.top), recovered: None, unread: Some(&unread) };
-            return self.welcome(now, key, &newcomer, &start, None);
-        }
-        match newcomer.pages < UNREAD_PAGES {
-            true => {
-                let after = unread.end();
-                self.ask_page(now, key, Newcomer { unread: Some(unread), ..newcomer }, after);
-            }
-            false => self.turn_away(key, &newcomer, ErrorCode::Internal),
-        }
-    }
-
     /// Asks the owner for what came after `offset`; the newcomer waits.
-    fn ask_page(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, offset: u64) {
+    pub(super) fn ask_page(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, offset: u64) {
         let (Some(name), Some(options)) = (self.rules.channel_name(key), self.rules.channel_options(key)) else {
             return;
         };
@@ -214,7 +163,14 @@ impl<S: Socket> Hub<S> {
     }
 
     /// Tells a newcomer where it begins, and lets it listen from there.
-    fn welcome(&mut self, now: Now, key: ChannelKey, newcomer: &Newcomer, start: &Start<'_>, users: Option<u64>) {
+    pub(super) fn welcome(
+        &mut self,
+        now: Now,
+        key: ChannelKey,
+        newcomer: &Newcomer,
+        start: &Start<'_>,
+        users: Option<u64>,
+    ) {
         let session = newcomer.session;
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.tidy();
@@ -279,7 +235,7 @@ impl<S: Socket> Hub<S> {
     }
 
     /// A newcomer cannot be let in.
-    fn turn_away(&mut self, key: ChannelKey, newcomer: &Newcomer, error: ErrorCode) {
+    pub(super) fn turn_away(&mut self, key: ChannelKey, newcomer: &Newcomer, error: ErrorCode) {
         let session = newcomer.session;
         self.forget_sub(session, key);
         match newcomer.wish {
