@@ -19,7 +19,7 @@ mod server;
 mod stats;
 
 pub use config::{ConnOptions, EdgeConfig};
-pub use conn::Conn;
+pub use conn::{Conn, Room};
 pub use echo::{ECHO_MAX_MESSAGE, Echo};
 pub use handler::{Closed, Flow, Handler};
 pub use http::{Body, BoxError, Route, Router, Upgrade, full_body, plain_response};
