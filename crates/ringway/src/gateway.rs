@@ -21,6 +21,7 @@ mod config;
 mod connect;
 mod counts;
 mod deliver;
+mod feed;
 mod gather;
 mod handler;
 mod inbox;
@@ -32,6 +33,7 @@ mod plain;
 pub(crate) mod present;
 mod publish;
 mod read;
+mod recover;
 mod reset;
 mod routes;
 mod session;
@@ -63,6 +65,7 @@ pub use command::{Ask, Command, Connect, History, Named, Seen, Subscribe};
 pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimits};
 pub use counts::{Counts, Refused};
 pub use handler::{CentrifugeHandler, PlainHandler};
+pub(crate) use read::is_next_page;
 pub use inbox::{Batch, ClientInput, Inbox, Protocol, Ticket};
 pub(crate) use routes::USER_NAME_RULE;
 pub use routes::{Refusals, SocketRoutes};
@@ -72,7 +75,7 @@ use channel::Channels;
 use gather::Gathering;
 use parting::Partings;
 use reset::Resets;
-use session::{Session, SessionKey};
+use session::{Session, SessionId, SessionKey};
 use waiting::Waiting;
 use wheel::Wheel;
 
@@ -100,6 +103,10 @@ pub struct Hub<S = Client> {
     dirty: Vec<SessionKey>,
     /// Sessions with a backlog.
     stalled: Vec<SessionKey>,
+    /// Sessions that may be given more.
+    hungry: Vec<SessionId>,
+    /// Sessions that wait until all sockets together hold less, or an owner can be asked again.
+    crowded: Vec<SessionId>,
     resets: Resets,
     partings: Partings,
     /// Channels whose sessions changed in this turn.
@@ -129,6 +136,8 @@ impl<S: Socket> Hub<S> {
             wheel: Wheel::new(now),
             dirty: Vec::new(),
             stalled: Vec::new(),
+            hungry: Vec::new(),
+            crowded: Vec::new(),
             resets: Resets::default(),
             partings: Partings::default(),
             listed: Vec::new(),
@@ -152,6 +161,7 @@ impl<S: Socket> Hub<S> {
             }
             ClientInput::Said(ticket, user, data) => self.on_said(now, ticket.session(), &user, data),
             ClientInput::Puzzled(ticket) => self.on_puzzled(ticket.session()),
+            ClientInput::Room(ticket) => self.on_room(&ticket),
             ClientInput::Closed(ticket) => self.on_closed(&ticket),
             ClientInput::Call(call) => self.on_call(now, call),
         }
@@ -160,6 +170,7 @@ impl<S: Socket> Hub<S> {
     /// Acts on what the rules report, then lets channels go that nobody listens to and tells owners who came and went.
     pub fn on_events(&mut self, now: Now) {
         self.drain_events(now);
+        self.feed_sessions(now);
         self.settle(now);
     }
 
@@ -262,6 +273,17 @@ impl<S: Socket> Hub<S> {
     /// Queues a frame for a session.
     fn send(&mut self, key: SessionKey, frame: Bytes) {
         let Some(session) = self.sessions.get_mut(key as usize).filter(|session| !session.is_gone()) else { return };
+        if session.put(frame, self.config.limits.outbox_bytes) {
+            self.hungry.push(session.id(key));
+        }
+        if !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Queues a part of a message that is under way.
+    fn send_part(&mut self, key: SessionKey, frame: Bytes) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
         session.socket.send(frame);
         if !std::mem::replace(&mut session.dirty, true) {
             self.dirty.push(key);

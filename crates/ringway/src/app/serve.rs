@@ -164,6 +164,8 @@ fn edge_config(config: &Config) -> EdgeConfig {
         max_http: config.server.max_http,
         header_timeout: config.server.header_timeout,
         close_timeout: config.server.close_timeout,
+        slow_timeout: config.gateway.slow_timeout,
+        max_queued: config.gateway.limits.sockets_bytes,
         ..EdgeConfig::default()
     }
 }

@@ -3,10 +3,12 @@
 //! ```text
 //!                    attached, no recovery wanted, or recovered up to the position
 //!   newcomer ─────────────────────────────────────────────────────────────────────▶ listener
-//!       └──── recovered beyond the gateway's position ────▶ ahead ──── position reaches it ──▲
+//!       ├──── recovered beyond the gateway's position ────▶ ahead ──── position reaches it ──▲
+//!       └──── there was more than one page ───▶ behind ──── the last page ─────────┴─────────┘
 //! ```
-//! A newcomer waits for the owner's first answer or for a page of history. Whoever is ahead was told publications that
-//! the gateway has not been delivered yet, and must not be told them again.
+//! A newcomer waits for the owner's first answer or for a page of history. Whoever is behind is told page after page, as
+//! its socket takes them, and no deliveries. Whoever is ahead was told publications that the gateway has not been delivered
+//! yet, and must not be told them again.
 
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
@@ -48,6 +50,7 @@ pub(super) struct Channel {
 pub(super) struct Transit {
     pub(super) newcomers: Vec<Newcomer>,
     pub(super) ahead: Vec<Ahead>,
+    pub(super) behind: Vec<Behind>,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,28 @@ pub(super) struct Ahead {
     pub(super) after: u64,
 }
 
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Behind {
+    pub(super) session: SessionKey,
+    /// Up to here it was told.
+    pub(super) told: u64,
+    /// Token of the page that was asked for.
+    pub(super) page: Option<u64>,
+    /// Pages in a row that brought nothing.
+    pub(super) tries: u8,
+}
+
+impl Transit {
+    /// Takes out those who have been told something.
+    pub(super) fn take_told(&mut self) -> (Vec<Ahead>, Vec<Behind>) {
+        (std::mem::take(&mut self.ahead), std::mem::take(&mut self.behind))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.newcomers.is_empty() && self.ahead.is_empty() && self.behind.is_empty()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) joined: Vec<Presence>,
@@ -76,14 +101,16 @@ impl Channel {
     /// Sessions in any part.
     pub(super) fn sessions(&self) -> usize {
         let transit = self.transit.as_ref();
-        self.listeners.len() + transit.map_or(0, |transit| transit.newcomers.len() + transit.ahead.len())
+        let on_the_way = |transit: &Box<Transit>| transit.newcomers.len() + transit.ahead.len() + transit.behind.len();
+        self.listeners.len() + transit.map_or(0, on_the_way)
     }
 
     /// Keys of all sessions, in any part.
     pub(super) fn keys(&self) -> impl Iterator<Item = SessionKey> + '_ {
         let newcomers = self.transit.iter().flat_map(|transit| transit.newcomers.iter().map(|one| one.session));
         let ahead = self.transit.iter().flat_map(|transit| transit.ahead.iter().map(|one| one.session));
-        self.listeners.iter().copied().chain(newcomers).chain(ahead)
+        let behind = self.transit.iter().flat_map(|transit| transit.behind.iter().map(|one| one.session));
+        self.listeners.iter().copied().chain(newcomers).chain(ahead).chain(behind)
     }
 
     pub(super) fn transit_mut(&mut self) -> &mut Transit {
@@ -103,9 +130,16 @@ impl Channel {
         Some(newcomers.swap_remove(index))
     }
 
+    /// Takes out the session that is behind and asked for this page.
+    pub(super) fn take_behind(&mut self, token: u64) -> Option<Behind> {
+        let behind = &mut self.transit.as_mut()?.behind;
+        let index = behind.iter().position(|one| one.page == Some(token))?;
+        Some(behind.swap_remove(index))
+    }
+
     /// Gives memory back when nobody is on the way.
     pub(super) fn tidy(&mut self) {
-        if self.transit.as_ref().is_some_and(|transit| transit.newcomers.is_empty() && transit.ahead.is_empty()) {
+        if self.transit.as_ref().is_some_and(|transit| transit.is_empty()) {
             self.transit = None;
         }
     }

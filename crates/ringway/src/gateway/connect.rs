@@ -41,7 +41,9 @@ impl<S: Socket> Hub<S> {
             expires: Tick::default(),
             state,
             backlog: None,
+            feed: None,
             dirty: false,
+            is_late: false,
         }) as SessionKey;
         ticket.set_session(key);
         match personal {
@@ -141,8 +143,12 @@ impl<S: Socket> Hub<S> {
     /// Credentials that run out are enforced a grace later; `None` is for ever.
     fn expire_after(&mut self, now: Now, key: SessionKey, lifetime: Option<Duration>) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.is_late = false;
         session.expires = match lifetime {
-            Some(lifetime) => self.wheel.insert(key, now + lifetime + self.config.expiry_grace),
+            Some(lifetime) => {
+                let end = now.saturating_add(lifetime).saturating_add(self.config.expiry_grace);
+                self.wheel.insert(key, end)
+            }
             None => Tick::default(),
         };
     }
@@ -182,6 +188,7 @@ impl<S: Socket> Hub<S> {
         if let Some(session) = self.sessions.get_mut(key as usize) {
             session.state = State::Gone;
             (session.user, session.info, session.backlog) = (None, None, None);
+            session.feed = None;
         }
     }
 

@@ -12,7 +12,7 @@ use ringway_protocol::ws::Message;
 use smallvec::SmallVec;
 
 use super::auth::Verifier;
-use super::command::{Ask, Command};
+use super::command::Command;
 use super::inbox::{ClientInput, Inbox, Protocol, Ticket};
 use super::{Client, SessionLimits};
 
@@ -31,13 +31,13 @@ impl Desk {
     }
 
     /// Hands an input on; whether its connection may go on reading.
-    fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, publishes: u32) -> Flow {
-        if publishes > 0 {
-            ticket.begin_publishes(publishes);
+    fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, asks: u32) -> Flow {
+        if asks > 0 {
+            ticket.begin_asks(asks);
         }
         let is_full = self.inbox.push(input, bytes, || conn.clone());
         // Each pause is resumed once, so there is one reason for it: the other one is looked at with the next message.
-        let must_pause = is_full || publishes > 0 && ticket.must_pause(self.limits.publishes_in_flight);
+        let must_pause = is_full || asks > 0 && ticket.must_pause(self.limits.publishes_in_flight);
         if must_pause { Flow::Pause } else { Flow::Continue }
     }
 }
@@ -75,16 +75,20 @@ impl Handler for CentrifugeHandler {
             }
         }
         let bytes = commands.iter().map(Command::size).sum();
-        let publishes = commands.iter().filter(|command| matches!(command.ask, Ask::Publish(..))).count() as u32;
+        let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;
         let mut flow = Flow::Continue;
         if !commands.is_empty() {
             let input = ClientInput::Commands(self.ticket.clone(), commands);
-            flow = self.desk.push(conn, &self.ticket, input, bytes, publishes);
+            flow = self.desk.push(conn, &self.ticket, input, bytes, asks);
         }
         if fault.is_some() {
             conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
         }
         flow
+    }
+
+    fn on_room(&mut self, _conn: &Arc<Conn>) {
+        self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {

@@ -4,28 +4,29 @@
 //! position it was answered. A channel has one position here, that of the last delivery; whoever joins begins there, or
 //! later if it was told more than has been delivered.
 
-use ringway_core::gateway::{ChannelKey, QueryError};
+use ringway_core::gateway::ChannelKey;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, Entry, HistoryPage, HistoryQuery, Presence, Query};
+use ringway_core::message::{Entry, Presence};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
 
-use super::channel::{Ahead, Channel, Newcomer, PAGES};
+use super::channel::{Ahead, Channel, Newcomer};
 use super::command::Seen;
 use super::config::ChannelRules;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::stored::Stored;
-use super::waiting::{Waiting, query_fault};
 use super::{Hub, Socket};
 
 /// How a session begins.
 #[derive(Debug)]
-struct Start<'a> {
+pub(super) struct Start<'a> {
     /// The stream's epoch and the offset after which the session listens; `None` without history.
-    at: Option<Position>,
+    pub(super) at: Option<Position>,
     /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
-    recovered: Option<&'a [(u64, Entry)]>,
+    pub(super) recovered: Option<&'a [(u64, Entry)]>,
+    /// What follows is not live yet: the session is told further pages first.
+    pub(super) is_behind: bool,
 }
 
 impl<S: Socket> Hub<S> {
@@ -86,72 +87,23 @@ impl<S: Socket> Hub<S> {
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
         let Some(channel) = self.channels.get(key) else { return };
         let Some(position) = channel.position else {
-            return self.welcome(now, key, &newcomer, &Start { at: None, recovered: None }, users);
+            return self.welcome(now, key, &newcomer, &Start { at: None, recovered: None, is_behind: false }, users);
         };
         match newcomer.wish.recover().filter(|seen| channel.is_positioned && seen.is_in(position.epoch)) {
             Some(seen) if seen.offset == position.offset => {
-                self.welcome(now, key, &newcomer, &Start { at: Some(position), recovered: Some(&[]) }, users);
+                let start = Start { at: Some(position), recovered: Some(&[]), is_behind: false };
+                self.welcome(now, key, &newcomer, &start, users);
             }
-            Some(seen) => {
-                let offset = seen.offset;
-                self.ask_page(now, key, newcomer, offset);
-            }
+            Some(_) => self.await_page(key, newcomer),
             None => {
                 let at = channel.start();
-                self.welcome(now, key, &newcomer, &Start { at, recovered: None }, users);
+                self.welcome(now, key, &newcomer, &Start { at, recovered: None, is_behind: false }, users);
             }
-        }
-    }
-
-    /// Asks the owner for what came after `offset`; the newcomer waits.
-    fn ask_page(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, offset: u64) {
-        let (Some(name), Some(options)) = (self.rules.channel_name(key), self.rules.channel_options(key)) else {
-            return;
-        };
-        let limit = self.config.limits.page;
-        let since = Some((offset, None));
-        let query = HistoryQuery { channel: name.clone(), options, since, limit, reverse: false };
-        let token = self.waiting.insert(Waiting::Page(key)) as u64;
-        if let Some(channel) = self.channels.get_mut(key) {
-            let pages = newcomer.pages + 1;
-            channel.transit_mut().newcomers.push(Newcomer { page: Some(token), pages, ..newcomer });
-        }
-        if let Err(error) = self.rules.query(now, token, Query::History(Box::new(query))) {
-            self.on_answered(now, token, Err(error));
-        }
-    }
-
-    /// A page came, or none. Whoever asked for it may have gone.
-    pub(super) fn on_page(&mut self, now: Now, key: ChannelKey, token: u64, result: Result<Answer, QueryError>) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
-        let Some(newcomer) = channel.take_asking(token) else { return };
-        let (Some(seen), Some(position)) = (newcomer.wish.recover(), channel.position) else { return };
-        let page = match result {
-            Ok(Answer::History(page)) => page,
-            Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
-            Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
-        };
-        let unrecovered = Start { at: channel.start(), recovered: None };
-        if !seen.is_in(position.epoch) {
-            // The stream was lost while we asked.
-            self.welcome(now, key, &newcomer, &unrecovered, None);
-        } else if page.top.epoch != position.epoch || page.top.offset < position.offset {
-            // One of the two is of a former owner. They meet as soon as the channel is attached at the new one.
-            let offset = seen.offset;
-            match newcomer.pages < PAGES {
-                true => self.ask_page(now, key, newcomer, offset),
-                false => self.turn_away(key, &newcomer, ErrorCode::Internal),
-            }
-        } else if reaches(&page, seen.offset) {
-            let start = Start { at: Some(page.top), recovered: Some(&page.publications) };
-            self.welcome(now, key, &newcomer, &start, None);
-        } else {
-            self.welcome(now, key, &newcomer, &unrecovered, None);
         }
     }
 
     /// Tells a newcomer where it begins, and lets it listen from there.
-    fn welcome(&mut self, now: Now, key: ChannelKey, newcomer: &Newcomer, start: &Start<'_>, users: Option<u64>) {
+    pub(super) fn welcome(&mut self, now: Now, key: ChannelKey, newcomer: &Newcomer, start: &Start<'_>, users: Option<u64>) {
         let session = newcomer.session;
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.tidy();
@@ -184,13 +136,16 @@ impl<S: Socket> Hub<S> {
             }
             Wish::Greeting => self.greet(session, key, users),
         }
-        self.let_listen(key, session, start.at);
+        match start.at {
+            Some(at) if start.is_behind => self.let_follow(key, session, at.offset),
+            at => self.let_listen(key, session, at),
+        }
         for command in held {
             self.on_command(now, session, command);
         }
     }
 
-    fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
+    pub(super) fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let (after, position) = (at.map_or(0, |at| at.offset), channel.position.map_or(0, |position| position.offset));
         if after > position {
@@ -209,7 +164,7 @@ impl<S: Socket> Hub<S> {
     }
 
     /// A newcomer cannot be let in.
-    fn turn_away(&mut self, key: ChannelKey, newcomer: &Newcomer, error: ErrorCode) {
+    pub(super) fn turn_away(&mut self, key: ChannelKey, newcomer: &Newcomer, error: ErrorCode) {
         let session = newcomer.session;
         self.forget_sub(session, key);
         match newcomer.wish {
@@ -254,17 +209,9 @@ impl Start<'_> {
 
 impl Seen {
     /// The position may be one of this stream.
-    fn is_in(&self, epoch: StreamEpoch) -> bool {
+    pub(super) fn is_in(&self, epoch: StreamEpoch) -> bool {
         self.epoch.is_empty() || *self.epoch == *epoch.as_str()
     }
-}
-
-/// The page holds everything between `offset` and its top.
-fn reaches(page: &HistoryPage, offset: u64) -> bool {
-    let missed = page.top.offset.checked_sub(offset);
-    // Told in differences: no offset, of whomever, is the last there is.
-    let places = page.publications.iter().map(|(found, _)| found.checked_sub(offset));
-    missed == Some(page.publications.len() as u64) && places.eq((1..).take(page.publications.len()).map(Some))
 }
 
 /// How others see a session in a channel.

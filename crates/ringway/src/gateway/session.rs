@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::backlog::Backlog;
 use super::command::{Command, Seen};
+use super::feed::Feed;
 use super::inbox::Ticket;
 use super::wheel::Tick;
 
@@ -46,8 +47,12 @@ pub(super) struct Session<S> {
     pub(super) state: State,
     /// What waited for the user and does not fit into the socket's queue yet.
     pub(super) backlog: Option<Box<Backlog>>,
+    /// What it has asked for, while that waits for the socket.
+    pub(super) feed: Option<Box<Feed>>,
     /// Its socket has frames that are not flushed.
     pub(super) dirty: bool,
+    /// Its credentials have ended while it was not read from.
+    pub(super) is_late: bool,
 }
 
 #[derive(Debug)]
