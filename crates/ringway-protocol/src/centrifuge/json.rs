@@ -4,8 +4,8 @@ mod decode;
 mod encode;
 
 pub use decode::{BadFrame, COMMANDS_PER_FRAME, Commands, decode_frame};
-pub(crate) use encode::{history, presence, presence_stats};
 pub(crate) use encode::cut;
+pub(crate) use encode::{history, presence, presence_stats};
 pub use encode::{history_part, ping, push, reply};
 
 /// Stands between the messages of a frame. Payloads are compact, so it never stands inside of one.

@@ -45,7 +45,11 @@ impl Numbers {
             ("connections_accepted", "TCP connections accepted on the port for clients", &stats.accepted),
             ("sockets_opened", "Client sockets that were upgraded", &stats.upgraded),
             ("sockets_refused", "Upgrades answered 503 at the connection limit", &stats.refused),
-            ("sockets_slow", "Sockets closed with 3008 because their client took too little of what waited for it", &stats.slow),
+            (
+                "sockets_slow",
+                "Sockets closed with 3008 because their client took too little of what waited for it",
+                &stats.slow,
+            ),
             ("client_messages_in", "Messages received from clients", &stats.messages_in),
             ("client_frames_out", "Frames written to clients", &stats.frames_out),
             ("client_bytes_in", "Bytes received from client sockets", &stats.bytes_in),

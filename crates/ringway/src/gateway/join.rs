@@ -103,7 +103,14 @@ impl<S: Socket> Hub<S> {
     }
 
     /// Tells a newcomer where it begins, and lets it listen from there.
-    pub(super) fn welcome(&mut self, now: Now, key: ChannelKey, newcomer: &Newcomer, start: &Start<'_>, users: Option<u64>) {
+    pub(super) fn welcome(
+        &mut self,
+        now: Now,
+        key: ChannelKey,
+        newcomer: &Newcomer,
+        start: &Start<'_>,
+        users: Option<u64>,
+    ) {
         let session = newcomer.session;
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.tidy();

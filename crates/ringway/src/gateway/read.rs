@@ -179,11 +179,7 @@ fn part(id: u32, result: &HistoryResult<'_>, is_first: bool, is_last: bool) -> B
 ///
 /// # Errors
 /// The code for whoever asked.
-pub(super) fn history_query(
-    history: History,
-    rules: &ChannelRules,
-    page: u32,
-) -> Result<Box<HistoryQuery>, ErrorCode> {
+pub(super) fn history_query(history: History, rules: &ChannelRules, page: u32) -> Result<Box<HistoryQuery>, ErrorCode> {
     let options = rules.options();
     if !options.has_history() {
         return Err(ErrorCode::NotAvailable);

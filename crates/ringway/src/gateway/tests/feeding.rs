@@ -191,7 +191,8 @@ fn who_leaves_while_it_catches_up_leaves_nothing_behind() {
 fn many_reads_at_once_are_asked_one_after_the_other() {
     let mut world = World::open();
     let peer = member(&mut world, 2);
-    let reads: Vec<String> = (10..760).map(|id| format!(r#"{{"id":{id},"history":{{"channel":"news","limit":-1}}}}"#)).collect();
+    let reads: Vec<String> =
+        (10..760).map(|id| format!(r#"{{"id":{id},"history":{{"channel":"news","limit":-1}}}}"#)).collect();
     peer.ticket.begin_asks(750);
     assert!(peer.ticket.must_pause(32));
     world.send(&peer, &reads.join("\n"));
@@ -265,7 +266,8 @@ fn a_long_reply_downwards_ends_where_the_stream_does() {
     assert_eq!((query.limit, query.since.map(|(offset, _)| offset)), (2, Some(4)));
     world.page(at(6), NOTHING);
     let reply = peer.one();
-    let offsets = reply["history"]["publications"].as_array().unwrap().iter().map(|one| one["offset"].as_u64().unwrap());
+    let offsets =
+        reply["history"]["publications"].as_array().unwrap().iter().map(|one| one["offset"].as_u64().unwrap());
     assert_eq!(offsets.collect::<Vec<_>>(), [6, 5, 4], "the oldest are gone meanwhile");
 }
 
