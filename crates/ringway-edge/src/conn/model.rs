@@ -2,6 +2,7 @@
 //! everybody waiting, and loom reports that nobody can go on.
 
 #[allow(dead_code, reason = "the model runs a part of it")]
+#[allow(clippy::duplicate_mod, reason = "the same lines with another lock")]
 #[path = "pipe.rs"]
 mod pipe;
 

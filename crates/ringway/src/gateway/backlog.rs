@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use ringway_core::message::Entry;
+use ringway_edge::Room;
 use ringway_protocol::centrifuge::Disconnect;
 
 use super::deliver::encode_message;
@@ -63,7 +64,8 @@ impl<S: Socket> Hub<S> {
                 self.close(key, Disconnect::Slow);
                 continue;
             }
-            while session.socket.queued() <= room {
+            let has_room = session.socket.ask_room(room) == Room::Now;
+            while has_room && session.socket.queued() <= room {
                 let Some(entry) = backlog.entries.pop_front() else { break };
                 backlog.bytes -= entry.size();
                 session.socket.send(encode_message(&mut self.scratch, self.clock.text(), &entry));

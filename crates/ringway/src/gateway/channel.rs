@@ -86,8 +86,8 @@ impl Transit {
         (std::mem::take(&mut self.ahead), std::mem::take(&mut self.behind))
     }
 
-    fn is_empty(&self) -> bool {
-        self.newcomers.is_empty() && self.ahead.is_empty() && self.behind.is_empty()
+    fn len(&self) -> usize {
+        self.newcomers.len() + self.ahead.len() + self.behind.len()
     }
 }
 
@@ -100,9 +100,7 @@ pub(super) struct Changes {
 impl Channel {
     /// Sessions in any part.
     pub(super) fn sessions(&self) -> usize {
-        let transit = self.transit.as_ref();
-        let on_the_way = |transit: &Box<Transit>| transit.newcomers.len() + transit.ahead.len() + transit.behind.len();
-        self.listeners.len() + transit.map_or(0, on_the_way)
+        self.listeners.len() + self.transit.as_ref().map_or(0, |transit| transit.len())
     }
 
     /// Keys of all sessions, in any part.
@@ -139,7 +137,7 @@ impl Channel {
 
     /// Gives memory back when nobody is on the way.
     pub(super) fn tidy(&mut self) {
-        if self.transit.as_ref().is_some_and(|transit| transit.is_empty()) {
+        if self.transit.as_ref().is_some_and(|transit| transit.len() == 0) {
             self.transit = None;
         }
     }

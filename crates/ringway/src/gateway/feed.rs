@@ -20,7 +20,7 @@ use ringway_protocol::centrifuge::Disconnect;
 
 use super::inbox::Ticket;
 use super::read::PresenceKind;
-use super::session::{Session, SessionId, SessionKey};
+use super::session::{Heartbeat, Session, SessionId, SessionKey, State};
 use super::waiting::Waiting;
 use super::{Hub, Socket};
 
@@ -211,13 +211,16 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// The last part of a reply is sent: what waited behind it follows.
-    pub(super) fn release(&mut self, id: SessionId) {
+    /// The last part of a reply is sent: what waited behind it follows. If a ping did, the time for its pong begins now.
+    pub(super) fn release(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id.key as usize) else { return };
         let Some(feed) = &mut session.feed else { return };
         feed.held_bytes = 0;
         for frame in std::mem::take(&mut feed.held) {
             session.socket.send(frame);
+        }
+        if matches!(session.state, State::Centrifuge(Heartbeat::Pinged)) {
+            self.wake_after(now, id.key, self.config.pong_timeout);
         }
     }
 }

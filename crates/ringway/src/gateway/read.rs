@@ -5,6 +5,7 @@ use ringway_core::Position;
 use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
 use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Refusal};
+use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{ClientInfo, Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
 use ringway_protocol::ws::{self, Opcode};
 
@@ -43,16 +44,16 @@ impl<S: Socket> Hub<S> {
         self.answered(session);
     }
 
-    pub(super) fn on_history(&mut self, session: SessionId, result: Result<Answer, QueryError>) {
+    pub(super) fn on_history(&mut self, now: Now, session: SessionId, result: Result<Answer, QueryError>) {
         let Some(reading) = self.feed_of(session).and_then(|feed| feed.reading.take()) else { return };
         match result {
-            Ok(Answer::History(page)) => self.on_history_page(session, reading, &page),
+            Ok(Answer::History(page)) => self.on_history_page(now, session, reading, &page),
             other => self.on_no_page(session, reading, other.err()),
         }
     }
 
     /// Sends what a page brings: the whole reply, or a part of it that others follow.
-    fn on_history_page(&mut self, session: SessionId, mut reading: Reading, page: &HistoryPage) {
+    fn on_history_page(&mut self, now: Now, session: SessionId, mut reading: Reading, page: &HistoryPage) {
         let top = reading.top.unwrap_or(page.top);
         let is_first = reading.top.is_none();
         if !is_first && (page.top.epoch != top.epoch || !reading.is_followed_by(page, top)) {
@@ -71,7 +72,7 @@ impl<S: Socket> Hub<S> {
             self.send_part(session.key, frame);
         }
         if is_last {
-            self.release(session);
+            self.release(now, session);
             self.answered(session);
         } else {
             self.go_on_reading(session, Reading { top: Some(top), tries: 0, ..reading });

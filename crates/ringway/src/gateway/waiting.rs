@@ -43,7 +43,7 @@ impl<S: Socket> Hub<S> {
         let Some(waiting) = self.waiting.try_remove(token as usize) else { return };
         match waiting {
             Waiting::Page(channel, session) => self.on_page(now, channel, session, token, result),
-            Waiting::History(session) => self.on_history(session, result),
+            Waiting::History(session) => self.on_history(now, session, result),
             Waiting::Presence { session, id, kind } => self.on_presence(session, id, kind, result),
             Waiting::Call(reply) => self.answer_query(reply, result),
             Waiting::Part(gathering, part) => self.on_part_answered(gathering, part, result),

@@ -256,6 +256,26 @@ fn a_long_reply_comes_in_parts_and_nothing_stands_between() {
 }
 
 #[test]
+fn a_ping_that_waits_behind_a_long_reply_has_its_time_from_then_on() {
+    let mut world = World::open();
+    let peer = member(&mut world, 20);
+    world.send(&peer, READ_ALL);
+    world.page_of_more(at(20), 1..=2);
+    // The ping is due after 25 s at the latest.
+    for offset in 3..=9 {
+        world.pass(Duration::from_secs(4));
+        world.page_of_more(at(20), [offset].into_iter());
+    }
+    assert!(peer.seen().is_empty());
+    world.page(at(20), 10..=20);
+    assert_eq!(peer.seen().len(), 2, "the reply, and the ping");
+    world.pass(Duration::from_millis(7500));
+    assert_eq!(peer.closed(), None);
+    world.pass(Duration::from_millis(750));
+    assert_eq!(peer.closed(), Some(3012));
+}
+
+#[test]
 fn a_long_reply_downwards_ends_where_the_stream_does() {
     let mut world = World::open();
     let peer = member(&mut world, 6);
