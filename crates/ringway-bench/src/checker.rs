@@ -4,7 +4,7 @@
 //! destination must get every stream of it, whole, once, in order. Senders and receivers each hold their own log, so that thousands of them
 //! work without meeting on a lock; the report puts the logs together.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -55,9 +55,6 @@ pub struct CheckReport {
     /// Deliveries that have not happened of messages that nobody promised: unknown, refused or unanswered ones.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown_missing: u64,
-    /// Losses that a fault excuses (see [`ReceiverLog::excuse`]); not in `lost`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub excused: u64,
     /// Deliveries of a message that had not come before.
     pub delivered: u64,
     /// Promised deliveries that have not happened (yet).
@@ -134,8 +131,6 @@ struct Sent {
 pub struct ReceiverLog {
     name: String,
     streams: Mutex<HashMap<(u32, u32), Seen>>,
-    /// Messages whose absence here is no loss, as (sender, destination, number).
-    excused: Mutex<HashSet<(u32, u32, u64)>>,
     counts: Arc<Counts>,
 }
 
@@ -165,12 +160,7 @@ impl Checker {
 
     /// The log of a receiver that must get everything sent to `dests` from now on. Ask once per receiver, before anything is sent to them.
     pub fn receiver(&self, name: impl Into<String>, dests: &[u32]) -> Arc<ReceiverLog> {
-        let log = Arc::new(ReceiverLog {
-            name: name.into(),
-            streams: Mutex::default(),
-            excused: Mutex::default(),
-            counts: self.counts.clone(),
-        });
+        let log = Arc::new(ReceiverLog { name: name.into(), streams: Mutex::default(), counts: self.counts.clone() });
         lock(&self.receivers).push((dests.to_vec(), log.clone()));
         log
     }
@@ -270,22 +260,14 @@ impl ReceiverLog {
         delivery
     }
 
-    /// The absence of this message is no loss here: a fault took it that takes such messages by rights.
-    pub fn excuse(&self, sender: u32, dest: u32, seq: u64) {
-        lock(&self.excused).insert((sender, dest, seq));
-    }
-
     /// Adds to the report what of one stream did not come here.
     fn compare(&self, sender: u32, dest: u32, sent: &Sent, report: &mut CheckReport) {
         let streams = lock(&self.streams);
         let none = Seen::default();
         let seen = streams.get(&(sender, dest)).unwrap_or(&none);
-        let excused = lock(&self.excused);
         for seq in seen.holes.iter().copied().chain(seen.top + 1..=sent.count) {
             if sent.unpromised.contains(&seq) {
                 report.unknown_missing += 1;
-            } else if excused.contains(&(sender, dest, seq)) {
-                report.excused += 1;
             } else {
                 report.lost += 1;
                 self.example(report, seq, sender, dest, "is missing");

@@ -20,6 +20,8 @@ pub trait Observer: Send + Sync + 'static {
     fn heard(&self, _client: u32) {}
     /// The client's socket is about to be told closed, and this is up to where it has everything.
     fn left_at(&self, _client: u32, _position: Position) {}
+    /// The client answered a ping: the server knows that it has what came before.
+    fn pinged(&self, _client: u32) {}
     /// A numbered message came to the client.
     fn delivered(&self, client: u32, stamp: Stamp);
     /// The server acknowledged the client's publish with this command id.

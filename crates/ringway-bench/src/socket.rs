@@ -37,6 +37,8 @@ thread_local! {
 pub trait Handler: Send + 'static {
     /// A whole text message came.
     fn text(&mut self, text: &str, socket: &Socket);
+    /// A ping came, and was answered: the server knows that what came before it is here.
+    fn pinged(&mut self) {}
     /// The socket ended; nothing more will come.
     fn closed(&mut self, closed: &Closed);
 }
@@ -299,7 +301,10 @@ impl<H: Handler> Task<H> {
             match self.decoder.decode(&mut input) {
                 Ok(Some(Event::Message(Message::Text(text)))) => self.handler.text(&text, &self.socket),
                 Ok(Some(Event::Message(Message::Binary(_)))) => return Some(broken("a binary message came".into())),
-                Ok(Some(Event::Ping(payload))) => self.answer(Opcode::Pong, &payload),
+                Ok(Some(Event::Ping(payload))) => {
+                    self.answer(Opcode::Pong, &payload);
+                    self.handler.pinged();
+                }
                 Ok(Some(Event::Pong(_))) => {}
                 Ok(Some(Event::Close(close))) => {
                     let closed = Closed { code: close.code, reason: close.reason.into_owned(), asked: false };

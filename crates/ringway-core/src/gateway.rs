@@ -60,7 +60,7 @@ pub enum Event {
         /// Where deliveries go on from.
         at: Position,
     },
-    /// A detached inbox: its log says how far it was handed on, whoever may come to own it.
+    /// A detached inbox: its log says how far it was confirmed, whoever may come to own it.
     Detached(AttachId),
     /// The end of a publish.
     Published {

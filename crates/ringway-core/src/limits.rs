@@ -33,8 +33,8 @@ pub struct GatewayLimits {
     pub bulk_bytes: usize,
     /// Open queries. At the limit a query is refused as busy.
     pub queries: usize,
-    /// Positions of inboxes whose user went and whose owner has not confirmed. Above it they are not kept: a plain
-    /// user may then get a message again.
+    /// Positions of inboxes whose user went, and which their owner has not said to have kept. Above it they are not kept: a
+    /// plain user may then get a message again.
     pub lingering: usize,
 }
 

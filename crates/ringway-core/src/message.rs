@@ -188,6 +188,8 @@ pub struct Load {
     pub channels_full: bool,
     /// Publishes with a new idempotency key are refused.
     pub keys_full: bool,
+    /// Publications without history that a gateway was not sent because it did not keep up, since this life of the node began.
+    pub dropped: u64,
 }
 
 /// What changes cost those who listen at one gateway. All numbers but the first only grow, and count since its process began:
@@ -391,6 +393,8 @@ pub struct Attach {
     pub attach: AttachId,
     /// From where deliveries are wanted.
     pub from: AttachFrom,
+    /// With a position of an inbox: the offset up to which its user has confirmed it, the position's own at most.
+    pub confirmed: u64,
     /// How the channel is kept.
     pub options: ChannelOptions,
     /// Sessions subscribed here.
@@ -411,9 +415,9 @@ impl Attach {
 pub enum AttachFrom {
     /// With the next publication.
     Top,
-    /// With what the inbox's user has not been handed yet; with the next publication if the user has a session elsewhere.
+    /// With what no session of the inbox's user has confirmed yet.
     Inbox,
-    /// After this position, which the gateway has handed on.
+    /// After this position, which the gateway has handed on to its sessions.
     At(Position),
 }
 
@@ -448,7 +452,7 @@ pub struct Detach {
     pub channel: ChannelName,
     /// The attach that ends.
     pub attach: AttachId,
-    /// How far the inbox was handed to its user.
+    /// How far the inbox's user has confirmed it.
     pub delivered: Option<Position>,
 }
 
@@ -680,7 +684,7 @@ pub struct StreamState {
     pub options: ChannelOptions,
     /// Epoch, and the top when the first run was sent: runs end there.
     pub top: Position,
-    /// How far the user of an inbox was handed it.
+    /// How far the user of an inbox has confirmed it.
     pub delivered: u64,
     /// Oldest offset kept. What is below the first run's start is held already, where the state is a difference.
     pub first: u64,
@@ -763,11 +767,11 @@ pub enum Op {
         /// Oldest offset that stays.
         first: u64,
     },
-    /// The user of an inbox was handed everything up to this offset.
+    /// The user of an inbox has confirmed everything up to this offset.
     Delivered {
         /// Which channel.
         channel: ChannelName,
-        /// Last offset handed on.
+        /// Last offset confirmed.
         offset: u64,
     },
     /// A stream that nobody uses is forgotten.

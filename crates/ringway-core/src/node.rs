@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::NodeLimits;
-use crate::message::{Answer, Attach, Have, Lane, Message, NodeInfo, Query, Refusal};
+use crate::message::{Answer, Attach, Detach, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
@@ -102,10 +102,13 @@ pub struct Node {
     refused: BTreeSet<(Incarnation, Slot)>,
     /// Slots whose commit point the lease holds up.
     stalled: BTreeSet<Slot>,
-    /// Slots that hold publishes until gateways have changed over.
+    /// Slots that hold publishes, or attaches of inboxes, until gateways have changed over.
     holding: BTreeSet<Slot>,
-    /// Attaches that came while their slot was being taken over: at most one for each gateway and channel.
+    /// Attaches that came while their slot was being taken over, or before all gateways have said how far inboxes are: at most
+    /// one for each gateway and channel.
     parked: BTreeMap<Slot, Vec<(Incarnation, Attach)>>,
+    /// What came meanwhile of inboxes that were let go: at most one for each that its gateway keeps telling of.
+    parted: BTreeMap<Slot, Vec<(Incarnation, Detach)>>,
     /// Owned slots that are not settled.
     unsettled: u64,
     tally: tally::Tally,
@@ -148,6 +151,7 @@ impl Node {
             stalled: BTreeSet::new(),
             holding: BTreeSet::new(),
             parked: BTreeMap::new(),
+            parted: BTreeMap::new(),
             unsettled: 0,
             tally: tally::Tally::default(),
             settled_at: Epoch(0),
@@ -267,6 +271,7 @@ impl Node {
         self.stalled.clear();
         self.holding.clear();
         self.parked.clear();
+        self.parted.clear();
         self.progress.clear();
         self.outflows.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
@@ -319,6 +324,8 @@ impl Node {
     fn stop(&mut self, slot: Slot) {
         self.refuse_waiting(slot);
         self.parked.remove(&slot);
+        self.parted.remove(&slot);
+        self.holding.remove(&slot);
         let entry = &mut self.slots[slot.index()];
         entry.phase = Phase::Idle;
         entry.staging = None;
@@ -408,7 +415,7 @@ impl Node {
             Message::Publish(publish) => self.on_publish(now, from, epoch, *publish),
             Message::Attach(attaches) => attaches.into_iter().for_each(|attach| self.on_attach(now, from, attach)),
             Message::AttachesDone(epoch) => self.on_attaches_done(now, from, epoch),
-            Message::Detach(detach) => self.on_detach(now, from, &detach),
+            Message::Detach(detach) => self.on_detach(now, from, detach),
             Message::Delivered(reports) => self.on_delivered(now, from, &reports),
             Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),

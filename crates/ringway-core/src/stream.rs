@@ -18,10 +18,12 @@ pub(crate) struct Listener {
     pub(crate) gateway: Incarnation,
     pub(crate) attach: AttachId,
     pub(crate) sessions: u32,
-    /// How far the gateway has handed an inbox to its user.
+    /// How far the user of an inbox is known to have confirmed it, through this gateway or before it.
     pub(crate) delivered: u64,
     /// It has missed what is from this offset on, and gets it as it can take it; [`Listener::LIVE`]: it has missed nothing.
     pub(crate) next: u64,
+    /// It gets no more of that until the user of the inbox has confirmed some of what it got.
+    pub(crate) waits: bool,
     pub(crate) presence: Vec<Presence>,
 }
 
@@ -61,7 +63,7 @@ pub(crate) struct Stream {
     /// Entries above the commit point, at the owner.
     uncommitted: u64,
     entries: VecDeque<Stored>,
-    /// How far the user of an inbox was handed it, as the log knows it.
+    /// How far the user of an inbox has confirmed it, as the log knows it.
     pub(crate) delivered: u64,
     keys: Option<Box<Keys>>,
     pub(crate) listeners: Vec<Listener>,
@@ -181,6 +183,20 @@ impl Stream {
     /// Nothing is held back: the slot's reign began or ended.
     pub(crate) fn commit_all(&mut self) {
         self.uncommitted = 0;
+    }
+
+    /// What lies between two offsets, the later one not included, has at least so many bytes.
+    pub(crate) fn has_bytes_between(&self, from: u64, to: u64, least: usize) -> bool {
+        let offsets = from.max(self.first())..to;
+        let sizes = offsets.map_while(|offset| self.entry(offset)).map(|entry| FRAME_OVERHEAD + entry.size());
+        sizes
+            .scan(0, |all, size| {
+                Some({
+                    *all += size;
+                    *all
+                })
+            })
+            .any(|all| all >= least)
     }
 
     pub(crate) fn entry(&self, offset: u64) -> Option<&Entry> {

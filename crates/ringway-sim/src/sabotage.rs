@@ -56,11 +56,13 @@ pub enum Sabotage {
     TrimCopies,
     /// The position of an inbox is lost on the way.
     ForgetDelivered,
+    /// What is written to a client counts as confirmed by it.
+    ConfirmWrites,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -87,6 +89,7 @@ impl Sabotage {
         Self::HideCopies,
         Self::TrimCopies,
         Self::ForgetDelivered,
+        Self::ConfirmWrites,
     ];
 
     /// The one of this name, however it is capitalized.

@@ -52,7 +52,7 @@ fn a_seed_decides_a_run() {
 
 /// Where each lie is told, within how many seeds it must be found out, and by which check. Most are found within ten; the rest is room
 /// for rules that change, and costs nothing until a lie is not found.
-const FOUND: [(Sabotage, Mode, u64, &str); 26] = [
+const FOUND: [(Sabotage, Mode, u64, &str); 27] = [
     (Sabotage::ForgeTerm, Mode::One, 100, "I1"),
     (Sabotage::MarkEarly, Mode::One, 100, "I1"),
     (Sabotage::ForgeMark, Mode::One, 100, "C7"),
@@ -72,13 +72,14 @@ const FOUND: [(Sabotage, Mode, u64, &str); 26] = [
     (Sabotage::ForgePings, Mode::One, 400, "held"),
     (Sabotage::ForgeSettled, Mode::Planned, 150, "C6"),
     (Sabotage::HideSettled, Mode::Planned, 100, "C5"),
-    (Sabotage::ForgeFloor, Mode::One, 150, "C2"),
+    (Sabotage::ForgeFloor, Mode::Wild, 150, "C2"),
     (Sabotage::ForgeOffset, Mode::Planned, 100, "C2"),
     (Sabotage::ForgetPosition, Mode::Wild, 200, "C2"),
     (Sabotage::LateAttach, Mode::Planned, 100, "unkept"),
     (Sabotage::HideCopies, Mode::One, 100, "copies"),
     (Sabotage::TrimCopies, Mode::Planned, 100, "history"),
     (Sabotage::ForgetDelivered, Mode::Planned, 100, "inbox"),
+    (Sabotage::ConfirmWrites, Mode::Planned, 100, "inbox"),
 ];
 
 /// Leaves the rule out in these seeds until the check finds it.

@@ -18,6 +18,8 @@ pub(crate) struct Mailbox<T>(Arc<(Mutex<T>, Notify)>);
 pub(crate) struct Letters<T> {
     pub(crate) got: Vec<T>,
     pub(crate) read: usize,
+    /// So many had come when the last ping was answered.
+    pub(crate) confirmed: usize,
     pub(crate) closed: Option<Closed>,
 }
 

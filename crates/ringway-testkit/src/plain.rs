@@ -97,6 +97,18 @@ impl PlainClient {
         messages.filter_map(|message| message["content"].as_str().map(str::to_owned)).collect()
     }
 
+    /// Waits until a ping of the server was answered after the last message between users: they will not come again.
+    ///
+    /// # Errors
+    /// None came in time.
+    pub async fn wait_confirmed(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let is_confirmed = |letters: &mut Letters<Value>| {
+            letters.got[letters.confirmed..].iter().all(|message| message["type"] != 3).then_some(())
+        };
+        let confirmed = self.mailbox.wait(limit, is_confirmed).await;
+        confirmed.with_context(|| format!("{} was sent no ping within {limit:?}", self.user))
+    }
+
     /// How the socket ended, if it has.
     pub fn closed(&self) -> Option<Closed> {
         self.mailbox.lock().closed.clone()
@@ -117,7 +129,7 @@ impl PlainClient {
     }
 
     async fn next(&mut self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
-        let found = self.mailbox.wait(limit, |Letters { got, read, closed }| {
+        let found = self.mailbox.wait(limit, |Letters { got, read, closed, .. }| {
             let next = got[*read..].iter().position(&wanted);
             *read = next.map_or(got.len(), |at| *read + at + 1);
             match next {
@@ -142,6 +154,10 @@ impl Handler for PlainHandler {
         // What is no JSON is kept as a string, for the test to be surprised by.
         let message = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
         self.0.change(|letters| letters.push(message));
+    }
+
+    fn pinged(&mut self) {
+        self.0.change(|letters| letters.confirmed = letters.got.len());
     }
 
     fn closed(&mut self, closed: &Closed) {

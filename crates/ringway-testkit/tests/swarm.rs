@@ -132,7 +132,7 @@ async fn what_is_lost_while_a_client_is_away_is_found() {
     eventually(SOON, || async { (swarm.checker().delivered() >= ENOUGH).then_some(()) }).await;
     swarm.stop();
     let check = swarm.drained(Duration::ZERO).await;
-    assert!(check.lost > 0 && check.doubled == 0 && check.excused == 0, "{check}");
+    assert!(check.lost > 0 && check.doubled == 0, "{check}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

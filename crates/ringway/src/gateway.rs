@@ -31,6 +31,7 @@ mod origin;
 mod parting;
 mod plain;
 pub(crate) mod present;
+mod probes;
 mod publish;
 mod read;
 mod recover;
@@ -74,6 +75,7 @@ pub use socket::Socket;
 use channel::Channels;
 use gather::Gathering;
 use parting::Partings;
+use probes::Probes;
 use reset::Resets;
 use session::{Session, SessionId, SessionKey};
 use waiting::Waiting;
@@ -109,6 +111,7 @@ pub struct Hub<S = Client> {
     crowded: Vec<SessionId>,
     resets: Resets,
     partings: Partings,
+    probes: Probes,
     /// Channels whose sessions changed in this turn.
     listed: Vec<ChannelKey>,
     clock: plain::WallClock,
@@ -140,6 +143,7 @@ impl<S: Socket> Hub<S> {
             crowded: Vec::new(),
             resets: Resets::default(),
             partings: Partings::default(),
+            probes: Probes::default(),
             listed: Vec::new(),
             clock: plain::WallClock::default(),
             ping: ws::frame(Kind::Text, &ping),
@@ -162,6 +166,7 @@ impl<S: Socket> Hub<S> {
             ClientInput::Said(ticket, user, data) => self.on_said(now, ticket.session(), &user, data),
             ClientInput::Puzzled(ticket) => self.on_puzzled(ticket.session()),
             ClientInput::Room(ticket) => self.on_room(&ticket),
+            ClientInput::Ponged(ticket, number) => self.on_ponged(ticket.session(), number),
             ClientInput::Closed(ticket) => self.on_closed(&ticket),
             ClientInput::Call(call) => self.on_call(now, call),
         }
@@ -190,14 +195,26 @@ impl<S: Socket> Hub<S> {
         parts.map(change).collect()
     }
 
-    /// Writes what is queued: one write per socket, however much was sent to it since the last time.
-    pub fn flush(&mut self) {
-        for key in self.dirty.drain(..) {
+    /// Writes what is queued: one write per socket, however much was sent to it since the last time, and a ping behind it
+    /// where somebody has to confirm it.
+    pub fn flush(&mut self, now: Now) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for key in dirty.drain(..) {
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            if !session.unproven {
+                session.dirty = false;
+                session.socket.flush();
+                continue;
+            }
+            self.probe(now, key);
             if let Some(session) = self.sessions.get_mut(key as usize) {
                 session.dirty = false;
                 session.socket.flush();
             }
         }
+        // Nothing was added to it meanwhile, and its memory is used again.
+        self.dirty = dirty;
+        self.probes.end_turn();
     }
 
     /// Sessions, those included that are closing.
@@ -210,7 +227,7 @@ impl<S: Socket> Hub<S> {
         Counts { sessions: self.sessions.len() as u64, channels: self.names.len() as u64, ..self.counts }
     }
 
-    /// What the rules have delivered counts as handed on, so it is, before anybody leaves.
+    /// What the rules have delivered is handed on before anybody leaves, and nobody who comes later is handed it.
     fn drain_events(&mut self, now: Now) {
         while let Some(event) = self.rules.next_event() {
             match event {
@@ -225,8 +242,8 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// Ends a turn for the channels whose sessions changed. Not before all events are worked off: a detach tells the
-    /// owner how far its inbox was handed on, and frees a key that an event may still name.
+    /// Ends a turn for the channels whose sessions changed. Not before all events are worked off: a detach frees a key that an
+    /// event may still name.
     fn settle(&mut self, now: Now) {
         for key in std::mem::take(&mut self.listed) {
             let Some(channel) = self.channels.get_mut(key) else { continue };
@@ -255,9 +272,8 @@ impl<S: Socket> Hub<S> {
         if let Some(name) = self.rules.channel_name(key) {
             self.names.remove(name);
         }
-        let unread = self.channels.get(key).map_or(0, |channel| channel.unread);
         self.channels.remove(key);
-        let word = self.rules.detach(now, key, unread);
+        let word = self.rules.detach(now, key);
         self.await_word(key, word);
     }
 

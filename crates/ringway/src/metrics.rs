@@ -126,6 +126,7 @@ impl Collector for ClusterNumbers {
             nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).history_bytes)).collect();
         let limits: Vec<_> =
             nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).history_limit)).collect();
+        let dropped: Vec<_> = nodes.iter().map(|node| (node.id.as_str(), load(node.incarnation).dropped)).collect();
         let sockets: Vec<_> = state
             .view
             .gateways
@@ -142,6 +143,7 @@ impl Collector for ClusterNumbers {
         per_member("node_channels", "Channels that a node holds, as owner or standby", &channels)?;
         per_member("node_history_bytes", "Bytes of history that a node holds", &history)?;
         per_member("node_history_limit_bytes", "Bytes of history that a node may hold", &limits)?;
+        per_member("node_deliveries_dropped", "Deliveries without history that a slow gateway was not sent", &dropped)?;
         per_member("gateway_sockets", "Client sockets that a gateway holds", &sockets)
     }
 }

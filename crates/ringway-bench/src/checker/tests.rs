@@ -122,16 +122,6 @@ fn doubt_takes_the_promise_of_one_message_back() {
 }
 
 #[test]
-fn an_excuse_is_for_one_message_and_its_absence_alone() {
-    let (checker, _, receiver) = sent(Promise::OnSend, 3);
-    (1..=2).for_each(|seq| receiver.excuse(1, 9, seq));
-    receiver.deliver(1, 9, 3);
-    receiver.deliver(1, 9, 2);
-    let report = checker.report();
-    assert_eq!((report.lost, report.excused, report.reordered), (0, 1, 1));
-}
-
-#[test]
 fn examples_are_bounded_and_counts_are_not() {
     let (checker, _, receiver) = sent(Promise::OnSend, 1);
     for _ in 0..1000 {

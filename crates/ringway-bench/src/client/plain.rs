@@ -61,6 +61,10 @@ impl<O: Observer> Handler for PlainHandler<O> {
         }
     }
 
+    fn pinged(&mut self) {
+        self.observer.pinged(self.client);
+    }
+
     fn closed(&mut self, closed: &Closed) {
         self.entry.tell_closed(closed);
         self.observer.closed(self.client, closed);

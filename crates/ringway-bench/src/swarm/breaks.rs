@@ -1,10 +1,8 @@
 //! What the one who disturbs a server tells the swarm of it, and what that excuses. Everything else that goes wrong is the server's fault.
 //!
 //! A server that is killed, frozen or stopped takes its sockets with it, so their ends are *ours*. Beyond that, only plain users are excused
-//! anything, because they have no positions and get no acknowledgements:
-//! - what a user wrote shortly before its socket ended is *unknown*: it may have been taken or not;
-//! - after a kill or a freeze, what had just been handed to a user and not yet been reported to the inbox's owner comes *again*;
-//! - after a kill or a freeze, what was on its way into the breaking socket may be *lost*.
+//! anything, because they have no positions and get no acknowledgements: what a user wrote shortly before its socket ended is *unknown*. It may
+//! have been taken or not. What comes *again* after any end of a socket is in [`journal`](super::journal). Nothing may be lost.
 
 use std::sync::Mutex;
 
@@ -14,12 +12,11 @@ use crate::stamp::now_nanos;
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
-/// A gateway reports every 60 ms what it has handed on, and the report is under way for a moment.
-const UNREPORTED: u64 = 100 * MILLISECOND;
-/// A message that takes longer than this into its receiver's socket was not under way when the server broke.
-const UNDER_WAY: u64 = SECOND;
-/// A fault begins a little after it was announced.
-const ANNOUNCED: u64 = 100 * MILLISECOND;
+/// Within so long after a pong the inbox's owner knows of it, and the log that its next owner goes by: 60 ms until it is reported, a second
+/// until it is recorded, and both are under way for a moment.
+const KEPT: u64 = 1_250 * MILLISECOND;
+/// The same where the server broke: its word for what its owner does not know is missing, and that owner may be frozen.
+const KEPT_ALONE: u64 = 5 * SECOND;
 /// A server answers a publish within 5 s, with an error if it must. What is older was taken, or refused in words.
 const UNKNOWN: u64 = 5 * SECOND;
 /// Sockets that a server ends so long after it has recovered, it does not end because of the fault.
@@ -58,6 +55,12 @@ impl Effect {
         self.sudden.is_some() || self.planned.is_some()
     }
 
+    /// A pong from before this moment is known to all who have to know of it, seen from the end of the socket that it went over. A server that
+    /// is frozen may not have read it.
+    pub(super) fn kept_until(self, end: u64) -> u64 {
+        self.sudden.map_or(end.saturating_sub(KEPT), |from| from.min(end).saturating_sub(KEPT_ALONE))
+    }
+
     /// From when on it is not known what became of what was written to the server, seen from a moment. What lay before a frozen server is
     /// read when it thaws, and has its time then.
     pub(super) fn unknown_since(self, moment: u64) -> u64 {
@@ -83,16 +86,6 @@ impl Breaks {
         let since = |how| all.iter().filter(effective).find(|its| its.how == how).map(|its| its.from);
         Effect { sudden: since(Break::Sudden), planned: since(Break::Planned) }
     }
-}
-
-/// Whether what came at `at` may come again after a sudden break at `from`.
-pub(super) fn comes_again(at: u64, from: u64) -> bool {
-    at + UNREPORTED >= from
-}
-
-/// Whether what was sent at `at` may have been lost in a socket that broke suddenly at `from`.
-pub(super) fn may_be_lost(at: u64, from: u64) -> bool {
-    at + UNDER_WAY >= from && at <= from + ANNOUNCED
 }
 
 #[cfg(test)]
@@ -122,10 +115,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_moment_of_the_break_is_excused() {
-        let from = 10 * SECOND;
-        assert!(comes_again(from - UNREPORTED, from) && !comes_again(from - UNREPORTED - 1, from));
-        assert!(may_be_lost(from, from) && may_be_lost(from - UNDER_WAY, from));
-        assert!(!may_be_lost(from - UNDER_WAY - 1, from) && !may_be_lost(from + ANNOUNCED + 1, from));
+    fn a_pong_is_known_a_moment_later() {
+        let effect = Effect { sudden: None, planned: Some(9 * SECOND) };
+        assert_eq!(effect.kept_until(20 * SECOND), 20 * SECOND - KEPT);
+        assert_eq!(Effect { sudden: Some(18 * SECOND), ..effect }.kept_until(20 * SECOND), 18 * SECOND - KEPT_ALONE);
     }
 }

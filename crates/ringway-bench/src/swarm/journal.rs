@@ -1,16 +1,16 @@
 //! What a plain user of a reconnecting swarm remembers of the last seconds: with no positions and no acknowledgements, it is all there is to
 //! judge by once a socket has broken.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use crate::stamp::now_nanos;
 
 /// Sent messages are remembered for this long: the time until a silent socket is given up, and that which a publish may take before.
 const SENT_FOR: Duration = Duration::from_secs(20);
-/// Received ones are asked about from the last moment before a break on; a freeze is noticed, or over, within this.
-const CAME_FOR: Duration = Duration::from_secs(15);
-/// Entries of each kind. A user that is faster forgets sooner, and is excused less.
+/// Received ones are asked about from the last pong on that is known to all; a freeze is noticed, or over, within this.
+const CAME_FOR: Duration = Duration::from_secs(20);
+/// Entries of each kind. A user that is faster forgets sooner, and less may come again to it.
 const ENTRIES: usize = 4096;
 
 /// Why a client ends its socket itself.
@@ -45,8 +45,12 @@ pub(super) struct Journal {
     sent: VecDeque<Sent>,
     /// Sender, number and when it came.
     came: VecDeque<(u32, u64, u64)>,
+    /// When a ping was answered.
+    pongs: VecDeque<u64>,
     /// What may come once more.
     again: HashSet<(u32, u64)>,
+    /// The last number of each sender on this connection: numbers ascend there, repeats included.
+    last: HashMap<u32, u64>,
 }
 
 impl Journal {
@@ -54,28 +58,30 @@ impl Journal {
         keep(&mut self.sent, Sent { dest, seq, at }, SENT_FOR, |sent| sent.at);
     }
 
-    pub(super) fn sent(&self) -> impl Iterator<Item = &Sent> {
-        self.sent.iter()
-    }
-
     /// What was sent at this moment or later.
     pub(super) fn sent_since(&self, since: u64) -> impl Iterator<Item = &Sent> {
         self.sent.iter().rev().take_while(move |sent| sent.at >= since)
     }
 
-    /// Whether this message was here already and may come again, once; notes it otherwise.
+    /// Whether this message was here already and may come again: on a later connection, once there, and in order.
     pub(super) fn came(&mut self, sender: u32, seq: u64) -> bool {
-        if self.again.remove(&(sender, seq)) {
-            return true;
-        }
+        let last = self.last.insert(sender, seq);
+        let in_order = last.is_none_or(|last| last < seq);
         keep(&mut self.came, (sender, seq, now_nanos()), CAME_FOR, |came| came.2);
-        false
+        self.again.remove(&(sender, seq)) && in_order
     }
 
-    /// What came at such a moment may come again.
-    pub(super) fn expect_again(&mut self, may: impl Fn(u64) -> bool) {
-        let its = self.came.iter().filter(|(_, _, at)| may(*at)).map(|(sender, seq, _)| (*sender, *seq));
+    /// A ping was answered: what came before it is confirmed.
+    pub(super) fn confirm(&mut self, at: u64) {
+        keep(&mut self.pongs, at, CAME_FOR, |at| *at);
+    }
+
+    /// The connection has ended. What came after the last pong may come again, of those pongs from until then that all know of.
+    pub(super) fn end(&mut self, known: u64) {
+        let confirmed = self.pongs.iter().copied().filter(|at| *at <= known).max().unwrap_or_default();
+        let its = self.came.iter().filter(|(_, _, at)| *at >= confirmed).map(|(sender, seq, _)| (*sender, *seq));
         self.again = its.collect();
+        self.last.clear();
     }
 }
 
@@ -98,18 +104,26 @@ mod tests {
     fn what_was_sent_is_kept_for_a_while() {
         let mut journal = Journal::default();
         (0..30).for_each(|second| journal.send(7, second, second * SECOND));
-        assert_eq!(journal.sent().map(|sent| sent.seq).min(), Some(9));
+        assert_eq!(journal.sent.iter().map(|sent| sent.seq).min(), Some(9));
         assert_eq!(journal.sent_since(25 * SECOND).map(|sent| sent.seq).collect::<Vec<_>>(), [29, 28, 27, 26, 25]);
     }
 
     #[test]
-    fn only_what_may_come_again_does_and_only_once() {
+    fn only_what_was_not_confirmed_comes_again_and_only_on_another_connection() {
         let mut journal = Journal::default();
-        assert!(!journal.came(1, 1) && !journal.came(1, 2));
-        assert!(!journal.came(1, 2), "nothing has broken");
-        journal.expect_again(|_| true);
-        assert!(journal.came(1, 2) && !journal.came(1, 2));
-        journal.expect_again(|_| false);
         assert!(!journal.came(1, 1));
+        journal.confirm(now_nanos());
+        assert!(!journal.came(1, 2) && !journal.came(1, 3));
+        assert!(!journal.came(1, 3), "it is the same connection");
+        journal.end(now_nanos());
+        assert!(!journal.came(1, 1), "confirmed");
+        assert!(journal.came(1, 2) && journal.came(1, 3) && !journal.came(1, 3));
+        journal.end(now_nanos());
+        assert!(journal.came(1, 2), "again without a pong");
+        journal.end(now_nanos());
+        assert!(journal.came(1, 3) && !journal.came(1, 2), "out of order");
+        journal.confirm(now_nanos());
+        journal.end(now_nanos());
+        assert!(!journal.came(1, 3));
     }
 }

@@ -78,9 +78,6 @@ pub(super) struct State {
     pub(super) targets: Vec<Target>,
     /// Where clients come back.
     pub(super) returns: Option<Returns>,
-    /// By how much the users that a plain user writes to are further on.
-    shifts: Vec<usize>,
-    plain: usize,
     pub(super) payload: usize,
     pub(super) sent: Count,
     pub(super) members: Vec<Member>,
@@ -132,8 +129,6 @@ impl State {
             run: rand::random(),
             targets: config.targets.clone(),
             returns,
-            shifts,
-            plain: config.plain,
             payload: config.payload,
             sent: Count::new(0),
             senders: writers.chain(publishers).map(number).collect(),
@@ -191,12 +186,6 @@ impl State {
         if sent.is_err() {
             member.sender.refuse(dest, seq);
         }
-    }
-
-    /// The plain users that write to this one.
-    pub(super) fn writers_to(&self, client: u32) -> impl Iterator<Item = u32> {
-        let users = self.plain;
-        self.shifts.iter().map(move |shift| number((client as usize + users - shift) % users))
     }
 
     /// Lets the sender of an arrived message send its next one, if that is what sets the pace.
@@ -269,6 +258,14 @@ impl Observer for State {
     fn left_at(&self, client: u32, position: Position) {
         if self.returns.is_some() {
             lock(&self.members[client as usize].link).position = Some(position);
+        }
+    }
+
+    fn pinged(&self, client: u32) {
+        if self.returns.is_some()
+            && let Some(journal) = &mut lock(&self.members[client as usize].link).journal
+        {
+            journal.confirm(now_nanos());
         }
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::breaks::{Breaks, comes_again, may_be_lost};
+use super::breaks::Breaks;
 use super::journal::{Journal, Leaving};
 use super::member::{Role, State, lock};
 use super::report::Ended;
@@ -60,7 +60,7 @@ pub struct ReturnsReport {
     pub still_away: u64,
     /// Sockets that ended with a server that was announced to be broken.
     pub closed_by_faults: u64,
-    /// Messages that came to plain users again, as they may after a sudden break.
+    /// Messages that came to plain users again on a later connection, as what they had not confirmed may.
     pub repeated: u64,
 }
 
@@ -110,8 +110,8 @@ impl State {
         let broken = returns.breaks.of(target, now);
         member.sender.give_up();
         self.doubt_since(client, broken.unknown_since(last_word));
-        if let Some(from) = broken.sudden {
-            self.excuse(client, from);
+        if let Some(journal) = &mut lock(&member.link).journal {
+            journal.end(broken.kept_until(now));
         }
         match leaving {
             Some(Leaving::Moving(_)) => drop(returns.moves.fetch_add(1, Relaxed)),
@@ -145,21 +145,6 @@ impl State {
         let (now, target) = (now_nanos(), lock(&self.members[client as usize].link).target);
         let answered_late = now.saturating_sub(ANSWER_LATE);
         self.doubt_since(client, returns.breaks.of(target, now).unknown_since(answered_late));
-    }
-
-    /// A plain user's server broke suddenly.
-    fn excuse(&self, client: u32, from: u64) {
-        let member = &self.members[client as usize];
-        match &mut lock(&member.link).journal {
-            Some(journal) => journal.expect_again(|at| comes_again(at, from)),
-            None => return,
-        }
-        for writer in self.writers_to(client) {
-            let link = lock(&self.members[writer as usize].link);
-            let Some(journal) = &link.journal else { continue };
-            let its = journal.sent().filter(|sent| sent.dest == client && may_be_lost(sent.at, from));
-            its.for_each(|sent| member.receiver.excuse(writer, client, sent.seq));
-        }
     }
 
     /// Asks clients to move so that all of the servers that are `up` have as many; at most `limit` clients. Returns how many.

@@ -1,4 +1,8 @@
 //! Channels of a gateway: attached at their owner, with the position up to which they were handed on.
+//!
+//! An inbox has a second place, at or below its position: what its user has confirmed. Deliveries go on from the position, so a
+//! session gets each of them once, whoever owns the inbox. Whoever comes next begins at what is confirmed: what was written
+//! to a socket that never answers is not lost with it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -41,6 +45,8 @@ struct Channel {
     answered: bool,
     /// Handed on up to here; `None` before the first answer.
     position: Option<Position>,
+    /// Confirmed up to here, in the position's stream: of an inbox alone.
+    confirmed: u64,
     /// Without history there is no position, but there was a first answer.
     known: bool,
     dirty: bool,
@@ -53,6 +59,12 @@ impl Channel {
     fn let_go(&mut self, since: Now) -> bool {
         (self.asked, self.answered) = (None, false);
         self.pause(since)
+    }
+
+    /// How far an inbox was confirmed.
+    fn confirmed_at(&self) -> Option<Position> {
+        let position = self.position.filter(|_| self.inbox)?;
+        Some(Position { offset: self.confirmed, ..position })
     }
 
     fn pause(&mut self, since: Now) -> bool {
@@ -85,10 +97,10 @@ pub(super) struct Channels {
     counter: u32,
     /// Unanswered attaches.
     asking: Retries<AttachId>,
-    /// Inboxes whose progress is to be reported.
+    /// Inboxes of which more is confirmed than was reported.
     dirty: Vec<ChannelKey>,
     reported: Now,
-    /// Detached inboxes whose position is not yet confirmed.
+    /// Detached inboxes of which no owner has kept yet how far they were confirmed.
     lingering: BTreeMap<AttachId, Lingering>,
     /// Of these, the ones that somebody was told of.
     parting: Retries<AttachId>,
@@ -140,6 +152,7 @@ impl Gateway {
             asked,
             answered,
             position,
+            confirmed: 0,
             known,
             dirty,
             paused,
@@ -162,13 +175,12 @@ impl Gateway {
 
     /// Lets a channel go after its last local session.
     ///
-    /// `unread` is the number of last deliveries that no session could be handed: an inbox keeps them for its user.
-    /// Where it returns an id, [`Event::Detached`] follows as soon as no owner will hand on again what was handed on here.
-    pub fn detach(&mut self, now: Now, key: ChannelKey, unread: u64) -> Option<AttachId> {
+    /// An inbox keeps what was not confirmed. Where this returns an id, [`Event::Detached`] follows as soon as no owner will hand
+    /// on again what was.
+    pub fn detach(&mut self, now: Now, key: ChannelKey) -> Option<AttachId> {
         let channel = self.channels.slab.try_remove(key.0 as usize)?;
         self.toll.waiting -= u64::from(channel.paused.is_some());
-        let handed = |position: Position| Position { offset: position.offset.saturating_sub(unread), ..position };
-        let delivered = channel.position.filter(|_| channel.inbox).map(handed);
+        let delivered = channel.confirmed_at();
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
         let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
         if lingers {
@@ -195,6 +207,28 @@ impl Gateway {
     /// Handed on up to here; `None` before the first answer and without history.
     pub fn position(&self, key: ChannelKey) -> Option<Position> {
         self.channels.slab.get(key.0 as usize)?.position
+    }
+
+    /// A session of an inbox has shown that it has everything up to here. Whoever comes next begins after it.
+    ///
+    /// Only for a session that was handed all that was not confirmed when it came.
+    pub fn confirm(&mut self, key: ChannelKey, up_to: Position) {
+        let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
+        let confirmed = channel.confirmed_at().filter(|confirmed| confirmed.epoch == up_to.epoch);
+        let Some(position) = channel.position.filter(|_| confirmed.is_some()) else { return };
+        let offset = up_to.offset.min(position.offset);
+        if offset <= channel.confirmed {
+            return;
+        }
+        channel.confirmed = offset;
+        if !std::mem::replace(&mut channel.dirty, true) {
+            self.channels.dirty.push(key);
+        }
+    }
+
+    /// How far an inbox was confirmed; `None` before the first answer, and for what is no inbox.
+    pub fn confirmed(&self, key: ChannelKey) -> Option<Position> {
+        self.channels.slab.get(key.0 as usize)?.confirmed_at()
     }
 
     /// The owner answered at least once.
@@ -269,8 +303,9 @@ impl Gateway {
                 None if channel.inbox => AttachFrom::Inbox,
                 None => AttachFrom::Top,
             };
-            let (channel, options) = (channel.name.clone(), channel.options);
-            batch.push(Attach { channel, attach, from, options, sessions: 0, presence: Vec::new() });
+            let (name, options, confirmed) = (channel.name.clone(), channel.options, channel.confirmed);
+            let (sessions, presence) = (0, Vec::new());
+            batch.push(Attach { channel: name, attach, from, confirmed, options, sessions, presence });
             self.channels.asking.push(now, tries, attach);
         }
         batch
@@ -361,6 +396,10 @@ impl Gateway {
         let before = channel.position;
         let at = attached.stream.map(|stream| Position { epoch: stream.epoch, offset: attached.from });
         channel.position = at;
+        if let Some(at) = at.filter(|_| at != before) {
+            // It goes on where nothing before it can be asked for any more, or where nobody has been handed anything yet.
+            channel.confirmed = at.offset;
+        }
         let first = !std::mem::replace(&mut channel.known, true);
         if first {
             let (stream, from, users) = (attached.stream, attached.from, attached.users);
@@ -414,9 +453,6 @@ impl Gateway {
             return;
         }
         position.offset = offset;
-        if channel.inbox && !std::mem::replace(&mut channel.dirty, true) {
-            self.channels.dirty.push(key);
-        }
         self.events.push_back(Event::Deliver { channel: key, offset, entry });
     }
 
@@ -426,12 +462,13 @@ impl Gateway {
         }
     }
 
-    /// Has the next tick tell owners how far inboxes were handed on: some of their users may soon come elsewhere.
+    /// Has the next tick tell owners how far inboxes were confirmed: some of their users may soon come elsewhere.
     pub fn report_soon(&mut self) {
         self.channels.reported = Now::ZERO;
     }
 
-    /// Tells owners, now and then, how far inboxes were handed on.
+    /// Tells owners, now and then, how far inboxes were confirmed. One that has not answered an attach yet is told later: it
+    /// would not know what is meant, and the attach may have said less.
     pub(super) fn report_delivered(&mut self, now: Now) {
         if self.channels.dirty.is_empty() || now < self.channels.reported + self.timing.attach_retry {
             return;
@@ -440,9 +477,12 @@ impl Gateway {
         let mut reports: Vec<(Incarnation, Vec<_>)> = Vec::new();
         for key in std::mem::take(&mut self.channels.dirty) {
             let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { continue };
+            let Some(owner) = channel.asked.filter(|_| channel.answered) else {
+                self.channels.dirty.push(key);
+                continue;
+            };
             channel.dirty = false;
-            let (Some(owner), Some(position)) = (channel.asked, channel.position) else { continue };
-            let report = (channel.attach, channel.name.clone(), position.offset);
+            let report = (channel.attach, channel.name.clone(), channel.confirmed);
             match reports.iter_mut().find(|(to, _)| *to == owner) {
                 Some((_, reports)) => reports.push(report),
                 None => reports.push((owner, vec![report])),

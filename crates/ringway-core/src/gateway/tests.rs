@@ -13,6 +13,7 @@ use crate::message::{
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry, Removal};
 
+mod inbox;
 mod toll;
 
 const ME: Incarnation = Incarnation(100);
@@ -314,13 +315,14 @@ fn the_position_of_a_left_inbox_is_told_until_it_is_confirmed() {
     assert_eq!(attach.from, AttachFrom::Inbox);
     world.attached(&attach, 0, 2);
     (1..=2).for_each(|offset| world.deliver(&attach, offset));
-    assert_eq!(world.gateway.detach(world.now, key, 1), Some(attach.attach));
+    world.gateway.confirm(key, at(1));
+    assert_eq!(world.gateway.detach(world.now, key), Some(attach.attach));
     world.events();
     world.collect();
     let detaches = |world: &mut World| -> Vec<Detach> {
         world.take(|message| if let Message::Detach(detach) = message { Some(detach.clone()) } else { None })
     };
-    assert_eq!(detaches(&mut world)[0].delivered, Some(at(1)), "one of two was handed to nobody");
+    assert_eq!(detaches(&mut world)[0].delivered, Some(at(1)), "one of two was confirmed by nobody");
     world.replace_owner(Incarnation(2));
     assert_eq!(detaches(&mut world)[0].delivered, Some(at(1)));
     assert!(world.events().is_empty());
@@ -464,3 +466,5 @@ fn a_node_that_is_not_heard_holds_up_no_change() {
     assert_eq!(told, Some(vec![epoch, epoch]), "each is told");
     assert!(world.now > begun + timing.suspect && world.now <= begun + timing.suspect + timing.ping * 2);
 }
+
+mod flow;

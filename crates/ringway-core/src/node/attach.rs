@@ -11,9 +11,13 @@ use crate::message::{
 use crate::stream::{Listener, Stream};
 use crate::timing::Now;
 
-/// How far an inbox was handed on goes into the log this long after a report, at most once in that time: what a next owner
+/// How far an inbox was confirmed goes into the log this long after a report, at most once in that time: what a next owner
 /// would hand on again if the gateway could not tell it. Shorter costs an operation more for each busy inbox.
 const PROGRESS_KEPT_AFTER: Duration = Duration::from_secs(1);
+
+/// Positions of inboxes that were let go while their slot is taken over, kept for each slot. Of more than these their gateways
+/// tell again when I am live, and a user who comes back before that may be handed again what it has confirmed.
+const PARTED: usize = 4096;
 
 impl Node {
     pub(super) fn slot_of(&self, name: &ChannelName) -> Slot {
@@ -31,16 +35,17 @@ impl Node {
         if self.view().gateway(from).is_none() {
             return;
         }
+        // The user may have come from a gateway that has not said yet what it has confirmed there.
+        let is_early = attach.from == AttachFrom::Inbox && self.must_hold(now, slot);
         match &self.slots[slot.index()].phase {
+            Phase::Live(_) if is_early => {
+                self.holding.insert(slot);
+                return self.park(slot, from, attach);
+            }
             Phase::Live(_) => {}
             Phase::Idle => return,
-            Phase::Claiming | Phase::Fetching(_) => {
-                // Kept until I am live: the gateway may already have said that it has sent all its attaches.
-                let parked = self.parked.entry(slot).or_default();
-                parked.retain(|(gateway, older)| *gateway != from || older.channel != attach.channel);
-                parked.push((from, attach));
-                return;
-            }
+            // Kept until I am live: the gateway may already have said that it has sent all its attaches.
+            Phase::Claiming | Phase::Fetching(_) => return self.park(slot, from, attach),
         }
         let known = |stream: &Stream| stream.listeners.iter().any(|l| l.gateway == from && l.attach == attach.attach);
         let attached = self.stream_of(&attach.channel).is_some_and(|(_, stream)| known(stream));
@@ -60,24 +65,44 @@ impl Node {
         }
     }
 
+    fn park(&mut self, slot: Slot, from: Incarnation, attach: Attach) {
+        let parked = self.parked.entry(slot).or_default();
+        parked.retain(|(gateway, older)| *gateway != from || older.channel != attach.channel);
+        parked.push((from, attach));
+    }
+
+    /// Looks again at what was parked.
+    pub(super) fn attach_parked(&mut self, now: Now, slot: Slot) {
+        for (gateway, attach) in self.parked.remove(&slot).unwrap_or_default() {
+            self.on_attach(now, gateway, attach);
+        }
+    }
+
     /// The place from which a gateway is told: where it says it is, if what follows is still there.
     fn start_of(stream: &Stream, from: Incarnation, wanted: AttachFrom) -> u64 {
-        let top = stream.committed();
+        let (top, oldest) = (stream.committed(), stream.first() - 1);
         match wanted {
             AttachFrom::Top => top,
-            AttachFrom::Inbox => {
-                // Another session may be open at a gateway that is frozen or gone: only what it is known to have handed
-                // on counts, not what was sent to it.
-                let others = stream.listeners.iter().filter(|listener| listener.gateway != from);
-                let handed = others.map(|listener| listener.delivered).max().unwrap_or_default();
-                stream.delivered.max(handed).max(stream.first() - 1).min(top)
-            }
+            AttachFrom::Inbox => Self::confirmed(stream, from).max(oldest).min(top),
             AttachFrom::At(position) => {
                 let same = stream.epoch == Some(position.epoch);
-                let unbroken = position.offset >= stream.first() - 1 && position.offset <= top;
-                if same && unbroken { position.offset } else { top }
+                let unbroken = position.offset >= oldest && position.offset <= top;
+                match same && unbroken {
+                    true => position.offset,
+                    // What is left of an inbox still is for its user, whatever was lost before it.
+                    false if stream.name.personal_user().is_none() => top,
+                    false if same => position.offset.max(oldest).min(top),
+                    false => Self::confirmed(stream, from).max(oldest).min(top),
+                }
             }
         }
+    }
+
+    /// How far the user of an inbox has confirmed it, by all that is known here. Another session may be open at a gateway
+    /// that is frozen or gone: what was sent to it says nothing.
+    fn confirmed(stream: &Stream, but: Incarnation) -> u64 {
+        let others = stream.listeners.iter().filter(|listener| listener.gateway != but);
+        others.map(|listener| listener.delivered).max().unwrap_or_default().max(stream.delivered)
     }
 
     /// The log is committed up to the attach: the gateway listens from here on.
@@ -88,14 +113,26 @@ impl Node {
         let start = Self::start_of(stream, from, attach.from);
         let attended = stream.is_attended();
         let (sessions, presence, id) = (attach.sessions, attach.presence, attach.attach);
-        // A second session begins at the top, which says nothing of how far the first has come.
-        let resumes = matches!(attach.from, AttachFrom::At(_));
-        let delivered = if resumes { start } else { start.min(stream.delivered) };
+        // Where it does not go on from its position, there is nothing before it to be asked for, or it is confirmed.
+        let resumes = matches!(attach.from, AttachFrom::At(position) if stream.at(start) == Some(position));
+        let delivered = if resumes { start.min(attach.confirmed) } else { start };
         let has_missed = start < stream.committed();
         let next = if has_missed { start + 1 } else { Listener::LIVE };
-        stream.listeners.push(Listener { gateway: from, attach: id, sessions, delivered, next, presence });
+        stream.listeners.push(Listener {
+            gateway: from,
+            attach: id,
+            sessions,
+            delivered,
+            next,
+            waits: false,
+            presence,
+        });
         stream.used = now;
+        let is_news = delivered > stream.delivered && attach.channel.personal_user().is_some();
         self.users += u64::from(!attended && attach.channel.personal_user().is_some());
+        if is_news {
+            self.note_progress(now, key);
+        }
         let stream = &self.streams[key as usize];
         let (top, users) = (stream.committed(), self.users);
         let attached = Attached { attach: id, stream: stream.at(top), from: start, users };
@@ -106,10 +143,20 @@ impl Node {
         }
     }
 
-    /// Nobody listens there any more. How far an inbox was handed on is kept in the log.
-    pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: &Detach) {
+    /// Nobody listens there any more. How far an inbox was confirmed is kept in the log.
+    pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: Detach) {
         let slot = self.slot_of(&detach.channel);
         self.forget_waiting_attach(slot, from, detach.attach);
+        if matches!(self.slots[slot.index()].phase, Phase::Claiming | Phase::Fetching(_)) && detach.delivered.is_some()
+        {
+            // Kept until I am live: the user may be waiting elsewhere, and begins after this.
+            let parted = self.parted.entry(slot).or_default();
+            parted.retain(|(gateway, older)| *gateway != from || older.attach != detach.attach);
+            if parted.len() < PARTED {
+                parted.push((from, detach));
+            }
+            return;
+        }
         if self.slots[slot.index()].reign().is_none() {
             return;
         }
@@ -148,17 +195,24 @@ impl Node {
             let Some(key) = self.names.get(channel).copied() else { continue };
             let stream = &mut self.streams[key as usize];
             let top = stream.top();
-            let listeners = stream.listeners.iter_mut();
-            for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == *attach) {
+            let mut listeners = stream.listeners.iter_mut();
+            let its = listeners.find(|listener| listener.gateway == from && listener.attach == *attach);
+            if let Some(listener) = its {
                 listener.delivered = listener.delivered.max((*offset).min(top));
-                if !std::mem::replace(&mut stream.progress, true) {
-                    self.progress.push_back((now + PROGRESS_KEPT_AFTER, key));
-                }
+                self.note_progress(now, key);
+                self.feed_inbox(key, from, *attach);
             }
         }
     }
 
-    /// Records how far inboxes were handed on whose gateways reported it a while ago.
+    /// The log is to know of it in a while.
+    fn note_progress(&mut self, now: Now, key: u32) {
+        if !std::mem::replace(&mut self.streams[key as usize].progress, true) {
+            self.progress.push_back((now + PROGRESS_KEPT_AFTER, key));
+        }
+    }
+
+    /// Records how far inboxes were confirmed whose gateways reported it a while ago.
     pub(super) fn keep_progress(&mut self, now: Now) {
         while let Some((_, key)) = self.progress.pop_front_if(|(due, _)| *due <= now) {
             let Some(stream) = self.streams.get_mut(key as usize) else { continue };
@@ -170,7 +224,7 @@ impl Node {
         }
     }
 
-    /// Records how far an inbox was handed on, if the log does not know it.
+    /// Records how far an inbox was confirmed, if the log does not know it.
     fn record_delivered(&mut self, now: Now, key: u32, delivered: u64) {
         let stream = &self.streams[key as usize];
         let inbox = stream.name.personal_user().is_some() && stream.epoch.is_some();
@@ -203,7 +257,7 @@ impl Node {
         }
     }
 
-    /// Takes a gateway off a stream. Returns how far it had handed the inbox on.
+    /// Takes a gateway off a stream. Returns how far the inbox is known to be confirmed through it.
     fn drop_listener(&mut self, key: u32, gateway: Incarnation) -> Option<u64> {
         let stream = self.streams.get_mut(key as usize)?;
         let at = stream.listeners.iter().position(|listener| listener.gateway == gateway)?;

@@ -216,9 +216,11 @@ impl Node {
         entry.term = epoch;
         entry.phase = Phase::Live(Box::new(reign));
         self.keep_reigning(now, slot);
-        for (gateway, attach) in self.parked.remove(&slot).unwrap_or_default() {
-            self.on_attach(now, gateway, attach);
+        // Who was let go first: whoever comes back begins after what it has confirmed.
+        for (gateway, detach) in self.parted.remove(&slot).unwrap_or_default() {
+            self.on_detach(now, gateway, detach);
         }
+        self.attach_parked(now, slot);
     }
 
     /// Copies and lease allow the log of this slot to be committed.

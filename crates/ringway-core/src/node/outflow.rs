@@ -11,6 +11,10 @@ use crate::id::Incarnation;
 use crate::message::{AttachId, Attached, Deliver, Entry, FRAME_OVERHEAD, HistoryQuery, Lane, Message};
 use crate::stream::{Listener, Stream};
 
+/// Bytes of an inbox that are sent ahead of what its user has confirmed, where there is more that waited: what a user who reads slowly, or
+/// many of them, cost their gateway. A user who reads fast confirms once a second.
+const INBOX_AHEAD: usize = 8 << 20;
+
 /// What waits for one gateway. Of each listener at most one entry, and of answers no more than the gateway may ask for.
 #[derive(Debug, Default)]
 pub(super) struct Outflow {
@@ -122,6 +126,18 @@ impl Node {
         }
     }
 
+    /// The user of an inbox has confirmed something: more of what waited is sent, if that was waited for.
+    pub(super) fn feed_inbox(&mut self, key: u32, gateway: Incarnation, attach: AttachId) {
+        let Some(stream) = self.streams.get_mut(key as usize) else { return };
+        let its = |listener: &Listener| listener.gateway == gateway && listener.attach == attach && listener.waits;
+        let Some(at) = stream.listeners.iter().position(its) else { return };
+        if !is_far_ahead(stream, at) {
+            stream.listeners[at].waits = false;
+            self.catch_up(key, gateway, attach);
+            self.pump_outflow(gateway);
+        }
+    }
+
     /// Sends a listener the next part of what it has missed. Says whether there is more.
     fn deliver_part(&mut self, to: Incarnation, key: u32, attach: AttachId) -> bool {
         let part = self.part_bytes();
@@ -129,6 +145,10 @@ impl Node {
         let Some(at) = stream.listeners.iter().position(|its| its.gateway == to && its.attach == attach) else {
             return false;
         };
+        if is_far_ahead(stream, at) {
+            stream.listeners[at].waits = true;
+            return false;
+        }
         let start = stream.listeners[at].next.max(stream.first());
         let (was_trimmed, top) = (start > stream.listeners[at].next, stream.committed());
         let missed = missed(stream, start, part);
@@ -144,6 +164,12 @@ impl Node {
         }
         has_more
     }
+}
+
+/// A listener was sent much of an inbox that its user has not confirmed.
+fn is_far_ahead(stream: &Stream, listener: usize) -> bool {
+    let Listener { delivered, next, .. } = stream.listeners[listener];
+    stream.name.personal_user().is_some() && stream.has_bytes_between(delivered.saturating_add(1), next, INBOX_AHEAD)
 }
 
 /// Committed entries from `start` on, of so many bytes at most, or one.

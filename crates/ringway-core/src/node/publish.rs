@@ -162,7 +162,7 @@ impl Node {
     /// Some gateway of the view has not attached its channels here yet. After a planned change that is waited for, unless
     /// nothing was heard of the gateway for `suspect`: its link may be cut for long. After a crash the wait is short, for a
     /// crash may lose here anyway.
-    fn must_hold(&self, now: Now, slot: Slot) -> bool {
+    pub(super) fn must_hold(&self, now: Now, slot: Slot) -> bool {
         let Some(reign) = self.slots[slot.index()].reign() else { return false };
         let over = reign.after_crash && now >= reign.since + self.timing.crash_hold;
         let suspect = self.timing.suspect;
@@ -192,6 +192,7 @@ impl Node {
                 let epoch = self.view().epoch;
                 self.on_publish(now, from, epoch, publish);
             }
+            self.attach_parked(now, slot);
         }
     }
 

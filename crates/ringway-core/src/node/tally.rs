@@ -112,6 +112,7 @@ impl Node {
             history_full: !self.has_room(self.tally.refused.unwrap_or(1)),
             channels_full: self.names.len() >= self.limits.channels,
             keys_full: self.keys >= self.limits.keys,
+            dropped: self.tally.dropped,
         }
     }
 }

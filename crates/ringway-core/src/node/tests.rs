@@ -1,5 +1,7 @@
 //! Nodes as their peers see them: frames in, frames out. Faults and time are the simulation's.
 
+mod flow;
+mod inbox;
 mod syncs;
 mod tally;
 
@@ -17,7 +19,7 @@ use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry, Removal};
 
 const GATEWAY: Incarnation = Incarnation(100);
-/// Longer than it takes until the log knows how far an inbox was handed on.
+/// Longer than it takes until the log knows how far an inbox was confirmed.
 const PROGRESS: Duration = Duration::from_secs(2);
 const KEPT: ChannelOptions =
     ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false };
@@ -138,9 +140,14 @@ impl Cluster {
     }
 
     fn attach(&mut self, id: u64, channel: &str, from: AttachFrom, options: ChannelOptions) {
+        self.attach_confirmed(id, channel, from, 0, options);
+    }
+
+    fn attach_confirmed(&mut self, id: u64, channel: &str, from: AttachFrom, confirmed: u64, options: ChannelOptions) {
         let channel_name = ChannelName::new(channel).unwrap();
         let (sessions, presence) = (1, Vec::new());
-        let attach = Attach { channel: channel_name, attach: AttachId(id), from, options, sessions, presence };
+        let attach =
+            Attach { channel: channel_name, attach: AttachId(id), from, confirmed, options, sessions, presence };
         self.tell_owner(channel, Message::Attach(vec![attach]));
     }
 

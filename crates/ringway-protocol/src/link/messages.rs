@@ -71,7 +71,8 @@ wire_struct!(last Load {
     blocked,
     history_full,
     channels_full,
-    keys_full
+    keys_full,
+    dropped
 });
 wire_struct!(last Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
 wire_struct!(open Pauses { buckets, longest, total });
@@ -99,7 +100,7 @@ wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempoten
 wire_struct!(last PubOk { slot, seq, position, copies });
 wire_struct!(last PubNo { slot, seq, why });
 wire_enum!(closed Refusal { 0 => Retry, 1 => Full, 2 => Unrecoverable, 3 => NotAvailable });
-wire_struct!(open Attach { channel, attach, from, options, sessions, presence });
+wire_struct!(open Attach { channel, attach, from, options, sessions, presence, confirmed });
 wire_enum!(closed AttachFrom { 0 => Top, 1 => Inbox, 2 => At(position) });
 wire_struct!(last Attached { attach, stream, from, users });
 wire_struct!(last Deliver { attach, offset, entry });

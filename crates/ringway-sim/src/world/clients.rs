@@ -9,6 +9,7 @@ use ringway_core::timing::Now;
 use ringway_core::{Incarnation, Position};
 
 use super::{Event, Input, World, note};
+use crate::Sabotage;
 use crate::checker::Publication;
 use crate::setup::Setup;
 
@@ -23,6 +24,10 @@ pub(crate) struct Subscription {
     pub(crate) session: usize,
     pub(crate) position: Option<Position>,
     pub(crate) attached: bool,
+    /// Of an inbox: up to where the ping went that the client has not answered yet.
+    pinged: Option<Position>,
+    /// The client is gone without a word: what is written to it reaches nobody.
+    vanished: bool,
 }
 
 /// All clients of one gateway process.
@@ -62,19 +67,19 @@ impl Clients {
 pub(crate) struct User {
     /// The process whose gateway has the session, and its boot.
     pub(crate) at: Option<(usize, u32)>,
-    /// The gateway that the user left and that may still have something to tell: process, boot, incarnation.
-    leaving: Option<(usize, u32, Incarnation)>,
-    /// Handed over up to here by the last session, and by any.
+    /// The gateway that the user left and that may still have something to tell: process, boot, incarnation, and of which attach.
+    leaving: Option<(usize, u32, Incarnation, AttachId)>,
+    /// Confirmed up to here when the last session ended.
     pub(crate) last: Option<Position>,
+    /// The user truly has everything up to here: every session began at or before what it had.
     pub(crate) top: Option<Position>,
-    /// The last session ended in order.
+    /// The last session ended in order, and the user waited until that was kept.
     pub(crate) clean: bool,
 }
 
 impl User {
     /// A session got as far as this.
     pub(crate) fn reached(&mut self, at: Option<Position>) {
-        self.last = at;
         let further = |at: &Position| self.top.is_none_or(|top| top.epoch != at.epoch || top.offset < at.offset);
         self.top = at.filter(further).or(self.top);
     }
@@ -108,6 +113,7 @@ impl World {
                 85..=90 => self.read_some(at, now),
                 _ => {}
             }
+            self.answer_pings(at, now);
         }
         let pause = self.rng.range(self.setup.pace / 4, self.setup.pace * 2);
         self.schedule(self.now + pause, Event::To(at, boot, Input::Client));
@@ -177,7 +183,13 @@ impl World {
         match subscribed {
             true if !quiet && self.rng.chance(300) => self.unsubscribe(at, now, channel),
             false if !self.setup.channels[channel].is_inbox() => self.subscribe(at, now, channel),
+            // Some wait for nothing, and come while their last gateway still has something to tell.
             false if self.user_may_come(channel) => self.subscribe(at, now, channel),
+            false if self.users.list[channel].at.is_none() && self.rng.chance(300) => {
+                let user = &mut self.users.list[channel];
+                (user.clean, user.leaving) = (false, None);
+                self.subscribe(at, now, channel);
+            }
             _ => {}
         }
     }
@@ -188,7 +200,8 @@ impl World {
         let Some(gateway) = &mut process.gateway else { return };
         let key = gateway.attach(now, setup.channels[channel].name.clone(), setup.channels[channel].options);
         let session = self.checker.subscribed(channel, time);
-        let subscription = Subscription { key, session, position: None, attached: false };
+        let (pinged, vanished) = (None, false);
+        let subscription = Subscription { key, session, position: None, attached: false, pinged, vanished };
         process.clients.subscriptions.insert(channel, subscription);
         process.clients.by_key.insert(key, channel);
         if setup.channels[channel].is_inbox() {
@@ -203,12 +216,15 @@ impl World {
         let Some(subscription) = process.clients.subscriptions.remove(&channel) else { return };
         process.clients.by_key.remove(&subscription.key);
         self.checker.unsubscribed(subscription.session, time);
-        let parting = process.gateway.as_mut().and_then(|gateway| gateway.detach(now, subscription.key, 0));
+        let Some(gateway) = &mut process.gateway else { return };
+        let confirmed = gateway.confirmed(subscription.key);
+        let parting = gateway.detach(now, subscription.key);
         let user = &mut self.users.list[channel];
-        if self.setup.channels[channel].is_inbox() {
+        // Where the client was gone already, the user may be elsewhere by now.
+        if self.setup.channels[channel].is_inbox() && !subscription.vanished {
             user.at = None;
-            user.clean = subscription.attached;
-            user.leaving = parting.map(|_| (at, process.boot, process.incarnation));
+            (user.clean, user.last) = (subscription.attached, confirmed);
+            user.leaving = parting.map(|attach| (at, process.boot, process.incarnation, attach));
             process.clients.parting.extend(parting.map(|attach| (attach, channel)));
         }
         note!(self, "{} leaves channel {channel} at {:?}", self.processes[at].id, subscription.position);
@@ -220,7 +236,7 @@ impl World {
         if user.at.is_some() {
             return false;
         }
-        let Some((at, boot, incarnation)) = user.leaving else { return true };
+        let Some((at, boot, incarnation, _)) = user.leaving else { return true };
         let lists = |node: &ringway_core::node::Node| node.view().gateway(incarnation).is_some();
         let listed = self.processes.iter().any(|process| process.node.as_ref().is_some_and(lists));
         let gone = self.processes[at].boot != boot && !listed;
@@ -230,11 +246,45 @@ impl World {
         gone
     }
 
-    /// The log has it how far an inbox was handed on: its user may go elsewhere.
+    /// The log has it how far an inbox was confirmed: its user may go elsewhere.
     fn let_go(&mut self, at: usize, attach: AttachId) {
         if let Some(channel) = self.processes[at].clients.parting.remove(&attach) {
             note!(self, "{}: the user of channel {channel} is let go", self.processes[at].id);
-            self.users.list[channel].leaving = None;
+            let user = &mut self.users.list[channel];
+            let its = |leaving: &(usize, u32, Incarnation, AttachId)| (leaving.0, leaving.3) == (at, attach);
+            user.leaving = user.leaving.filter(|leaving| !its(leaving));
+        }
+    }
+
+    /// Users of inboxes answer pings, late; some are gone without a word, and their sessions end when nobody has answered for a while.
+    fn answer_pings(&mut self, at: usize, now: Now) {
+        let quiet = self.is_quiet();
+        let subscribed: Vec<usize> = self.processes[at].clients.subscriptions.keys().copied().collect();
+        for channel in subscribed {
+            if !self.setup.channels[channel].is_inbox() {
+                continue;
+            }
+            let answers = self.rng.chance(400);
+            let vanishes = !quiet && self.rng.chance(40);
+            let ends = self.rng.chance(100);
+            let process = &mut self.processes[at];
+            let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { continue };
+            if subscription.vanished {
+                if ends {
+                    self.unsubscribe(at, now, channel);
+                }
+            } else if vanishes && subscription.attached {
+                subscription.vanished = true;
+                let user = &mut self.users.list[channel];
+                (user.at, user.clean, user.leaving) = (None, false, None);
+                note!(self, "{}: the user of channel {channel} vanishes", self.processes[at].id);
+            } else if answers {
+                let (key, written) = (subscription.key, subscription.position);
+                let answered = std::mem::replace(&mut subscription.pinged, written);
+                if let (Some(gateway), Some(answered)) = (&mut process.gateway, answered) {
+                    gateway.confirm(key, answered);
+                }
+            }
         }
     }
 
@@ -253,14 +303,14 @@ impl World {
         let clients = std::mem::take(&mut self.processes[at].clients);
         for (channel, subscription) in clients.subscriptions {
             self.checker.unsubscribed(subscription.session, time);
-            if self.setup.channels[channel].is_inbox() {
+            if self.setup.channels[channel].is_inbox() && !subscription.vanished {
                 let user = &mut self.users.list[channel];
                 (user.at, user.clean) = (None, false);
-                user.leaving = Some((at, boot - 1, incarnation));
+                user.leaving = Some((at, boot - 1, incarnation, AttachId(0)));
             }
         }
         for user in &mut self.users.list {
-            if user.leaving.is_some_and(|(process, _, _)| process == at) {
+            if user.leaving.is_some_and(|(process, ..)| process == at) {
                 user.clean = false;
             }
         }
@@ -340,9 +390,9 @@ impl World {
         let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
         subscription.attached = true;
         subscription.position = stream.map(|stream| Position { epoch: stream.epoch, offset: from });
-        let session = subscription.session;
+        let (session, vanished) = (subscription.session, subscription.vanished);
         note!(self, "{}: channel {channel} attached at {stream:?} from {from}", self.processes[at].id);
-        self.watch_attached(channel, session, stream, from);
+        self.watch_attached(channel, session, stream, from, vanished);
     }
 
     fn delivered(&mut self, at: usize, key: ChannelKey, offset: u64, entry: &Entry) {
@@ -353,7 +403,12 @@ impl World {
         if let Some(position) = &mut subscription.position {
             position.offset = offset;
         }
-        if self.setup.channels[channel].is_inbox() {
+        if self.sabotage == Some(Sabotage::ConfirmWrites)
+            && let (Some(gateway), Some(written)) = (&mut process.gateway, subscription.position)
+        {
+            gateway.confirm(key, written);
+        }
+        if self.setup.channels[channel].is_inbox() && !subscription.vanished {
             self.users.list[channel].reached(subscription.position);
         }
         self.watch_delivered(at, channel, session, before, offset, entry);
@@ -364,10 +419,11 @@ impl World {
         let Some(channel) = process.clients.by_key.get(&key).copied() else { return };
         let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
         let before = subscription.position.replace(position);
-        if self.setup.channels[channel].is_inbox() {
-            self.users.list[channel].reached(Some(position));
-        }
+        let of_user = self.setup.channels[channel].is_inbox() && !subscription.vanished;
         note!(self, "{}: channel {channel} lost from {before:?} to {position:?}", self.processes[at].id);
         self.watch_lost(channel, before, position);
+        if of_user {
+            self.watch_user(channel, position);
+        }
     }
 }

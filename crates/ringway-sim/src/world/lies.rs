@@ -118,6 +118,9 @@ impl World {
                 detach.delivered.iter_mut().for_each(|position| position.offset = 0);
             }
             (Sabotage::ForgetDelivered, Message::Delivered(_)) => return Vec::new(),
+            (Sabotage::ForgetDelivered, Message::Attach(attaches)) => {
+                attaches.iter_mut().for_each(|attach| attach.confirmed = 0);
+            }
             (Sabotage::LateAttach, Message::AttachesDone(_)) => return vec![out],
             (Sabotage::LateAttach, Message::Attach(_)) => {
                 let frame = out.frame.clone();

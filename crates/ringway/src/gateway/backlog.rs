@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 
+use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
 use ringway_edge::Room;
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::deliver::encode_message;
+use super::deliver::{encode_message, encode_push};
 use super::session::{Session, SessionKey};
 use super::{Hub, Socket};
 
@@ -32,7 +33,7 @@ impl<S: Socket> Session<S> {
         self.backlog.is_some() || (offset <= attach_top && self.socket.queued() > outbox / 2)
     }
 
-    /// Holds a delivery back; whether it is the first one.
+    /// Holds a publication back; whether it is the first one.
     pub(super) fn hold(&mut self, entry: &Entry) -> bool {
         let is_first = self.backlog.is_none();
         let backlog = self.backlog.get_or_insert_default();
@@ -42,15 +43,45 @@ impl<S: Socket> Session<S> {
     }
 }
 
+impl Backlog {
+    /// Publications held back: the last ones that were delivered.
+    pub(super) fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+}
+
 impl<S: Socket> Hub<S> {
-    /// A session ends. What is held back for it was not handed to anybody: if it was the user's last, the inbox keeps it.
-    pub(super) fn keep_unread(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get(key as usize).filter(|session| session.user.is_some()) else { return };
-        let unread = session.backlog.as_ref().map_or(0, |backlog| backlog.entries.len() as u64);
-        for sub in &session.subs {
-            if let Some(channel) = self.channels.get_mut(sub.channel) {
-                channel.unread = unread;
+    /// Hands publications of an inbox to a session alone, as it reads.
+    pub(super) fn hand_on(&mut self, inbox: ChannelKey, key: SessionKey, unread: &[(u64, Entry)]) {
+        let outbox = self.config.limits.outbox_bytes;
+        let Some(name) = self.rules.channel_name(inbox) else { return };
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        for (offset, entry) in unread {
+            let is_plain = session.is_plain();
+            if is_plain && session.must_wait(*offset, u64::MAX, outbox) {
+                if session.hold(entry) {
+                    self.stalled.push(key);
+                }
+                continue;
             }
+            let frame = match is_plain {
+                true => encode_message(&mut self.scratch, self.clock.text(), entry),
+                false => encode_push(&mut self.scratch, name.as_str(), *offset, entry),
+            };
+            if session.put(frame, outbox) {
+                self.hungry.push(session.id(key));
+            }
+        }
+        self.counts.deliveries += unread.len() as u64;
+        self.must_prove(key);
+    }
+
+    /// A session was written something of its inbox, or may have been: a ping follows with the next flush.
+    pub(super) fn must_prove(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.unproven = true;
+        if !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(key);
         }
     }
 
@@ -75,6 +106,7 @@ impl<S: Socket> Hub<S> {
                 true => session.backlog = None,
                 false => self.stalled.push(key),
             }
+            self.must_prove(key);
         }
     }
 }

@@ -9,10 +9,13 @@
 //! A newcomer waits for the owner's first answer or for a page of history. Whoever is behind is told page after page, as
 //! its socket takes them, and no deliveries. Whoever is ahead was told publications that the gateway has not been delivered
 //! yet, and must not be told them again.
+//!
+//! An inbox has something that nobody has confirmed, where a session was written it a moment ago, or has fallen silent: a newcomer gets
+//! that first, so that every session of an inbox has all that is not confirmed, and the pong of any one is enough.
 
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::message::Presence;
+use ringway_core::message::{Entry, Presence};
 use smallvec::SmallVec;
 
 use super::session::{SessionKey, Wish};
@@ -20,6 +23,10 @@ use super::session::{SessionKey, Wish};
 /// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
 /// where the channel changed its owner between the page and the position.
 pub(super) const PAGES: u8 = 8;
+
+/// Pages that a newcomer asks for of what nobody has confirmed: 19,200 publications of an inbox at the default size of a page, which
+/// keeps 1,000. One that would need more is asked to connect anew: until then the silent device is closed.
+pub(super) const UNREAD_PAGES: u8 = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Channel {
@@ -32,10 +39,8 @@ pub(super) struct Channel {
     /// Up to where the listeners were told; `None` before the first answer and without history. The rules may be
     /// further: this follows the events.
     pub(super) position: Option<Position>,
-    /// Top of the stream at the first attach: whatever is below it waited for the first session alone.
+    /// Top of the stream at the first attach: whatever is below it has waited in an inbox.
     pub(super) attach_top: u64,
-    /// Deliveries that the session that ended last had not been handed.
-    pub(super) unread: u64,
     /// The owner has answered.
     pub(super) is_attached: bool,
     /// Subscribers are told positions, and when one is lost.
@@ -51,6 +56,8 @@ pub(super) struct Transit {
     pub(super) newcomers: Vec<Newcomer>,
     pub(super) ahead: Vec<Ahead>,
     pub(super) behind: Vec<Behind>,
+    /// They are handed nothing more, and have a pong to send before they go.
+    pub(super) parting: Vec<SessionKey>,
 }
 
 #[derive(Debug)]
@@ -60,6 +67,23 @@ pub(super) struct Newcomer {
     /// Token of the page that was asked for; `None` before the first answer to the attach.
     pub(super) page: Option<u64>,
     pub(super) pages: u8,
+    /// Of an inbox: what its user has not confirmed, as far as it was read.
+    pub(super) unread: Option<Box<Unread>>,
+}
+
+/// Publications of an inbox that were written to another session and that nobody has confirmed.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// What they follow.
+    pub(super) after: Position,
+    pub(super) entries: Vec<(u64, Entry)>,
+}
+
+impl Unread {
+    /// Up to where it was read.
+    pub(super) fn end(&self) -> u64 {
+        self.entries.last().map_or(self.after.offset, |(offset, _)| *offset)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +111,7 @@ impl Transit {
     }
 
     fn len(&self) -> usize {
-        self.newcomers.len() + self.ahead.len() + self.behind.len()
+        self.newcomers.len() + self.ahead.len() + self.behind.len() + self.parting.len()
     }
 }
 
@@ -108,17 +132,12 @@ impl Channel {
         let newcomers = self.transit.iter().flat_map(|transit| transit.newcomers.iter().map(|one| one.session));
         let ahead = self.transit.iter().flat_map(|transit| transit.ahead.iter().map(|one| one.session));
         let behind = self.transit.iter().flat_map(|transit| transit.behind.iter().map(|one| one.session));
-        self.listeners.iter().copied().chain(newcomers).chain(ahead).chain(behind)
+        let parting = self.transit.iter().flat_map(|transit| transit.parting.iter().copied());
+        self.listeners.iter().copied().chain(newcomers).chain(ahead).chain(behind).chain(parting)
     }
 
     pub(super) fn transit_mut(&mut self) -> &mut Transit {
         self.transit.get_or_insert_default()
-    }
-
-    /// Where a session begins that recovers nothing: at the position, or after what waited for the first one.
-    pub(super) fn start(&self) -> Option<Position> {
-        let position = self.position?;
-        Some(Position { offset: position.offset.max(self.attach_top), ..position })
     }
 
     /// Takes out the newcomer that asked for this page.

@@ -41,8 +41,10 @@ impl<S: Socket> Hub<S> {
             expires: Tick::default(),
             state,
             backlog: None,
-            feed: None,
+            probe: Session::<S>::NO_PROBE,
             dirty: false,
+            unproven: false,
+            feed: None,
             is_late: false,
         }) as SessionKey;
         ticket.set_session(key);
@@ -183,7 +185,6 @@ impl<S: Socket> Hub<S> {
     }
 
     fn end(&mut self, key: SessionKey) {
-        self.keep_unread(key);
         self.leave_all(key);
         if let Some(session) = self.sessions.get_mut(key as usize) {
             session.state = State::Gone;

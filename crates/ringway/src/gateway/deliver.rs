@@ -22,6 +22,7 @@ impl<S: Socket> Hub<S> {
             self.catch_up(key, offset);
         }
         let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
+        let is_inbox = name.personal_user().is_some();
         let (mut push, mut message): (Option<Bytes>, Option<Bytes>) = (None, None);
         let scratch = &mut self.scratch;
         for &listener in &channel.listeners {
@@ -39,6 +40,7 @@ impl<S: Socket> Hub<S> {
             if session.put(frame.clone(), self.config.limits.outbox_bytes) {
                 self.hungry.push(session.id(listener));
             }
+            session.unproven |= is_inbox;
             if !std::mem::replace(&mut session.dirty, true) {
                 self.dirty.push(listener);
             }

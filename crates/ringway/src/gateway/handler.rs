@@ -30,6 +30,13 @@ impl Desk {
         self.inbox.push_always(ClientInput::Opened { ticket, socket, protocol });
     }
 
+    /// A pong that was waited for is handed on. There is one for each ping at most, so nothing holds it up.
+    fn pong(&self, ticket: &Arc<Ticket>, payload: &[u8]) {
+        if let Some(number) = ticket.take_pong(payload) {
+            self.inbox.push_always(ClientInput::Ponged(ticket.clone(), number));
+        }
+    }
+
     /// Hands an input on; whether its connection may go on reading.
     fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, asks: u32) -> Flow {
         if asks > 0 {
@@ -91,6 +98,10 @@ impl Handler for CentrifugeHandler {
         self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
+    fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
+        self.desk.pong(&self.ticket, payload);
+    }
+
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
         self.desk.inbox.push_always(ClientInput::Closed(self.ticket.clone()));
     }
@@ -130,6 +141,14 @@ impl Handler for PlainHandler {
             Inbound::Help => (ClientInput::Puzzled(self.ticket.clone()), size_of::<ClientInput<Client>>(), 0),
         };
         self.desk.push(conn, &self.ticket, input, bytes, publishes)
+    }
+
+    fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
+        self.desk.pong(&self.ticket, payload);
+    }
+
+    fn on_room(&mut self, _conn: &Arc<Conn>) {
+        self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {

@@ -37,6 +37,8 @@ pub enum ClientInput<S> {
     Puzzled(Arc<Ticket>),
     /// The socket has room again, which the hub had asked for.
     Room(Arc<Ticket>),
+    /// The client answered the WebSocket ping of this number, the last one that it was sent.
+    Ponged(Arc<Ticket>, u32),
     /// The connection is over; last input with this ticket.
     Closed(Arc<Ticket>),
     /// A call of the HTTP API.
@@ -59,6 +61,8 @@ pub struct Ticket {
     session: AtomicU32,
     /// Publishes and reads that are not answered yet.
     in_flight: AtomicU32,
+    /// Number of the ping that is not answered; 0: none.
+    pinged: AtomicU32,
     /// The connection is paused until some of them are.
     paused: AtomicBool,
 }
@@ -69,6 +73,7 @@ impl Ticket {
         Arc::new(Self {
             session: AtomicU32::new(u32::MAX),
             in_flight: AtomicU32::new(0),
+            pinged: AtomicU32::new(0),
             paused: AtomicBool::new(false),
         })
     }
@@ -79,6 +84,23 @@ impl Ticket {
 
     pub(super) fn set_session(&self, key: u32) {
         self.session.store(key, Ordering::Relaxed);
+    }
+
+    /// A ping of this number is about to be sent. An earlier one is not waited for any more.
+    pub(super) fn await_pong(&self, number: u32) {
+        self.pinged.store(number, Ordering::SeqCst);
+    }
+
+    /// Takes a pong; the number of the ping that was waiting for it. Whatever else comes, or comes twice, means nothing.
+    pub fn take_pong(&self, payload: &[u8]) -> Option<u32> {
+        let number = u32::from_be_bytes(payload.try_into().ok()?);
+        let awaited = self.pinged.compare_exchange(number, 0, Ordering::SeqCst, Ordering::SeqCst);
+        awaited.ok().filter(|number| *number != 0)
+    }
+
+    /// Publishes are not answered, each for the deadline of one at most: its connection may be paused meanwhile.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
     }
 
     /// Counts publishes and reads that are about to be handed to the hub.
@@ -163,7 +185,8 @@ impl<S> Inbox<S> {
         full
     }
 
-    /// Adds an input that nothing can hold up: openings and ends of connections, and calls, which have a limit of their own.
+    /// Adds an input that nothing can hold up: openings and ends of connections, the one pong that a connection has to send, and
+    /// calls, which have a limit of their own.
     pub fn push_always(&self, input: ClientInput<S>) {
         let mut queue = self.queue.lock();
         queue.inputs.push(input);

@@ -4,18 +4,19 @@
 //! position it was answered. A channel has one position here, that of the last delivery; whoever joins begins there, or
 //! later if it was told more than has been delivered.
 
-use ringway_core::gateway::ChannelKey;
+use ringway_core::gateway::{ChannelKey, QueryError};
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Entry, Presence};
+use ringway_core::message::{Answer, Entry, Presence};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
 
-use super::channel::{Ahead, Channel, Newcomer};
+use super::channel::{Ahead, Channel, Newcomer, UNREAD_PAGES, Unread};
 use super::command::Seen;
 use super::config::ChannelRules;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::stored::Stored;
+use super::waiting::query_fault;
 use super::{Hub, Socket};
 
 /// How a session begins.
@@ -25,6 +26,8 @@ pub(super) struct Start<'a> {
     pub(super) at: Option<Position>,
     /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
     pub(super) recovered: Option<&'a [(u64, Entry)]>,
+    /// Of an inbox: all that nobody has confirmed up to there.
+    pub(super) unread: Option<&'a Unread>,
     /// What follows is not live yet: the session is told further pages first.
     pub(super) is_behind: bool,
 }
@@ -44,7 +47,7 @@ impl<S: Socket> Hub<S> {
         if !entry.is_fresh {
             entry.changes.get_or_insert_default().join(has_presence.then_some(joined));
         }
-        let newcomer = Newcomer { session: key, wish, page: None, pages: 0 };
+        let newcomer = Newcomer { session: key, wish, page: None, pages: 0, unread: None };
         match entry.is_attached {
             true => self.admit(now, channel, newcomer, None),
             false => entry.transit_mut().newcomers.push(newcomer),
@@ -65,7 +68,7 @@ impl<S: Socket> Hub<S> {
         key
     }
 
-    /// The owner's first answer: those who came meanwhile are let in. What waits in an inbox is for the first of them.
+    /// The owner's first answer: those who came meanwhile are let in. What waits in an inbox is for all of them.
     pub(super) fn on_attached(&mut self, now: Now, key: ChannelKey, stream: Option<Position>, from: u64, users: u64) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.is_attached = true;
@@ -87,18 +90,78 @@ impl<S: Socket> Hub<S> {
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
         let Some(channel) = self.channels.get(key) else { return };
         let Some(position) = channel.position else {
-            return self.welcome(now, key, &newcomer, &Start { at: None, recovered: None, is_behind: false }, users);
+            return self.welcome(
+                now,
+                key,
+                &newcomer,
+                &Start { at: None, recovered: None, unread: None, is_behind: false },
+                users,
+            );
         };
         match newcomer.wish.recover().filter(|seen| channel.is_positioned && seen.is_in(position.epoch)) {
             Some(seen) if seen.offset == position.offset => {
-                let start = Start { at: Some(position), recovered: Some(&[]), is_behind: false };
+                let start = Start { at: Some(position), recovered: Some(&[]), unread: None, is_behind: false };
                 self.welcome(now, key, &newcomer, &start, users);
             }
             Some(_) => self.await_page(key, newcomer),
-            None => {
-                let at = channel.start();
-                self.welcome(now, key, &newcomer, &Start { at, recovered: None, is_behind: false }, users);
+            None => self.start_anew(now, key, newcomer, users),
+        }
+    }
+
+    /// Lets a newcomer in that recovers nothing: at the position, or, in an inbox, after what its user has confirmed. What
+    /// lies between was written to another session, which may be of a device that is not there any more.
+    pub(super) fn start_anew(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
+        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
+        let confirmed = self.rules.confirmed(key);
+        let after = confirmed.filter(|after| after.epoch == position.epoch && after.offset < position.offset);
+        let Some(after) = after else {
+            let start = Start { at: Some(position), recovered: None, unread: None, is_behind: false };
+            return self.welcome(now, key, &newcomer, &start, users);
+        };
+        let unread = Some(Box::new(Unread { after, entries: Vec::new() }));
+        self.await_page(key, Newcomer { unread, ..newcomer });
+    }
+
+    /// A part of what nobody has confirmed came, or none.
+    pub(super) fn on_unread(
+        &mut self,
+        now: Now,
+        key: ChannelKey,
+        newcomer: Newcomer,
+        result: Result<Answer, QueryError>,
+    ) {
+        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
+        let page = match result {
+            Ok(Answer::History(page)) => page,
+            // The owner is away, and the newcomer waits for it, as the first one would.
+            Err(QueryError::TimedOut) => return self.start_anew(now, key, Newcomer { unread: None, ..newcomer }, None),
+            Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
+            Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
+        };
+        let Some(mut unread) = newcomer.unread else { return };
+        let newcomer = Newcomer { unread: None, ..newcomer };
+        if page.top.epoch != unread.after.epoch || page.top.epoch != position.epoch {
+            // The stream was lost while we asked, or is yet to be.
+            return match newcomer.pages < UNREAD_PAGES {
+                true => self.start_anew(now, key, newcomer, None),
+                false => self.turn_away(key, &newcomer, ErrorCode::Internal),
+            };
+        }
+        let end = unread.end();
+        let further = page.publications.into_iter().filter(|(offset, _)| *offset > end && *offset <= page.top.offset);
+        let had = unread.entries.len();
+        unread.entries.extend(further);
+        let is_more = unread.entries.len() > had;
+        // Without anything more below the top, the rest is gone. Above it, a later owner has what this one lacked.
+        if unread.end() >= position.offset.max(page.top.offset) || (!is_more && page.top.offset >= position.offset) {
+            let start = Start { at: Some(page.top), recovered: None, unread: Some(&unread), is_behind: false };
+            return self.welcome(now, key, &newcomer, &start, None);
+        }
+        match newcomer.pages < UNREAD_PAGES {
+            true => {
+                self.await_page(key, Newcomer { unread: Some(unread), ..newcomer });
             }
+            false => self.turn_away(key, &newcomer, ErrorCode::Internal),
         }
     }
 
@@ -143,9 +206,16 @@ impl<S: Socket> Hub<S> {
             }
             Wish::Greeting => self.greet(session, key, users),
         }
+        if let Some(unread) = start.unread {
+            self.hand_on(key, session, &unread.entries);
+        }
         match start.at {
             Some(at) if start.is_behind => self.let_follow(key, session, at.offset),
             at => self.let_listen(key, session, at),
+        }
+        let was_told = start.recovered.is_some_and(|recovered| !recovered.is_empty());
+        if was_told && self.rules.confirmed(key).is_some() {
+            self.must_prove(session);
         }
         for command in held {
             self.on_command(now, session, command);
@@ -200,7 +270,8 @@ impl Start<'_> {
             return SubscribeResult { was_recovering, ..SubscribeResult::default() };
         };
         let recovered = self.recovered.is_some();
-        let offset = recover.filter(|_| recovered).map_or(at.offset, |seen| seen.offset);
+        let start = self.unread.map_or(at.offset, |unread| unread.after.offset);
+        let offset = recover.filter(|_| recovered).map_or(start, |seen| seen.offset);
         SubscribeResult {
             recoverable: true,
             positioned: true,

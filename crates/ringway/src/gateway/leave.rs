@@ -12,21 +12,41 @@ impl<S: Socket> Hub<S> {
         let Some(sub) = self.forget_sub(key, channel) else { return };
         let Some(entry) = self.channels.get_mut(channel) else { return };
         if sub.place != Sub::ON_THE_WAY {
-            entry.listeners.swap_remove(sub.place as usize);
-            if let Some(moved) = entry.listeners.get(sub.place as usize).copied() {
-                self.set_place(moved, channel, sub.place);
-            }
-            return;
+            return self.take_out(channel, sub.place);
         }
         let Some(transit) = entry.transit.as_mut() else { return };
         transit.ahead.retain(|ahead| ahead.session != key);
         transit.behind.retain(|behind| behind.session != key);
+        transit.parting.retain(|parting| *parting != key);
         let newcomer = transit.newcomers.iter().position(|newcomer| newcomer.session == key);
         let newcomer = newcomer.map(|index| transit.newcomers.remove(index));
         entry.tidy();
         if let Some(Wish::Subscribe { id, .. }) = newcomer.map(|newcomer| newcomer.wish) {
             // It unsubscribed before it was answered; the command still wants its reply.
             self.refuse(key, id, ErrorCode::Internal);
+        }
+    }
+
+    /// Hands a session nothing more of its inbox, which stays attached for it.
+    pub(super) fn stop_listening(&mut self, key: SessionKey, inbox: ChannelKey) {
+        let Some(sub) = self.sessions.get(key as usize).and_then(|session| session.sub(inbox)) else { return };
+        let Some(entry) = self.channels.get_mut(inbox) else { return };
+        match sub.place {
+            Sub::ON_THE_WAY => entry.transit_mut().ahead.retain(|ahead| ahead.session != key),
+            place => self.take_out(inbox, place),
+        }
+        self.set_place(key, inbox, Sub::ON_THE_WAY);
+        if let Some(entry) = self.channels.get_mut(inbox) {
+            entry.transit_mut().parting.push(key);
+        }
+    }
+
+    /// Takes the listener at this place out.
+    fn take_out(&mut self, channel: ChannelKey, place: u32) {
+        let Some(entry) = self.channels.get_mut(channel) else { return };
+        entry.listeners.swap_remove(place as usize);
+        if let Some(moved) = entry.listeners.get(place as usize).copied() {
+            self.set_place(moved, channel, place);
         }
     }
 

@@ -1,8 +1,9 @@
-//! A plain client is asked to connect elsewhere: not before the log of its inbox says how far it was handed on. It has
-//! no position of its own to show there, and whoever owns the inbox by then must not hand on the last messages again.
+//! A plain client is asked to connect elsewhere: not before it has confirmed what it was written, and the log of its inbox says so. It
+//! has no position of its own to show there, and whoever owns the inbox by then must not hand on the last messages again.
 //!
 //! ```text
-//!   plain ──let_go()──▶ parting: in no channel, may still write ──Detached, or PARTING_LIMIT──▶ type 2, closed
+//!   plain ──let_go()──▶ parting, pinged: handed nothing more, may still write ──pong──▶ parting: in no channel ──Detached──▶ type 2, closed
+//!                                               └──────────────────────PARTING_LIMIT──────────────────────────────────────────────▲
 //! ```
 
 use std::collections::HashMap;
@@ -14,10 +15,11 @@ use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
 use smallvec::SmallVec;
 
-use super::session::{SessionId, SessionKey, State};
+use super::session::{Session, SessionId, SessionKey, State};
 use super::{Hub, Socket};
 
-/// Longest wait for the owner's word, as long as a publish waits for one. After that the last messages may come again.
+/// Longest wait for the client's pong and the owner's word, as long as a publish waits for one. After that the last messages may
+/// come again.
 const PARTING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Sessions of one user, mostly one.
@@ -36,19 +38,33 @@ impl<S: Socket> Hub<S> {
     /// Asks a client to connect elsewhere, or closes it if it cannot be asked.
     pub(super) fn let_go(&mut self, now: Now, key: SessionKey, why: Disconnect) {
         let Some(session) = self.sessions.get(key as usize) else { return };
-        let (id, inbox) = (session.id(key), session.subs.first().map(|sub| sub.channel));
-        let Some(inbox) = inbox.filter(|_| matches!(session.state, State::Plain)) else {
+        let Some(inbox) = session.inbox().filter(|_| matches!(session.state, State::Plain)) else {
             return self.close(key, why);
         };
-        self.keep_unread(key);
-        self.leave_all(key);
         self.counts.closed += 1;
-        self.partings.leaving.entry(inbox).or_default().push(id);
+        let is_asked = self.ask_last_word(now, key, inbox);
         if let Some(session) = self.sessions.get_mut(key as usize) {
             session.state = State::Parting(why);
             session.backlog = None;
         }
+        match is_asked {
+            true => self.stop_listening(key, inbox),
+            false => self.leave_to_part(key, inbox),
+        }
         self.wake_after(now, key, PARTING_LIMIT);
+    }
+
+    /// A session that is to go has confirmed what it was written.
+    pub(super) fn go_on_parting(&mut self, key: SessionKey, inbox: ChannelKey) {
+        if self.sessions.get(key as usize).is_some_and(Session::is_parting) {
+            self.leave_to_part(key, inbox);
+        }
+    }
+
+    fn leave_to_part(&mut self, key: SessionKey, inbox: ChannelKey) {
+        let Some(id) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        self.leave_all(key);
+        self.partings.leaving.entry(inbox).or_default().push(id);
     }
 
     /// An inbox was detached, and this is what its owner will confirm; if it is not asked to, there is nothing to wait for.

@@ -61,8 +61,9 @@ impl<S: Socket> Hub<S> {
         let channel = self.channels.get(key)?;
         let transit = channel.transit.as_ref()?;
         let waits = |newcomer: &&Newcomer| newcomer.session == session && newcomer.page.is_none();
-        if let Some(seen) = transit.newcomers.iter().find(waits).and_then(|newcomer| newcomer.wish.recover()) {
-            return Some((seen.offset, None));
+        if let Some(newcomer) = transit.newcomers.iter().find(waits) {
+            let unread = newcomer.unread.as_ref().map(|unread| unread.end());
+            return Some((unread.or(newcomer.wish.recover().map(|seen| seen.offset))?, None));
         }
         let behind = transit.behind.iter().find(|behind| behind.session == session)?;
         Some((behind.told, channel.position.map(|position| position.epoch)))
@@ -91,7 +92,10 @@ impl<S: Socket> Hub<S> {
         let position = channel.as_ref().and_then(|channel| channel.position);
         if let (Some(channel), Some(position)) = (channel, position) {
             if let Some(newcomer) = channel.take_asking(token) {
-                self.on_first_page(now, key, newcomer, position, result);
+                match newcomer.unread.is_some() {
+                    true => self.on_unread(now, key, newcomer, result),
+                    false => self.on_first_page(now, key, newcomer, position, result),
+                }
             } else if let Some(behind) = channel.take_behind(token) {
                 return self.on_next_page(key, behind, session, position, result);
             }
@@ -107,16 +111,15 @@ impl<S: Socket> Hub<S> {
         position: Position,
         result: Result<Answer, QueryError>,
     ) {
-        let (Some(seen), Some(channel)) = (newcomer.wish.recover(), self.channels.get(key)) else { return };
+        let Some(seen) = newcomer.wish.recover() else { return };
         let page = match result {
             Ok(Answer::History(page)) => page,
             Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
             Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
         };
-        let unrecovered = Start { at: channel.start(), recovered: None, is_behind: false };
         if !seen.is_in(position.epoch) {
             // The stream was lost while we asked.
-            self.welcome(now, key, &newcomer, &unrecovered, None);
+            self.start_anew(now, key, newcomer, None);
         } else if page.top.epoch != position.epoch || page.top.offset < position.offset {
             // One of the two is of a former owner. They meet as soon as the channel is attached at the new one.
             match newcomer.pages < PAGES {
@@ -125,10 +128,11 @@ impl<S: Socket> Hub<S> {
             }
         } else if let Some(told) = end_of(&page, seen.offset) {
             let at = Some(Position { offset: told, ..page.top });
-            let start = Start { at, recovered: Some(&page.publications), is_behind: told < page.top.offset };
+            let is_behind = told < page.top.offset;
+            let start = Start { at, recovered: Some(&page.publications), unread: None, is_behind };
             self.welcome(now, key, &newcomer, &start, None);
         } else {
-            self.welcome(now, key, &newcomer, &unrecovered, None);
+            self.start_anew(now, key, newcomer, None);
         }
     }
 
@@ -169,6 +173,9 @@ impl<S: Socket> Hub<S> {
             self.send(session, push);
         }
         self.counts.deliveries += page.publications.len() as u64;
+        if self.rules.confirmed(key).is_some() {
+            self.must_prove(session);
+        }
     }
 
     /// The owner cannot say now what follows: it is asked again with the next tick.

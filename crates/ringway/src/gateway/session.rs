@@ -23,6 +23,9 @@ pub(super) const HELD_COMMANDS: usize = 2048;
 /// A session's key in the hub's table.
 pub(super) type SessionKey = u32;
 
+/// A probe's key in the hub's table.
+pub(super) type ProbeKey = u32;
+
 /// A session, told from later ones with the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SessionId {
@@ -49,10 +52,14 @@ pub(super) struct Session<S> {
     pub(super) backlog: Option<Box<Backlog>>,
     /// What it has asked for, while that waits for the socket.
     pub(super) feed: Option<Box<Feed>>,
-    /// Its socket has frames that are not flushed.
-    pub(super) dirty: bool,
     /// Its credentials have ended while it was not read from.
     pub(super) is_late: bool,
+    /// Its probe, if it has one.
+    pub(super) probe: ProbeKey,
+    /// Its socket has frames that are not flushed.
+    pub(super) dirty: bool,
+    /// Something of its inbox is among them, or was, and no ping has followed yet.
+    pub(super) unproven: bool,
 }
 
 #[derive(Debug)]
@@ -66,10 +73,11 @@ pub(super) enum State {
     /// A Centrifuge session.
     Centrifuge(Heartbeat),
     /// A plain client that was not greeted yet, and what it must be told then.
-    Ungreeted { problem: Option<&'static str> },
+    Ungreeted { problem: Option<Box<&'static str>> },
     /// A plain session.
     Plain,
-    /// A plain session that is asked to connect elsewhere as soon as its inbox is safe.
+    /// A plain session that is asked to connect elsewhere as soon as its inbox is safe: first it confirms what it was written, then
+    /// it is in no channel any more.
     Parting(Disconnect),
     /// Closed by us; its connection has not ended yet.
     Gone,

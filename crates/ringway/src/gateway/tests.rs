@@ -1,6 +1,7 @@
 //! The hub against an owner played by hand: each test decides what the owner says, and when.
 
 mod calls;
+mod confirming;
 mod feeding;
 mod foreign;
 pub(super) mod harness;

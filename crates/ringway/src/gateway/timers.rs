@@ -39,6 +39,7 @@ impl<S: Socket> Hub<S> {
         self.feed_backlogs();
         self.feed_again();
         self.feed_resets(now);
+        self.look_at_probes(now);
         let mut due = Vec::new();
         let sessions = &self.sessions;
         self.wheel.due(now, &mut due, |key, tick| {

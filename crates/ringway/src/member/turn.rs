@@ -170,7 +170,7 @@ impl Task {
             }
         }
         if let Some(hub) = &mut self.hub {
-            hub.flush();
+            hub.flush(now);
         }
         if self.facts_changed {
             self.publish_facts(now);

@@ -4,6 +4,7 @@ mod bad_input;
 mod bulk;
 mod centrifuge;
 mod commands;
+mod confirmed;
 mod cuts;
 mod gateways;
 mod health;

@@ -3,7 +3,7 @@
 use ringway_testkit::{PlainClient, Server, Target, eventually, http, process};
 use serde_json::{Value, json};
 
-use crate::support::{CHANGE, SOON, demo, dev, named, plain};
+use crate::support::{CHANGE, SOON, confirmed, demo, dev, named, plain, tell};
 
 /// Everything that `client` has got up to a message sent to it now, which is not counted.
 async fn contents_until_now(server: &Server, client: &mut PlainClient) -> Vec<String> {
@@ -18,12 +18,6 @@ async fn contents_until_now(server: &Server, client: &mut PlainClient) -> Vec<St
             return contents;
         }
     }
-}
-
-/// Sends from outside, acknowledged.
-async fn tell(server: &Server, user: &str, text: &str) {
-    let answer = http::get(server.addr(), &format!("/websocket/to/{user}/{text}"), &[]).await.expect("an answer");
-    assert_eq!((answer.status, answer.text().as_str()), (200, "OK"));
 }
 
 #[tokio::test]
@@ -81,6 +75,7 @@ async fn messages_wait_for_users_without_a_socket() {
     let mut ben = PlainClient::connect(server.addr(), "ben").await.unwrap();
     assert_eq!(ben.recv(SOON).await.unwrap()["type"], 1, "the welcome comes first");
     assert_eq!(contents_until_now(&server, &mut ben).await, sent);
+    confirmed(&mut ben).await;
     // A second device gets what is new, and the first one gets it too.
     let mut tablet = plain(server.addr(), "ben").await;
     ann.send_to("ben", "new").unwrap();
@@ -93,6 +88,7 @@ async fn messages_wait_for_users_without_a_socket() {
     // What ann says and what the API says do not wait for each other.
     let came = || tablet.contents().iter().filter(|content| *content == "for the tablet").count() == 1;
     eventually(SOON, || async { came().then_some(()) }).await;
+    confirmed(&mut tablet).await;
     drop((tablet, ann));
     server.nobody_connected(SOON).await;
     tell(&server, "ben", "while-away").await;
@@ -156,6 +152,7 @@ async fn the_delivered_position_survives_its_owner() {
         tell(&server, "ben", text).await;
         assert_eq!(ben.recv_content(SOON).await.unwrap().0, text);
     }
+    confirmed(&mut ben).await;
     drop(ben);
     server.nobody_connected(SOON).await;
     tell(&server, "ben", "three").await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use ringway_testkit::process::Builder;
-use ringway_testkit::{CentrifugeClient, PlainClient, Process, Server, Target};
+use ringway_testkit::{CentrifugeClient, PlainClient, Process, Server, Target, http};
 use serde_json::{Value, json};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ringway");
@@ -82,6 +82,20 @@ pub(crate) async fn plain(addr: SocketAddr, user: &str) -> PlainClient {
     let welcome = client.recv(SOON).await.expect("a welcome");
     assert_eq!(welcome["type"], 1, "{welcome}");
     client
+}
+
+/// Waits until the gateway knows that this client has all that was written to it.
+pub(crate) async fn confirmed(client: &mut PlainClient) {
+    client.wait_confirmed(SOON).await.expect("a ping");
+    // The pong went first, so it is worked off first.
+    client.send_text("?").expect("an open socket");
+    client.recv_type(5, SOON).await.expect("what to write instead");
+}
+
+/// Sends a message to a plain user, acknowledged.
+pub(crate) async fn tell(server: &Server, user: &str, text: &str) {
+    let answer = http::get(server.addr(), &format!("/websocket/to/{user}/{text}"), &[]).await.expect("an answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "OK"));
 }
 
 /// Runs the command line as the user who started what has its home in `home`.

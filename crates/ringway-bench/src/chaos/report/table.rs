@@ -92,10 +92,10 @@ impl ChaosReport {
         );
         if self.plain > 0 {
             rows.add(
-                "excused",
+                "repeated",
                 format!(
-                    "{} came again and {} were lost to plain users whose gateway broke",
-                    returns.repeated, check.excused
+                    "{} came again to plain users who had not confirmed them when their socket ended",
+                    returns.repeated
                 ),
             );
         }

@@ -46,7 +46,7 @@ fn who_leaves_while_waiting_waits_no_more() {
     world.attached(&attach, 0, 0);
     world.gateway.on_link_down(world.now, FIRST);
     assert_eq!(world.gateway.toll().waiting, 1);
-    world.gateway.detach(world.now, key, 0);
+    world.gateway.detach(world.now, key);
     assert_eq!((world.gateway.toll().waiting, pauses(&world).0), (0, 0));
 }
 

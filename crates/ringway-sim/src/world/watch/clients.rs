@@ -74,33 +74,39 @@ impl World {
         }
     }
 
-    pub(crate) fn watch_attached(&mut self, channel: usize, session: usize, stream: Option<Position>, from: u64) {
+    /// Clients of a gateway listen. `vanished`: the client is gone already, and nothing follows from it.
+    pub(crate) fn watch_attached(
+        &mut self,
+        channel: usize,
+        session: usize,
+        stream: Option<Position>,
+        from: u64,
+        vanished: bool,
+    ) {
         self.checker.sessions[session].attached.get_or_insert(self.now);
         let Some(stream) = stream else { return };
         if from > stream.offset {
             self.violate("C2", format!("channel {channel} is attached from {from}, above its top {stream:?}"));
         }
-        if !self.setup.channels[channel].is_inbox() {
+        if !self.setup.channels[channel].is_inbox() || vanished {
             return;
         }
-        let user = self.users.list[channel].clone();
-        let at = Position { epoch: stream.epoch, offset: from };
-        self.users.list[channel].reached(Some(at));
-        let Some(last) = user.last.filter(|last| last.epoch == at.epoch) else {
-            if user.last.is_none() && from > 0 {
-                self.violate("inbox", format!("a new user of channel {channel} begins at {from}"));
-            }
-            return;
-        };
-        // An older session may have come further than the last one, which began where the owner knew of.
-        let had = user.top.filter(|top| top.epoch == at.epoch).map_or(last.offset, |top| top.offset);
-        if from > had {
-            self.violate(
-                "inbox",
-                format!("the user of channel {channel} had {had} of {last:?} and goes on from {from}"),
-            );
-        } else if from < last.offset && user.clean && self.setup.mode != Mode::Wild {
-            self.violate("inbox", format!("the user of channel {channel} had {last:?} and gets all from {from} again"));
+        self.watch_user(channel, Position { epoch: stream.epoch, offset: from });
+        let user = &self.users.list[channel];
+        let confirmed = user.last.filter(|last| last.epoch == stream.epoch).map_or(0, |last| last.offset);
+        if from < confirmed && user.clean && self.setup.mode != Mode::Wild {
+            let text = format!("the user of channel {channel} confirmed {confirmed} and gets all from {from} again");
+            self.violate("inbox", text);
+        }
+    }
+
+    /// The user of an inbox goes on from here: it has all that was before. An inbox in here is never trimmed.
+    pub(crate) fn watch_user(&mut self, channel: usize, at: Position) {
+        let user = &mut self.users.list[channel];
+        let had = user.top.filter(|top| top.epoch == at.epoch).map_or(0, |top| top.offset);
+        user.reached(Some(at));
+        if at.offset > had {
+            self.violate("inbox", format!("the user of channel {channel} had {had} and goes on from {at:?}"));
         }
     }
 

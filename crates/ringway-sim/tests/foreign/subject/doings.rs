@@ -26,7 +26,10 @@ impl Subject {
             1 if !self.keys.is_empty() => {
                 let at = self.below(self.keys.len() as u64) as usize;
                 let key = self.keys.swap_remove(at);
-                self.gateway.detach(self.now, key, self.random % 3);
+                if let Some(position) = self.gateway.position(key).filter(|_| self.random.is_multiple_of(3)) {
+                    self.gateway.confirm(key, position);
+                }
+                self.gateway.detach(self.now, key);
             }
             2 => drop(self.gateway.query(self.now, 1, Query::Presence(channel))),
             _ => drop(self.gateway.publish(self.now, 1, NewPublish { channel, entry, options, idempotency_key: key })),

@@ -28,6 +28,8 @@ pub(in crate::gateway) struct Record {
     queued: Vec<Bytes>,
     seen: Vec<Value>,
     pub(super) frames: Vec<Bytes>,
+    /// Payloads of the WebSocket pings that were written since the last pong.
+    pub(super) pings: Vec<Bytes>,
     pub(super) closed: Option<(u16, String)>,
     pub(super) flushes: usize,
     /// Bytes that the client has not read.
@@ -58,6 +60,8 @@ impl Socket for FakeSocket {
         let mut record = self.0.lock();
         record.flushes += 1;
         let queued = std::mem::take(&mut record.queued);
+        let (pings, queued): (Vec<Bytes>, Vec<Bytes>) = queued.into_iter().partition(|frame| frame[0] == 0x89);
+        record.pings.extend(pings.iter().map(|ping| ping.slice(2..)));
         let takes_anything = record.takes_anything;
         let read = |message: &[u8]| match serde_json::from_slice(message) {
             Err(_) if takes_anything => Value::Null,
@@ -138,6 +142,11 @@ impl Peer {
         let mut seen = self.seen();
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
+    }
+
+    /// How many pings were written and not answered.
+    pub(super) fn pings(&self) -> usize {
+        self.socket.0.lock().pings.len()
     }
 
     pub(super) fn closed(&self) -> Option<u16> {
@@ -234,7 +243,7 @@ impl World {
             }
             self.said.push(outgoing.frame.message);
         }
-        self.hub.flush();
+        self.hub.flush(self.now);
     }
 
     /// Lets time pass in steps of a quarter second.
@@ -286,6 +295,26 @@ impl World {
         let commands = json::decode_frame(frame.as_bytes()).unwrap();
         let commands = commands.map(|command| Command::of(command.unwrap(), &verifier)).collect();
         self.input(ClientInput::Commands(peer.ticket.clone(), commands));
+    }
+
+    /// The client answers all pings, in order. Ends the turn.
+    pub(super) fn pong(&mut self, peer: &Peer) {
+        let pings = std::mem::take(&mut peer.socket.0.lock().pings);
+        for ping in pings {
+            if let Some(number) = peer.ticket.take_pong(&ping) {
+                self.input(ClientInput::Ponged(peer.ticket.clone(), number));
+            }
+        }
+        self.turn();
+    }
+
+    /// What the owner was last told of how far a channel's inbox was confirmed, by whatever message.
+    pub(super) fn told_confirmed(&self) -> Option<u64> {
+        self.said.iter().rev().find_map(|message| match message {
+            Message::Delivered(reports) => reports.last().map(|(_, _, offset)| *offset),
+            Message::Detach(detach) => detach.delivered.map(|position| position.offset),
+            _ => None,
+        })
     }
 
     pub(super) fn hang_up(&mut self, peer: &Peer) {

@@ -1,4 +1,4 @@
-//! A plain client is asked to connect elsewhere only when the owner has kept how far its inbox was handed on.
+//! A plain client is asked to connect elsewhere only when it has confirmed what it was written, and the owner has kept that.
 
 use std::time::Duration;
 
@@ -28,7 +28,12 @@ fn a_plain_client_goes_when_its_inbox_is_safe() {
     say(&mut world, 1, "one");
     assert_eq!(world.hub.shed(world.now, 1), 1, "it is still there");
     world.turn();
-    assert_eq!((told(&world), ann.contents()), (vec![Some(at(1))], vec!["one".to_owned()]));
+    assert_eq!((told(&world), ann.contents()), (vec![], vec!["one".to_owned()]));
+    // What comes now is for whoever comes next.
+    say(&mut world, 2, "two");
+    world.turn();
+    world.pong(&ann);
+    assert_eq!((told(&world), ann.contents()), (vec![Some(at(1))], vec![]));
     assert_eq!(world.hub.shed(world.now, 1), 1, "and is not asked twice");
     world.pass(Duration::from_secs(1));
     assert_eq!((ann.closed(), told(&world).len() > 1), (None, true), "the owner is asked again");

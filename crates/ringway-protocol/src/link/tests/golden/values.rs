@@ -102,7 +102,15 @@ fn view() -> Arc<View> {
 }
 
 fn members() -> Named {
-    let load = Load { users: 1, channels: 300, sockets: 0, history_bytes: 1 << 40, unsettled: 2, ..Load::default() };
+    let load = Load {
+        users: 1,
+        channels: 300,
+        sockets: 0,
+        history_bytes: 1 << 40,
+        unsettled: 2,
+        dropped: 300,
+        ..Load::default()
+    };
     let load = Load { history_limit: 1 << 41, alone: 3, not_live: 4, blocked: 1, channels_full: true, ..load };
     let request = |id, op| Message::RegistryRequest(RegistryRequest { id, op });
     let answer = |done, lapsed| Message::RegistryAnswer(RegistryAnswer { id: 5, done, view: view(), lapsed });
@@ -156,6 +164,7 @@ fn listening() -> Named {
         channel: channel("a"),
         attach: AttachId(1 << 32),
         from,
+        confirmed: if matches!(from, AttachFrom::At(_)) { 7 } else { 0 },
         options: options(),
         sessions,
         presence,
