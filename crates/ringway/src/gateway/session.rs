@@ -73,6 +73,7 @@ pub(super) enum State {
     /// A Centrifuge session.
     Centrifuge(Heartbeat),
     /// A plain client that was not greeted yet, and what it must be told then.
+    #[allow(clippy::redundant_allocation, reason = "one word here instead of two, for every session")]
     Ungreeted { problem: Option<Box<&'static str>> },
     /// A plain session.
     Plain,
