@@ -21,17 +21,20 @@ async fn bob(addr: SocketAddr, commands: &[Value]) -> RawWs {
     socket
 }
 
-/// The next messages of the server. Pings are answered.
+/// The next messages of the server. Pings of both kinds are answered.
 async fn next(socket: &mut RawWs) -> Vec<Value> {
-    match socket.recv(CHANGE).await.expect("a message") {
-        Frame::Text(text) => {
-            let messages: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-            if messages.contains(&json!({})) {
-                socket.send(Opcode::Text, b"{}").await.expect("it takes the pong");
+    loop {
+        match socket.recv(CHANGE).await.expect("a message") {
+            Frame::Text(text) => {
+                let messages: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+                if messages.contains(&json!({})) {
+                    socket.send(Opcode::Text, b"{}").await.expect("it takes the pong");
+                }
+                return messages;
             }
-            messages
+            Frame::Ping(payload) => socket.send(Opcode::Pong, &payload).await.expect("it takes the pong"),
+            other => panic!("not a message: {other:?}"),
         }
-        other => panic!("not a message: {other:?}"),
     }
 }
 
