@@ -3,10 +3,12 @@
 //! One task ticks for everybody: a timer per connection would cost more than the connection.
 
 use crate::Conn;
+use crate::conn::{self, Strained};
+use crate::server::Shared;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::Weak;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Fine enough for deadlines of seconds, coarse enough to cost nothing.
@@ -20,12 +22,23 @@ pub(crate) struct Clock {
     ticks: AtomicU32,
     /// At most one entry per connection that closes, so bounded by their number.
     due: Mutex<BTreeMap<u32, Vec<Weak<Conn>>>>,
+    /// Full sockets, one entry for each.
+    strained: Mutex<Vec<Strained>>,
 }
 
 impl Clock {
     /// Whole seconds since the start.
     pub(crate) fn seconds(&self) -> u32 {
         self.ticks.load(Ordering::Relaxed) / TICKS_PER_SECOND
+    }
+
+    pub(crate) fn ticks(&self) -> u32 {
+        self.ticks.load(Ordering::Relaxed)
+    }
+
+    /// Looks from now on whether the peer of a full socket makes progress.
+    pub(crate) fn watch(&self, conn: &Arc<Conn>) {
+        self.strained.lock().push(Strained::new(conn, self.ticks()));
     }
 
     /// Aborts `conn` after `delay`, if it still exists then.
@@ -36,15 +49,30 @@ impl Clock {
         self.due.lock().entry(due).or_default().push(conn);
     }
 
-    /// Moves to the time `since_start` and aborts what is due by then.
-    pub(crate) fn advance(&self, since_start: Duration) {
+    /// Moves to the time `since_start`, aborts what is due by then, and looks at full sockets.
+    pub(crate) fn advance(&self, since_start: Duration, edge: &Shared) {
         let now = u32::try_from(since_start.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
-        self.ticks.store(now, Ordering::Relaxed);
-        loop {
-            // The lock is not held while connections are dropped or woken.
-            let Some(conns) = self.take_due(now) else { return };
+        let is_new = self.ticks.swap(now, Ordering::Relaxed) != now;
+        // The lock is not held while connections are dropped or woken.
+        while let Some(conns) = self.take_due(now) {
             conns.iter().filter_map(Weak::upgrade).for_each(|conn| conn.abort());
         }
+        let over = edge.over();
+        if is_new || over > 0 {
+            self.look(now, over, edge);
+        }
+    }
+
+    fn look(&self, now: u32, over: usize, edge: &Shared) {
+        // Nor is this one; whoever fills up meanwhile is looked at the next time.
+        let mut strained = std::mem::take(&mut *self.strained.lock());
+        strained.retain_mut(|strained| strained.look(now, edge.config.slow_timeout));
+        if over > 0 {
+            conn::relieve(&strained, edge.over(), edge.config.max_queued);
+        }
+        let mut known = self.strained.lock();
+        strained.append(&mut known);
+        *known = strained;
     }
 
     fn take_due(&self, now: u32) -> Option<Vec<Weak<Conn>>> {

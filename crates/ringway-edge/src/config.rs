@@ -26,6 +26,11 @@ pub struct EdgeConfig {
     pub close_timeout: Duration,
     /// The same for one that was closed because it did not read: its close code can only arrive once it reads again.
     pub slow_close_timeout: Duration,
+    /// How long a peer may make no progress while something waits for it, before it is closed with 3008.
+    pub slow_timeout: Duration,
+    /// Most bytes queued for all sockets together; a frame that waits at several counts at each. Above it, those with the
+    /// longest queues are closed with 3008 until an eighth is free.
+    pub max_queued: usize,
     /// What `Retry-After` says above the limit.
     pub retry_after: Duration,
 }
@@ -42,6 +47,8 @@ impl Default for EdgeConfig {
             proxies: Proxies::default(),
             close_timeout: Duration::from_secs(5),
             slow_close_timeout: Duration::from_secs(15),
+            slow_timeout: Duration::from_secs(10),
+            max_queued: 256 << 20,
             retry_after: Duration::from_secs(5),
         }
     }
@@ -52,8 +59,8 @@ impl Default for EdgeConfig {
 pub struct ConnOptions {
     /// Largest message taken, in bytes; a larger one closes the connection with 1009.
     pub max_message: usize,
-    /// Most bytes queued for a peer that reads too slowly; beyond, it is closed with 3008. A single frame is always
-    /// taken when nothing is queued, however large.
+    /// Bytes that may be queued for the peer for any time. A longer queue must keep getting shorter, or the peer is closed
+    /// with 3008.
     pub max_outbox: usize,
 }
 

@@ -1,28 +1,35 @@
 //! One socket, as everybody but its task sees it.
 //!
-//! Any thread may queue and flush. One lock guards the queue and what belongs to it; it is held over system calls that
-//! don't block, never over anything else, so frames can neither interleave nor overtake one another. Who finds the
-//! socket full sets `blocked` and wakes the socket's task, which alone writes from then until everything is out.
+//! Any thread may queue and flush. One lock guards the queue and what belongs to it ([`pipe`]); it is held over system
+//! calls that don't block, never over anything else, so frames can neither interleave nor overtake one another. Who
+//! finds the socket full leaves it to the socket's task, which alone writes from then until everything is out.
 
 mod driver;
+#[cfg(test)]
+mod model;
 mod outbox;
+mod pipe;
+mod strain;
+mod sync;
 
 pub(crate) use driver::Driver;
+pub(crate) use strain::{Strained, relieve};
 
 use crate::ConnOptions;
+use crate::clock::TICK;
 use crate::handler::Closed;
 use crate::server::Shared;
 use crate::stats::add;
 use bytes::Bytes;
-use outbox::Outbox;
-use parking_lot::{Mutex, MutexGuard};
+use outbox::{Sink, Written};
+use pipe::{Asked, Outside, Pipe};
 use ringway_protocol::ws;
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// Close code for a peer that does not read what is sent to it.
@@ -31,48 +38,45 @@ pub(crate) const SLOW: u16 = 3008;
 /// An open (or closing) client socket. Held as `Arc<Conn>`; let go when its handler is told that it closed.
 pub struct Conn {
     id: u64,
-    stream: TcpStream,
-    edge: Arc<Shared>,
-    max_outbox: usize,
+    pipe: Pipe<Socket>,
+    max_outbox: u32,
     /// Edge seconds of the last read.
     last_read: AtomicU32,
-    /// The code this side closed with, 0 while it has not. Written under the lock; read without for a cheap look.
-    closing: AtomicU16,
-    state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    outbox: Outbox,
-    /// Wakes the socket's task; empty before its first and after its last poll.
-    waker: Option<Waker>,
-    /// Answers of [`crate::Flow::Pause`] less calls of [`Conn::resume`]; reading stops while it is positive.
-    holds: i32,
-    /// The socket was full, the task waits to go on writing.
-    blocked: bool,
-    /// Nothing can be sent any more: an error, an abort, or the end.
-    dead: bool,
+/// The TCP side of a connection, and the edge that it is of.
+struct Socket {
+    stream: TcpStream,
+    edge: Arc<Shared>,
 }
 
-/// What the task needs to know, copied out of the lock.
-#[derive(Debug, Clone, Copy)]
-struct Status {
-    held: bool,
-    blocked: bool,
-    dead: bool,
+/// Whether more may be queued, as [`Conn::ask_room`] answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Yes.
+    Now,
+    /// The peer is still busy with what there is. [`crate::Handler::on_room`] is called once when it has come far enough.
+    Later,
+    /// All sockets together hold as much as they may ([`crate::EdgeConfig::max_queued`]); ask again in a moment.
+    Crowded,
 }
 
 impl Conn {
     fn new(stream: TcpStream, edge: Arc<Shared>, options: &ConnOptions) -> Self {
         Self {
             id: edge.next_id(),
-            stream,
-            max_outbox: options.max_outbox,
+            max_outbox: u32::try_from(options.max_outbox).unwrap_or(u32::MAX),
             last_read: AtomicU32::new(edge.clock.seconds()),
-            closing: AtomicU16::new(0),
-            state: Mutex::default(),
-            edge,
+            pipe: Pipe::new(Socket { stream, edge }),
         }
+    }
+
+    fn stream(&self) -> &TcpStream {
+        &self.pipe.outside.stream
+    }
+
+    fn edge(&self) -> &Arc<Shared> {
+        &self.pipe.outside.edge
     }
 
     /// Unique within its edge.
@@ -86,7 +90,7 @@ impl Conn {
     /// # Errors
     /// The socket is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
+        self.stream().peer_addr()
     }
 
     /// When something last arrived, in seconds of [`crate::Edge::now`].
@@ -98,41 +102,26 @@ impl Conn {
     /// Whether this side has begun to close.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed) != 0
+        self.pipe.code() != 0
     }
 
     /// Bytes queued and not yet taken by the kernel.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.state.lock().outbox.queued()
+        self.pipe.queued()
     }
 
     /// Queues a ready frame, without a system call; [`Conn::flush`] writes it. False if the connection is closing.
     ///
-    /// A frame that would take the queue over its limit closes the connection with 3008 and drops the queue.
+    /// Nothing is refused for its size. A peer that makes no progress for [`crate::EdgeConfig::slow_timeout`], or whose
+    /// queue stays above [`ConnOptions::max_outbox`] without getting shorter, is closed with 3008.
     pub fn send(&self, frame: Bytes) -> bool {
-        let mut state = self.state.lock();
-        if state.dead || self.is_closing() {
-            return false;
-        }
-        if !state.outbox.has_room(&frame, self.max_outbox) {
-            // Perhaps nobody has flushed yet: only a peer that keeps the socket full is slow.
-            self.write(&mut state);
-            if !state.outbox.has_room(&frame, self.max_outbox) {
-                self.close_slow(state);
-                return false;
-            }
-        }
-        state.outbox.push(frame);
-        true
+        self.pipe.send(frame, self.max_outbox as usize)
     }
 
     /// Writes what is queued, in one system call per 64 frames. What the socket can't take is left to its task.
     pub fn flush(&self) {
-        let mut state = self.state.lock();
-        if self.write(&mut state) {
-            wake(state);
-        }
+        self.pipe.flush();
     }
 
     /// [`Conn::send`] and [`Conn::flush`].
@@ -142,138 +131,107 @@ impl Conn {
         queued
     }
 
+    /// Whether more may be queued now: no more than `low` bytes wait here, and all sockets together are below their limit.
+    pub fn ask_room(&self, low: usize) -> Room {
+        if self.edge().is_crowded() {
+            return Room::Crowded;
+        }
+        match self.pipe.ask_room(u32::try_from(low).unwrap_or(u32::MAX)) {
+            Asked::Now => Room::Now,
+            Asked::Later => Room::Later,
+        }
+    }
+
+    /// How long ago this side last went on reading after a pause: nothing during one, `None` if there never was one. What
+    /// the peer has sent before may still be unread for a moment after it.
+    #[must_use]
+    pub fn unread_for(&self) -> Option<Duration> {
+        self.pipe.unread_for().map(|ticks| TICK * ticks)
+    }
+
+    /// How long ago the peer last made progress with a queue that had filled its socket; `None` if it never had.
+    #[must_use]
+    pub fn progressed_for(&self) -> Option<Duration> {
+        self.pipe.progressed_for().map(|ticks| TICK * ticks)
+    }
+
     /// Closes after what is queued: sends a close frame, waits a limited time for the peer's, then cuts the socket.
     /// Only the first call counts. The reason is cut to 123 bytes.
     pub fn close(&self, code: u16, reason: &str) {
-        let mut state = self.state.lock();
-        if state.dead || self.is_closing() {
-            return;
-        }
-        self.begin_close(&mut state, code, ws::close_frame(code, reason));
-        wake(state);
+        self.pipe.close(code, ws::close_frame(code, reason));
     }
 
     /// Cuts the connection at once, without a closing handshake.
     pub fn abort(&self) {
-        let mut state = self.state.lock();
-        state.dead = true;
-        state.outbox.clear();
-        wake(state);
+        self.pipe.abort();
     }
 
     /// Takes back one [`crate::Flow::Pause`]; must be called exactly once for each.
     pub fn resume(&self) {
-        let mut state = self.state.lock();
-        state.holds -= 1;
-        if state.holds == 0 {
-            wake(state);
+        self.pipe.resume();
+    }
+
+    /// Drops what waits and tells the peer why. False if it has caught up meanwhile.
+    fn close_slow(&self) -> bool {
+        let closed = self.pipe.close_slow(SLOW, ws::close_frame(SLOW, "slow"));
+        if closed {
+            add(&self.edge().stats.slow, 1);
         }
-    }
-
-    fn hold(&self) {
-        self.state.lock().holds += 1;
-    }
-
-    fn close_slow(&self, mut state: MutexGuard<'_, State>) {
-        add(&self.edge.stats.slow, 1);
-        state.outbox.drop_unbegun();
-        self.begin_close(&mut state, SLOW, ws::close_frame(SLOW, "slow"));
-        wake(state);
-    }
-
-    fn begin_close(&self, state: &mut State, code: u16, frame: Bytes) {
-        self.closing.store(code, Ordering::Relaxed);
-        state.outbox.push(frame);
-        self.write(state);
+        closed
     }
 
     /// Answers the peer's close frame with its own code (RFC 6455, 5.5.1).
     fn echo_close(&self, code: Option<u16>) {
-        let mut state = self.state.lock();
-        if state.dead || self.is_closing() {
-            return;
-        }
-        match code {
-            Some(code) => self.begin_close(&mut state, code, ws::close_frame(code, "")),
-            None => self.begin_close(&mut state, ws::close_code::NORMAL, ws::empty_close_frame()),
-        }
-    }
-
-    /// Writes unless the task does; whether the task must look (because the socket is full or broken).
-    fn write(&self, state: &mut State) -> bool {
-        if state.blocked || state.dead || state.outbox.is_empty() {
-            return false;
-        }
-        match state.outbox.write_to(&self.stream) {
-            Ok(written) => {
-                let stats = &self.edge.stats;
-                add(&stats.frames_out, written.frames);
-                add(&stats.bytes_out, written.bytes);
-                add(&stats.writes, written.calls);
-                state.blocked = !state.outbox.is_empty();
-            }
-            Err(_) => {
-                state.dead = true;
-                state.outbox.clear();
-            }
-        }
-        state.blocked || state.dead
-    }
-
-    /// The socket has room again: the task goes on where writing stopped.
-    fn continue_writing(&self) {
-        let mut state = self.state.lock();
-        state.blocked = false;
-        self.write(&mut state);
-    }
-
-    /// Where the task begins every round.
-    fn status(&self) -> Status {
-        let state = self.state.lock();
-        Status { held: state.holds > 0, blocked: state.blocked, dead: state.dead }
-    }
-
-    fn set_waker(&self, waker: &Waker) {
-        let mut state = self.state.lock();
-        match &mut state.waker {
-            Some(known) => known.clone_from(waker),
-            None => state.waker = Some(waker.clone()),
-        }
+        let frame = code.map_or_else(ws::empty_close_frame, |code| ws::close_frame(code, ""));
+        self.pipe.close(code.unwrap_or(ws::close_code::NORMAL), frame);
     }
 
     fn touch(&self) {
-        self.last_read.store(self.edge.clock.seconds(), Ordering::Relaxed);
+        self.last_read.store(self.edge().clock.seconds(), Ordering::Relaxed);
     }
 
     /// The task's last act. An abort or error resets the connection, so that the kernel forgets what was unsent.
     fn finish(&self) {
-        let mut state = self.state.lock();
-        let socket = socket2::SockRef::from(&self.stream);
-        if state.dead {
-            let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+        let socket = socket2::SockRef::from(self.stream());
+        if self.pipe.finish() {
+            let _ = socket.set_linger(Some(Duration::ZERO));
         }
         let _ = socket.shutdown(std::net::Shutdown::Both);
-        state.dead = true;
-        state.outbox.clear();
-        // The waker holds the task's memory.
-        state.waker = None;
     }
 
     /// How the connection ended, seen from this side's flags.
     fn closed_by_us(&self) -> Option<Closed> {
-        match self.closing.load(Ordering::Relaxed) {
+        match self.pipe.code() {
             0 => None,
             code => Some(Closed::ByUs { code }),
         }
     }
 }
 
-/// Wakes the task after the lock is free, as it will want it.
-fn wake(state: MutexGuard<'_, State>) {
-    let waker = state.waker.clone();
-    drop(state);
-    if let Some(waker) = waker {
-        waker.wake();
+impl Sink for Socket {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.try_write(bytes)
+    }
+
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.try_write_vectored(slices)
+    }
+}
+
+impl Outside for Socket {
+    fn wrote(&self, written: &Written) {
+        let stats = &self.edge.stats;
+        add(&stats.frames_out, written.frames);
+        add(&stats.bytes_out, written.bytes);
+        add(&stats.writes, written.calls);
+    }
+
+    fn account(&self, change: isize) {
+        self.edge.account(change);
+    }
+
+    fn ticks(&self) -> u32 {
+        self.edge.clock.ticks().max(1)
     }
 }
 

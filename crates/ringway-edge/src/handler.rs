@@ -18,6 +18,10 @@ pub trait Handler: Send + 'static {
     /// The peer answered a ping.
     fn on_pong(&mut self, _conn: &Arc<Conn>, _payload: &[u8]) {}
 
+    /// There is room again for more, which [`Conn::ask_room`] had said there is not: once for each such answer, unless the
+    /// connection closes before.
+    fn on_room(&mut self, _conn: &Arc<Conn>) {}
+
     /// Everything that one read brought has been handled: the place to flush other connections.
     fn on_batch_end(&mut self, _conn: &Arc<Conn>) {}
 

@@ -21,7 +21,7 @@ mod server;
 mod stats;
 
 pub use config::{ConnOptions, EdgeConfig};
-pub use conn::Conn;
+pub use conn::{Conn, Room};
 pub use door::{Class, HttpClosed};
 pub use echo::{ECHO_MAX_MESSAGE, Echo};
 pub use handler::{Closed, Flow, Handler};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Pause after an accept that failed for want of descriptors or memory: some may be free by then.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     door: Arc<Door>,
     next_id: AtomicU64,
     ticking: AtomicBool,
+    /// The sockets hold more than they may together.
+    pub(crate) crowded: Notify,
 }
 
 /// A place below the connection limit, until dropped.
@@ -56,6 +58,7 @@ impl Edge {
             clock: Clock::default(),
             next_id: AtomicU64::new(1),
             ticking: AtomicBool::new(false),
+            crowded: Notify::new(),
         };
         Self { shared: Arc::new(shared), stop: watch::Sender::new(false) }
     }
@@ -109,6 +112,26 @@ impl Edge {
 impl Shared {
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes bytes that wait for a full socket into the account of all, or out of it.
+    pub(crate) fn account(&self, change: isize) {
+        let (queued, most) = (&self.stats.queued, self.config.max_queued);
+        let before = queued.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+        if change > 0 && before.wrapping_add_signed(change) > most {
+            self.crowded.notify_one();
+        }
+    }
+
+    /// All sockets together hold as much as they may.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.stats.queued.load(Ordering::Relaxed) >= self.config.max_queued
+    }
+
+    /// Bytes above what all sockets may hold; with an eighth to spare, so that not every frame closes one.
+    pub(crate) fn over(&self) -> usize {
+        let (queued, most) = (self.stats.queued.load(Ordering::Relaxed), self.config.max_queued);
+        if queued > most { queued - most / 8 * 7 } else { 0 }
     }
 
     /// Takes a place below the limit, or counts a refusal.
@@ -212,9 +235,12 @@ async fn tick(shared: std::sync::Weak<Shared>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
-        interval.tick().await;
         let Some(shared) = shared.upgrade() else { return };
-        shared.clock.advance(start.elapsed());
+        shared.clock.advance(start.elapsed(), &shared);
         shared.door.look();
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = shared.crowded.notified() => {}
+        }
     }
 }

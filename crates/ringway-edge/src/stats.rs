@@ -2,9 +2,9 @@
 
 use crate::HttpClosed;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Plain counters since the start; `open` and `http` are gauges.
+/// Plain counters since the start; `open`, `http` and `queued` are gauges.
 #[derive(Debug, Default)]
 pub struct EdgeStats {
     /// TCP connections accepted.
@@ -29,6 +29,8 @@ pub struct EdgeStats {
     pub bytes_out: AtomicU64,
     /// System calls that wrote; `frames_out` over this tells how well writes are merged.
     pub writes: AtomicU64,
+    /// Bytes that wait for full sockets now; a frame that waits at several counts at each.
+    pub queued: AtomicUsize,
     /// Connections closed because their peer read too slowly.
     pub slow: AtomicU64,
 }

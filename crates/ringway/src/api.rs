@@ -21,6 +21,7 @@ mod encode;
 mod key;
 mod methods;
 mod outside;
+mod pages;
 mod pattern;
 
 use std::sync::Arc;

@@ -21,6 +21,7 @@ mod config;
 mod connect;
 mod counts;
 mod deliver;
+mod feed;
 mod gather;
 mod handler;
 mod inbox;
@@ -34,6 +35,7 @@ pub(crate) mod present;
 mod probes;
 mod publish;
 mod read;
+mod recover;
 mod reset;
 mod routes;
 mod session;
@@ -41,7 +43,6 @@ mod socket;
 pub(crate) mod stored;
 mod timers;
 mod turns;
-mod unread;
 mod waiting;
 mod wheel;
 
@@ -69,6 +70,7 @@ pub use counts::{Counts, Refused};
 pub use handler::{CentrifugeHandler, PlainHandler};
 pub use inbox::{Batch, ClientInput, Inbox, Protocol, Ticket};
 pub(crate) use origin::{is_known_host, may_change};
+pub(crate) use read::is_next_page;
 pub(crate) use routes::USER_NAME_RULE;
 pub use routes::{Refusals, SocketRoutes};
 pub use socket::Socket;
@@ -79,7 +81,7 @@ use gather::Gathering;
 use parting::Partings;
 use probes::Probes;
 use reset::Resets;
-use session::{Session, SessionKey};
+use session::{Session, SessionId, SessionKey};
 use waiting::Waiting;
 use wheel::Wheel;
 
@@ -107,6 +109,10 @@ pub struct Hub<S = Client> {
     dirty: Vec<SessionKey>,
     /// Sessions with a backlog.
     stalled: Vec<SessionKey>,
+    /// Sessions that may be given more.
+    hungry: Vec<SessionId>,
+    /// Sessions that wait until all sockets together hold less, or an owner can be asked again.
+    crowded: Vec<SessionId>,
     resets: Resets,
     partings: Partings,
     probes: Probes,
@@ -137,6 +143,8 @@ impl<S: Socket> Hub<S> {
             wheel: Wheel::new(now),
             dirty: Vec::new(),
             stalled: Vec::new(),
+            hungry: Vec::new(),
+            crowded: Vec::new(),
             resets: Resets::default(),
             partings: Partings::default(),
             probes: Probes::default(),
@@ -161,6 +169,7 @@ impl<S: Socket> Hub<S> {
             }
             ClientInput::Said(ticket, user, data) => self.on_said(now, ticket.session(), &user, data),
             ClientInput::Puzzled(ticket) => self.on_puzzled(ticket.session()),
+            ClientInput::Room(ticket) => self.on_room(&ticket),
             ClientInput::Ponged(ticket, number) => self.on_ponged(ticket.session(), number),
             ClientInput::Closed(ticket) => self.on_closed(&ticket),
             ClientInput::Call(call) => self.on_call(now, call),
@@ -170,6 +179,7 @@ impl<S: Socket> Hub<S> {
     /// Acts on what the rules report, then lets channels go that nobody listens to and tells owners who came and went.
     pub fn on_events(&mut self, now: Now) {
         self.drain_events(now);
+        self.feed_sessions(now);
         self.settle(now);
     }
 
@@ -284,6 +294,17 @@ impl<S: Socket> Hub<S> {
     /// Queues a frame for a session.
     fn send(&mut self, key: SessionKey, frame: Bytes) {
         let Some(session) = self.sessions.get_mut(key as usize).filter(|session| !session.is_gone()) else { return };
+        if session.put(frame, self.config.limits.outbox_bytes) {
+            self.hungry.push(session.id(key));
+        }
+        if !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Queues a part of a message that is under way.
+    fn send_part(&mut self, key: SessionKey, frame: Bytes) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
         session.socket.send(frame);
         if !std::mem::replace(&mut session.dirty, true) {
             self.dirty.push(key);

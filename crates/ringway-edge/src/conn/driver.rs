@@ -7,7 +7,8 @@
 //! A lost connection, a write error and the deadline end every stage. The future is written by hand because it must be
 //! small: it waits for two readiness flags and holds no future of its own.
 
-use super::{Conn, SLOW, Status};
+use super::pipe::Status;
+use super::{Conn, SLOW};
 use crate::ConnOptions;
 use crate::handler::{Closed, Flow, Handler};
 use crate::server::{OpenSlot, Shared};
@@ -46,8 +47,6 @@ pub(crate) struct Driver {
     /// Bytes read and not yet decoded: those that came with the handshake or behind a message that paused reading.
     unread: Option<Box<[u8]>>,
     stage: Stage,
-    /// Reading waits until the queue is written.
-    draining_queue: bool,
     has_deadline: bool,
     _slot: OpenSlot,
 }
@@ -87,14 +86,13 @@ impl Driver {
             handler: Some(handler),
             unread: keep(unread),
             stage: Stage::Opening,
-            draining_queue: false,
             has_deadline: false,
             _slot: slot,
         }
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
-        let status = self.conn.status();
+        let status = self.conn.pipe.status();
         if status.dead {
             return Step::Done;
         }
@@ -107,12 +105,15 @@ impl Driver {
         if self.conn.is_closing() {
             self.follow_close();
         }
-        if status.blocked && self.poll_writable(cx) {
+        if status.has_room && self.conn.pipe.take_room() {
+            self.call(Handler::on_room);
+        }
+        if status.blocked && self.poll_writable(cx, status) {
             return Step::Again;
         }
         if self.stage == (Stage::Draining { fin_sent: false }) && !status.blocked {
             self.stage = Stage::Draining { fin_sent: true };
-            let _ = socket2::SockRef::from(&self.conn.stream).shutdown(Shutdown::Write);
+            let _ = socket2::SockRef::from(self.conn.stream()).shutdown(Shutdown::Write);
         }
         if self.must_not_read(status) { Step::Wait } else { self.read(cx) }
     }
@@ -124,7 +125,7 @@ impl Driver {
         }
         if !self.has_deadline {
             self.has_deadline = true;
-            let edge = &self.conn.edge;
+            let edge = self.conn.edge();
             let slow = matches!(self.conn.closed_by_us(), Some(Closed::ByUs { code: SLOW }));
             let timeout = if slow { edge.config.slow_close_timeout } else { edge.config.close_timeout };
             edge.clock.abort_after(timeout, Arc::downgrade(&self.conn));
@@ -134,18 +135,17 @@ impl Driver {
         }
     }
 
-    /// Waits for room in the socket; whether there was some.
-    fn poll_writable(&mut self, cx: &mut Context<'_>) -> bool {
-        let ready = self.conn.stream.poll_write_ready(cx).is_ready();
-        if ready {
-            self.conn.continue_writing();
+    /// Waits for room in the socket; whether there was some. The clock looks meanwhile whether the peer makes progress.
+    fn poll_writable(&mut self, cx: &mut Context<'_>, status: Status) -> bool {
+        if !status.watched && !self.conn.is_closing() {
+            self.conn.pipe.watch();
+            self.conn.edge().clock.watch(&self.conn);
         }
-        ready
+        self.conn.pipe.poll_writing(cx, |socket, cx| socket.stream.poll_write_ready(cx))
     }
 
-    fn must_not_read(&mut self, status: Status) -> bool {
-        self.draining_queue &= status.blocked;
-        self.stage == Stage::Open && (status.held || self.draining_queue)
+    fn must_not_read(&self, status: Status) -> bool {
+        self.stage == Stage::Open && status.held
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Step {
@@ -153,16 +153,16 @@ impl Driver {
             self.take_input(&mut unread);
             return Step::Again;
         }
-        match self.conn.stream.poll_read_ready(cx) {
+        match self.conn.stream().poll_read_ready(cx) {
             Poll::Pending => return Step::Wait,
             Poll::Ready(Err(_)) => return Step::Done,
             Poll::Ready(Ok(())) => {}
         }
-        BUFFER.with_borrow_mut(|buffer| match read_some(&self.conn.stream, buffer) {
+        BUFFER.with_borrow_mut(|buffer| match read_some(self.conn.stream(), buffer) {
             Ok(0) => Step::Done,
             Ok(count) => {
                 self.conn.touch();
-                add(&self.conn.edge.stats.bytes_in, count as u64);
+                add(&self.conn.edge().stats.bytes_in, count as u64);
                 self.take_input(&mut buffer[..count]);
                 Step::Again
             }
@@ -193,7 +193,7 @@ impl Driver {
                 Ok(Some(Event::Close(close))) => return self.on_peer_close(close),
                 Err(error) => return self.fail(error.close_code(), &error.to_string()),
             }
-            if self.must_not_read(self.conn.status()) {
+            if self.must_not_read(self.conn.pipe.status()) {
                 self.unread = keep(input);
                 return;
             }
@@ -201,28 +201,23 @@ impl Driver {
     }
 
     fn on_message(&mut self, message: Message<'_>) {
-        add(&self.conn.edge.stats.messages_in, 1);
+        add(&self.conn.edge().stats.messages_in, 1);
         if self.conn.is_closing() {
             return;
         }
         let Some(handler) = &mut self.handler else { return };
         match handler.on_message(&self.conn, message) {
             Flow::Continue => {}
-            Flow::Pause => self.conn.hold(),
-            Flow::Drain => self.drain_queue(),
+            Flow::Pause => self.conn.pipe.hold(),
+            Flow::Drain => self.conn.pipe.drain(),
         }
     }
 
     fn on_ping(&mut self, payload: &[u8]) {
         self.conn.send(ws::pong_frame(payload));
         if self.conn.queued_bytes() > MAX_QUEUED_PONGS {
-            self.drain_queue();
+            self.conn.pipe.drain();
         }
-    }
-
-    fn drain_queue(&mut self) {
-        self.conn.flush();
-        self.draining_queue = true;
     }
 
     fn on_peer_close(&mut self, close: CloseReason<'_>) {
@@ -261,7 +256,7 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
-        driver.conn.set_waker(cx.waker());
+        driver.conn.pipe.set_waker(cx.waker());
         for _ in 0..ROUNDS {
             match driver.step(cx) {
                 Step::Again => {}

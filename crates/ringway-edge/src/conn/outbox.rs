@@ -3,7 +3,6 @@
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use tokio::net::TcpStream;
 
 /// Most frames per system call. Linux takes 1024; beyond some dozens the call's own cost no longer shows, and the
 /// array of slices stays at 1 KiB of stack.
@@ -13,16 +12,6 @@ const MAX_SLICES: usize = 64;
 pub(super) trait Sink {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-}
-
-impl Sink for TcpStream {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Self::try_write(self, bytes)
-    }
-
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Self::try_write_vectored(self, slices)
-    }
 }
 
 /// A queue of frames, shared with the queues of other sockets frame by frame.
@@ -38,6 +27,10 @@ pub(super) struct Outbox {
     queued: usize,
     /// Whether a part of `front` is on its way, so that the rest must follow.
     begun: bool,
+    /// Whoever fills the queue wants to know when it is shorter than this; 0 if nobody does.
+    mark: u32,
+    /// It is, and was not told yet.
+    is_below: bool,
 }
 
 /// What one round of writing did.
@@ -57,9 +50,20 @@ impl Outbox {
         self.queued
     }
 
-    /// Whether `frame` may be queued under `limit`: a lone frame always may.
-    pub(super) fn has_room(&self, frame: &Bytes, limit: usize) -> bool {
-        self.is_empty() || self.queued.saturating_add(frame.len()) <= limit
+    /// Whether no more than `low` bytes are queued. If not, [`Outbox::has_room`] will say when.
+    pub(super) fn ask_room(&mut self, low: u32) -> bool {
+        let has_room = self.queued <= low as usize;
+        self.mark = if has_room { 0 } else { low.saturating_add(1) };
+        has_room
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.is_below
+    }
+
+    /// The same, once.
+    pub(super) fn take_room(&mut self) -> bool {
+        std::mem::take(&mut self.is_below)
     }
 
     pub(super) fn push(&mut self, frame: Bytes) {
@@ -118,6 +122,9 @@ impl Outbox {
     /// Takes `count` written bytes off the front; how many frames that completed.
     fn advance(&mut self, mut count: usize) -> u64 {
         self.queued -= count;
+        if self.queued < self.mark as usize {
+            (self.mark, self.is_below) = (0, true);
+        }
         let mut frames = 0;
         while count >= self.front.len() && !self.front.is_empty() {
             count -= self.front.len();

@@ -1,10 +1,11 @@
 //! Frames from other threads: order, partial writes, slow readers.
 
 use crate::support::{Client, Got, Seen, TestEdge, eventually};
-use ringway_edge::{Closed, ConnOptions, EdgeConfig};
+use ringway_edge::{Closed, ConnOptions, EdgeConfig, Room};
 use ringway_protocol::ws::{self, Kind};
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::net::TcpSocket;
 
 fn narrow_listener() -> tokio::net::TcpListener {
@@ -68,21 +69,24 @@ async fn what_is_queued_leaves_in_one_write() {
     }
 }
 
+/// An edge that finds slow peers soon.
+fn impatient(slow_timeout: Duration) -> EdgeConfig {
+    EdgeConfig { slow_timeout, ..EdgeConfig::default() }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_never_reads_is_closed_and_slows_nobody() {
     let options = ConnOptions { max_outbox: 64 * 1024, ..ConnOptions::default() };
-    let mut test = TestEdge::start_on(narrow_listener(), EdgeConfig::default(), options);
+    let mut test = TestEdge::start_on(narrow_listener(), impatient(Duration::from_secs(1)), options);
     let mut sleeper = Client::connect_narrow(test.addr, "/probe").await;
     let Seen::Open(slow) = test.seen().await else { panic!("expected a connection") };
     let (mut reader, quick) = test.probe().await;
     let frame = ws::frame(Kind::Binary, &[5; 4096]);
-    let mut rounds = 0;
-    while slow.send(frame.clone()) {
+    while slow.queued_bytes() < 1024 * 1024 {
+        assert!(slow.send(frame.clone()), "it has time to read");
         slow.flush();
         assert!(quick.send_now(frame.clone()));
         assert_eq!(reader.next().await, Got::Message(vec![5; 4096]));
-        rounds += 1;
-        assert!(rounds < 100_000, "the queue has no limit");
     }
     test.expect_closed(Closed::ByUs { code: 3008 }).await;
     assert!(slow.queued_bytes() <= 4096 + 200, "the queue was dropped");
@@ -91,19 +95,94 @@ async fn who_never_reads_is_closed_and_slows_nobody() {
     assert_eq!(reader.next().await, Got::Message(vec![5; 4096]));
     // When it does read at last, it learns why.
     assert_eq!(sleeper.close_code().await, Some(3008));
+    eventually("nothing is in the account", || test.edge.stats().queued.load(Ordering::Relaxed) == 0).await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_kernel_holds_little_for_who_never_reads() {
-    let mut test = TestEdge::start().await;
+    let mut test = TestEdge::start_with(impatient(Duration::from_secs(1)), ConnOptions::default()).await;
     let _sleeper = Client::connect_narrow(test.addr, "/probe").await;
     let Seen::Open(slow) = test.seen().await else { panic!("expected a connection") };
     let frame = ws::frame(Kind::Binary, &[5; 16 * 1024]);
-    while slow.send_now(frame.clone()) {}
+    while slow.queued_bytes() < 1024 * 1024 {
+        slow.send_now(frame.clone());
+    }
     test.expect_closed(Closed::ByUs { code: 3008 }).await;
     let taken = test.edge.stats().bytes_out.load(Ordering::Relaxed);
     assert!(taken < 1024 * 1024, "the kernel took {taken} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_queued_at_once_reaches_who_reads() {
+    let options = ConnOptions { max_outbox: 128 * 1024, ..ConnOptions::default() };
+    let mut test = TestEdge::start_on(narrow_listener(), EdgeConfig::default(), options);
+    let mut client = Client::connect_narrow(test.addr, "/probe").await;
+    let Seen::Open(conn) = test.seen().await else { panic!("expected a connection") };
+    // Most of it is queued above the limit, and the last of it by a send that nobody flushes.
+    for number in 0..40_u8 {
+        assert!(conn.send(ws::frame(Kind::Binary, &[number; 60_000])));
+    }
+    for number in 0..40_u8 {
+        assert_eq!(client.next().await, Got::Message(vec![number; 60_000]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_slowly_is_not_slow() {
+    let options = ConnOptions { max_outbox: 1024 * 1024, ..ConnOptions::default() };
+    let mut test = TestEdge::start_on(narrow_listener(), impatient(Duration::from_millis(750)), options);
+    let mut client = Client::connect_narrow(test.addr, "/probe").await;
+    let Seen::Open(conn) = test.seen().await else { panic!("expected a connection") };
+    for number in 0..100_u8 {
+        conn.send(ws::frame(Kind::Binary, &[number; 8192]));
+    }
+    conn.flush();
+    // Four times as long as a peer may take nothing.
+    for number in 0..100_u8 {
+        assert_eq!(client.next().await, Got::Message(vec![number; 8192]));
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert_eq!(test.edge.stats().slow.load(Ordering::Relaxed), 0);
+    assert!(conn.progressed_for().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn above_the_limit_of_all_sockets_the_longest_queue_goes() {
+    let config = EdgeConfig { max_queued: 1024 * 1024, slow_timeout: Duration::from_secs(60), ..EdgeConfig::default() };
+    let mut test = TestEdge::start_on(narrow_listener(), config, ConnOptions::default());
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let client = Client::connect_narrow(test.addr, "/probe").await;
+        let Seen::Open(conn) = test.seen().await else { panic!("expected a connection") };
+        peers.push((client, conn));
+    }
+    let frame = ws::frame(Kind::Binary, &[5; 16 * 1024]);
+    for (_, conn) in &peers {
+        (0..18).for_each(|_| assert!(conn.send_now(frame.clone())));
+    }
+    assert_eq!(peers[0].1.ask_room(1 << 20), Room::Now);
+    while peers[1].1.send_now(frame.clone()) {}
+    test.expect_closed(Closed::ByUs { code: 3008 }).await;
+    assert!(!peers[0].1.is_closing() && !peers[2].1.is_closing(), "the others are not to blame");
+    assert!(test.edge.stats().queued.load(Ordering::Relaxed) <= 1024 * 1024);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_room_is_told_once() {
+    let mut test = TestEdge::start_on(narrow_listener(), EdgeConfig::default(), ConnOptions::default());
+    let mut client = Client::connect_narrow(test.addr, "/probe").await;
+    let Seen::Open(conn) = test.seen().await else { panic!("expected a connection") };
+    assert_eq!(conn.ask_room(0), Room::Now);
+    (0..20).for_each(|_| assert!(conn.send(ws::frame(Kind::Binary, &[7; 16 * 1024]))));
+    assert_eq!((conn.ask_room(100_000), conn.ask_room(60_000)), (Room::Later, Room::Later));
+    assert!(test.nothing_seen());
+    for _ in 0..20 {
+        assert_eq!(client.next().await, Got::Message(vec![7; 16 * 1024]));
+    }
+    assert!(matches!(test.seen().await, Seen::Room));
+    assert!(test.nothing_seen());
+    assert_eq!(conn.ask_room(0), Room::Now);
 }
 
 #[tokio::test]

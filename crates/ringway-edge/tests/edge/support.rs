@@ -27,6 +27,7 @@ pub(crate) enum Seen {
     Open(Arc<Conn>),
     Message(Vec<u8>),
     Pong(Vec<u8>),
+    Room,
     Closed(Closed),
 }
 
@@ -98,6 +99,10 @@ impl Handler for Probe {
 
     fn on_pong(&mut self, _conn: &Arc<Conn>, payload: &[u8]) {
         let _ = self.seen.send(Seen::Pong(payload.to_vec()));
+    }
+
+    fn on_room(&mut self, _conn: &Arc<Conn>) {
+        let _ = self.seen.send(Seen::Room);
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, how: &Closed) {

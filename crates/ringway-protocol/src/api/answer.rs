@@ -1,7 +1,7 @@
 //! What backends are answered.
 
 use super::ApiError;
-use crate::centrifuge::json::{history, presence, presence_stats};
+use crate::centrifuge::json::{cut, history, presence, presence_stats};
 use crate::centrifuge::{ClientInfo, HistoryResult};
 use crate::json::{Object, list, whole};
 
@@ -67,6 +67,14 @@ pub fn answer(out: &mut Vec<u8>, outcome: &Result<Answer<'_>, ApiError>) {
         Ok(answer) => o.object("result", |o| result(o, answer)),
         Err(fault) => error(o, *fault),
     });
+}
+
+/// Appends a part of the body of an answer to `history`, as [`crate::centrifuge::json::history_part`] does for clients.
+pub fn history_part(out: &mut Vec<u8>, result: &HistoryResult<'_>, is_first: bool, is_last: bool) {
+    let (mut whole, mut frame) = (Vec::new(), Vec::new());
+    answer(&mut whole, &Ok(Answer::History(result)));
+    answer(&mut frame, &Ok(Answer::History(&HistoryResult { publications: &[], ..*result })));
+    cut(out, &whole, &frame, is_first, is_last);
 }
 
 fn error(o: &mut Object<'_>, error: ApiError) {

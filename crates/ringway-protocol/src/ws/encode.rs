@@ -92,7 +92,7 @@ pub fn masked_close_frame(code: u16, reason: &str, key: [u8; 4]) -> Bytes {
 
 /// Appends any frame: a fragment when `last` is false, a client's when `key` is given.
 ///
-/// Meant for tools and tests: nothing here keeps the sequence of fragments legal.
+/// Nothing here keeps the sequence of fragments legal.
 pub fn write_fragment(out: &mut BytesMut, opcode: Opcode, payload: &[u8], last: bool, key: Option<[u8; 4]>) {
     let head = Head { fin: last, ..whole(opcode, payload.len(), key) };
     out.reserve(head.size() + payload.len());

@@ -1,5 +1,6 @@
 //! The hub's facts as the bodies of the server API.
 
+use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use ringway_core::Position;
@@ -52,6 +53,16 @@ fn history(page: &HistoryPage) -> Response {
     let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
     let (epoch, offset) = (page.top.epoch.as_str(), page.top.offset);
     respond(&Ok(Answer::History(&HistoryResult { publications: &publications, epoch, offset })))
+}
+
+/// A part of a history that is told in parts.
+pub(super) fn history_part(page: &HistoryPage, top: Position, is_first: bool, is_last: bool) -> Bytes {
+    let kept: Vec<Stored<'_>> = page.publications.iter().map(|(offset, entry)| Stored::of(*offset, entry)).collect();
+    let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
+    let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
+    let mut part = Vec::new();
+    api::history_part(&mut part, &result, is_first, is_last);
+    part.into()
 }
 
 fn info(members: &[MemberInfo]) -> Response {

@@ -12,11 +12,11 @@ use ringway_protocol::api::{
 };
 use uuid::Uuid;
 
-use super::{Api, encode, pattern};
+use super::{Api, encode, pages, pattern};
 use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, History, Seen};
 
 /// The answer, or another one that ends the request early.
-type Outcome = Result<Response, Response>;
+pub(super) type Outcome = Result<Response, Response>;
 
 pub(super) async fn publish(State(api): State<Api>, body: Bytes) -> Outcome {
     let publish = publication(api::decode(&body).map_err(unreadable)?).map_err(failed)?;
@@ -44,7 +44,7 @@ pub(super) async fn history(State(api): State<Api>, body: Bytes) -> Outcome {
     let HistoryRequest { channel, limit, since, reverse } = api::decode(&body).map_err(unreadable)?;
     let since = since.map(|since| Seen { offset: since.offset, epoch: since.epoch.as_ref().into() });
     let history = History { channel: ChannelName::new(&channel), limit, since, reverse };
-    Ok(encode::answer(&api.call(ApiRequest::History(Box::new(history))).await?))
+    pages::history(api, history).await
 }
 
 pub(super) async fn disconnect(State(api): State<Api>, body: Bytes) -> Outcome {

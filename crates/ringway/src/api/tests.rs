@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{HistoryPage, NodeInfo, Presence};
+use ringway_core::message::{Entry, HistoryPage, NodeInfo, Presence};
 use ringway_core::{ChannelName, Incarnation, MemberId, Position};
 use ringway_protocol::api::ApiError;
 use serde_json::{Value, json};
@@ -17,6 +17,59 @@ const KEY: &str = "the key";
 
 fn config() -> GatewayConfig {
     GatewayConfig { api_key: Some(KEY.into()), ..GatewayConfig::open() }
+}
+
+/// Sends a request to a router whose hub gives these answers, one after the other. None of the body if it was broken off.
+async fn paged(body: Value, answers: Vec<ApiAnswer>) -> (Vec<(Option<u64>, i32)>, Option<Value>) {
+    let inbox = Arc::new(Inbox::new(1 << 20));
+    let router = routes(Arc::new(config()), inbox.clone(), Guesses::default());
+    let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let hub = tokio::spawn(async move {
+        let mut batch = Batch::default();
+        for answer in answers {
+            inbox.arrived().await;
+            inbox.take(&mut batch);
+            let Some(ClientInput::Call(Call { request, reply })) = batch.inputs.pop() else { panic!("a call") };
+            let ApiRequest::History(history) = request else { panic!("{request:?}") };
+            seen.lock().push((history.since.map(|since| since.offset), history.limit));
+            reply.send(answer).unwrap();
+        }
+        inbox.arrived().await;
+        panic!("asked for more than there is");
+    });
+    let response = router.oneshot(post("/api/history", body.to_string())).await.unwrap();
+    let body = response.into_body().collect().await.ok();
+    assert!(!hub.is_finished());
+    hub.abort();
+    let asked = asked.lock().clone();
+    (asked, body.map(|body| serde_json::from_slice(&body.to_bytes()).unwrap()))
+}
+
+fn page(offsets: impl Iterator<Item = u64>, more: bool) -> ApiAnswer {
+    let entry = |offset: u64| Entry { data: offset.to_string().into(), info: None, tags: None };
+    let publications = offsets.map(|offset| (offset, entry(offset))).collect();
+    ApiAnswer::History(HistoryPage { top: at(9), publications, more })
+}
+
+#[tokio::test]
+async fn a_long_history_is_one_body_of_many_pages() {
+    let offsets = |body: &Value| -> Vec<u64> {
+        let publications = body["result"]["publications"].as_array().unwrap().iter();
+        publications.map(|publication| publication["offset"].as_u64().unwrap()).collect()
+    };
+    let all = json!({"channel": "news", "limit": -1});
+    let failed = ApiAnswer::Failed(ApiError::Internal);
+    let answers = vec![page(1..=3, true), failed, page(4..=4, true), page(5..=9, false)];
+    let (asked, body) = paged(all.clone(), answers).await;
+    let body = body.unwrap();
+    assert_eq!((offsets(&body), &body["result"]["offset"]), ((1..=9).collect(), &json!(9)));
+    assert_eq!(asked, [(None, -1), (Some(3), 6), (Some(3), 6), (Some(4), 5)]);
+    let down = json!({"channel": "news", "limit": 5, "reverse": true});
+    let (asked, body) = paged(down, vec![page((7..=9).rev(), true), page((5..=6).rev(), false)]).await;
+    assert_eq!((offsets(&body.unwrap()), asked), (vec![9, 8, 7, 6, 5], vec![(None, 5), (Some(7), 2)]));
+    let (_, body) = paged(all, vec![page(1..=3, true), page(7..=9, false)]).await;
+    assert_eq!(body, None, "what came between is gone: no answer with a hole in it");
 }
 
 /// Sends a request to a router whose hub gives `answer` to the first call.

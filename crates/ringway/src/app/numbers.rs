@@ -48,7 +48,11 @@ impl Numbers {
             ("connections_accepted", "TCP connections accepted on the port for clients", &stats.accepted),
             ("sockets_opened", "Client sockets that were upgraded", &stats.upgraded),
             ("sockets_refused", "Upgrades answered 503 at the connection limit", &stats.refused),
-            ("sockets_slow", "Sockets closed with 3008 because their client did not read", &stats.slow),
+            (
+                "sockets_slow",
+                "Sockets closed with 3008 because their client took too little of what waited for it",
+                &stats.slow,
+            ),
             ("client_messages_in", "Messages received from clients", &stats.messages_in),
             ("client_frames_out", "Frames written to clients", &stats.frames_out),
             ("client_bytes_in", "Bytes received from client sockets", &stats.bytes_in),
@@ -73,6 +77,8 @@ impl Numbers {
         ];
         let help = "Connections closed or sent away before they were a WebSocket, by the reason";
         counters(encoder, "http_connections_closed", help, reasons)?;
+        let queued = stats.queued.load(Ordering::Relaxed) as u64;
+        gauge(encoder, "client_bytes_waiting", "Bytes that wait for client sockets that are full now", queued)?;
         gauge(encoder, "sockets", "Client sockets now", edge.open())
     }
 

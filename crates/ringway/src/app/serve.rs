@@ -187,7 +187,13 @@ fn edge_config(config: &Config) -> EdgeConfig {
     let fits = ringway_edge::default_max_connections(files, config.server.max_http + RESERVED_HTTP + RESERVED_FILES);
     let max_connections = config.server.max_connections.map_or(fits, |wanted| wanted.min(fits));
     info!(max_connections, files, "client sockets");
-    EdgeConfig { max_connections, max_http: config.server.max_http, ..bounds(config) }
+    EdgeConfig {
+        max_connections,
+        max_http: config.server.max_http,
+        slow_timeout: config.gateway.slow_timeout,
+        max_queued: config.gateway.limits.sockets_bytes,
+        ..bounds(config)
+    }
 }
 
 /// The routes of the sockets of a gateway.

@@ -36,6 +36,7 @@ fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
     section.read("allowed_origins", &mut config.allowed_origins);
     section.read_within("ping_interval", &mut config.ping_interval, second..=ONE_HOUR, "it must lie between 1s and 1h");
     section.read_within("pong_timeout", &mut config.pong_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+    section.read_within("slow_timeout", &mut config.slow_timeout, second..=ONE_HOUR, "it must lie between 1s and 1h");
     section.read_within("stale_timeout", &mut config.stale_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
     section.read_within("expiry_grace", &mut config.expiry_grace, ..=ONE_HOUR, "it must be 1h or less");
     if config.pong_timeout >= config.ping_interval {

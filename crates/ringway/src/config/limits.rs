@@ -18,7 +18,10 @@ pub struct Limits {
 impl Limits {
     pub(super) fn read(&mut self, section: &mut Section<'_>, sessions: &mut SessionLimits) {
         section.section("session", |section| session(sessions, section));
-        section.section("gateway", |section| gateway(&mut self.gateway, section));
+        section.section("gateway", |section| {
+            gateway(&mut self.gateway, section);
+            bytes(section, "sockets_bytes", &mut sessions.sockets_bytes);
+        });
         section.section("node", |section| node(&mut self.node, section));
     }
 }

@@ -84,10 +84,10 @@ impl<S: Socket> Hub<S> {
         let query = self.known(history.channel).and_then(|channel| {
             let rules = self.config.rules_of(&channel).map_err(api_error)?;
             let history = History { channel: Ok(channel), ..history };
-            history_query(history, rules, self.config.limits.page).map_err(api_error)
+            history_query(history, rules, u32::MAX).map_err(api_error)
         });
         match query {
-            Ok(query) => self.ask(now, Waiting::Call(reply), query),
+            Ok(query) => self.ask(now, Waiting::Call(reply), Query::History(query)),
             Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
         }
     }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
+use ringway_edge::Room;
 use ringway_protocol::centrifuge::Disconnect;
 
 use super::deliver::{encode_message, encode_push};
@@ -63,10 +64,13 @@ impl<S: Socket> Hub<S> {
                 }
                 continue;
             }
-            session.socket.send(match is_plain {
+            let frame = match is_plain {
                 true => encode_message(&mut self.scratch, self.clock.text(), entry),
                 false => encode_push(&mut self.scratch, name.as_str(), *offset, entry),
-            });
+            };
+            if session.put(frame, outbox) {
+                self.hungry.push(session.id(key));
+            }
         }
         self.counts.deliveries += unread.len() as u64;
         self.must_prove(key);
@@ -91,7 +95,8 @@ impl<S: Socket> Hub<S> {
                 self.close(key, Disconnect::Slow);
                 continue;
             }
-            while session.socket.queued() <= room {
+            let has_room = session.socket.ask_room(room) == Room::Now;
+            while has_room && session.socket.queued() <= room {
                 let Some(entry) = backlog.entries.pop_front() else { break };
                 backlog.bytes -= entry.size();
                 session.socket.send(encode_message(&mut self.scratch, self.clock.text(), &entry));

@@ -3,25 +3,30 @@
 //! ```text
 //!                    attached, no recovery wanted, or recovered up to the position
 //!   newcomer ─────────────────────────────────────────────────────────────────────▶ listener
-//!       └──── recovered beyond the gateway's position ────▶ ahead ──── position reaches it ──▲
+//!       ├──── recovered beyond the gateway's position ────▶ ahead ──── position reaches it ──▲
+//!       └──── there was more than one page ───▶ behind ──── the last page ─────────┴─────────┘
 //! ```
-//! A newcomer waits for the owner's first answer or for a page of history. Whoever is ahead was told publications that
-//! the gateway has not been delivered yet, and must not be told them again.
+//! A newcomer waits for the owner's first answer or for a page of history. Whoever is behind is told page after page, as
+//! its socket takes them, and no deliveries. Whoever is ahead was told publications that the gateway has not been delivered
+//! yet, and must not be told them again.
 //!
 //! An inbox has something that nobody has confirmed, where a session was written it a moment ago, or has fallen silent: a newcomer gets
 //! that first, so that every session of an inbox has all that is not confirmed, and the pong of any one is enough.
 
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::message::Presence;
+use ringway_core::message::{Entry, Presence};
 use smallvec::SmallVec;
 
 use super::session::{SessionKey, Wish};
-use super::unread::Unread;
 
 /// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
 /// where the channel changed its owner between the page and the position.
 pub(super) const PAGES: u8 = 8;
+
+/// Pages that a newcomer asks for of what nobody has confirmed: 19,200 publications of an inbox at the default size of a page, which
+/// keeps 1,000. One that would need more is asked to connect anew: until then the silent device is closed.
+pub(super) const UNREAD_PAGES: u8 = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Channel {
@@ -50,6 +55,7 @@ pub(super) struct Channel {
 pub(super) struct Transit {
     pub(super) newcomers: Vec<Newcomer>,
     pub(super) ahead: Vec<Ahead>,
+    pub(super) behind: Vec<Behind>,
     /// They are handed nothing more, and have a pong to send before they go.
     pub(super) parting: Vec<SessionKey>,
 }
@@ -65,11 +71,48 @@ pub(super) struct Newcomer {
     pub(super) unread: Option<Box<Unread>>,
 }
 
+/// Publications of an inbox that were written to another session and that nobody has confirmed.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// What they follow.
+    pub(super) after: Position,
+    pub(super) entries: Vec<(u64, Entry)>,
+}
+
+impl Unread {
+    /// Up to where it was read.
+    pub(super) fn end(&self) -> u64 {
+        self.entries.last().map_or(self.after.offset, |(offset, _)| *offset)
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ahead {
     pub(super) session: SessionKey,
     /// Up to here it was told.
     pub(super) after: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Behind {
+    pub(super) session: SessionKey,
+    /// Up to here it was told.
+    pub(super) told: u64,
+    /// Token of the page that was asked for.
+    pub(super) page: Option<u64>,
+    /// Pages in a row that brought nothing.
+    pub(super) tries: u8,
+}
+
+impl Transit {
+    /// Takes out those who have been told something.
+    pub(super) fn take_told(&mut self) -> (Vec<Ahead>, Vec<Behind>) {
+        (std::mem::take(&mut self.ahead), std::mem::take(&mut self.behind))
+    }
+
+    fn len(&self) -> usize {
+        self.newcomers.len() + self.ahead.len() + self.behind.len() + self.parting.len()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -81,17 +124,16 @@ pub(super) struct Changes {
 impl Channel {
     /// Sessions in any part.
     pub(super) fn sessions(&self) -> usize {
-        let transit = self.transit.as_ref();
-        let others = transit.map_or(0, |transit| transit.newcomers.len() + transit.ahead.len() + transit.parting.len());
-        self.listeners.len() + others
+        self.listeners.len() + self.transit.as_ref().map_or(0, |transit| transit.len())
     }
 
     /// Keys of all sessions, in any part.
     pub(super) fn keys(&self) -> impl Iterator<Item = SessionKey> + '_ {
         let newcomers = self.transit.iter().flat_map(|transit| transit.newcomers.iter().map(|one| one.session));
         let ahead = self.transit.iter().flat_map(|transit| transit.ahead.iter().map(|one| one.session));
+        let behind = self.transit.iter().flat_map(|transit| transit.behind.iter().map(|one| one.session));
         let parting = self.transit.iter().flat_map(|transit| transit.parting.iter().copied());
-        self.listeners.iter().copied().chain(newcomers).chain(ahead).chain(parting)
+        self.listeners.iter().copied().chain(newcomers).chain(ahead).chain(behind).chain(parting)
     }
 
     pub(super) fn transit_mut(&mut self) -> &mut Transit {
@@ -105,17 +147,18 @@ impl Channel {
         Some(newcomers.swap_remove(index))
     }
 
+    /// Takes out the session that is behind and asked for this page.
+    pub(super) fn take_behind(&mut self, token: u64) -> Option<Behind> {
+        let behind = &mut self.transit.as_mut()?.behind;
+        let index = behind.iter().position(|one| one.page == Some(token))?;
+        Some(behind.swap_remove(index))
+    }
+
     /// Gives memory back when nobody is on the way.
     pub(super) fn tidy(&mut self) {
-        if self.transit.as_ref().is_some_and(|transit| transit.is_empty()) {
+        if self.transit.as_ref().is_some_and(|transit| transit.len() == 0) {
             self.transit = None;
         }
-    }
-}
-
-impl Transit {
-    fn is_empty(&self) -> bool {
-        self.newcomers.is_empty() && self.ahead.is_empty() && self.parting.is_empty()
     }
 }
 

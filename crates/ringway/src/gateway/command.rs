@@ -95,6 +95,13 @@ pub struct History {
     pub reverse: bool,
 }
 
+impl Ask {
+    /// It takes an owner to answer it. So many of these are under way at most; then the client is not read from.
+    pub fn is_counted(&self) -> bool {
+        matches!(self, Self::Publish(..) | Self::History(_) | Self::Presence(_) | Self::PresenceStats(_))
+    }
+}
+
 impl Seen {
     fn of(since: &Since<'_>) -> Self {
         Self { offset: since.offset, epoch: since.epoch.as_ref().into() }

@@ -34,11 +34,11 @@ impl<S: Socket> Hub<S> {
             Ask::Subscribe(subscribe) => self.on_subscribe(now, key, id, *subscribe),
             Ask::Unsubscribe(channel) => self.on_unsubscribe(key, id, channel),
             Ask::Publish(channel, data) => self.on_publish(now, key, id, channel, data),
-            Ask::Presence(channel) => self.on_presence_asked(now, key, id, channel, super::read::PresenceKind::Full),
+            Ask::Presence(channel) => self.on_presence_asked(key, id, channel, super::read::PresenceKind::Full),
             Ask::PresenceStats(channel) => {
-                self.on_presence_asked(now, key, id, channel, super::read::PresenceKind::Stats);
+                self.on_presence_asked(key, id, channel, super::read::PresenceKind::Stats);
             }
-            Ask::History(history) => self.on_history_asked(now, key, id, *history),
+            Ask::History(history) => self.on_history_asked(key, id, *history),
             Ask::Rpc => self.refuse(key, id, ErrorCode::NotAvailable),
             Ask::Send => self.close(key, Disconnect::NotAvailable),
             Ask::Refresh(token) => self.on_refresh(now, key, id, *token),

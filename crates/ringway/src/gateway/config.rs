@@ -27,6 +27,8 @@ pub struct GatewayConfig {
     pub ping_interval: Duration,
     /// A client that has not answered a ping after this is closed with 3012.
     pub pong_timeout: Duration,
+    /// A client that takes nothing for this long while something waits for it is closed with 3008.
+    pub slow_timeout: Duration,
     /// A Centrifuge client that has not sent its connect after this is closed with 3502.
     pub stale_timeout: Duration,
     /// How long after the end of its token a client has to refresh it, before it is closed with 3005.
@@ -56,6 +58,7 @@ impl Default for GatewayConfig {
             plain: None,
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(8),
+            slow_timeout: Duration::from_secs(10),
             stale_timeout: Duration::from_secs(10),
             expiry_grace: Duration::from_secs(25),
             allowed_origins: Vec::new(),
@@ -211,15 +214,20 @@ pub struct SessionLimits {
     pub subscriptions: usize,
     /// Bytes of a client's message; a larger one closes its connection with 1009.
     pub message_bytes: usize,
-    /// Bytes waiting for a client that does not read; beyond, it is closed with 3008.
+    /// Bytes that may wait for a client for any time. A longer queue must get shorter, or the client is closed with 3008.
+    /// Answers that may be large wait until half of it is free, and live traffic behind a reply in parts has as much again.
     pub outbox_bytes: usize,
-    /// Publishes of one session that are not acknowledged. At the limit nothing more is read from it.
+    /// Bytes that wait for full sockets, of all sessions together. At the limit pages wait, and the longest queues are closed
+    /// with 3008.
+    pub sockets_bytes: usize,
+    /// Publishes and reads of one session that are not answered. At the limit nothing more is read from it.
     pub publishes_in_flight: u32,
     /// Commands of one session in a second, without publishes and pongs. Above it nothing is read from it until its turn comes.
     pub commands_per_second: u32,
     /// Commands that it may have done at once before that.
     pub command_burst: u32,
-    /// Publications in one page of history or recovery. A client that missed more is told so and not recovered.
+    /// Publications in one answer of history, and in one page of recovery. Who wants more asks again; recovery goes on by
+    /// itself.
     pub page: u32,
     /// Bytes of the inputs that wait for the hub. Above it, whoever brings more is not read from until they are worked off.
     pub inbox_bytes: usize,
@@ -237,6 +245,7 @@ impl Default for SessionLimits {
             subscriptions: 128,
             message_bytes: 64 << 10,
             outbox_bytes: 1 << 20,
+            sockets_bytes: 256 << 20,
             publishes_in_flight: 32,
             commands_per_second: 500,
             command_burst: 4096,

@@ -44,6 +44,8 @@ impl<S: Socket> Hub<S> {
             probe: Session::<S>::NO_PROBE,
             dirty: false,
             unproven: false,
+            feed: None,
+            is_late: false,
         }) as SessionKey;
         ticket.set_session(key);
         match personal {
@@ -143,8 +145,12 @@ impl<S: Socket> Hub<S> {
     /// Credentials that run out are enforced a grace later; `None` is for ever.
     fn expire_after(&mut self, now: Now, key: SessionKey, lifetime: Option<Duration>) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.is_late = false;
         session.expires = match lifetime {
-            Some(lifetime) => self.wheel.insert(key, now + lifetime + self.config.expiry_grace),
+            Some(lifetime) => {
+                let end = now.saturating_add(lifetime).saturating_add(self.config.expiry_grace);
+                self.wheel.insert(key, end)
+            }
             None => Tick::default(),
         };
     }
@@ -183,6 +189,7 @@ impl<S: Socket> Hub<S> {
         if let Some(session) = self.sessions.get_mut(key as usize) {
             session.state = State::Gone;
             (session.user, session.info, session.backlog) = (None, None, None);
+            session.feed = None;
         }
     }
 

@@ -37,7 +37,9 @@ impl<S: Socket> Hub<S> {
                 false => push.get_or_insert_with(|| encode_push(scratch, name.as_str(), offset, entry)),
                 true => message.get_or_insert_with(|| encode_message(scratch, self.clock.text(), entry)),
             };
-            session.socket.send(frame.clone());
+            if session.put(frame.clone(), self.config.limits.outbox_bytes) {
+                self.hungry.push(session.id(listener));
+            }
             session.unproven |= is_inbox;
             if !std::mem::replace(&mut session.dirty, true) {
                 self.dirty.push(listener);
@@ -54,7 +56,7 @@ impl<S: Socket> Hub<S> {
         self.listen(key, reached);
     }
 
-    fn listen(&mut self, key: ChannelKey, sessions: Vec<SessionKey>) {
+    pub(super) fn listen(&mut self, key: ChannelKey, sessions: Vec<SessionKey>) {
         for session in sessions {
             let Some(channel) = self.channels.get_mut(key) else { return };
             let place = channel.listeners.len() as u32;
@@ -68,25 +70,30 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_lost(&mut self, key: ChannelKey, at: Position) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         (channel.position, channel.attach_top) = (Some(at), 0);
-        let ahead = channel.transit.as_mut().map(|transit| std::mem::take(&mut transit.ahead)).unwrap_or_default();
+        let (ahead, behind) = channel.transit.as_mut().map(|transit| transit.take_told()).unwrap_or_default();
         let is_positioned = channel.is_positioned;
         channel.tidy();
-        self.listen(key, ahead.into_iter().map(|ahead| ahead.session).collect());
+        let told = ahead.into_iter().map(|ahead| ahead.session).chain(behind.into_iter().map(|behind| behind.session));
+        self.listen(key, told.collect());
         if !is_positioned {
             return;
         }
-        let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
-        let push = encode_unsubscribe(&mut self.scratch, name.as_str(), Unsubscribed::InsufficientState);
+        let Some(channel) = self.channels.get(key) else { return };
         for listener in channel.listeners.clone() {
-            let Some(session) = self.sessions.get(listener as usize).filter(|session| !session.is_plain()) else {
-                continue;
-            };
-            match session.sub(key) {
-                Some(Sub { by_server: true, .. }) => self.close(listener, Disconnect::InsufficientState),
-                _ => {
-                    self.send(listener, push.clone());
-                    self.leave(listener, key);
-                }
+            self.tell_lost(listener, key);
+        }
+    }
+
+    /// A session that was promised to miss nothing has missed something.
+    pub(super) fn tell_lost(&mut self, listener: SessionKey, key: ChannelKey) {
+        let Some(session) = self.sessions.get(listener as usize).filter(|session| !session.is_plain()) else { return };
+        let Some(name) = self.rules.channel_name(key) else { return };
+        match session.sub(key) {
+            Some(Sub { by_server: true, .. }) => self.close(listener, Disconnect::InsufficientState),
+            _ => {
+                let push = encode_unsubscribe(&mut self.scratch, name.as_str(), Unsubscribed::InsufficientState);
+                self.send(listener, push);
+                self.leave(listener, key);
             }
         }
     }

@@ -43,13 +43,13 @@ impl Desk {
     }
 
     /// Hands an input on; whether its connection may go on reading.
-    fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, publishes: u32) -> Flow {
-        if publishes > 0 {
-            ticket.begin_publishes(publishes);
+    fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, asks: u32) -> Flow {
+        if asks > 0 {
+            ticket.begin_asks(asks);
         }
         let is_full = self.inbox.push(input, bytes, || conn.clone());
         // Each pause is resumed once, so there is one reason for it: the other one is looked at with the next message.
-        let must_pause = is_full || publishes > 0 && ticket.must_pause(self.limits.publishes_in_flight);
+        let must_pause = is_full || asks > 0 && ticket.must_pause(self.limits.publishes_in_flight);
         if must_pause { Flow::Pause } else { Flow::Continue }
     }
 
@@ -103,19 +103,23 @@ impl Handler for CentrifugeHandler {
             }
         }
         let bytes = commands.iter().map(Command::size).sum();
-        let publishes = commands.iter().filter(|command| matches!(command.ask, Ask::Publish(..))).count() as u32;
+        let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;
         let is_paced = |command: &&Command| !matches!(command.ask, Ask::Publish(..) | Ask::Pong);
         let paced = commands.iter().filter(is_paced).count() as u32;
         let mut flow = Flow::Continue;
         if !commands.is_empty() {
             let input = ClientInput::Commands(self.ticket.clone(), commands);
-            flow = self.desk.push(conn, &self.ticket, input, bytes, publishes);
+            flow = self.desk.push(conn, &self.ticket, input, bytes, asks);
             flow = self.desk.pace(conn, &mut self.paid, paced, flow);
         }
         if fault.is_some() {
             conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
         }
         flow
+    }
+
+    fn on_room(&mut self, _conn: &Arc<Conn>) {
+        self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
     fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
@@ -169,6 +173,10 @@ impl Handler for PlainHandler {
 
     fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
         self.desk.pong(&self.ticket, payload);
+    }
+
+    fn on_room(&mut self, _conn: &Arc<Conn>) {
+        self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {

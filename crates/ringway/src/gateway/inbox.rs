@@ -35,6 +35,8 @@ pub enum ClientInput<S> {
     Said(Arc<Ticket>, UserName, Bytes),
     /// A plain client wrote something that is no message.
     Puzzled(Arc<Ticket>),
+    /// The socket has room again, which the hub had asked for.
+    Room(Arc<Ticket>),
     /// The client answered the WebSocket ping of this number, the last one that it was sent.
     Ponged(Arc<Ticket>, u32),
     /// The connection is over; last input with this ticket.
@@ -57,11 +59,11 @@ pub enum Protocol {
 pub struct Ticket {
     /// The session's key, set by the hub when it learns of the connection.
     session: AtomicU32,
-    /// Publishes that are not answered yet.
+    /// Publishes and reads that are not answered yet.
     in_flight: AtomicU32,
     /// Number of the ping that is not answered; 0: none.
     pinged: AtomicU32,
-    /// The connection is paused until publishes are answered.
+    /// The connection is paused until some of them are.
     paused: AtomicBool,
 }
 
@@ -101,12 +103,12 @@ impl Ticket {
         self.in_flight.load(Ordering::Relaxed) > 0
     }
 
-    /// Counts publishes that are about to be handed to the hub.
-    pub fn begin_publishes(&self, count: u32) {
+    /// Counts publishes and reads that are about to be handed to the hub.
+    pub fn begin_asks(&self, count: u32) {
         self.in_flight.fetch_add(count, Ordering::SeqCst);
     }
 
-    /// Whether reading must pause because of `limit` unanswered publishes. If so, the hub resumes it once.
+    /// Whether reading must pause because of `limit` unanswered publishes and reads. If so, the hub resumes it once.
     #[must_use]
     pub fn must_pause(&self, limit: u32) -> bool {
         if self.in_flight.load(Ordering::SeqCst) < limit {
@@ -117,9 +119,9 @@ impl Ticket {
         self.in_flight.load(Ordering::SeqCst) > limit / 2 || !self.paused.swap(false, Ordering::SeqCst)
     }
 
-    /// Counts an answered publish; whether the connection is to be resumed.
+    /// Counts an answer to one of them; whether the connection is to be resumed.
     #[must_use]
-    pub(super) fn end_publish(&self, limit: u32) -> bool {
+    pub(super) fn end_ask(&self, limit: u32) -> bool {
         let before = self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
         let left = before.map_or(0, |before| before - 1);
         left <= limit / 2 && self.paused.swap(false, Ordering::SeqCst)

@@ -6,18 +6,17 @@
 
 use ringway_core::gateway::{ChannelKey, QueryError};
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, Entry, HistoryPage, HistoryQuery, Presence, Query};
+use ringway_core::message::{Answer, Entry, Presence};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
 
-use super::channel::{Ahead, Channel, Newcomer, PAGES};
+use super::channel::{Ahead, Channel, Newcomer, UNREAD_PAGES, Unread};
 use super::command::Seen;
 use super::config::ChannelRules;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::stored::Stored;
-use super::unread::Unread;
-use super::waiting::{Waiting, query_fault};
+use super::waiting::query_fault;
 use super::{Hub, Socket};
 
 /// How a session begins.
@@ -29,6 +28,8 @@ pub(super) struct Start<'a> {
     pub(super) recovered: Option<&'a [(u64, Entry)]>,
     /// Of an inbox: all that nobody has confirmed up to there.
     pub(super) unread: Option<&'a Unread>,
+    /// What follows is not live yet: the session is told further pages first.
+    pub(super) is_behind: bool,
 }
 
 impl<S: Socket> Hub<S> {
@@ -98,67 +99,78 @@ impl<S: Socket> Hub<S> {
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
         let Some(channel) = self.channels.get(key) else { return };
         let Some(position) = channel.position else {
-            return self.welcome(now, key, &newcomer, &Start { at: None, recovered: None, unread: None }, users);
+            return self.welcome(
+                now,
+                key,
+                &newcomer,
+                &Start { at: None, recovered: None, unread: None, is_behind: false },
+                users,
+            );
         };
         match newcomer.wish.recover().filter(|seen| channel.is_positioned && seen.is_in(position.epoch)) {
             Some(seen) if seen.offset == position.offset => {
-                let start = Start { at: Some(position), recovered: Some(&[]), unread: None };
+                let start = Start { at: Some(position), recovered: Some(&[]), unread: None, is_behind: false };
                 self.welcome(now, key, &newcomer, &start, users);
             }
-            Some(seen) => {
-                let offset = seen.offset;
-                self.ask_page(now, key, newcomer, offset);
-            }
+            Some(_) => self.await_page(key, newcomer),
             None => self.start_anew(now, key, newcomer, users),
         }
     }
 
-    /// Asks the owner for what came after `offset`; the newcomer waits.
-    pub(super) fn ask_page(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, offset: u64) {
-        let (Some(name), Some(options)) = (self.rules.channel_name(key), self.rules.channel_options(key)) else {
-            return;
+    /// Lets a newcomer in that recovers nothing: at the position, or, in an inbox, after what its user has confirmed. What
+    /// lies between was written to another session, which may be of a device that is not there any more.
+    pub(super) fn start_anew(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
+        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
+        let confirmed = self.rules.confirmed(key);
+        let after = confirmed.filter(|after| after.epoch == position.epoch && after.offset < position.offset);
+        let Some(after) = after else {
+            let start = Start { at: Some(position), recovered: None, unread: None, is_behind: false };
+            return self.welcome(now, key, &newcomer, &start, users);
         };
-        let limit = self.config.limits.page;
-        let since = Some((offset, None));
-        let query = HistoryQuery { channel: name.clone(), options, since, limit, reverse: false };
-        let token = self.waiting.insert(Waiting::Page(key)) as u64;
-        if let Some(channel) = self.channels.get_mut(key) {
-            let pages = newcomer.pages + 1;
-            channel.transit_mut().newcomers.push(Newcomer { page: Some(token), pages, ..newcomer });
-        }
-        if let Err(error) = self.rules.query(now, token, Query::History(Box::new(query))) {
-            self.on_answered(now, token, Err(error));
-        }
+        let unread = Some(Box::new(Unread { after, entries: Vec::new() }));
+        self.await_page(key, Newcomer { unread, ..newcomer });
     }
 
-    /// A page came, or none. Whoever asked for it may have gone.
-    pub(super) fn on_page(&mut self, now: Now, key: ChannelKey, token: u64, result: Result<Answer, QueryError>) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
-        let Some(newcomer) = channel.take_asking(token) else { return };
-        if newcomer.unread.is_some() {
-            return self.on_unread(now, key, newcomer, result);
-        }
-        let (Some(seen), Some(position)) = (newcomer.wish.recover(), channel.position) else { return };
+    /// A part of what nobody has confirmed came, or none.
+    pub(super) fn on_unread(
+        &mut self,
+        now: Now,
+        key: ChannelKey,
+        newcomer: Newcomer,
+        result: Result<Answer, QueryError>,
+    ) {
+        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
         let page = match result {
             Ok(Answer::History(page)) => page,
+            // The owner is away, and the newcomer waits for it, as the first one would.
+            Err(QueryError::TimedOut) => return self.start_anew(now, key, Newcomer { unread: None, ..newcomer }, None),
             Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
             Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
         };
-        if !seen.is_in(position.epoch) {
-            // The stream was lost while we asked.
-            self.start_anew(now, key, newcomer, None);
-        } else if page.top.epoch != position.epoch || page.top.offset < position.offset {
-            // One of the two is of a former owner. They meet as soon as the channel is attached at the new one.
-            let offset = seen.offset;
-            match newcomer.pages < PAGES {
-                true => self.ask_page(now, key, newcomer, offset),
+        let Some(mut unread) = newcomer.unread else { return };
+        let newcomer = Newcomer { unread: None, ..newcomer };
+        if page.top.epoch != unread.after.epoch || page.top.epoch != position.epoch {
+            // The stream was lost while we asked, or is yet to be.
+            return match newcomer.pages < UNREAD_PAGES {
+                true => self.start_anew(now, key, newcomer, None),
                 false => self.turn_away(key, &newcomer, ErrorCode::Internal),
+            };
+        }
+        let end = unread.end();
+        let further = page.publications.into_iter().filter(|(offset, _)| *offset > end && *offset <= page.top.offset);
+        let had = unread.entries.len();
+        unread.entries.extend(further);
+        let is_more = unread.entries.len() > had;
+        // Without anything more below the top, the rest is gone. Above it, a later owner has what this one lacked.
+        if unread.end() >= position.offset.max(page.top.offset) || (!is_more && page.top.offset >= position.offset) {
+            let start = Start { at: Some(page.top), recovered: None, unread: Some(&unread), is_behind: false };
+            return self.welcome(now, key, &newcomer, &start, None);
+        }
+        match newcomer.pages < UNREAD_PAGES {
+            true => {
+                self.await_page(key, Newcomer { unread: Some(unread), ..newcomer });
             }
-        } else if reaches(&page, seen.offset) {
-            let start = Start { at: Some(page.top), recovered: Some(&page.publications), unread: None };
-            self.welcome(now, key, &newcomer, &start, None);
-        } else {
-            self.start_anew(now, key, newcomer, None);
+            false => self.turn_away(key, &newcomer, ErrorCode::Internal),
         }
     }
 
@@ -206,7 +218,10 @@ impl<S: Socket> Hub<S> {
         if let Some(unread) = start.unread {
             self.hand_on(key, session, &unread.entries);
         }
-        self.let_listen(key, session, start.at);
+        match start.at {
+            Some(at) if start.is_behind => self.let_follow(key, session, at.offset),
+            at => self.let_listen(key, session, at),
+        }
         let was_told = start.recovered.is_some_and(|recovered| !recovered.is_empty());
         if was_told && self.rules.confirmed(key).is_some() {
             self.must_prove(session);
@@ -216,7 +231,7 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
+    pub(super) fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         let (after, position) = (at.map_or(0, |at| at.offset), channel.position.map_or(0, |position| position.offset));
         if after > position {
@@ -281,17 +296,9 @@ impl Start<'_> {
 
 impl Seen {
     /// The position may be one of this stream.
-    fn is_in(&self, epoch: StreamEpoch) -> bool {
+    pub(super) fn is_in(&self, epoch: StreamEpoch) -> bool {
         self.epoch.is_empty() || *self.epoch == *epoch.as_str()
     }
-}
-
-/// The page holds everything between `offset` and its top.
-fn reaches(page: &HistoryPage, offset: u64) -> bool {
-    let missed = page.top.offset.checked_sub(offset);
-    // Told in differences: no offset, of whomever, is the last there is.
-    let places = page.publications.iter().map(|(found, _)| found.checked_sub(offset));
-    missed == Some(page.publications.len() as u64) && places.eq((1..).take(page.publications.len()).map(Some))
 }
 
 /// How others see a session in a channel.

@@ -16,6 +16,7 @@ impl<S: Socket> Hub<S> {
         }
         let Some(transit) = entry.transit.as_mut() else { return };
         transit.ahead.retain(|ahead| ahead.session != key);
+        transit.behind.retain(|behind| behind.session != key);
         transit.parting.retain(|parting| *parting != key);
         let newcomer = transit.newcomers.iter().position(|newcomer| newcomer.session == key);
         let newcomer = newcomer.map(|index| transit.newcomers.remove(index));

@@ -49,7 +49,7 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let before = std::mem::replace(&mut session.state, State::Plain);
         if let State::Ungreeted { problem: Some(problem) } = before {
-            self.tell_problem(key, problem);
+            self.tell_problem(key, *problem);
         }
     }
 
@@ -75,7 +75,7 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         match &mut session.state {
             // The greeting comes first, whatever happened before it.
-            State::Ungreeted { problem: owed } => *owed = Some(problem),
+            State::Ungreeted { problem: owed } => *owed = Some(Box::new(problem)),
             State::Plain | State::Parting(_) => self.send_plain(key, &Body::Problem(problem)),
             _ => {}
         }

@@ -101,7 +101,10 @@ impl<S: Socket> Hub<S> {
         let (number, frame) = self.probes.ping(probe.number);
         let Some(session) = self.sessions.get_mut(key as usize) else { return false };
         session.ticket.await_pong(number);
-        session.socket.send(frame);
+        // Behind a reply in parts it waits with what it is to confirm.
+        if session.put(frame, self.config.limits.outbox_bytes) {
+            self.hungry.push(session.id(key));
+        }
         if let Some(probe) = self.probes.open.get_mut(session.probe as usize) {
             let queued = session.socket.queued();
             (probe.number, probe.covers, probe.since, probe.queued) = (number, Some(written), now, queued);

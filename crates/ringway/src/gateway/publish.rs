@@ -23,7 +23,7 @@ const NOT_SENT: &str = "not sent: the cluster cannot take the message now. Wait 
 impl<S: Socket> Hub<S> {
     pub(super) fn on_publish(&mut self, now: Now, key: SessionKey, id: u32, name: Named, data: Option<Bytes>) {
         let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
-        let Some(channel) = self.named(key, id, name) else { return self.unpublished(session) };
+        let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         let entry = match self.may_publish(key, &channel) {
             Ok(()) => data.map(|data| self.entry_of(key, data)).ok_or(ErrorCode::BadRequest),
             Err(error) => Err(error),
@@ -32,7 +32,7 @@ impl<S: Socket> Hub<S> {
             Ok(entry) => self.publish(now, Waiting::Publish { session, id }, channel, entry, None),
             Err(error) => {
                 self.refuse(key, id, error);
-                self.unpublished(session);
+                self.answered(session);
             }
         }
     }
@@ -98,7 +98,7 @@ impl<S: Socket> Hub<S> {
                         Err(error) => self.refuse(session.key, id, publish_fault(error)),
                     }
                 }
-                self.unpublished(session);
+                self.answered(session);
             }
             Waiting::Said(session) => {
                 if let Err(error) = result
@@ -107,7 +107,7 @@ impl<S: Socket> Hub<S> {
                     let problem = if error == PublishError::Unknown { NOT_ACKNOWLEDGED } else { NOT_SENT };
                     self.tell_problem(session.key, problem);
                 }
-                self.unpublished(session);
+                self.answered(session);
             }
             Waiting::Call(reply) => self.answer_publish(reply, result),
             Waiting::Part(gathering, part) => self.on_part_published(gathering, part, result),
@@ -120,11 +120,11 @@ impl<S: Socket> Hub<S> {
         self.sessions.get(id.key as usize).is_some_and(|session| session.serial == id.serial && !session.is_gone())
     }
 
-    /// One publish less is under way: a connection that was paused for them may go on.
-    fn unpublished(&mut self, id: SessionId) {
+    /// One publish or read less is under way: a connection that was paused for them may go on.
+    pub(super) fn answered(&mut self, id: SessionId) {
         let session = self.sessions.get(id.key as usize).filter(|session| session.serial == id.serial);
         if let Some(session) = session
-            && session.ticket.end_publish(self.config.limits.publishes_in_flight)
+            && session.ticket.end_ask(self.config.limits.publishes_in_flight)
         {
             session.socket.resume();
         }

@@ -1,16 +1,21 @@
 //! What clients read: history and presence.
 
+use bytes::{Bytes, BytesMut};
+use ringway_core::Position;
 use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Query};
+use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Refusal};
 use ringway_core::timing::Now;
-use ringway_protocol::centrifuge::{ClientInfo, ErrorCode, HistoryResult, Publication, Reply};
+use ringway_protocol::centrifuge::{ClientInfo, Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
+use ringway_protocol::ws::{self, Opcode};
 
+use super::channel::PAGES;
 use super::command::{History, Named};
 use super::config::ChannelRules;
+use super::feed::{Job, Reading};
 use super::session::{SessionId, SessionKey};
 use super::stored::Stored;
-use super::waiting::{Waiting, query_fault};
+use super::waiting::query_fault;
 use super::{Hub, Socket, present};
 
 /// What is wanted of a channel's presence.
@@ -21,86 +26,161 @@ pub(super) enum PresenceKind {
 }
 
 impl<S: Socket> Hub<S> {
-    pub(super) fn on_history_asked(&mut self, now: Now, key: SessionKey, id: u32, history: History) {
+    pub(super) fn on_history_asked(&mut self, key: SessionKey, id: u32, history: History) {
         let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
         let History { channel, limit, since, reverse } = history;
-        let Some(channel) = self.named(key, id, channel) else { return };
+        let Some(channel) = self.named(key, id, channel) else { return self.answered(session) };
         let rules = self.rules_for_member(key, &channel);
         let history = History { channel: Ok(channel), limit, since, reverse };
         match rules.and_then(|rules| history_query(history, rules, self.config.limits.page)) {
-            Ok(query) => self.ask(now, Waiting::History { session, id }, query),
-            Err(error) => self.refuse(key, id, error),
+            Ok(query) => self.enqueue(key, Job::History { id, query }),
+            Err(error) => self.refuse_read(session, id, error),
         }
     }
 
-    pub(super) fn on_history(&mut self, session: SessionId, id: u32, result: Result<Answer, QueryError>) {
-        if !self.is_open(session) {
-            return;
-        }
+    /// A read ends without what was asked for.
+    fn refuse_read(&mut self, session: SessionId, id: u32, error: ErrorCode) {
+        self.refuse(session.key, id, error);
+        self.answered(session);
+    }
+
+    pub(super) fn on_history(&mut self, now: Now, session: SessionId, result: Result<Answer, QueryError>) {
+        let Some(reading) = self.feed_of(session).and_then(|feed| feed.reading.take()) else { return };
         match result {
-            Ok(Answer::History(page)) => {
-                let kept: Vec<Stored<'_>> = stored(&page);
-                let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
-                let HistoryPage { top, .. } = &page;
-                let epoch = top.epoch.as_str();
-                let result = HistoryResult { publications: &publications, epoch, offset: top.offset };
-                self.reply(session.key, id, &Reply::History(&result));
+            Ok(Answer::History(page)) => self.on_history_page(now, session, reading, &page),
+            other => self.on_no_page(session, reading, other.err()),
+        }
+    }
+
+    /// Sends what a page brings: the whole reply, or a part of it that others follow.
+    fn on_history_page(&mut self, now: Now, session: SessionId, mut reading: Reading, page: &HistoryPage) {
+        let top = reading.top.unwrap_or(page.top);
+        let is_first = reading.top.is_none();
+        if !is_first && (page.top.epoch != top.epoch || !reading.is_followed_by(page, top)) {
+            return self.close(session.key, Disconnect::InsufficientState);
+        }
+        reading.advance(page, top);
+        let is_last = !page.more || reading.query.limit == 0 || page.publications.is_empty();
+        let kept: Vec<Stored<'_>> = stored(page);
+        let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
+        let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
+        let id = reading.id;
+        if is_first && is_last {
+            self.reply(session.key, id, &Reply::History(&result));
+        } else {
+            let frame = part(id, &result, is_first, is_last);
+            self.send_part(session.key, frame);
+        }
+        if is_last {
+            self.release(now, session);
+            self.answered(session);
+        } else {
+            self.go_on_reading(session, Reading { top: Some(top), tries: 0, ..reading });
+        }
+        self.fed(session);
+    }
+
+    fn go_on_reading(&mut self, session: SessionId, reading: Reading) {
+        if let Some(feed) = self.feed_of(session) {
+            feed.reading = Some(reading);
+        }
+        self.enqueue_first(session.key, Job::Rest);
+    }
+
+    /// The owner did not answer, or not with a page. A reply that has begun cannot be taken back.
+    fn on_no_page(&mut self, session: SessionId, reading: Reading, why: Option<QueryError>) {
+        match why {
+            _ if reading.top.is_none() => {
+                self.refuse_read(session, reading.id, why.map_or(ErrorCode::Internal, query_fault));
+                self.fed(session);
             }
-            Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
-            Err(error) => self.refuse(session.key, id, query_fault(error)),
+            Some(QueryError::Refused(Refusal::Unrecoverable)) => self.close(session.key, Disconnect::InsufficientState),
+            Some(QueryError::Busy | QueryError::TimedOut | QueryError::Unreachable) if reading.tries < PAGES => {
+                self.go_on_reading(session, Reading { tries: reading.tries + 1, ..reading });
+                self.feed_later(session);
+            }
+            _ => self.close(session.key, Disconnect::InternalServerError),
         }
     }
 
-    pub(super) fn on_presence_asked(&mut self, now: Now, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
+    pub(super) fn on_presence_asked(&mut self, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
         let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
-        let Some(channel) = self.named(key, id, name) else { return };
-        let waiting = match kind {
-            PresenceKind::Full => Waiting::Presence { session, id },
-            PresenceKind::Stats => Waiting::PresenceStats { session, id },
-        };
+        let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         match self.rules_for_member(key, &channel).map(|rules| rules.presence) {
-            Ok(true) => self.ask(now, waiting, Query::Presence(channel)),
-            Ok(false) => self.refuse(key, id, ErrorCode::NotAvailable),
-            Err(error) => self.refuse(key, id, error),
+            Ok(true) => self.enqueue(key, Job::Presence { id, channel, kind }),
+            Ok(false) => self.refuse_read(session, id, ErrorCode::NotAvailable),
+            Err(error) => self.refuse_read(session, id, error),
         }
     }
 
-    pub(super) fn on_presence(&mut self, session: SessionId, id: u32, result: Result<Answer, QueryError>) {
+    pub(super) fn on_presence(
+        &mut self,
+        session: SessionId,
+        id: u32,
+        kind: PresenceKind,
+        result: Result<Answer, QueryError>,
+    ) {
         if !self.is_open(session) {
             return;
         }
-        match result {
-            Ok(Answer::Presence(found)) => {
+        match (result, kind) {
+            (Ok(Answer::Presence(found)), PresenceKind::Full) => {
                 let clients: Vec<String> = found.iter().map(present::client_id).collect();
                 let infos: Vec<ClientInfo<'_>> =
                     found.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
                 self.reply(session.key, id, &Reply::Presence(&infos));
             }
-            Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
-            Err(error) => self.refuse(session.key, id, query_fault(error)),
-        }
-    }
-
-    pub(super) fn on_presence_stats(&mut self, session: SessionId, id: u32, result: Result<Answer, QueryError>) {
-        if !self.is_open(session) {
-            return;
-        }
-        match result {
-            Ok(Answer::Presence(found)) => {
+            (Ok(Answer::Presence(found)), PresenceKind::Stats) => {
                 let (clients, users) = present::count(&found);
                 self.reply(session.key, id, &Reply::PresenceStats { clients, users });
             }
-            Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
-            Err(error) => self.refuse(session.key, id, query_fault(error)),
+            (Ok(_), _) => self.refuse(session.key, id, ErrorCode::Internal),
+            (Err(error), _) => self.refuse(session.key, id, query_fault(error)),
         }
+        self.answered(session);
+        self.fed(session);
     }
+}
+
+/// The page goes on where another one ended, that at `last`, of a stream that was at `top`. The way down may end early: the
+/// oldest may have gone meanwhile.
+pub(crate) fn is_next_page(page: &HistoryPage, last: u64, is_reverse: bool, top: Position) -> bool {
+    let next = page.publications.first().map(|(offset, _)| *offset);
+    match is_reverse {
+        true => next.is_none_or(|next| next.checked_add(1) == Some(last)),
+        false => next.map_or(last >= top.offset, |next| last.checked_add(1) == Some(next)),
+    }
+}
+
+impl Reading {
+    fn is_followed_by(&self, page: &HistoryPage, top: Position) -> bool {
+        self.query.since.is_some_and(|(last, _)| is_next_page(page, last, self.query.reverse, top))
+    }
+
+    /// What is to be asked for next, so that nothing comes that is newer than the reply says.
+    fn advance(&mut self, page: &HistoryPage, top: Position) {
+        let Some((last, _)) = page.publications.last() else { return };
+        let left = self.query.limit.saturating_sub(page.publications.len() as u32);
+        let newer = u32::try_from(top.offset.saturating_sub(*last)).unwrap_or(u32::MAX);
+        self.query.limit = if self.query.reverse { left } else { left.min(newer) };
+        self.query.since = Some((*last, Some(top.epoch)));
+    }
+}
+
+/// A fragment of the message that is a reply to a history command.
+fn part(id: u32, result: &HistoryResult<'_>, is_first: bool, is_last: bool) -> Bytes {
+    let (mut payload, mut frame) = (Vec::new(), BytesMut::new());
+    json::history_part(&mut payload, id, result, is_first, is_last);
+    let opcode = if is_first { Opcode::Text } else { Opcode::Continuation };
+    ws::write_fragment(&mut frame, opcode, &payload, is_last, None);
+    frame.freeze()
 }
 
 /// The query for a part of a stream.
 ///
 /// # Errors
 /// The code for whoever asked.
-pub(super) fn history_query(history: History, rules: &ChannelRules, page: u32) -> Result<Query, ErrorCode> {
+pub(super) fn history_query(history: History, rules: &ChannelRules, page: u32) -> Result<Box<HistoryQuery>, ErrorCode> {
     let options = rules.options();
     if !options.has_history() {
         return Err(ErrorCode::NotAvailable);
@@ -116,7 +196,7 @@ pub(super) fn history_query(history: History, rules: &ChannelRules, page: u32) -
         None => None,
     };
     let channel = history.channel.map_err(|_| ErrorCode::BadRequest)?;
-    Ok(Query::History(Box::new(HistoryQuery { channel, options, since, limit, reverse: history.reverse })))
+    Ok(Box::new(HistoryQuery { channel, options, since, limit, reverse: history.reverse }))
 }
 
 fn stored(page: &HistoryPage) -> Vec<Stored<'_>> {

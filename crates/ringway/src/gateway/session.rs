@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::backlog::Backlog;
 use super::command::{Command, Seen};
+use super::feed::Feed;
 use super::inbox::Ticket;
 use super::wheel::Tick;
 
@@ -49,6 +50,10 @@ pub(super) struct Session<S> {
     pub(super) state: State,
     /// What waited for the user and does not fit into the socket's queue yet.
     pub(super) backlog: Option<Box<Backlog>>,
+    /// What it has asked for, while that waits for the socket.
+    pub(super) feed: Option<Box<Feed>>,
+    /// Its credentials have ended while it was not read from.
+    pub(super) is_late: bool,
     /// Its probe, if it has one.
     pub(super) probe: ProbeKey,
     /// Its socket has frames that are not flushed.
@@ -68,7 +73,8 @@ pub(super) enum State {
     /// A Centrifuge session.
     Centrifuge(Heartbeat),
     /// A plain client that was not greeted yet, and what it must be told then.
-    Ungreeted { problem: Option<&'static str> },
+    #[allow(clippy::redundant_allocation, reason = "one word here instead of two, for every session")]
+    Ungreeted { problem: Option<Box<&'static str>> },
     /// A plain session.
     Plain,
     /// A plain session that is asked to connect elsewhere as soon as its inbox is safe: first it confirms what it was written, then

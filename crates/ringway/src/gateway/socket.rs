@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ringway_edge::Room;
+use std::time::Duration;
 
 /// A cheap handle of one socket. Nothing here waits.
 pub trait Socket: Send + 'static {
@@ -12,6 +14,12 @@ pub trait Socket: Send + 'static {
     fn flush(&self);
     /// Bytes that are queued and not yet taken by the kernel.
     fn queued(&self) -> usize;
+    /// Whether more may be queued now: no more than `low` bytes wait. If not, [`super::ClientInput::Room`] may follow.
+    fn ask_room(&self, low: usize) -> Room;
+    /// How long ago reading went on after a pause: nothing during one, `None` if there never was one.
+    fn unread_for(&self) -> Option<Duration>;
+    /// How long ago the client last made progress with a queue that had filled its socket.
+    fn progressed_for(&self) -> Option<Duration>;
     /// Closes after what is queued.
     fn close(&self, code: u16, reason: &str);
     /// Takes back one pause of reading.
@@ -30,6 +38,18 @@ impl Socket for Arc<ringway_edge::Conn> {
 
     fn queued(&self) -> usize {
         self.queued_bytes()
+    }
+
+    fn ask_room(&self, low: usize) -> Room {
+        ringway_edge::Conn::ask_room(self, low)
+    }
+
+    fn unread_for(&self) -> Option<Duration> {
+        ringway_edge::Conn::unread_for(self)
+    }
+
+    fn progressed_for(&self) -> Option<Duration> {
+        ringway_edge::Conn::progressed_for(self)
     }
 
     fn close(&self, code: u16, reason: &str) {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod confirming;
+mod feeding;
 mod foreign;
 mod full;
 pub(super) mod harness;

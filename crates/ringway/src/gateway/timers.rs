@@ -6,8 +6,30 @@ use std::time::Duration;
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::session::{Heartbeat, SessionKey, State};
+use super::session::{Heartbeat, Session, SessionKey, State};
 use super::{Hub, Socket};
+
+/// Reading is taken to have caught up with a client this long after a pause.
+const UNREAD_GRACE: Duration = Duration::from_secs(2);
+
+/// Longest delay of the end of a session's credentials: what holds up its refresh is answered by then.
+const LATE_LIMIT: Duration = Duration::from_secs(10);
+
+impl<S: Socket> Session<S> {
+    /// How long the client is to be waited for, because what it has sent may not have been read within the last `limit`.
+    fn unread_excuse(&self, limit: Duration) -> Option<Duration> {
+        self.socket.unread_for().and_then(|ago| limit.checked_sub(ago)).filter(|wait| !wait.is_zero())
+    }
+
+    /// The same for an answer to something that may not have reached it: it still works off what was queued before.
+    fn excuse(&self, limit: Duration) -> Option<Duration> {
+        if self.is_replying() {
+            return Some(limit);
+        }
+        let progress = self.socket.progressed_for().and_then(|ago| limit.checked_sub(ago));
+        progress.filter(|wait| !wait.is_zero()).max(self.unread_excuse(limit))
+    }
+}
 
 impl<S: Socket> Hub<S> {
     /// Lets time pass for the sessions. Call several times a second; the frames it queues wait for [`Hub::flush`].
@@ -15,15 +37,19 @@ impl<S: Socket> Hub<S> {
         // Nobody is told to go before having what came earlier.
         self.drain_events(now);
         self.feed_backlogs();
+        self.feed_again();
         self.feed_resets(now);
         self.look_at_probes(now);
         let mut due = Vec::new();
-        self.wheel.due(now, &mut due);
+        let sessions = &self.sessions;
+        self.wheel.due(now, &mut due, |key, tick| {
+            sessions.get(key as usize).is_some_and(|session| session.due == tick || session.expires == tick)
+        });
         let mut news = HashMap::new();
         for (key, tick) in due {
             let Some(session) = self.sessions.get(key as usize) else { continue };
             if session.expires == tick {
-                self.close(key, Disconnect::ConnectionExpired);
+                self.on_expired(now, key);
             } else if session.due == tick {
                 self.on_due(now, key, &mut news);
             }
@@ -37,8 +63,26 @@ impl<S: Socket> Hub<S> {
         }
     }
 
+    /// What the client has sent for it may not have been read, once.
+    fn on_expired(&mut self, now: Now, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        if session.is_late || session.unread_excuse(UNREAD_GRACE).is_none() {
+            return self.close(key, Disconnect::ConnectionExpired);
+        }
+        session.is_late = true;
+        session.expires = self.wheel.insert(key, now.saturating_add(LATE_LIMIT));
+    }
+
     fn on_due(&mut self, now: Now, key: SessionKey, news: &mut super::plain::News) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let excuse = match session.state {
+            State::Refused | State::Silent => session.unread_excuse(self.config.stale_timeout),
+            State::Centrifuge(Heartbeat::Pinged) => session.excuse(self.config.pong_timeout),
+            _ => None,
+        };
+        if let Some(wait) = excuse {
+            return self.wake_after(now, key, wait);
+        }
         match &mut session.state {
             State::Refused => self.close(key, Disconnect::Stale),
             State::Silent => {

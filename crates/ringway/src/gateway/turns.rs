@@ -101,8 +101,7 @@ fn ticket<S>(input: &ClientInput<S>) -> Option<&Arc<Ticket>> {
         ClientInput::Commands(ticket, _)
         | ClientInput::Said(ticket, ..)
         | ClientInput::Puzzled(ticket)
-        | ClientInput::Ponged(ticket, _)
         | ClientInput::Closed(ticket) => Some(ticket),
-        ClientInput::Opened { .. } | ClientInput::Call(_) => None,
+        ClientInput::Opened { .. } | ClientInput::Ponged(..) | ClientInput::Room(_) | ClientInput::Call(_) => None,
     }
 }

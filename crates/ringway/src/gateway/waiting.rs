@@ -8,6 +8,7 @@ use ringway_protocol::centrifuge::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::call::ApiAnswer;
+use super::read::PresenceKind;
 use super::session::SessionId;
 use super::{Hub, Socket};
 
@@ -17,14 +18,12 @@ pub(super) enum Waiting {
     Publish { session: SessionId, id: u32 },
     /// A plain client's message.
     Said(SessionId),
-    /// A page for a newcomer.
-    Page(ChannelKey),
-    /// A history command.
-    History { session: SessionId, id: u32 },
-    /// A presence command.
-    Presence { session: SessionId, id: u32 },
-    /// A presence_stats command.
-    PresenceStats { session: SessionId, id: u32 },
+    /// A page for a session that recovers in this channel.
+    Page(ChannelKey, SessionId),
+    /// The history command that this session's feed is at.
+    History(SessionId),
+    /// A presence or presence_stats command.
+    Presence { session: SessionId, id: u32, kind: PresenceKind },
     /// An API call.
     Call(oneshot::Sender<ApiAnswer>),
     /// One of several that answer an API call together: which gathering, and which part of it.
@@ -43,10 +42,9 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_answered(&mut self, now: Now, token: u64, result: Result<Answer, QueryError>) {
         let Some(waiting) = self.waiting.try_remove(token as usize) else { return };
         match waiting {
-            Waiting::Page(channel) => self.on_page(now, channel, token, result),
-            Waiting::History { session, id } => self.on_history(session, id, result),
-            Waiting::Presence { session, id } => self.on_presence(session, id, result),
-            Waiting::PresenceStats { session, id } => self.on_presence_stats(session, id, result),
+            Waiting::Page(channel, session) => self.on_page(now, channel, session, token, result),
+            Waiting::History(session) => self.on_history(now, session, result),
+            Waiting::Presence { session, id, kind } => self.on_presence(session, id, kind, result),
             Waiting::Call(reply) => self.answer_query(reply, result),
             Waiting::Part(gathering, part) => self.on_part_answered(gathering, part, result),
             Waiting::Publish { .. } | Waiting::Said(_) => {}

@@ -17,6 +17,7 @@ mod logs;
 mod machines;
 mod modes;
 mod plain;
+mod readers;
 mod restarts;
 mod support;
 mod tables;

@@ -34,6 +34,26 @@ pub fn reply(out: &mut Vec<u8>, id: u32, reply: &Reply<'_>) {
     });
 }
 
+/// Appends a part of the reply to a history command, for an answer that is too long to be made at once: the parts of one
+/// reply, one after the other, are what [`reply`] writes for all of their publications.
+pub fn history_part(out: &mut Vec<u8>, id: u32, result: &HistoryResult<'_>, is_first: bool, is_last: bool) {
+    let (mut whole, mut frame) = (Vec::new(), Vec::new());
+    reply(&mut whole, id, &Reply::History(result));
+    reply(&mut frame, id, &Reply::History(&HistoryResult { publications: &[], ..*result }));
+    cut(out, &whole, &frame, is_first, is_last);
+}
+
+/// Appends a part of a text whose first list is told in parts. `whole` is the text with this part's elements, `frame` the
+/// one without any. No bracket stands before the list.
+pub(crate) fn cut(out: &mut Vec<u8>, whole: &[u8], frame: &[u8], is_first: bool, is_last: bool) {
+    let head = frame.iter().position(|byte| *byte == b'[').map_or(0, |at| at + 1);
+    let tail = frame.len() - head;
+    if !is_first && whole.len() > frame.len() {
+        out.push(b',');
+    }
+    out.extend_from_slice(&whole[if is_first { 0 } else { head }..whole.len() - if is_last { 0 } else { tail }]);
+}
+
 /// Appends a push. One encoding of a publication serves all subscribers of its channel.
 pub fn push(out: &mut Vec<u8>, push: &Push<'_>) {
     whole(out, |o| o.object("push", |o| push_body(o, push)));

@@ -126,7 +126,7 @@ fn who_is_not_read_from_is_not_blamed_for_it() {
     let peer = ann(&mut world);
     say_all(&mut world, 1..=1);
     // The pong may stand behind what is not read until this is answered.
-    peer.ticket.begin_publishes(1);
+    peer.ticket.begin_asks(1);
     world.pass(Duration::from_secs(60));
     assert_eq!(peer.closed(), None);
 }

@@ -14,6 +14,7 @@ use ringway_core::message::{
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
+use ringway_edge::Room;
 use ringway_protocol::centrifuge::json;
 use serde_json::Value;
 
@@ -33,6 +34,15 @@ pub(in crate::gateway) struct Record {
     pub(super) flushes: usize,
     /// Bytes that the client has not read.
     pub(super) stuck: usize,
+    /// The hub asked when there is room.
+    pub(super) is_asked: bool,
+    /// All sockets hold too much.
+    pub(super) is_crowded: bool,
+    /// How long ago reading went on, and the client made progress.
+    pub(super) unread_for: Option<Duration>,
+    pub(super) progressed_for: Option<Duration>,
+    /// What came of a message in fragments.
+    partial: Vec<u8>,
     pub(in crate::gateway) resumed: usize,
     /// What the owner says need not make sense, so what the client gets need not be JSON.
     pub(super) takes_anything: bool,
@@ -53,17 +63,45 @@ impl Socket for FakeSocket {
         let (pings, queued): (Vec<Bytes>, Vec<Bytes>) = queued.into_iter().partition(|frame| frame[0] == 0x89);
         record.pings.extend(pings.iter().map(|ping| ping.slice(2..)));
         let takes_anything = record.takes_anything;
-        let read = |frame: &Bytes| match serde_json::from_slice(payload(frame)) {
+        let read = |message: &[u8]| match serde_json::from_slice(message) {
             Err(_) if takes_anything => Value::Null,
             read => read.unwrap(),
         };
-        record.seen.extend(queued.iter().map(read));
+        for frame in &queued {
+            let is_last = frame[0] & 0x80 != 0;
+            let is_first = frame[0] & 0x0f == 1;
+            assert_eq!(is_first, record.partial.is_empty(), "fragments follow one another");
+            record.partial.extend_from_slice(payload(frame));
+            if is_last {
+                let message = std::mem::take(&mut record.partial);
+                record.seen.push(read(&message));
+            }
+        }
         record.frames.extend(queued);
     }
 
     fn queued(&self) -> usize {
         let record = self.0.lock();
         record.stuck + record.queued.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    fn ask_room(&self, low: usize) -> Room {
+        let is_free = self.queued() <= low;
+        let mut record = self.0.lock();
+        record.is_asked = !is_free && !record.is_crowded;
+        match (record.is_crowded, is_free) {
+            (true, _) => Room::Crowded,
+            (false, true) => Room::Now,
+            (false, false) => Room::Later,
+        }
+    }
+
+    fn unread_for(&self) -> Option<Duration> {
+        self.0.lock().unread_for
+    }
+
+    fn progressed_for(&self) -> Option<Duration> {
+        self.0.lock().progressed_for
     }
 
     fn close(&self, code: u16, reason: &str) {
@@ -78,7 +116,6 @@ impl Socket for FakeSocket {
 
 /// The payload of a server's frame.
 fn payload(frame: &[u8]) -> &[u8] {
-    assert_eq!(frame[0], 0x81, "a whole text frame");
     match frame[1] {
         126 => &frame[4..],
         127 => &frame[10..],
@@ -367,6 +404,23 @@ impl World {
     pub(super) fn page(&mut self, top: Position, offsets: std::ops::RangeInclusive<u64>) {
         let publications = offsets.map(|offset| (offset, entry(&offset.to_string()))).collect();
         self.answer(Answer::History(HistoryPage { top, publications, more: false }));
+    }
+
+    /// The same, with more to be asked for. Ends the turn.
+    #[track_caller]
+    pub(super) fn page_of_more(&mut self, top: Position, offsets: impl Iterator<Item = u64>) {
+        let publications = offsets.map(|offset| (offset, entry(&offset.to_string()))).collect();
+        self.answer(Answer::History(HistoryPage { top, publications, more: true }));
+    }
+
+    /// The client's socket has room again. Ends the turn.
+    pub(super) fn make_room(&mut self, peer: &Peer) {
+        let mut record = peer.socket.0.lock();
+        record.stuck = 0;
+        assert!(std::mem::take(&mut record.is_asked), "the hub asked for it");
+        drop(record);
+        self.input(ClientInput::Room(peer.ticket.clone()));
+        self.turn();
     }
 
     /// Publishes sent to the owner so far: slot, number, channel, payload.

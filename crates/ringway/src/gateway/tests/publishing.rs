@@ -24,7 +24,7 @@ fn subscriber(world: &mut World) -> Peer {
 
 fn say(world: &mut World, peer: &Peer, to: &str, content: &str) {
     let data = Bytes::from(json!({"content": content, "from": "ann"}).to_string());
-    peer.ticket.begin_publishes(1);
+    peer.ticket.begin_asks(1);
     world.input(ClientInput::Said(peer.ticket.clone(), UserName::new(to).unwrap(), data));
     world.turn();
 }
@@ -90,7 +90,7 @@ fn a_connection_pauses_at_its_limit_and_goes_on_at_half_of_it() {
     let peer = subscriber(&mut world);
     for id in 0..limit {
         assert!(!peer.ticket.must_pause(limit), "{id}");
-        peer.ticket.begin_publishes(1);
+        peer.ticket.begin_asks(1);
         world.send(&peer, &publish(10 + id, &json!(id)));
     }
     assert!(peer.ticket.must_pause(limit));
@@ -106,20 +106,20 @@ fn a_connection_pauses_at_its_limit_and_goes_on_at_half_of_it() {
 #[test]
 fn answers_that_overtake_the_pause_cancel_it() {
     let ticket = crate::gateway::Ticket::new();
-    ticket.begin_publishes(32);
+    ticket.begin_asks(32);
     assert!(ticket.must_pause(32));
-    let resumed = (0..32).filter(|_| ticket.end_publish(32)).count();
+    let resumed = (0..32).filter(|_| ticket.end_ask(32)).count();
     assert_eq!(resumed, 1);
-    ticket.begin_publishes(1);
+    ticket.begin_asks(1);
     assert!(!ticket.must_pause(32));
-    assert!(!ticket.end_publish(32));
+    assert!(!ticket.end_ask(32));
 }
 
 #[test]
 fn refused_publishes_are_not_under_way() {
     let mut world = World::open();
     let peer = world.anonymous();
-    peer.ticket.begin_publishes(3);
+    peer.ticket.begin_asks(3);
     let refused = [publish(2, &json!(1)), r#"{"id":3,"publish":{"channel":"a:b","data":1}}"#.into()];
     refused.iter().for_each(|frame| world.send(&peer, frame));
     world.send(&peer, &json!({"id":4,"publish":{"channel":"x".repeat(300),"data":1}}).to_string());

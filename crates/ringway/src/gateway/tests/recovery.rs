@@ -128,7 +128,7 @@ fn pages_that_never_meet_the_deliveries_end_in_a_temporary_error() {
 
 #[test]
 fn who_missed_more_than_is_kept_begins_at_the_top() {
-    for (seen, top, page) in [(1, 9, 4..=9), (1, 9, 2..=7), (12, 9, NOTHING)] {
+    for (seen, top, page) in [(1, 9, 4..=9), (1, 9, NOTHING), (12, 9, NOTHING)] {
         let mut world = World::open();
         let peer = world.anonymous();
         world.send(&peer, &recover(seen, "abcdefgh"));

@@ -231,3 +231,90 @@ fn who_is_not_let_in_is_counted_by_the_reason() {
     let expected = Refused { without_token: 1, invalid: 1, expired: 2, silent: 1, ..Refused::default() };
     assert_eq!(world.hub.counts().refused, expected);
 }
+
+/// Lets time pass until the client is pinged.
+fn await_ping(world: &mut World, peer: &Peer) {
+    while peer.seen().is_empty() {
+        world.pass(Duration::from_millis(250));
+    }
+}
+
+#[test]
+fn a_pong_is_not_overdue_while_the_client_is_not_read_from() {
+    let mut world = World::open();
+    let peer = world.anonymous();
+    await_ping(&mut world, &peer);
+    peer.socket.0.lock().unread_for = Some(Duration::ZERO);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(peer.closed(), None);
+    peer.socket.0.lock().unread_for = Some(Duration::from_secs(3));
+    world.pass(Duration::from_secs(8));
+    assert_eq!(peer.closed(), None, "what it had sent before is just being read");
+    world.send(&peer, "{}");
+    assert_eq!(peer.closed(), None);
+    peer.socket.0.lock().unread_for = Some(Duration::from_secs(100));
+    await_ping(&mut world, &peer);
+    world.pass(Duration::from_millis(8250));
+    assert_eq!(peer.closed(), Some(3012));
+}
+
+#[test]
+fn a_pong_is_not_overdue_while_the_client_works_off_what_came_before_the_ping() {
+    let mut world = World::open();
+    let peer = world.anonymous();
+    await_ping(&mut world, &peer);
+    peer.socket.0.lock().progressed_for = Some(Duration::from_millis(500));
+    world.pass(Duration::from_secs(60));
+    assert_eq!(peer.closed(), None);
+    peer.socket.0.lock().progressed_for = Some(Duration::from_secs(9));
+    world.pass(Duration::from_secs(8));
+    assert_eq!(peer.closed(), Some(3012), "nothing moves any more");
+}
+
+#[test]
+fn time_in_which_the_process_stood_still_is_nobodys_fault() {
+    let mut world = World::open();
+    let (peer, silent) = (world.anonymous(), world.connect(Protocol::Centrifuge));
+    let expiring = world.connect(Protocol::Centrifuge);
+    world.send(&expiring, &json!({"id":1,"connect":{"token": token("", Some(unix() + 5))}}).to_string());
+    world.now += Duration::from_secs(3600);
+    world.pass(Duration::from_millis(250));
+    for peer in [&peer, &silent, &expiring] {
+        assert_eq!(peer.closed(), None);
+    }
+    world.pass(Duration::from_secs(11));
+    assert_eq!(silent.closed(), Some(3502), "the clock goes on");
+}
+
+#[test]
+fn credentials_wait_for_a_refresh_that_was_not_read_and_not_for_ever() {
+    let mut world = World::open();
+    let peer = world.connect(Protocol::Centrifuge);
+    world.send(&peer, &json!({"id":1,"connect":{"token": token("", Some(unix() + 1))}}).to_string());
+    peer.socket.0.lock().unread_for = Some(Duration::ZERO);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(peer.closed(), None);
+    let _ = peer.seen();
+    world.send(&peer, &json!({"id":2,"refresh":{"token": token("", Some(unix() + 1))}}).to_string());
+    assert_eq!(peer.closed(), None);
+    world.pass(Duration::from_secs(40));
+    assert_eq!(peer.closed(), Some(3005));
+}
+
+#[test]
+fn any_lifetime_of_a_token_works() {
+    const YEAR: u64 = 366 * 86_400;
+    for seconds in [28, YEAR, 34 * YEAR, 136 * YEAR, u64::MAX / 2, u64::MAX - unix()] {
+        let mut world = World::open();
+        let peer = world.connect(Protocol::Centrifuge);
+        world.send(&peer, &json!({"id":1,"connect":{"token": token("", Some(unix() + seconds))}}).to_string());
+        assert!(peer.one()["connect"]["ttl"].as_u64().unwrap() >= 27);
+        for _ in 0..45 {
+            world.pass(Duration::from_secs(1));
+            if !peer.seen().is_empty() {
+                world.send(&peer, "{}");
+            }
+        }
+        assert_eq!(peer.closed(), None, "{seconds} s");
+    }
+}

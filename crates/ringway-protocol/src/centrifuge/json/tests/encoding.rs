@@ -195,3 +195,20 @@ proptest! {
         prop_assert_eq!(read, json!({ "push": { "channel": channel, "pub": expected } }));
     }
 }
+
+#[test]
+fn a_history_reply_in_parts_is_the_whole_reply() {
+    let publications: Vec<Publication<'_>> =
+        (1..=5).map(|offset| Publication { offset, data: b"[\"]\"]", info: None, tags: Vec::new() }).collect();
+    let result = |publications| HistoryResult { publications, epoch: "abcdefgh", offset: 9 };
+    let mut whole = Vec::new();
+    reply(&mut whole, 7, &Reply::History(&result(&publications)));
+    for cuts in [vec![0, 5], vec![0, 2, 5], vec![0, 1, 4, 5], vec![0, 5, 5]] {
+        let (mut parts, last) = (Vec::new(), cuts.len() - 2);
+        for (index, ends) in cuts.windows(2).enumerate() {
+            let result = result(&publications[ends[0]..ends[1]]);
+            history_part(&mut parts, 7, &result, index == 0, index == last);
+        }
+        assert_eq!(String::from_utf8(parts).unwrap(), String::from_utf8(whole.clone()).unwrap(), "{cuts:?}");
+    }
+}
