@@ -234,6 +234,13 @@ impl Stream {
             .any(|all| all >= least)
     }
 
+    /// An entry, and those who are to be told of it.
+    pub(crate) fn entry_and_listeners(&mut self, offset: u64) -> Option<(&Entry, &mut [Listener])> {
+        let index = offset.checked_sub(self.first())?;
+        let stored = self.entries.get(usize::try_from(index).ok()?)?;
+        Some((&stored.entry, &mut self.listeners))
+    }
+
     pub(crate) fn entry(&self, offset: u64) -> Option<&Entry> {
         let index = offset.checked_sub(self.first())?;
         self.entries.get(usize::try_from(index).ok()?).map(|stored| &stored.entry)

@@ -3,7 +3,7 @@
 //! Per slot the unanswered ones form a list, oldest first. At most [`WINDOW`] numbers are under way; what is above
 //! waits its turn here, and whoever asked waits with it. That is the only place in a cluster where waiting shows.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Slot};
@@ -78,7 +78,7 @@ pub(super) struct Publishes {
     slab: slab::Slab<Pending>,
     bytes: usize,
     /// Owners that were sent something and have not answered.
-    sent: HashMap<Incarnation, Sent>,
+    sent: BTreeMap<Incarnation, Sent>,
     deadlines: VecDeque<(Now, Slot, u64)>,
     again: Retries<Slot>,
     /// Acknowledged ones by the copies that hold them: 0 (without history), 1, 2, more.

@@ -62,9 +62,9 @@ impl Node {
     /// A publication is committed: every gateway that listens is sent it, now or when it has caught up.
     pub(super) fn tell_listeners(&mut self, key: u32, offset: u64) {
         let Some(stream) = self.streams.get_mut(key as usize) else { return };
-        let Some(entry) = stream.entry(offset).cloned() else { return };
         let limit = self.limits.live_bytes;
-        for listener in stream.listeners.iter_mut().filter(|listener| listener.is_live()) {
+        let Some((entry, listeners)) = stream.entry_and_listeners(offset) else { return };
+        for listener in listeners.iter_mut().filter(|listener| listener.is_live()) {
             if self.peers.live_under_way(listener.gateway, Lane::Deliveries) >= limit {
                 listener.next = offset;
                 let outflow = self.outflows.entry(listener.gateway).or_default();

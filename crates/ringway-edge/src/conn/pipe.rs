@@ -213,10 +213,11 @@ impl<O: Outside> Pipe<O> {
     }
 
     pub(super) fn set_waker(&self, waker: &Waker) {
-        let mut turn = self.turn();
-        match &mut turn.waker {
+        // The task itself says where it is to be woken, before it looks at anything: that is nothing to wake it for.
+        let mut state = self.state.lock();
+        match &mut state.waker {
             Some(known) => known.clone_from(waker),
-            None => turn.waker = Some(waker.clone()),
+            None => state.waker = Some(waker.clone()),
         }
     }
 

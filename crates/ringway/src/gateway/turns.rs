@@ -12,8 +12,6 @@ use ringway_core::timing::Now;
 
 /// Commands that a session gets done in one turn.
 const MOST: usize = 64;
-/// A turn with fewer inputs than this is short, whoever they are of.
-const SHORT: usize = 64;
 /// Inputs that wait for a next turn. With more, all of them are worked off at once: sessions are paced besides, so it takes many of them.
 const WAITING: usize = 65_536;
 
@@ -40,7 +38,7 @@ impl<S: Socket> Turns<S> {
     /// Works off what waited, and then the batch, as far as this turn goes.
     pub fn work_off(&mut self, now: Now, hub: &mut Hub<S>, batch: &mut Batch<S>) {
         let inputs = self.waiting.len() + batch.inputs.len();
-        if self.waiting.is_empty() && inputs <= SHORT && batch.inputs.iter().all(|input| commands(input) <= MOST) {
+        if self.waiting.is_empty() && batch.inputs.iter().map(commands).sum::<usize>() <= MOST {
             batch.inputs.drain(..).for_each(|input| hub.on_input(now, input));
             return;
         }
