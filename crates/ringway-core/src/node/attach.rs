@@ -35,6 +35,10 @@ impl Node {
         if self.view().gateway(from).is_none() {
             return;
         }
+        // A newer attach takes the place of one that is parked, also where it need not wait itself.
+        if let Some(parked) = self.parked.get_mut(&slot) {
+            parked.retain(|(gateway, older)| *gateway != from || older.channel != attach.channel);
+        }
         // The user may have come from a gateway that has not said yet what it has confirmed there.
         let is_early = attach.from == AttachFrom::Inbox && self.must_hold(now, slot);
         match &self.slots[slot.index()].phase {
@@ -73,9 +77,7 @@ impl Node {
     }
 
     fn park(&mut self, slot: Slot, from: Incarnation, attach: Attach) {
-        let parked = self.parked.entry(slot).or_default();
-        parked.retain(|(gateway, older)| *gateway != from || older.channel != attach.channel);
-        parked.push((from, attach));
+        self.parked.entry(slot).or_default().push((from, attach));
     }
 
     /// Looks again at what was parked.

@@ -142,3 +142,24 @@ fn a_user_who_comes_waits_for_the_attaches_of_other_gateways_but_not_for_long() 
         }
     }
 }
+
+#[test]
+fn a_newer_attach_takes_the_place_of_one_that_waits() {
+    let mut cluster = with_two_gateways();
+    let epoch = publish_some(&mut cluster, 5);
+    let owner = cluster.owner(cluster.slot("#bob"));
+    let dead = cluster.nodes.remove(owner).me;
+    cluster.nodes.iter_mut().for_each(|node| node.on_link_down(cluster.now, dead));
+    let without = cluster.nodes[0].view().without(dead, Removal::Proven);
+    let next = Arc::new(View { epoch: Epoch(cluster.nodes[0].view().epoch.0 + 1), ..without });
+    cluster.nodes.iter_mut().for_each(|node| node.gateways.values_mut().for_each(|side| side.done = Epoch(0)));
+    cluster.apply(&next);
+    cluster.told.clear();
+    cluster.say_as(GATEWAY, "#bob", attach(7, AttachFrom::Inbox, 0));
+    let owner = cluster.owner(cluster.slot("#bob"));
+    cluster.say(owner, attach(8, AttachFrom::At(Position { epoch, offset: 3 }), 3));
+    assert_eq!((cluster.attached().attach, cluster.delivered()), (AttachId(8), vec![(8, 4), (8, 5)]));
+    cluster.say_as(OTHER, "#bob", Message::AttachesDone(next.epoch));
+    cluster.publish("#bob", KEPT);
+    assert_eq!(cluster.delivered(), [(8, 6)], "the one that waited is over");
+}
