@@ -32,8 +32,8 @@ pub struct Peers {
     awake_since: Now,
     last_tick: Now,
     told_taken: Now,
-    /// A peer is told at once of so many bytes that were taken.
-    tell_at: u64,
+    /// Bytes of parts that may be under way to one role of a peer.
+    bulk: usize,
     out: Vec<Outgoing>,
 }
 
@@ -88,7 +88,6 @@ impl Peers {
     /// Nobody linked yet. A peer that has so many bytes under way as `bulk` waits: it is told of a quarter of them at once, so that it hardly
     /// ever waits, and one small frame does for many that came.
     pub fn new(view: Arc<View>, bulk: usize) -> Self {
-        let tell_at = bulk as u64 / 4;
         let (told, heard) = (BTreeMap::new(), BTreeMap::new());
         Self {
             view,
@@ -97,7 +96,7 @@ impl Peers {
             awake_since: Now::ZERO,
             last_tick: Now::ZERO,
             told_taken: Now::ZERO,
-            tell_at,
+            bulk,
             out: Vec::new(),
         }
     }
@@ -203,12 +202,17 @@ impl Peers {
         weight.map_or(0, |(_, bytes)| bytes)
     }
 
-    /// Bytes of parts that the peer has not said it has taken. Without a link there are none.
-    pub fn bulk_under_way(&self, to: Incarnation, lane: Lane) -> usize {
-        self.told.get(&to).map_or(0, |told| told.lanes[lane.index()].bulk)
+    /// Bytes of one part, where that is not one publication.
+    pub fn part_bytes(&self) -> usize {
+        self.bulk / 2
     }
 
-    /// The same of everything else.
+    /// The peer has taken enough of the parts that it was sent to be sent another one. Without a link there are none.
+    pub fn has_room_for_part(&self, to: Incarnation, lane: Lane) -> bool {
+        self.told.get(&to).is_none_or(|told| told.lanes[lane.index()].bulk < self.part_bytes().max(1))
+    }
+
+    /// Bytes of what is no part that the peer has not said it has taken.
     pub fn live_under_way(&self, to: Incarnation, lane: Lane) -> usize {
         self.told.get(&to).map_or(0, |told| told.lanes[lane.index()].live())
     }
@@ -226,7 +230,7 @@ impl Peers {
         let Some(heard) = self.heard.get_mut(&from) else { return };
         let (taken, acknowledged) = (&mut heard.taken[lane.index()], &mut heard.acknowledged[lane.index()]);
         *taken += bytes as u64;
-        if *taken - *acknowledged > self.tell_at {
+        if *taken - *acknowledged > self.bulk as u64 / 4 {
             *acknowledged = *taken;
             let taken = *taken;
             self.send(from, Message::Taken(lane, taken));

@@ -223,27 +223,30 @@ impl Stream {
     /// What lies between two offsets, the later one not included, has at least so many bytes.
     pub(crate) fn has_bytes_between(&self, from: u64, to: u64, least: usize) -> bool {
         let offsets = from.max(self.first())..to;
-        let sizes = offsets.map_while(|offset| self.entry(offset)).map(|entry| FRAME_OVERHEAD + entry.size());
-        sizes
-            .scan(0, |all, size| {
-                Some({
-                    *all += size;
-                    *all
-                })
-            })
-            .any(|all| all >= least)
+        let mut sizes = offsets.map_while(|offset| self.entry(offset)).map(|entry| FRAME_OVERHEAD + entry.size());
+        let mut left = least;
+        sizes.any(|size| {
+            left = left.saturating_sub(size);
+            left == 0
+        })
     }
 
     /// An entry, and those who are to be told of it.
     pub(crate) fn entry_and_listeners(&mut self, offset: u64) -> Option<(&Entry, &mut [Listener])> {
-        let index = offset.checked_sub(self.first())?;
-        let stored = self.entries.get(usize::try_from(index).ok()?)?;
-        Some((&stored.entry, &mut self.listeners))
+        let place = self.place_of(offset)?;
+        Some((&self.entries.get(place)?.entry, &mut self.listeners))
     }
 
     pub(crate) fn entry(&self, offset: u64) -> Option<&Entry> {
-        let index = offset.checked_sub(self.first())?;
-        self.entries.get(usize::try_from(index).ok()?).map(|stored| &stored.entry)
+        self.stored(offset).map(|stored| &stored.entry)
+    }
+
+    fn stored(&self, offset: u64) -> Option<&Stored> {
+        self.entries.get(self.place_of(offset)?)
+    }
+
+    fn place_of(&self, offset: u64) -> Option<usize> {
+        usize::try_from(offset.checked_sub(self.first())?).ok()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -277,27 +280,35 @@ impl Stream {
         self.keys.as_ref().map_or(0, |keys| keys.len())
     }
 
+    /// Entries at these offsets, up to the first that is not there: of no more bytes than `room`, or one.
+    fn part(&self, offsets: impl Iterator<Item = u64>, room: usize) -> impl Iterator<Item = (u64, &Stored)> {
+        let mut bytes = 0;
+        let there = offsets.map_while(|offset| Some((offset, self.stored(offset)?)));
+        let fits = move |(nth, (_, stored)): &(usize, (u64, &Stored))| {
+            bytes += FRAME_OVERHEAD + stored.entry.size();
+            *nth == 0 || bytes <= room
+        };
+        there.enumerate().take_while(fits).map(|(_, stored)| stored)
+    }
+
+    /// Committed entries from `start` on, of no more bytes than `room`, or one.
+    pub(crate) fn committed_from(&self, start: u64, room: usize) -> Vec<Entry> {
+        self.part(start..=self.committed(), room).map(|(_, stored)| stored.entry.clone()).collect()
+    }
+
     /// Committed entries as asked: no more than `most`, and no more bytes than `part`, or one.
     pub(crate) fn page(&self, query: &HistoryQuery, most: u32, part: usize, epoch: StreamEpoch) -> HistoryPage {
         let (first, last) = (self.first(), self.committed());
         let asked = query.limit.min(self.options.history_size) as usize;
-        let limit = asked.min(most as usize);
         let (from, to) = match (query.reverse, query.since) {
             (false, since) => (since.map_or(0, |(offset, _)| offset).saturating_add(1).max(first), last),
             (true, since) => (first, since.map_or(last, |(offset, _)| offset.saturating_sub(1).min(last))),
         };
-        let count = usize::try_from((to + 1).saturating_sub(from)).unwrap_or(usize::MAX);
-        let offset = |nth: usize| if query.reverse { to - nth as u64 } else { from + nth as u64 };
-        let (mut publications, mut bytes) = (Vec::new(), 0);
-        for nth in 0..count.min(limit) {
-            let Some(entry) = self.entry(offset(nth)) else { break };
-            bytes += FRAME_OVERHEAD + entry.size();
-            if bytes > part && nth > 0 {
-                break;
-            }
-            publications.push((offset(nth), entry.clone()));
-        }
-        let more = publications.len() < count.min(asked);
+        let count = usize::try_from((to + 1).saturating_sub(from)).unwrap_or(usize::MAX).min(asked);
+        let nth = |nth: usize| if query.reverse { to - nth as u64 } else { from + nth as u64 };
+        let found = self.part((0..count.min(most as usize)).map(nth), part);
+        let publications: Vec<_> = found.map(|(offset, stored)| (offset, stored.entry.clone())).collect();
+        let more = publications.len() < count;
         HistoryPage { top: Position { epoch, offset: last }, publications, more }
     }
 
@@ -309,16 +320,8 @@ impl Stream {
     /// A run of the stream as it travels, without keys: entries from `start` to `top`, of about `room` bytes, or one.
     pub(crate) fn run(&self, now: Now, start: u64, top: u64, room: usize) -> Option<StreamState> {
         let epoch = self.epoch?;
-        let (mut entries, mut bytes) = (Vec::new(), 0);
-        for offset in start..=top {
-            let at = usize::try_from(offset.checked_sub(self.first())?).ok()?;
-            let Some(stored) = self.entries.get(at) else { break };
-            bytes += FRAME_OVERHEAD + stored.entry.size();
-            if bytes > room && !entries.is_empty() {
-                break;
-            }
-            entries.push((now.saturating_sub(stored.at), stored.entry.clone()));
-        }
+        let aged = |(_, stored): (u64, &Stored)| (now.saturating_sub(stored.at), stored.entry.clone());
+        let entries = self.part(start..=top, room).map(aged).collect();
         Some(StreamState {
             channel: self.name.clone(),
             options: self.options,

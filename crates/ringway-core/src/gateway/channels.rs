@@ -278,9 +278,7 @@ impl Gateway {
     pub(super) fn send_attaches(&mut self, now: Now) {
         let mut waiting = std::mem::take(&mut self.channels.to_ask);
         waiting.retain(|owner, attaches| {
-            while !attaches.is_empty()
-                && self.peers.bulk_under_way(*owner, Lane::Attaches) < self.limits.bulk_bytes / 2 + 1
-            {
+            while !attaches.is_empty() && self.peers.has_room_for_part(*owner, Lane::Attaches) {
                 let batch = self.next_batch(now, *owner, attaches);
                 if !batch.is_empty() {
                     self.peers.send_part(*owner, Message::Attach(batch));

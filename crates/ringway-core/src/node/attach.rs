@@ -341,7 +341,9 @@ impl Node {
             Some((_, epoch)) if query.since.is_some_and(|(_, asked)| asked.is_some_and(|asked| asked != epoch)) => {
                 Answer::Refused(Refusal::Unrecoverable)
             }
-            Some((stream, epoch)) => Answer::History(stream.page(query, self.limits.page, self.part_bytes(), epoch)),
+            Some((stream, epoch)) => {
+                Answer::History(stream.page(query, self.limits.page, self.peers.part_bytes(), epoch))
+            }
         };
         self.peers.send_part(from, Message::Answer(id, answer));
     }

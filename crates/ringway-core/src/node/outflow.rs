@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::Node;
 use crate::id::Incarnation;
-use crate::message::{AttachId, Attached, Deliver, Entry, FRAME_OVERHEAD, HistoryQuery, Lane, Message};
+use crate::message::{AttachId, Attached, Deliver, Entry, HistoryQuery, Lane, Message};
 use crate::stream::{Listener, Stream};
 
 /// Bytes of an inbox that are sent ahead of what its user has confirmed, where there is more that waited: what a user who reads slowly, or
@@ -31,14 +31,9 @@ impl Outflow {
 }
 
 impl Node {
-    /// Bytes of one part.
-    pub(super) fn part_bytes(&self) -> usize {
-        self.limits.bulk_bytes / 2
-    }
-
-    /// The peer has taken enough of what is large to be sent another part.
+    /// The peer keeps up, and has taken enough of what is large to be sent another part.
     pub(super) fn has_room_for_part(&self, to: Incarnation, lane: Lane) -> bool {
-        self.peers.bulk_under_way(to, lane) < (self.limits.bulk_bytes / 2).max(1) && !self.is_behind(to, lane)
+        self.peers.has_room_for_part(to, lane) && !self.is_behind(to, lane)
     }
 
     /// The peer does not keep up with what is new.
@@ -140,7 +135,6 @@ impl Node {
 
     /// Sends a listener the next part of what it has missed. Says whether there is more.
     fn deliver_part(&mut self, to: Incarnation, key: u32, attach: AttachId) -> bool {
-        let part = self.part_bytes();
         let Some(stream) = self.streams.get_mut(key as usize) else { return false };
         let Some(at) = stream.listeners.iter().position(|its| its.gateway == to && its.attach == attach) else {
             return false;
@@ -151,9 +145,9 @@ impl Node {
         }
         let start = stream.listeners[at].next.max(stream.first());
         let (was_trimmed, top) = (start > stream.listeners[at].next, stream.committed());
-        let missed = missed(stream, start, part);
+        let missed = stream.committed_from(start, self.peers.part_bytes());
         let next = start + missed.len() as u64;
-        let has_more = next <= stream.committed();
+        let has_more = next <= top;
         stream.listeners[at].next = if has_more { next } else { Listener::LIVE };
         if was_trimmed {
             let (stream, from) = (stream.at(top), start - 1);
@@ -170,18 +164,4 @@ impl Node {
 fn is_far_ahead(stream: &Stream, listener: usize) -> bool {
     let Listener { delivered, next, .. } = stream.listeners[listener];
     stream.name.personal_user().is_some() && stream.has_bytes_between(delivered.saturating_add(1), next, INBOX_AHEAD)
-}
-
-/// Committed entries from `start` on, of so many bytes at most, or one.
-fn missed(stream: &Stream, start: u64, part: usize) -> Vec<Entry> {
-    let (mut entries, mut bytes) = (Vec::new(), 0);
-    for offset in start..=stream.committed() {
-        let Some(entry) = stream.entry(offset) else { break };
-        bytes += FRAME_OVERHEAD + entry.size();
-        if bytes > part && !entries.is_empty() {
-            break;
-        }
-        entries.push(entry.clone());
-    }
-    entries
 }

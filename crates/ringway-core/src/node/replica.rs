@@ -114,8 +114,8 @@ impl Node {
         if !staging.is_whole() || !self.holds_base(slot, &mut staging) {
             return self.ask_for_whole(from, slot, kind, term);
         }
-        let is_same = staging.since().is_some_and(|(_, held)| held == index);
-        match staging.since() {
+        let is_same = staging.base.is_some_and(|(_, held)| held == index);
+        match staging.base {
             None => {
                 let mark = self.slots[slot.index()].mark;
                 self.clear_content(slot);
@@ -149,7 +149,7 @@ impl Node {
 
     /// I hold what a difference was made to; and then its streams are completed by what I hold of them.
     fn holds_base(&mut self, slot: Slot, staging: &mut Staging) -> bool {
-        let Some((term, held)) = staging.since() else { return true };
+        let Some((term, held)) = staging.base else { return true };
         let StateKind::Sync(_) = staging.kind else { return false };
         let entry = &self.slots[slot.index()];
         // Having obeyed a `Sync` of this reign, whose answer was lost, is as good: it was of the base or of what came after.

@@ -215,6 +215,7 @@ pub(super) struct Staging {
     pub(super) term: Epoch,
     /// Operations that are in it, or were looked at.
     pub(super) index: u64,
+    /// Of a difference: the term and operation up to which I must hold everything.
     pub(super) base: Option<(Epoch, u64)>,
     pub(super) parts: u32,
     pub(super) streams: BTreeMap<ChannelName, Staged>,

@@ -5,7 +5,7 @@
 //! are of the same operation, and take the place of what was here before, which counts until then.
 
 use super::slot::{Staged, Staging};
-use crate::id::{Epoch, Incarnation, Slot};
+use crate::id::{Incarnation, Slot};
 use crate::limits::COUNT_MOST;
 use crate::message::{Op, SlotState, StreamState};
 use crate::stream::Stream;
@@ -76,11 +76,6 @@ impl Staging {
     /// Every stream that has begun to come is there.
     pub(super) fn is_whole(&self) -> bool {
         self.streams.values().all(|staged| staged.complete)
-    }
-
-    /// Where a difference begins: the operation up to which its receiver holds everything.
-    pub(super) fn since(&self) -> Option<(Epoch, u64)> {
-        self.base
     }
 }
 

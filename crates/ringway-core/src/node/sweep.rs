@@ -6,14 +6,14 @@ use super::Node;
 use crate::message::Op;
 use crate::timing::Now;
 
+/// Streams looked at per tick. A million streams are swept in a few minutes, and no tick takes long.
+const SWEEP: usize = 256;
+
 /// The same where channels are so many that empty ones go early: as fast as clients make them.
 const SWEEP_CROWDED: usize = 4_096;
 
 /// An empty stream to which nothing was ever published stays for this long at least.
 const SOONEST: Duration = Duration::from_secs(2);
-
-/// Streams looked at per tick. A million streams are swept in a few minutes, and no tick takes long.
-const SWEEP: usize = 256;
 
 impl Node {
     /// Looks at the next few streams.

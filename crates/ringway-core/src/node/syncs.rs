@@ -219,7 +219,7 @@ impl Node {
         if !self.is_wanted(to, &job) {
             return None;
         }
-        let room = self.part_bytes();
+        let room = self.peers.part_bytes();
         let (mut streams, mut bytes) = (Vec::new(), 0);
         while bytes < room || streams.is_empty() {
             let Some(run) = self.next_run(now, &mut job, room.saturating_sub(bytes)) else { break };
