@@ -74,7 +74,6 @@ struct Inner {
     by_address: HashMap<IpAddr, Held>,
     /// Those that hold more than their share: no more than [`SHARE`] fit.
     greedy: Vec<IpAddr>,
-    working: usize,
     /// When somebody was last sent away for want of room, while the door counts as full.
     full: Option<Instant>,
 }
@@ -113,12 +112,15 @@ impl Held {
 }
 
 impl Inner {
+    /// Connections that have sent a head and are at work.
+    fn working(&self) -> usize {
+        self.seated.len() - self.silent.len()
+    }
+
     fn seat(&mut self, entry: Entry) -> u64 {
         self.turns += 1;
         let turn = self.turns;
-        if entry.is_working {
-            self.working += 1;
-        } else {
+        if !entry.is_working {
             self.silent.insert(turn);
         }
         if let Some(address) = entry.address {
@@ -135,11 +137,7 @@ impl Inner {
 
     fn unseat(&mut self, turn: u64) -> Option<Entry> {
         let entry = self.seated.remove(&turn)?;
-        if entry.is_working {
-            self.working -= 1;
-        } else {
-            self.silent.remove(&turn);
-        }
+        self.silent.remove(&turn);
         if let Some(address) = entry.address
             && let Some(held) = self.by_address.get_mut(&address)
         {
@@ -249,7 +247,7 @@ impl Seat {
         let mut inner = door.inner.lock();
         let Some(mut entry) = inner.unseat(self.turn.load(Ordering::Relaxed)) else { return false };
         inner.weigh(entry.address, door.share());
-        if inner.working >= limit {
+        if inner.working() >= limit {
             door.is_full(&mut inner);
             // Whoever holds as much itself cannot push others out.
             let mine = inner.by_address.get(&address).map_or(0, Held::count);
@@ -258,7 +256,7 @@ impl Seat {
                 door.send_away(&mut inner, turn, &door.closed.share);
             }
         }
-        entry.is_working = inner.working < limit;
+        entry.is_working = inner.working() < limit;
         entry.address = Some(address);
         let is_let_in = entry.is_working;
         let turn = inner.seat(entry);

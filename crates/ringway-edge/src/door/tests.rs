@@ -78,5 +78,5 @@ fn nothing_is_kept_of_those_who_left() {
     assert!(
         inner.seated.is_empty() && inner.silent.is_empty() && inner.by_address.is_empty() && inner.greedy.is_empty()
     );
-    assert_eq!(inner.working, 0);
+    assert_eq!(inner.working(), 0);
 }

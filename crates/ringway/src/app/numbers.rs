@@ -65,7 +65,7 @@ impl Numbers {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         gauge(encoder, "http_connections", "Connections that are no WebSocket yet, now", load(&stats.http))?;
         let closed = &stats.closed;
-        let by = |reason: &'static str, count| ([("reason", reason)], load(count));
+        let by = |reason, count| by_reason(reason, load(count));
         let reasons = [
             by("oldest", &closed.oldest),
             by("share", &closed.share),
@@ -84,7 +84,7 @@ impl Numbers {
 
     /// Clients that were not let in, and tokens that were not good, by the reason.
     fn refused(&self, hub: &Counts, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let by = |reason: &'static str, count: u64| ([("reason", reason)], count);
+        let by = by_reason;
         let refused = &hub.refused;
         let expired = by("expired", refused.expired + refused.refresh_expired);
         let invalid = by("invalid", refused.invalid + refused.refresh_invalid);
@@ -152,7 +152,7 @@ impl Numbers {
 
     fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let turned = self.links.turned();
-        let by = |reason: &'static str, count: &AtomicU64| ([("reason", reason)], count.load(Ordering::Relaxed));
+        let by = |reason, count: &AtomicU64| by_reason(reason, count.load(Ordering::Relaxed));
         let reasons = [
             by("oldest", &turned.oldest),
             by("share", &turned.share),
@@ -183,6 +183,11 @@ impl Numbers {
 
 /// Upper ends of the buckets that Prometheus is shown, in seconds. A failover is meant to take a quarter of one at most.
 const PAUSE_BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// One of the numbers that a counter has by their reasons.
+fn by_reason(reason: &'static str, count: u64) -> ([(&'static str, &'static str); 1], u64) {
+    ([("reason", reason)], count)
+}
 
 /// What changes cost those who listen here.
 fn toll_of(encoder: &mut DescriptorEncoder<'_>, toll: &Toll) -> fmt::Result {
