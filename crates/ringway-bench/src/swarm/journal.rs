@@ -1,7 +1,7 @@
 //! What a plain user of a reconnecting swarm remembers of the last seconds: with no positions and no acknowledgements, it is all there is to
 //! judge by once a socket has broken.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::stamp::now_nanos;
@@ -39,17 +39,29 @@ pub(super) struct Sent {
     pub(super) at: u64,
 }
 
+/// One message that came.
+#[derive(Debug, Clone, Copy)]
+struct Came {
+    sender: u32,
+    seq: u64,
+    at: u64,
+    /// Its place among all that came, of the first time.
+    place: u64,
+}
+
 /// Both directions.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     sent: VecDeque<Sent>,
-    /// Sender, number and when it came.
-    came: VecDeque<(u32, u64, u64)>,
+    came: VecDeque<Came>,
+    /// The last place.
+    places: u64,
     /// When a ping was answered.
     pongs: VecDeque<u64>,
-    /// What may come once more.
-    again: HashSet<(u32, u64)>,
-    /// The last number of each sender on this connection: numbers ascend there, repeats included.
+    /// What came on earlier connections, sender and number: its place, and whether it may come once more.
+    before: HashMap<(u32, u64), (u64, bool)>,
+    /// The last place of each sender on this connection. Places ascend there: what comes again comes as it came first, and then
+    /// what is new. Numbers need not: what was written to a server that was frozen comes behind what was sent later through another.
     last: HashMap<u32, u64>,
 }
 
@@ -65,10 +77,12 @@ impl Journal {
 
     /// Whether this message was here already and may come again: on a later connection, once there, and in order.
     pub(super) fn came(&mut self, sender: u32, seq: u64) -> bool {
-        let last = self.last.insert(sender, seq);
-        let in_order = last.is_none_or(|last| last < seq);
-        keep(&mut self.came, (sender, seq, now_nanos()), CAME_FOR, |came| came.2);
-        self.again.remove(&(sender, seq)) && in_order
+        let before = self.before.remove(&(sender, seq));
+        self.places += u64::from(before.is_none());
+        let (place, may_repeat) = before.unwrap_or((self.places, false));
+        let last = self.last.insert(sender, place);
+        keep(&mut self.came, Came { sender, seq, at: now_nanos(), place }, CAME_FOR, |came| came.at);
+        may_repeat && last.is_none_or(|last| last < place)
     }
 
     /// A ping was answered: what came before it is confirmed.
@@ -79,8 +93,8 @@ impl Journal {
     /// The connection has ended. What came after the last pong may come again, of those pongs from until then that all know of.
     pub(super) fn end(&mut self, known: u64) {
         let confirmed = self.pongs.iter().copied().filter(|at| *at <= known).max().unwrap_or_default();
-        let its = self.came.iter().filter(|(_, _, at)| *at >= confirmed).map(|(sender, seq, _)| (*sender, *seq));
-        self.again = its.collect();
+        let its = self.came.iter().map(|came| ((came.sender, came.seq), (came.place, came.at >= confirmed)));
+        self.before = its.collect();
         self.last.clear();
     }
 }
@@ -125,5 +139,20 @@ mod tests {
         journal.confirm(now_nanos());
         journal.end(now_nanos());
         assert!(!journal.came(1, 3));
+    }
+
+    #[test]
+    fn what_comes_again_comes_as_it_came_first() {
+        let mut journal = Journal::default();
+        // 5 and 6 lay before a server that was frozen, while 9 went through another one.
+        assert!(![9, 5, 6].into_iter().any(|seq| journal.came(1, seq)));
+        journal.end(now_nanos());
+        assert!(journal.came(1, 9) && journal.came(1, 5));
+        journal.end(now_nanos());
+        assert!(journal.came(1, 9) && journal.came(1, 5) && journal.came(1, 6), "also what was cut off last time");
+        journal.end(now_nanos());
+        assert!(!journal.came(1, 10) && !journal.came(1, 9), "what is new comes last");
+        journal.end(now_nanos());
+        assert!(journal.came(1, 6) && !journal.came(1, 5), "another order");
     }
 }
