@@ -341,6 +341,11 @@ impl Gateway {
         self.peers.drain()
     }
 
+    /// The same, into an empty buffer that changes places with the one they are in.
+    pub fn swap_frames(&mut self, frames: &mut Vec<Outgoing>) {
+        self.peers.swap(frames);
+    }
+
     /// Takes the next event.
     pub fn next_event(&mut self) -> Option<Event> {
         self.events.pop_front()

@@ -512,6 +512,11 @@ impl Node {
         self.peers.drain()
     }
 
+    /// The same, into an empty buffer that changes places with the one they are in.
+    pub fn swap_frames(&mut self, frames: &mut Vec<Outgoing>) {
+        self.peers.swap(frames);
+    }
+
     fn on_query(&mut self, now: Now, from: Incarnation, id: u64, query: Query) {
         let answer = match query {
             Query::History(history) => return self.on_history(now, from, id, history),

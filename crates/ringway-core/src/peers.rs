@@ -289,6 +289,11 @@ impl Peers {
         self.out.drain(..)
     }
 
+    /// The same into an empty buffer, which changes places with the one that was filled: nothing is copied.
+    pub fn swap(&mut self, frames: &mut Vec<Outgoing>) {
+        std::mem::swap(&mut self.out, frames);
+    }
+
     /// Something waits to be sent.
     pub fn has_output(&self) -> bool {
         !self.out.is_empty()

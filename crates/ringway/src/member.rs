@@ -30,6 +30,7 @@ use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::member::{Identity as Entry, Member};
 use ringway_core::message::{Frame, Load};
 use ringway_core::node::Node;
+use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
@@ -209,6 +210,8 @@ struct Task {
     local: VecDeque<Frame>,
     /// What the gateway here has taken of what the node here sent: for the next turn.
     taken: Vec<Frame>,
+    /// What the rules have to say, on its way to the links. Empty between turns.
+    frames: Vec<Outgoing>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,
     /// What clients brought and waits for the next turn.
@@ -362,6 +365,7 @@ impl Task {
             missing: HashMap::new(),
             local: VecDeque::new(),
             taken: Vec::new(),
+            frames: Vec::new(),
             batch: Batch::default(),
             turns: Turns::default(),
             changes: HashMap::new(),

@@ -152,18 +152,7 @@ impl Task {
             while let Some(action) = self.rules.next_action() {
                 self.act(now, action);
             }
-            if let Some(node) = &mut self.node {
-                node.finish_turn();
-                let frames: Vec<Outgoing> = node.drain_frames().collect();
-                frames.into_iter().for_each(|outgoing| self.send(outgoing));
-            }
-            if let Some(hub) = &mut self.hub {
-                hub.on_events(now);
-                let frames: Vec<Outgoing> = hub.rules.drain_frames().collect();
-                for outgoing in frames {
-                    self.send_of_gateway(outgoing);
-                }
-            }
+            self.send_frames(now);
             let Some(frame) = self.local.pop_front() else { break };
             self.on_frame(now, self.me, frame);
             while let Some(frame) = self.local.pop_front() {
@@ -176,6 +165,22 @@ impl Task {
         if self.facts_changed {
             self.publish_facts(now);
         }
+    }
+
+    /// Puts on the links what the rules have to say, and here what they say to each other.
+    fn send_frames(&mut self, now: Now) {
+        let mut frames = std::mem::take(&mut self.frames);
+        if let Some(node) = &mut self.node {
+            node.finish_turn();
+            node.swap_frames(&mut frames);
+            frames.drain(..).for_each(|outgoing| self.send(outgoing));
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.on_events(now);
+            hub.rules.swap_frames(&mut frames);
+            frames.drain(..).for_each(|outgoing| self.send_of_gateway(outgoing));
+        }
+        self.frames = frames;
     }
 
     fn act(&mut self, now: Now, action: Action) {
