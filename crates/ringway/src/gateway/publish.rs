@@ -133,7 +133,7 @@ impl<S: Socket> Hub<S> {
 
 fn publish_fault(error: PublishError) -> ErrorCode {
     match error {
-        PublishError::Busy => ErrorCode::TooManyRequests,
-        PublishError::Unknown | PublishError::Full => ErrorCode::Internal,
+        PublishError::Busy | PublishError::Full => ErrorCode::TooManyRequests,
+        PublishError::Unknown => ErrorCode::Internal,
     }
 }

@@ -69,7 +69,7 @@ fn a_publish_that_fails_has_a_temporary_error() {
     world.send(&peer, &publish(3, &json!(1)));
     let sent = world.publishes().pop().unwrap();
     world.reject(&sent);
-    assert_eq!(peer.one()["error"]["code"], 100);
+    assert_eq!(peer.one()["error"]["code"], 111);
     world.send(&peer, &publish(4, &json!(1)));
     world.pass(Duration::from_millis(5250));
     assert_eq!(peer.one()["error"], json!({"code":100,"message":"internal server error","temporary":true}));
