@@ -11,8 +11,9 @@ use super::api::Api;
 use super::args::TopArgs;
 use super::error::CliError;
 use super::members::Members;
+use super::paint::on_stdout;
 use super::say;
-use super::table::{screen, wrapped};
+use super::table::{screen, words_within, wrapped};
 
 /// Cursor to the upper left, and the rest of the screen emptied after the text.
 const HOME: &str = "\x1b[H";
@@ -44,18 +45,29 @@ async fn look_again_and_again(api: &Api, args: &TopArgs, on_screen: bool) -> Res
         let asked = Instant::now();
         let answer = api.get("/admin/members").await?;
         let took = asked.elapsed();
-        match (args.client.json, on_screen) {
-            (true, _) => say(&format!("{answer}\n"))?,
-            (false, true) => say(&painted(&Members::read(answer)?, took, screen()))?,
-            (false, false) => say(&page(&Members::read(answer)?, took, None))?,
+        if args.client.json {
+            say(&format!("{answer}\n"))?;
+        } else {
+            let (members, trouble) = (Members::read(answer)?, api.trouble().await?);
+            let look = Look { members: &members, trouble: trouble.as_deref(), took };
+            say(&if on_screen { painted(&look, screen()) } else { page(&look, None) })?;
         }
         left = left.map(|left| left - 1);
     }
     Ok(())
 }
 
+/// What one look has shown.
+pub(super) struct Look<'a> {
+    pub(super) members: &'a Members,
+    /// What is amiss, as `/health` says it.
+    pub(super) trouble: Option<&'a str>,
+    pub(super) took: Duration,
+}
+
 /// The whole page, within so many characters a line.
-pub(super) fn page(members: &Members, took: Duration, width: Option<usize>) -> String {
+pub(super) fn page(look: &Look<'_>, width: Option<usize>) -> String {
+    let Look { members, trouble, took } = look;
     let sum = |number: fn(&super::members::Member) -> u64| members.members.iter().map(number).sum::<u64>();
     let active = members.members.iter().filter(|member| member.state == "active").count();
     let head = [
@@ -67,12 +79,16 @@ pub(super) fn page(members: &Members, took: Duration, width: Option<usize>) -> S
         format!("answered in {took:.1?}"),
         "q quits".to_owned(),
     ];
-    format!("{}\n\n{}", wrapped(&head, "  ", width), members.table(width))
+    let head = wrapped(&head, "  ", width);
+    // Above the table, where a short screen still has it.
+    let trouble =
+        trouble.map(|trouble| on_stdout().red(words_within(width, trouble).trim_end()) + "\n").unwrap_or_default();
+    format!("{head}\n{trouble}\n{}", members.table(width))
 }
 
 /// Written over the last page, so that nothing flickers; no more of it than the screen holds, or that would move.
-pub(super) fn painted(members: &Members, took: Duration, screen: Option<(usize, usize)>) -> String {
-    let page = page(members, took, screen.map(|(columns, _)| columns));
+pub(super) fn painted(look: &Look<'_>, screen: Option<(usize, usize)>) -> String {
+    let page = page(look, screen.map(|(columns, _)| columns));
     let lines: Vec<&str> = page.lines().collect();
     // The cursor stands below the last line.
     let room = screen.map_or(lines.len(), |(_, lines)| lines.saturating_sub(1));
@@ -131,5 +147,36 @@ async fn quit_pressed() {
     tokio::select! {
         Ok(()) = quit => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn painted_with(trouble: Option<&str>, lines: usize) -> Vec<String> {
+        let member = |id: &str| {
+            json!({"id": id, "roles": ["node"], "state": "active", "weight": 1.0, "slots": 8, "users": 0, "sockets": 0,
+                   "pid": 1, "address": "127.0.0.1:1"})
+        };
+        let answer = json!({"epoch": 7, "members": [member("node-1"), member("node-2"), member("node-3")]});
+        let members = Members::read(answer).unwrap();
+        let text = painted(&Look { members: &members, trouble, took: Duration::ZERO }, Some((60, lines)));
+        let plain = text.replace(HOME, "").replace(CLEAR_LINE, "").replace(CLEAR_REST, "");
+        plain.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_is_amiss_stands_above_the_members_and_within_the_screen() {
+        let sentence = "degraded: 8 slots have no second copy: a node is away, and what it held is being copied";
+        let shown = painted_with(Some(sentence), 10);
+        let first = shown.iter().position(|line| line.starts_with("degraded:")).expect("it is said");
+        let table = shown.iter().position(|line| line.starts_with("MEMBER")).expect("the table");
+        assert!(first < table, "{shown:#?}");
+        assert!(shown.len() < 10 && shown.iter().all(|line| line.chars().count() <= 60), "{shown:#?}");
+        assert_eq!(shown[first..table - 1].join(" "), sentence);
+        assert!(painted_with(None, 10).iter().all(|line| !line.contains("degraded")));
     }
 }
