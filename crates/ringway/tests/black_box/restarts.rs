@@ -70,13 +70,13 @@ const ROWS: &[Row] = &[
     (FIRST, How::Stopped, SHORT),
     (SECOND, How::Stopped, NOW),
     (ALL, How::Killed, NOW),
-    (FIRST, How::Killed, LONG),
     (BOTH_NODES, How::Killed, SHORT),
-    (ALL, How::Stopped, SHORT),
 ];
 
 /// What takes minutes: `./scripts/test long`.
 const LONG_ROWS: &[Row] = &[
+    (FIRST, How::Killed, LONG),
+    (ALL, How::Stopped, SHORT),
     (FIRST, How::Killed, LONGER),
     (ALL, How::Killed, LONGER),
     (SECOND, How::Killed, LONG),
