@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+pub use crate::siege::SiegeArgs;
+
 /// Which load.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Bench {
@@ -13,16 +15,24 @@ pub enum Bench {
     Fanout(FanoutArgs),
     /// Let users write to one another: messages per second, latency
     P2p(P2pArgs),
+    /// Attack a cluster of its own in many ways, one after the other: what good users notice of each
+    Siege(SiegeArgs),
 }
 
 impl Bench {
-    /// What all loads have in common.
-    pub fn common(&self) -> &Common {
+    /// Whether the report is wanted as JSON.
+    pub fn json(&self) -> bool {
         match self {
-            Self::Idle(args) => &args.common,
-            Self::Fanout(args) => &args.common,
-            Self::P2p(args) => &args.common,
+            Self::Idle(args) => args.common.json,
+            Self::Fanout(args) => args.common.json,
+            Self::P2p(args) => args.common.json,
+            Self::Siege(args) => args.json,
         }
+    }
+
+    /// Whether more than a clean report is asked for.
+    pub fn expects(&self) -> bool {
+        matches!(self, Self::Siege(args) if args.expect)
     }
 }
 
@@ -111,7 +121,7 @@ impl Traffic {
 }
 
 /// A rate that time can be divided by.
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().map_err(|error| error.to_string())?;
     if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("it must be more than 0".into()) }
 }

@@ -5,7 +5,7 @@
 
 pub mod admin;
 mod args;
-mod cluster;
+pub(crate) mod cluster;
 mod plan;
 mod report;
 mod runner;

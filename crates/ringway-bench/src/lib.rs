@@ -1,6 +1,6 @@
 //! The load generator behind `ringway bench`: real sockets, checked messages, tables and JSON.
 //!
-//! [`run`] drives a server that is already running. What it is made of serves tests too: the [`swarm`] of clients, the [`checker`] of their
+//! [`run`] drives a server that is already running, or for a siege one of its own. What it is made of serves tests too: the [`swarm`] of clients, the [`checker`] of their
 //! messages, and the cheap client [`socket`].
 
 pub mod checker;
@@ -22,6 +22,7 @@ pub mod chaos;
 mod idle;
 mod interrupt;
 mod report;
+mod siege;
 mod traffic;
 
 use anyhow::bail;
@@ -30,6 +31,7 @@ pub use args::Bench;
 use args::Common;
 pub use idle::{IdleReport, Memory};
 pub use report::Report;
+pub use siege::{Load, LoadReport, Phase, SiegeArgs, SiegeReport};
 pub use traffic::{ServerUse, TrafficReport};
 
 use interrupt::Interrupt;
@@ -51,6 +53,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Report> {
         Bench::Idle(args) => idle::run(args, &interrupt, &progress).await.map(Report::Idle),
         Bench::Fanout(args) => traffic::fanout(args, &interrupt, &progress).await.map(Report::Fanout),
         Bench::P2p(args) => traffic::p2p(args, &interrupt, &progress).await.map(Report::P2p),
+        Bench::Siege(args) => siege::run(args, &interrupt, &progress).await.map(Report::Siege),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::{Display, Formatter};
 use serde::Serialize;
 
 use crate::idle::IdleReport;
+use crate::siege::SiegeReport;
 use crate::swarm::SwarmReport;
 use crate::traffic::TrafficReport;
 
@@ -18,6 +19,8 @@ pub enum Report {
     Fanout(TrafficReport),
     /// Of `ringway bench p2p`.
     P2p(TrafficReport),
+    /// Of `ringway bench siege`.
+    Siege(SiegeReport),
 }
 
 impl Report {
@@ -26,6 +29,15 @@ impl Report {
         match self {
             Self::Idle(report) => report.is_clean(),
             Self::Fanout(report) | Self::P2p(report) => report.is_clean(),
+            Self::Siege(report) => report.is_clean(),
+        }
+    }
+
+    /// Whether it is what is aimed at, where there is such an aim.
+    pub fn is_as_expected(&self) -> bool {
+        match self {
+            Self::Idle(_) | Self::Fanout(_) | Self::P2p(_) => true,
+            Self::Siege(report) => report.is_served(),
         }
     }
 
@@ -43,6 +55,7 @@ impl Display for Report {
         match self {
             Self::Idle(report) => report.fmt(f),
             Self::Fanout(report) | Self::P2p(report) => report.fmt(f),
+            Self::Siege(report) => report.fmt(f),
         }
     }
 }

@@ -237,7 +237,7 @@ impl Outbox {
 }
 
 /// Sends the upgrade request and reads the answer; gives what came behind it, too.
-async fn upgrade(target: &Target, path: &str) -> Result<(TcpStream, BytesMut), ConnectError> {
+pub(crate) async fn upgrade(target: &Target, path: &str) -> Result<(TcpStream, BytesMut), ConnectError> {
     let io = |error| ConnectError::Io { addr: target.addr, error };
     let mut stream = TcpStream::connect(target.addr).await.map_err(io)?;
     stream.set_nodelay(true).map_err(io)?;

@@ -24,7 +24,7 @@ async fn bench(server: &FaultyServer, line: &str) -> anyhow::Result<Report> {
 async fn traffic(server: &FaultyServer, line: &str) -> TrafficReport {
     match bench(server, line).await.expect("a report") {
         Report::Fanout(report) | Report::P2p(report) => report,
-        Report::Idle(_) => panic!("{line} is no traffic"),
+        Report::Idle(_) | Report::Siege(_) => panic!("{line} is no traffic"),
     }
 }
 

@@ -70,7 +70,7 @@ impl Admin {
     }
 
     /// The gateways that are active, the first one first.
-    pub(super) async fn gateways(&self) -> anyhow::Result<Vec<Member>> {
+    pub(crate) async fn gateways(&self) -> anyhow::Result<Vec<Member>> {
         let mut members = self.members().await?;
         members.retain(|member| member.roles.iter().any(|role| role == "gateway") && member.is_active());
         ensure!(

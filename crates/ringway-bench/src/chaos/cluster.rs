@@ -27,9 +27,24 @@ const PARENT_PID: &str = "RINGWAY_PARENT_PID";
 
 /// A cluster, and its process if it is ours. Dropping it kills that process, and its children go with it.
 #[derive(Debug)]
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     admin: Admin,
     demo: Option<(Child, PathBuf)>,
+}
+
+/// What a demo of our own is started with.
+#[derive(Debug)]
+pub(crate) struct Own<'a> {
+    /// The binary.
+    pub(crate) program: &'a Path,
+    /// Where its files lie.
+    pub(crate) directory: PathBuf,
+    pub(crate) nodes: u16,
+    pub(crate) gateways: u16,
+    /// Settings laid over the demo's own.
+    pub(crate) config: Option<&'a Path>,
+    /// The server API's key; one that nobody knows if there is none.
+    pub(crate) api_key: Option<&'a str>,
 }
 
 impl Cluster {
@@ -38,21 +53,31 @@ impl Cluster {
             let admin = Admin::new(Site::resolve(url, args.ca.as_deref()).await?, token);
             return Ok(Self { admin, demo: None });
         }
-        let directory = directory()?;
-        let token = format!("{:032x}", rand::random::<u128>());
-        let log = directory.join("demo.log");
+        let directory = directory("chaos")?;
         tell(&format!(
             "starting {} nodes and {} gateways; they log to {}",
             args.nodes,
             args.gateways,
             directory.display()
         ));
+        let config = args.config.as_deref();
+        Self::start(Own { program, directory, nodes: args.nodes, gateways: args.gateways, config, api_key: None }).await
+    }
+
+    /// Starts a demo of our own.
+    pub(crate) async fn start(own: Own<'_>) -> anyhow::Result<Self> {
+        let Own { program, directory, nodes, gateways, config, api_key } = own;
+        let token = format!("{:032x}", rand::random::<u128>());
+        let log = directory.join("demo.log");
         let arguments: [OsString; 6] =
-            ["demo", "--port", "0", "--nodes", &args.nodes.to_string(), "--gateways"].map(Into::into);
+            ["demo", "--port", "0", "--nodes", &nodes.to_string(), "--gateways"].map(Into::into);
         let mut command = Command::new(program);
-        command.args(arguments).arg(args.gateways.to_string());
-        if let Some(config) = &args.config {
+        command.args(arguments).arg(gateways.to_string());
+        if let Some(config) = config {
             command.arg("--config").arg(config);
+        }
+        if let Some(key) = api_key {
+            command.env("RINGWAY_API_KEY", key);
         }
         // Its files lie beside its log, so that it is not mistaken for a demo that somebody works with.
         command.env("XDG_RUNTIME_DIR", &directory).env("XDG_STATE_HOME", &directory);
@@ -69,12 +94,12 @@ impl Cluster {
         Ok(Self { admin, demo: Some((child, directory)) })
     }
 
-    pub(super) fn admin(&self) -> &Admin {
+    pub(crate) fn admin(&self) -> &Admin {
         &self.admin
     }
 
     /// Ends the demo if it is ours. Its logs are kept where there is something to find in them.
-    pub(super) async fn end(self, logs: Logs) {
+    pub(crate) async fn end(self, logs: Logs) {
         let Some((mut demo, directory)) = self.demo else { return };
         if let Some(pid) = demo.id().and_then(|pid| i32::try_from(pid).ok()) {
             // It may have ended on its own, which the run has noticed.
@@ -94,7 +119,7 @@ impl Cluster {
 
 /// What becomes of the logs of a demo of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Logs {
+pub(crate) enum Logs {
     /// Something went wrong.
     Keep,
     /// Nothing did.
@@ -114,9 +139,9 @@ async fn address(demo: &mut Child) -> anyhow::Result<String> {
 }
 
 /// A fresh directory that only this user can enter.
-fn directory() -> anyhow::Result<PathBuf> {
+pub(crate) fn directory(name: &str) -> anyhow::Result<PathBuf> {
     let directory =
-        std::env::temp_dir().join(format!("ringway-chaos-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+        std::env::temp_dir().join(format!("ringway-{name}-{}-{:08x}", std::process::id(), rand::random::<u32>()));
     DirBuilder::new().mode(0o700).create(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     Ok(directory)
 }

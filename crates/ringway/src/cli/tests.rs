@@ -82,7 +82,7 @@ fn clients_take_json_and_an_address() {
         command(&format!("{line} --json --url http://127.0.0.1:1"));
     }
     let Command::Bench { load } = command("bench idle --users 5 --json") else { panic!("no bench") };
-    assert!(load.common().json);
+    assert!(load.json());
 }
 
 #[test]

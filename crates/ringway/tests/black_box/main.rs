@@ -19,5 +19,6 @@ mod modes;
 mod plain;
 mod readers;
 mod restarts;
+mod siege;
 mod support;
 mod tables;
