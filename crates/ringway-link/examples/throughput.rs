@@ -63,7 +63,16 @@ async fn start(id: &str, incarnation: u64) -> anyhow::Result<(Links, Receiver<Ev
         birth: None,
     };
     let secret = Secret::new("bench");
-    Ok(Links::start(listener, Settings { identity, cluster: "".into(), secret, limits: Limits::default() }))
+    Ok(Links::start(
+        listener,
+        Settings {
+            identity,
+            cluster: "".into(),
+            secret,
+            limits: Limits::default(),
+            strangers: ringway_link::Strangers::default(),
+        },
+    ))
 }
 
 async fn up(events: &mut Receiver<Event>) -> LinkSender {

@@ -139,7 +139,8 @@ async fn shake(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> Resu
     let me = shared.me();
     let caller = shared.keys.greet(&mut stream, &me).await?;
     let hello = Instant::now();
-    let (peer, purpose) = shared.keys.accept(&mut stream, &me, caller, &shared.faults).await?;
+    let wrong = || shared.strangers.treat(from.ip());
+    let (peer, purpose) = shared.keys.accept(&mut stream, &me, caller, &shared.faults, wrong).await?;
     shared.door.know(from.ip());
     match purpose {
         Purpose::Link => {}

@@ -14,8 +14,10 @@ use ringway_protocol::link::{
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::fault::Faults;
+use crate::strangers::Treatment;
 
 /// The join secret: whoever knows it is a member. Any bytes; it is never sent and never shown.
 #[derive(Clone)]
@@ -212,13 +214,15 @@ impl Keys {
         Ok(Caller { said: Said { versions, hello: said }, hello, version })
     }
 
-    /// The acceptor's second part. Returns once both ends have proved that they know the secret.
+    /// The acceptor's second part. Returns once both ends have proved that they know the secret. `wrong` says what becomes of a dialer
+    /// that does not.
     pub(crate) async fn accept(
         &self,
         stream: &mut TcpStream,
         me: &Identity,
         caller: Caller,
         faults: &Faults,
+        wrong: impl FnOnce() -> Treatment,
     ) -> Result<(Proved, Purpose), HandshakeError> {
         let Caller { said, hello, version } = caller;
         faults.hang_if_cut(&hello.identity.id).await;
@@ -227,7 +231,7 @@ impl Keys {
         let transcript = Transcript { dialer: said, acceptor };
         let Handshake::Proof(proof) = receive(stream).await?.1 else { return Err(HandshakeError::OutOfTurn) };
         if !self.accepts(&proof, DIALER, &transcript) {
-            return refuse(stream, Rejection::WrongSecret).await;
+            return refuse_stranger(stream, wrong()).await;
         }
         send(stream, &self.prove(ACCEPTOR, &transcript)).await?;
         Ok((Proved { identity: hello.identity, version }, hello.purpose))
@@ -291,6 +295,22 @@ pub(crate) async fn receive(stream: &mut TcpStream) -> Result<(BytesMut, Handsha
 async fn refuse<T>(stream: &mut TcpStream, why: Rejection) -> Result<T, HandshakeError> {
     let _ = send(stream, &Handshake::Refused(why)).await;
     part(stream).await;
+    Err(HandshakeError::Rejected(why))
+}
+
+/// The other end does not know the join secret. It hears so now or later, or not at all.
+async fn refuse_stranger<T>(stream: &mut TcpStream, how: Treatment) -> Result<T, HandshakeError> {
+    let why = Rejection::WrongSecret;
+    match how {
+        Treatment::Refuse => return refuse(stream, why).await,
+        Treatment::RefuseAfter(delay) => {
+            // Until then nothing is awaited from it but its end.
+            if timeout(delay, stream.read_u8()).await.is_err() {
+                return refuse(stream, why).await;
+            }
+        }
+        Treatment::Close => {}
+    }
     Err(HandshakeError::Rejected(why))
 }
 

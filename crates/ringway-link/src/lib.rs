@@ -24,6 +24,7 @@ mod outgoing;
 mod pairs;
 mod route;
 mod shared;
+mod strangers;
 
 #[cfg(test)]
 mod tests;
@@ -40,3 +41,4 @@ pub use links::{LinkStats, Links, Settings};
 pub use outgoing::SendError;
 pub use ringway_protocol::link::{Identity, Rejection, Roles};
 pub use route::{Route, RouteError};
+pub use strangers::{Strangers, Treatment};

@@ -23,6 +23,7 @@ use crate::handshake::{Keys, Secret};
 use crate::limits::Limits;
 use crate::pairs::Pairs;
 use crate::shared::Shared;
+use crate::strangers::Strangers;
 
 /// What links are made with.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Settings {
     pub secret: Secret,
     /// Bounds.
     pub limits: Limits,
+    /// What becomes of whoever knocks with a wrong secret.
+    pub strangers: Strangers,
 }
 
 /// All links of one member. Cheap to clone; with the last clone everything ends at once.
@@ -78,7 +81,7 @@ pub struct LinkStats {
 impl Links {
     /// Begins to accept on the open port. What happens comes out of the receiver; when that is dropped all links end.
     pub fn start(listener: Listener, settings: Settings) -> (Self, mpsc::Receiver<Event>) {
-        let Settings { identity, cluster, secret, limits } = settings;
+        let Settings { identity, cluster, secret, limits, strangers } = settings;
         let own = identity.incarnation;
         let (events, receiver) = mpsc::channel(limits.events);
         let stop = CancellationToken::new();
@@ -90,6 +93,7 @@ impl Links {
             events,
             pairs: Pairs::new(own),
             faults: Faults::default(),
+            strangers,
             dials: Mutex::new(HashMap::new()),
             quiet: stop.child_token(),
             stop: stop.clone(),

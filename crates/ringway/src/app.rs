@@ -248,7 +248,8 @@ impl Bound {
             drain_rate: config.drain.rate,
         });
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
-        let settings = Settings { identity, cluster: "".into(), secret, limits: ringway_link::Limits::default() };
+        let limits = ringway_link::Limits::default();
+        let settings = Settings { identity, cluster: "".into(), secret, limits, strangers: guesses.at_the_link_port() };
         let (links, mut events) = Links::start(self.links, settings);
 
         let mut early = Vec::new();
@@ -282,7 +283,7 @@ impl Bound {
             .unzip();
         let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
         let health = Health::new(cluster.clone(), seen.clone(), config.timing, expected);
-        let sockets = gateway.as_ref().map(|gateway| serve::sockets(&config, gateway));
+        let sockets = gateway.as_ref().map(|gateway| serve::sockets(&config, gateway, guesses.clone()));
         let metrics = Metrics::of_process();
         let refusals = sockets.as_ref().map(SocketRoutes::refusals);
         metrics.collect(numbers::Numbers::new(seen, edge.clone(), refusals, links.clone(), guesses.clone()));

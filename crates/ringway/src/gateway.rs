@@ -41,6 +41,7 @@ mod routes;
 mod session;
 mod socket;
 pub(crate) mod stored;
+mod strangers;
 mod timers;
 mod turns;
 mod waiting;

@@ -1,12 +1,16 @@
-//! Wrong tokens and keys, counted by the address they come from.
+//! Wrong tokens, keys and secrets, counted by the address they come from.
 //!
-//! Ten a minute from one address are a person's slips. What comes beyond is treated in two ways:
+//! A right one passes at once, whatever came before it from its address: who shares an address with a guesser, behind a proxy or a
+//! NAT, is not shut out, and a program with an old token holds up nobody but itself. To look costs microseconds, so nothing is
+//! won by not looking. What is limited is wrong ones:
 //!
-//! - The admin token is worth guessing. Every try from that address, a right one too, waits for a second before it is looked at, 64
-//!   at a time, and others are answered 429. A right token is late and not refused: an attacker behind the same proxy cannot lock the
-//!   operator out by being wrong, and cannot try more than 64 a second.
-//! - API keys come with every request of a back end. The right one passes at once, or one back end with an old key would hold up all
-//!   others at its address; wrong ones are answered 429. What keeps it from being guessed is its length.
+//! - Ten a minute from one address are a person's slips and are answered at once.
+//! - Beyond that the answer waits for a second, for 64 of an address in a second.
+//! - What comes beyond that is answered at once and its connection closed, so that each further try costs a new connection.
+//!
+//! Whoever does not wait for answers can try as fast as it connects. What keeps a secret from being guessed is its length: with
+//! 10,000 tries a second, half of the secrets of 64 random bits are found after 29 million years. Outside of the open config a
+//! secret of fewer than 16 bytes is refused.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,150 +18,193 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::http::{Extensions, StatusCode, header};
+use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use ringway_edge::ClientAddr;
+use ringway_link::{Strangers, Treatment};
 use tracing::warn;
 
-/// Wrong ones of an address in a [`WINDOW`] that nobody is held up for.
+/// Wrong ones of an address in a [`WINDOW`] that are answered at once.
 const FREE: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
-/// What a try waits for beyond that.
+/// What the answer to a wrong one waits for beyond that.
 const DELAY: Duration = Duration::from_secs(1);
-/// Tries of one address that wait at a time; others are answered 429.
+/// Answers to an address that begin to wait in one second. What is wrong beyond that loses its connection.
 const WAITING: u32 = 64;
 /// Addresses that are remembered, of some 60 bytes each. With more at a time all others count as one.
 const KNOWN: usize = 4_096;
+/// While there is no room, those whose minute is over are forgotten this often.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// What is being guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Of `/admin`.
     AdminToken,
     /// Of `/api`.
     ApiKey,
+    /// Of clients that connect.
+    ClientToken,
+    /// Of the cluster's members.
+    JoinSecret,
+}
+
+impl Kind {
+    /// All of them, in the order of their counters.
+    pub(crate) const ALL: [Self; 4] = [Self::AdminToken, Self::ApiKey, Self::ClientToken, Self::JoinSecret];
+
+    /// As metrics have it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::AdminToken => "admin_token",
+            Self::ApiKey => "api_key",
+            Self::ClientToken => "client_token",
+            Self::JoinSecret => "join_secret",
+        }
+    }
+
+    /// What is done about somebody who guesses it.
+    fn news(self, from: IpAddr) {
+        const REST: &str = "keep coming from this address; their answers are slow now, and right ones pass";
+        match self {
+            Self::AdminToken => {
+                warn!(%from, "wrong admin tokens {REST}: look at who is there, and keep this port from whoever has no business with it");
+            }
+            Self::ApiKey => {
+                warn!(%from, "wrong API keys {REST}: look at who is there, and whether a back end has an old key")
+            }
+            Self::ClientToken => {
+                warn!(%from, "wrong connection tokens {REST}: look at who is there, and whether whoever issues tokens signs them with [client] token_hmac_secret");
+            }
+            Self::JoinSecret => {
+                warn!(%from, "wrong join secrets {REST}: look at who is there, and let nobody but members reach the link port");
+            }
+        }
+    }
 }
 
 /// What is counted together.
 type Source = (IpAddr, Kind);
 
-/// What a try comes to.
+/// How a wrong one is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Right,
-    Wrong,
-    /// Wrong, or not looked at: too many were.
-    TooMany,
+pub(crate) enum Reply {
+    AtOnce,
+    /// After this.
+    Late(Duration),
+    /// At once, and the connection is closed.
+    Last,
+}
+
+impl Reply {
+    /// For how long it waits, if it does.
+    pub(crate) fn delay(self) -> Option<Duration> {
+        match self {
+            Self::Late(delay) => Some(delay),
+            Self::AtOnce | Self::Last => None,
+        }
+    }
 }
 
 /// Shared by all that check a secret in this process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Guesses(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
-    delay: Duration,
-    by_address: Mutex<HashMap<Source, Tries>>,
-    admin_tokens: AtomicU64,
-    api_keys: AtomicU64,
+    known: Mutex<Known>,
+    /// Wrong ones by kind, and those of them that were not answered at once.
+    wrong: [AtomicU64; 4],
+    limited: [AtomicU64; 4],
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_source: HashMap<Source, Tries>,
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Tries {
     since: Instant,
     wrong: u32,
+    /// The second of the window that `waiting` counts in.
+    second: u32,
     waiting: u32,
 }
 
-/// One that waits, until dropped.
-struct Waiting<'a>(&'a Guesses, Source);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if let Some(tries) = self.0.0.by_address.lock().get_mut(&self.1) {
-            tries.waiting = tries.waiting.saturating_sub(1);
-        }
-    }
-}
-
-impl Default for Guesses {
-    fn default() -> Self {
-        Self::delaying(DELAY)
-    }
-}
-
 impl Guesses {
-    fn delaying(delay: Duration) -> Self {
-        let (admin_tokens, api_keys) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Inner { delay, by_address: Mutex::default(), admin_tokens, api_keys }))
+    /// So many wrong ones of each kind so far, and so many of them not answered at once.
+    pub(crate) fn counts(&self) -> [(Kind, u64, u64); 4] {
+        let of = |counts: &[AtomicU64; 4], kind: Kind| counts[kind as usize].load(Ordering::Relaxed);
+        Kind::ALL.map(|kind| (kind, of(&self.0.wrong, kind), of(&self.0.limited, kind)))
     }
 
-    /// Wrong admin tokens and wrong API keys so far.
-    pub(crate) fn counts(&self) -> [u64; 2] {
-        [&self.0.admin_tokens, &self.0.api_keys].map(|count| count.load(Ordering::Relaxed))
+    /// For the links: what becomes of whoever knocks with a wrong join secret.
+    pub(crate) fn at_the_link_port(&self) -> Strangers {
+        let guesses = self.clone();
+        Strangers::new(move |from| match guesses.wrong(from, Kind::JoinSecret) {
+            Reply::AtOnce => Treatment::Refuse,
+            Reply::Late(delay) => Treatment::RefuseAfter(delay),
+            Reply::Last => Treatment::Close,
+        })
     }
 
-    /// Looks at a secret from this address.
-    pub(crate) async fn attempt(&self, from: IpAddr, kind: Kind, is_right: impl FnOnce() -> bool + Send) -> Verdict {
-        let source = (from, kind);
-        let is_over = self.is_over(source);
-        let _waiting = match (is_over, kind) {
-            (true, Kind::AdminToken) => {
-                let Some(waiting) = self.wait(source) else { return self.wrong(from, kind, true) };
-                tokio::time::sleep(self.0.delay).await;
-                Some(waiting)
-            }
-            _ => None,
-        };
-        if is_right() { Verdict::Right } else { self.wrong(from, kind, is_over) }
-    }
-
-    fn is_over(&self, from: Source) -> bool {
-        let by_address = self.0.by_address.lock();
-        by_address
-            .get(&known_as(&by_address, from))
-            .is_some_and(|tries| tries.wrong >= FREE && tries.since.elapsed() < WINDOW)
-    }
-
-    fn wait(&self, from: Source) -> Option<Waiting<'_>> {
-        let mut by_address = self.0.by_address.lock();
-        let from = known_as(&by_address, from);
-        let tries = by_address.get_mut(&from).filter(|tries| tries.waiting < WAITING)?;
-        tries.waiting += 1;
-        Some(Waiting(self, from))
-    }
-
-    fn wrong(&self, from: IpAddr, kind: Kind, is_over: bool) -> Verdict {
-        let (count, name) = match kind {
-            Kind::AdminToken => (&self.0.admin_tokens, "admin tokens"),
-            Kind::ApiKey => (&self.0.api_keys, "API keys"),
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        let mut by_address = self.0.by_address.lock();
-        if by_address.len() >= KNOWN {
-            by_address.retain(|_, tries| tries.waiting > 0 || tries.since.elapsed() < WINDOW);
+    /// Counts a wrong one.
+    pub(crate) fn wrong(&self, from: IpAddr, kind: Kind) -> Reply {
+        let source = (network(from), kind);
+        let (reply, is_news) = self.0.known.lock().wrong(source, Instant::now());
+        self.0.wrong[kind as usize].fetch_add(1, Ordering::Relaxed);
+        if reply != Reply::AtOnce {
+            self.0.limited[kind as usize].fetch_add(1, Ordering::Relaxed);
         }
-        let known = known_as(&by_address, (from, kind));
-        let tries = by_address.entry(known).or_insert_with(|| Tries { since: Instant::now(), wrong: 0, waiting: 0 });
-        if tries.since.elapsed() >= WINDOW {
-            (tries.since, tries.wrong) = (Instant::now(), 0);
+        if is_news {
+            kind.news(from);
+        }
+        reply
+    }
+}
+
+impl Known {
+    /// How it is answered, and whether the address has just become one that guesses.
+    fn wrong(&mut self, from: Source, now: Instant) -> (Reply, bool) {
+        self.sweep(now);
+        // Whoever is not remembered while as many as possible are counts as nobody in particular.
+        let is_full = self.by_source.len() >= KNOWN && !self.by_source.contains_key(&from);
+        let source = if is_full { (NOBODY, from.1) } else { from };
+        let tries = self.by_source.entry(source).or_insert_with(|| Tries::since(now));
+        if now.saturating_duration_since(tries.since) >= WINDOW {
+            *tries = Tries::since(now);
         }
         tries.wrong = tries.wrong.saturating_add(1);
-        let is_news = tries.wrong == FREE;
-        drop(by_address);
-        if is_news {
-            warn!(%from, "wrong {name} keep coming from this address: look at who is there, and keep this port from whoever has no business with it");
+        (tries.reply(now), tries.wrong == FREE + 1)
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let is_due = self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP);
+        if self.by_source.len() >= KNOWN && is_due {
+            self.swept = Some(now);
+            self.by_source.retain(|_, tries| now.saturating_duration_since(tries.since) < WINDOW);
         }
-        if is_over { Verdict::TooMany } else { Verdict::Wrong }
     }
 }
 
-/// Whoever is not remembered while as many as possible are counts as nobody in particular.
-fn known_as(by_address: &HashMap<Source, Tries>, from: Source) -> Source {
-    match by_address.len() >= KNOWN && !by_address.contains_key(&from) {
-        true => (NOBODY, from.1),
-        false => from,
+impl Tries {
+    fn since(now: Instant) -> Self {
+        Self { since: now, wrong: 0, second: 0, waiting: 0 }
+    }
+
+    fn reply(&mut self, now: Instant) -> Reply {
+        if self.wrong <= FREE {
+            return Reply::AtOnce;
+        }
+        let second = now.saturating_duration_since(self.since).as_secs() as u32;
+        if second != self.second {
+            (self.second, self.waiting) = (second, 0);
+        }
+        self.waiting = self.waiting.saturating_add(1);
+        if self.waiting <= WAITING { Reply::Late(DELAY) } else { Reply::Last }
     }
 }
 
@@ -165,7 +212,7 @@ const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The address that a request came from.
 pub(crate) fn source(extensions: &Extensions) -> IpAddr {
-    extensions.get().map_or(NOBODY, |ClientAddr(address)| network(*address))
+    extensions.get().map_or(NOBODY, |ClientAddr(address)| *address)
 }
 
 /// Whoever has one IPv6 address has its whole /64.
@@ -176,10 +223,20 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What one is answered who is wrong too often.
-pub(crate) fn too_many(what: &str) -> Response {
-    let text = format!("{what} from this address were wrong too often: try again in a moment\n");
-    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], text).into_response()
+/// Answers a request with a wrong secret: the first ones of an address with `wrong`, others with `limited`.
+pub(crate) async fn refuse(reply: Reply, wrong: impl IntoResponse, limited: impl IntoResponse) -> Response {
+    match reply {
+        Reply::AtOnce => return wrong.into_response(),
+        Reply::Late(delay) => tokio::time::sleep(delay).await,
+        Reply::Last => {}
+    }
+    let mut response = limited.into_response();
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if reply == Reply::Last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 #[cfg(test)]
@@ -189,63 +246,46 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-    async fn ten_slips(guesses: &Guesses, kind: Kind) {
-        for _ in 0..FREE {
-            assert_eq!(guesses.attempt(ONE, kind, || false).await, Verdict::Wrong);
+    #[test]
+    fn ten_slips_are_answered_at_once_then_64_a_second_late_and_others_are_the_last() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let mut replies = |from, at| known.wrong((from, Kind::AdminToken), at).0;
+        assert!((0..FREE).all(|_| replies(ONE, now) == Reply::AtOnce));
+        for second in 1..3 {
+            let at = now + Duration::from_secs(second);
+            assert!((0..WAITING).all(|_| replies(ONE, at) == Reply::Late(DELAY)), "{second}");
+            assert!((0..1_000).all(|_| replies(ONE, at) == Reply::Last), "{second}");
         }
+        assert_eq!(replies(OTHER, now), Reply::AtOnce, "another address waits for nothing");
+        assert_eq!(replies(ONE, now + WINDOW), Reply::AtOnce, "a minute later it may slip again");
     }
 
-    const SHORT: Duration = Duration::from_millis(100);
-
-    #[tokio::test]
-    async fn the_eleventh_wrong_token_is_too_many_and_the_right_one_is_late() {
-        let guesses = Guesses::delaying(SHORT);
-        ten_slips(&guesses, Kind::AdminToken).await;
-        let began = Instant::now();
-        assert_eq!(guesses.attempt(ONE, Kind::AdminToken, || false).await, Verdict::TooMany);
-        assert_eq!(guesses.attempt(ONE, Kind::AdminToken, || true).await, Verdict::Right);
-        assert!(began.elapsed() >= 2 * SHORT);
-        assert_eq!(guesses.counts(), [11, 0]);
-        // Another address waits for nothing: not for an hour, here.
-        let guesses = Guesses::delaying(Duration::from_secs(3_600));
-        ten_slips(&guesses, Kind::AdminToken).await;
-        assert_eq!(guesses.attempt(OTHER, Kind::AdminToken, || true).await, Verdict::Right);
+    #[test]
+    fn kinds_are_counted_apart_and_an_address_is_news_once_a_minute() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let news: Vec<_> = (0..100).filter(|_| known.wrong((ONE, Kind::ApiKey), now).1).collect();
+        assert_eq!(news, [10]);
+        assert_eq!(known.wrong((ONE, Kind::JoinSecret), now), (Reply::AtOnce, false));
     }
 
-    #[tokio::test]
-    async fn so_many_are_looked_at_in_a_second() {
-        let guesses = Guesses::delaying(SHORT);
-        ten_slips(&guesses, Kind::AdminToken).await;
-        let looked = Arc::new(AtomicU64::new(0));
-        let mut tries = tokio::task::JoinSet::new();
-        // One task runs at a time, so all of them have come before the first one has waited.
-        for _ in 0..10 * WAITING {
-            let (guesses, looked) = (guesses.clone(), looked.clone());
-            tries.spawn(async move {
-                let look = || looked.fetch_add(1, Ordering::Relaxed) == u64::MAX;
-                guesses.attempt(ONE, Kind::AdminToken, look).await
-            });
-        }
-        assert!(tries.join_all().await.iter().all(|verdict| *verdict == Verdict::TooMany));
-        assert_eq!(looked.load(Ordering::Relaxed), u64::from(WAITING));
-        let late = guesses.attempt(ONE, Kind::AdminToken, || true).await;
-        assert_eq!(late, Verdict::Right, "nothing is left of those who waited");
-    }
-
-    #[tokio::test]
-    async fn the_right_api_key_passes_at_once() {
-        let guesses = Guesses::delaying(Duration::from_secs(3_600));
-        ten_slips(&guesses, Kind::ApiKey).await;
-        assert_eq!(guesses.attempt(ONE, Kind::ApiKey, || false).await, Verdict::TooMany);
-        assert_eq!(guesses.attempt(ONE, Kind::ApiKey, || true).await, Verdict::Right);
-    }
-
-    #[tokio::test]
-    async fn no_more_addresses_are_remembered_than_there_is_room_for() {
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
         let guesses = Guesses::default();
+        let address = |host: u64| IpAddr::from((0x2001_0db8_u128 << 96 | u128::from(host)).to_be_bytes());
+        let replies: Vec<_> = (0..12).map(|host| guesses.wrong(address(host), Kind::ClientToken)).collect();
+        assert_eq!(replies[9..], [Reply::AtOnce, Reply::Late(DELAY), Reply::Late(DELAY)]);
+        assert_eq!(guesses.counts()[2], (Kind::ClientToken, 12, 2));
+    }
+
+    #[test]
+    fn no_more_addresses_are_remembered_than_there_is_room_for_and_old_ones_make_room() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(number + 1));
         for number in 0..2 * KNOWN as u32 {
-            guesses.attempt(Ipv4Addr::from_bits(number + 1).into(), Kind::ApiKey, || false).await;
+            known.wrong((address(number), Kind::ApiKey), now);
         }
-        assert!(guesses.0.by_address.lock().len() <= KNOWN + 2);
+        assert!(known.by_source.len() <= KNOWN + 1);
+        known.wrong((address(0), Kind::ApiKey), now + WINDOW);
+        assert!(known.by_source.len() <= 2, "those whose minute is over are forgotten");
     }
 }

@@ -120,7 +120,13 @@ async fn a_process_that_comes_back_is_found() {
     let limits = crate::Limits::default();
     let (_links, _events) = crate::Links::start(
         listener,
-        crate::Settings { identity: identity.clone(), cluster: "".into(), secret, limits },
+        crate::Settings {
+            identity: identity.clone(),
+            cluster: "".into(),
+            secret,
+            limits,
+            strangers: crate::Strangers::default(),
+        },
     );
     assert_eq!(a.up_at_last().await.1, identity);
 }

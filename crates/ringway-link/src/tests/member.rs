@@ -50,7 +50,13 @@ impl Member {
         let listener = Listener::bind("127.0.0.1:0").await.unwrap();
         let identity = identity(id, incarnation, &listener.address().to_string());
         let secret = Secret::new("open sesame");
-        let mut settings = Settings { identity, cluster: "".into(), secret, limits: Limits::default() };
+        let mut settings = Settings {
+            identity,
+            cluster: "".into(),
+            secret,
+            limits: Limits::default(),
+            strangers: crate::Strangers::default(),
+        };
         change(&mut settings);
         let (links, events) = Links::start(listener, settings);
         Self { links, events }

@@ -1,7 +1,7 @@
 //! Who is let in, who is not, and what both are told.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway_core::id::{Birth, Incarnation};
 use ringway_protocol::link::{Purpose, Versions, preamble};
@@ -12,7 +12,8 @@ use super::member::{Member, identity};
 use crate::fault::Faults;
 use crate::handshake::Keys;
 use crate::{
-    DialError, Ended, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Route, RouteError, Secret, Target,
+    DialError, Ended, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Route, RouteError, Secret,
+    Strangers, Target, Treatment,
 };
 
 async fn failure(member: &mut Member) -> DialError {
@@ -66,7 +67,7 @@ async fn a_wrong_secret_is_told_to_the_acceptor() {
     let acceptor = async {
         let (keys, faults) = (keys("one"), Faults::default());
         let caller = keys.greet(&mut accepting, &me).await.unwrap();
-        keys.accept(&mut accepting, &me, caller, &faults).await
+        keys.accept(&mut accepting, &me, caller, &faults, || crate::Treatment::Refuse).await
     };
     let dialer = async {
         let outcome = keys("two").dial(&mut dialing, &other, Purpose::Link, |_| false).await;
@@ -76,6 +77,39 @@ async fn a_wrong_secret_is_told_to_the_acceptor() {
     let (accepted, dialed) = tokio::join!(acceptor, dialer);
     assert!(matches!(accepted, Err(HandshakeError::Rejected(Rejection::WrongSecret))), "{accepted:?}");
     assert!(matches!(dialed, Err(HandshakeError::Refused(Rejection::WrongSecret))), "{dialed:?}");
+}
+
+#[tokio::test]
+async fn wrong_secrets_may_be_told_late_or_not_at_all_and_the_right_one_of_the_same_address_waits_for_nothing() {
+    let deadline = Duration::from_secs(20);
+    let treated = async |how| {
+        let strangers = move |settings: &mut crate::Settings| settings.strangers = Strangers::new(move |_| how);
+        let b = Member::with("b", 2, strangers).await;
+        let wrong = Member::with("wrong", 3, |settings| settings.secret = Secret::new("guess")).await;
+        let began = Instant::now();
+        let found = wrong.links.probe(&b.target(), deadline).await;
+        let mut right = Member::start("a", 1).await;
+        right.links.dial(b.target());
+        right.up_at_last().await;
+        (found, began.elapsed())
+    };
+    let late = Duration::from_millis(300);
+    let (found, took) = treated(Treatment::RefuseAfter(late)).await;
+    let refused = HandshakeError::Refused(Rejection::WrongSecret);
+    assert!(matches!(found, Evidence::Unknown(DialError::Handshake(why)) if why.to_string() == refused.to_string()));
+    assert!(took >= late, "{took:?}");
+    let (found, _) = treated(Treatment::Close).await;
+    assert!(matches!(found, Evidence::Unknown(DialError::Handshake(HandshakeError::Io(_)))), "{found:?}");
+    // Nobody waits for what would be told in an hour, but the one who is wrong.
+    let strangers = |settings: &mut crate::Settings| {
+        settings.strangers = Strangers::new(|_| Treatment::RefuseAfter(Duration::from_secs(3_600)));
+    };
+    let b = Member::with("b", 2, strangers).await;
+    let wrong = Member::with("wrong", 3, |settings| settings.secret = Secret::new("guess")).await;
+    wrong.links.dial(b.target());
+    let mut right = Member::start("a", 1).await;
+    right.links.dial(b.target());
+    right.up_at_last().await;
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ async fn who_changes_the_range_on_the_way_is_found_out() {
         let (mut stream, _) = back.accept().await.unwrap();
         let (keys, me, faults) = (keys(NEXT), identity("a", 2, "a:1"), Faults::default());
         let caller = keys.greet(&mut stream, &me).await.unwrap();
-        keys.accept(&mut stream, &me, caller, &faults).await.map(drop)
+        keys.accept(&mut stream, &me, caller, &faults, || crate::Treatment::Refuse).await.map(drop)
     };
     let dialer = async {
         let (keys, me) = (keys(NEXT), identity("b", 1, "b:1"));

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::AdminError;
-use crate::guesses::{Guesses, Kind, Verdict, source};
+use crate::guesses::{Guesses, Kind, refuse, source};
 
 /// The token's digest. Digests are compared, so that neither time nor length tells anything of the token.
 #[derive(Debug, Clone)]
@@ -25,18 +25,17 @@ impl Token {
     }
 }
 
-/// Lets a request with the token through. Any text is a token, so the header is compared as bytes.
+/// Lets a request with the token through, whatever its address has tried before. Any text is a token, so the header is compared as bytes.
 pub(super) async fn check(State((token, guesses)): State<(Token, Guesses)>, request: Request, next: Next) -> Response {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let Some(given) = given else {
         return AdminError::unauthorized("the admin API needs the admin token").into_response();
     };
-    let is_right = token.is(given);
-    match guesses.attempt(source(request.extensions()), Kind::AdminToken, || is_right).await {
-        Verdict::Right => next.run(request).await,
-        Verdict::Wrong => AdminError::unauthorized("this is not the admin token").into_response(),
-        Verdict::TooMany => AdminError::too_many_tokens().into_response(),
+    if token.is(given) {
+        return next.run(request).await;
     }
+    let reply = guesses.wrong(source(request.extensions()), Kind::AdminToken);
+    refuse(reply, AdminError::unauthorized("this is not the admin token"), AdminError::too_many_tokens()).await
 }
 
 /// What follows `Bearer `, whose case does not matter.

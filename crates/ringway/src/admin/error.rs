@@ -1,7 +1,7 @@
 //! The one face of everything that goes wrong under `/admin`.
 
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -29,7 +29,7 @@ impl AdminError {
     }
 
     pub(super) fn too_many_tokens() -> Self {
-        let text = "admin tokens from this address were wrong too often: try again in a moment".to_owned();
+        let text = "this is not the admin token, and others from this address were not either: find out who tries, or send the right one".to_owned();
         Self { status: StatusCode::TOO_MANY_REQUESTS, text }
     }
 
@@ -51,9 +51,6 @@ impl IntoResponse for AdminError {
         let mut response = (self.status, Json(json!({ "error": self.text }))).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
-use crate::guesses::{Kind, Verdict, source, too_many};
+use crate::guesses::{Kind, refuse, source};
 
 /// Lets a request with the key through.
 pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -18,12 +18,13 @@ pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) 
         let text = "the API key is missing: send it as X-API-Key, or as Authorization: apikey KEY\n";
         return (StatusCode::UNAUTHORIZED, text).into_response();
     };
-    let is_right = is_same(shown, key.as_bytes());
-    match api.guesses.attempt(source(request.extensions()), Kind::ApiKey, || is_right).await {
-        Verdict::Right => next.run(request).await,
-        Verdict::Wrong => (StatusCode::UNAUTHORIZED, "this is not the API key\n").into_response(),
-        Verdict::TooMany => too_many("API keys"),
+    if is_same(shown, key.as_bytes()) {
+        return next.run(request).await;
     }
+    let reply = api.guesses.wrong(source(request.extensions()), Kind::ApiKey);
+    let wrong = (StatusCode::UNAUTHORIZED, "this is not the API key\n");
+    let limited = "this is not the API key, and others from this address were not either: find out who tries, or send the right one\n";
+    refuse(reply, wrong, limited).await
 }
 
 fn shown(headers: &HeaderMap) -> Option<&[u8]> {

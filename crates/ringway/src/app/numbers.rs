@@ -86,19 +86,21 @@ impl Numbers {
     fn refused(&self, hub: &Counts, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let by = by_reason;
         let refused = &hub.refused;
-        let expired = by("expired", refused.expired + refused.refresh_expired);
-        let invalid = by("invalid", refused.invalid + refused.refresh_invalid);
-        let help = "Connection tokens that were not good, of clients that came and of those that refreshed theirs";
-        counters(encoder, "tokens_refused", help, [expired, invalid])?;
         let outside = |count: fn(&Refusals) -> &AtomicU64| {
             self.refusals.as_deref().map_or(0, |refusals| count(refusals).load(Ordering::Relaxed))
         };
+        let connects_invalid = refused.invalid + outside(|refusals| &refusals.late_tokens);
+        let refreshes_invalid = refused.refresh_invalid + outside(|refusals| &refusals.late_refreshes);
+        let expired = by("expired", refused.expired + refused.refresh_expired);
+        let invalid = by("invalid", connects_invalid + refreshes_invalid);
+        let help = "Connection tokens that were not good, of clients that came and of those that refreshed theirs";
+        counters(encoder, "tokens_refused", help, [expired, invalid])?;
         let help = "Times that a session had more commands than its pace allows, and was not read from for a while";
         counter(encoder, "sessions_paced", help, outside(|refusals| &refusals.paced))?;
         let full = self.edge.as_ref().map_or(0, |edge| edge.stats().refused.load(Ordering::Relaxed));
         let connects = [
             by("token_expired", refused.expired),
-            by("token_invalid", refused.invalid),
+            by("token_invalid", connects_invalid),
             by("no_token", refused.without_token),
             by("silent", refused.silent),
             by("no_answer", refused.unanswered),
@@ -243,9 +245,12 @@ impl Collector for Numbers {
             Self::edge(edge, &mut encoder)?;
         }
         self.rules(&mut encoder)?;
-        let [admin_tokens, api_keys] = self.guesses.counts();
-        let wrong = [([("secret", "admin_token")], admin_tokens), ([("secret", "api_key")], api_keys)];
-        counters(&mut encoder, "wrong_secrets", "Wrong admin tokens and API keys", wrong)?;
+        let counts = self.guesses.counts();
+        let wrong = counts.map(|(kind, wrong, _)| ([("secret", kind.label())], wrong));
+        counters(&mut encoder, "wrong_secrets", "Wrong tokens, keys and secrets", wrong)?;
+        let limited = counts.map(|(kind, _, limited)| ([("secret", kind.label())], limited));
+        let help = "Of these, not answered at once, or the last of their connection";
+        counters(&mut encoder, "wrong_secrets_limited", help, limited)?;
         self.links(&mut encoder)
     }
 }

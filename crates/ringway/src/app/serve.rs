@@ -197,8 +197,8 @@ fn edge_config(config: &Config) -> EdgeConfig {
 }
 
 /// The routes of the sockets of a gateway.
-pub(super) fn sockets(config: &Config, gateway: &GatewayParts) -> SocketRoutes {
-    let sockets = SocketRoutes::new(gateway.config.clone(), gateway.inbox.clone());
+pub(super) fn sockets(config: &Config, gateway: &GatewayParts, guesses: Guesses) -> SocketRoutes {
+    let sockets = SocketRoutes::new(gateway.config.clone(), gateway.inbox.clone(), guesses);
     if config.server.echo { sockets.with_echo() } else { sockets }
 }
 
@@ -207,11 +207,11 @@ async fn still_joining() -> (StatusCode, [(HeaderName, &'static str); 1], &'stat
 }
 
 impl EdgeRouter for Door<ClientRoutes> {
-    async fn route(&self, request: Request<RequestBody>, _peer: SocketAddr) -> Route {
+    async fn route(&self, request: Request<RequestBody>, client: SocketAddr) -> Route {
         let Some(ClientRoutes { sockets, http }) = self.routes.get() else {
             return answer(&self.before, request).await;
         };
-        match sockets.route(request.uri().path(), request.headers()) {
+        match sockets.route(request.uri().path(), request.headers(), client.ip()) {
             Some(route) => route,
             None => answer(http, request).await,
         }

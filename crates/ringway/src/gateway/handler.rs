@@ -1,6 +1,7 @@
 //! From frames to inputs, in each connection's own task: reading, checking and copying happen here, in parallel, so
 //! that the hub has only to decide.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,7 +18,9 @@ use super::command::{Ask, Command};
 use super::inbox::{ClientInput, Inbox, Protocol, Ticket};
 use super::pace::Pace;
 use super::routes::Refusals;
+use super::strangers::{Stranger, Strangers, turn_away};
 use super::{Client, SessionLimits};
+use crate::guesses::Reply;
 
 /// What all connections of a gateway share.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub(super) struct Desk {
     pub(super) limits: SessionLimits,
     pub(super) pace: Pace,
     pub(super) refusals: Arc<Refusals>,
+    pub(super) strangers: Strangers,
 }
 
 impl Desk {
@@ -75,11 +79,33 @@ pub struct CentrifugeHandler {
     ticket: Arc<Ticket>,
     /// Up to when its commands are paid for.
     paid: u32,
+    /// Until it has said who it is.
+    stranger: Stranger,
 }
 
 impl CentrifugeHandler {
-    pub(super) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk, ticket: Ticket::new(), paid: 0 }
+    pub(super) fn new(desk: Arc<Desk>, from: IpAddr) -> Self {
+        let stranger = desk.strangers.enter(from);
+        Self { desk, ticket: Ticket::new(), paid: 0, stranger }
+    }
+
+    /// Whether a client with a wrong token is one too many of its address, and has been dealt with here.
+    fn turned_away(&mut self, conn: &Client, commands: &[Command]) -> Option<Flow> {
+        let reply = self.desk.strangers.look(&mut self.stranger, commands);
+        if reply == Reply::AtOnce {
+            return None;
+        }
+        let refusals = &self.desk.refusals;
+        let is_known = self.stranger == Stranger::NONE;
+        let count = if is_known { &refusals.late_refreshes } else { &refusals.late_tokens };
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(turn_away(conn, reply.delay()))
+    }
+}
+
+impl Drop for CentrifugeHandler {
+    fn drop(&mut self) {
+        self.desk.strangers.forget(&mut self.stranger);
     }
 }
 
@@ -101,6 +127,9 @@ impl Handler for CentrifugeHandler {
                 Ok(command) => commands.push(Command::of(command, &self.desk.verifier)),
                 Err(_) => fault = Some(()),
             }
+        }
+        if let Some(flow) = self.turned_away(conn, &commands) {
+            return flow;
         }
         let bytes = commands.iter().map(Command::size).sum();
         let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;

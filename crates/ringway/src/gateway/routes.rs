@@ -6,6 +6,7 @@
 //! | `/socket/{user}`, `{prefix}/socket/{user}` | plain | plain is on |
 //! | `/echo` | every message comes back | `with_echo` |
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +19,9 @@ use super::auth::Verifier;
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
 use super::pace::Pace;
+use super::strangers::Strangers;
 use super::{Client, GatewayConfig, origin};
+use crate::guesses::Guesses;
 
 /// What people are told who chose another name.
 pub(crate) const USER_NAME_RULE: &str =
@@ -33,6 +36,10 @@ pub struct Refusals {
     pub user_name: AtomicU64,
     /// Times that a session had more commands than its pace allows, and was not read from for a while.
     pub paced: AtomicU64,
+    /// Clients whose token was wrong after too many others of their address: the hub has not seen it.
+    pub late_tokens: AtomicU64,
+    /// The same of clients that refreshed theirs.
+    pub late_refreshes: AtomicU64,
 }
 
 /// Decides which handler serves an upgrade.
@@ -45,11 +52,12 @@ pub struct SocketRoutes {
 }
 
 impl SocketRoutes {
-    /// The routes of a gateway whose hub takes from this inbox.
-    pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> Self {
+    /// The routes of a gateway whose hub takes from this inbox. Wrong tokens are counted with other guesses.
+    pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>, guesses: Guesses) -> Self {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref());
         let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
-        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals: Arc::default() };
+        let strangers = Strangers::new(guesses);
+        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals: Arc::default(), strangers };
         Self { refusals: desk.refusals.clone(), desk: Arc::new(desk), config, has_echo: false }
     }
 
@@ -65,12 +73,12 @@ impl SocketRoutes {
         self.refusals.clone()
     }
 
-    /// What a request gets, if its path is one of these.
-    pub fn route(&self, path: &str, headers: &HeaderMap) -> Option<Route> {
+    /// What a request from this address gets, if its path is one of these.
+    pub fn route(&self, path: &str, headers: &HeaderMap, from: IpAddr) -> Option<Route> {
         let plain = self.config.plain.as_ref();
         if path == "/connection/websocket" {
             return Some(self.guarded(headers, || {
-                Route::Upgrade(Upgrade::new(CentrifugeHandler::new(self.desk.clone()), self.options()))
+                Route::Upgrade(Upgrade::new(CentrifugeHandler::new(self.desk.clone(), from), self.options()))
             }));
         }
         if path == "/echo" && self.has_echo {
@@ -136,8 +144,10 @@ mod tests {
     use super::*;
 
     fn routes(config: GatewayConfig) -> SocketRoutes {
-        SocketRoutes::new(Arc::new(config), Arc::new(Inbox::new(1)))
+        SocketRoutes::new(Arc::new(config), Arc::new(Inbox::new(1)), Guesses::default())
     }
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn status(route: Option<Route>) -> Option<u16> {
         route.map(|route| match route {
@@ -164,16 +174,16 @@ mod tests {
             ("/api/publish", None, None),
         ];
         for (path, when_open, when_closed) in table {
-            assert_eq!(status(open.route(path, &HeaderMap::new())), when_open, "{path}");
-            assert_eq!(status(closed.route(path, &HeaderMap::new())), when_closed, "{path}");
+            assert_eq!(status(open.route(path, &HeaderMap::new(), HERE)), when_open, "{path}");
+            assert_eq!(status(closed.route(path, &HeaderMap::new(), HERE)), when_closed, "{path}");
         }
-        assert_eq!(status(open.with_echo().route("/echo", &HeaderMap::new())), Some(101));
+        assert_eq!(status(open.with_echo().route("/echo", &HeaderMap::new(), HERE)), Some(101));
     }
 
     #[test]
     fn an_overlong_name_is_refused() {
         let path = format!("/socket/{}", "a".repeat(129));
-        assert_eq!(status(routes(GatewayConfig::open()).route(&path, &HeaderMap::new())), Some(400));
+        assert_eq!(status(routes(GatewayConfig::open()).route(&path, &HeaderMap::new(), HERE)), Some(400));
     }
 
     #[test]
@@ -182,7 +192,7 @@ mod tests {
         headers.insert("origin", "https://evil.example".parse().unwrap());
         headers.insert("host", "chat.example".parse().unwrap());
         let routes = routes(GatewayConfig::default());
-        assert_eq!(status(routes.route("/connection/websocket", &headers)), Some(403));
+        assert_eq!(status(routes.route("/connection/websocket", &headers, HERE)), Some(403));
         assert_eq!(routes.refusals().origin.load(Ordering::Relaxed), 1);
     }
 }

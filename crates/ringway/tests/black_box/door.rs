@@ -3,13 +3,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+use ringway_core::{Incarnation, MemberId};
+use ringway_protocol::link::{Handshake, Hello, Identity, Purpose, Roles, Versions, encode_handshake, preamble};
 use ringway_testkit::raw::Frame;
 use ringway_testkit::server::TOKEN;
 use ringway_testkit::{CentrifugeClient, RawWs, Server, eventually, http};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{SOON, dev, plain, ringway, serve};
+use crate::support::{SOON, demo, dev, named, plain, ringway, serve};
 
 /// A connection from one of this machine's other addresses.
 async fn from(last: u8, to: SocketAddr) -> Option<TcpStream> {
@@ -76,22 +79,124 @@ async fn bodies_that_never_come_and_answers_that_nobody_reads_keep_nobody_out() 
     is_served(&server).await;
 }
 
+/// What counts wrong ones of this kind, and those of them that were not answered at once.
+async fn wrong(server: &Server, secret: &str) -> (f64, f64) {
+    let label = format!("{{secret=\"{secret}\"}}");
+    let count = async |name| server.metrics(name).await.expect("metrics")[&label];
+    (count("ringway_wrong_secrets_total").await, count("ringway_wrong_secrets_limited_total").await)
+}
+
+async fn members(addr: SocketAddr, token: &str) -> u16 {
+    let bearer = format!("Bearer {token}");
+    http::get(addr, "/admin/members", &[("authorization", &bearer)]).await.expect("an answer").status
+}
+
 #[tokio::test]
-async fn wrong_tokens_have_their_limit_and_the_right_one_still_opens() {
+async fn wrong_tokens_have_their_limit_and_the_right_one_passes_at_once() {
     let mut server = dev("").await;
     let addr = server.addr();
-    let get = |token: &'static str| async move {
-        let bearer = format!("Bearer {token}");
-        http::get(addr, "/admin/members", &[("authorization", &bearer)]).await.unwrap().status
-    };
     for _ in 0..10 {
-        assert_eq!(get("wrong").await, 401);
+        assert_eq!(members(addr, "wrong").await, 401);
     }
-    assert_eq!(get("wrong").await, 429);
-    assert_eq!(get(TOKEN).await, 200);
-    let wrong = server.metrics("ringway_wrong_secrets_total").await.unwrap();
-    assert_eq!(wrong[r#"{secret="admin_token"}"#], 11.0);
+    let began = Instant::now();
+    assert_eq!(members(addr, "wrong").await, 429);
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    // A flood far beyond what may wait, from the operator's own address.
+    let mut flood = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        flood.spawn(async move { members(addr, "wrong").await });
+    }
+    for _ in 0..20 {
+        assert_eq!(members(addr, TOKEN).await, 200, "the operator is not shut out by who shares the address");
+    }
+    assert!(flood.join_all().await.iter().all(|status| *status == 429));
+    assert_eq!(members(addr, TOKEN).await, 200);
+    assert_eq!(wrong(&server, "admin_token").await, (311.0, 301.0));
     server.process.wait_for("wrong admin tokens keep coming.*127.0.0.1|127.0.0.1.*wrong admin tokens", SOON).await;
+}
+
+/// How long it takes until a client with this token is closed.
+async fn turned_away(server: &Server, token: &str) -> Duration {
+    let mut raw = RawWs::connect(server.addr(), "/connection/websocket").await.expect("a socket");
+    let began = Instant::now();
+    raw.send_text(&format!(r#"{{"id":1,"connect":{{"token":"{token}"}}}}"#)).await.expect("it is sent");
+    match raw.recv(SOON).await.expect("an answer") {
+        Frame::Close(Some(3500), _) => began.elapsed(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn wrong_connection_tokens_are_told_late_and_right_ones_of_the_same_address_come_in() {
+    let mut server = dev("").await;
+    for _ in 0..10 {
+        turned_away(&server, "wrong").await;
+    }
+    assert!(turned_away(&server, "wrong").await >= Duration::from_secs(1));
+    let mut flood = tokio::task::JoinSet::new();
+    for _ in 0..150 {
+        let addr = server.addr();
+        flood.spawn(async move {
+            let mut raw = RawWs::connect(addr, "/connection/websocket").await.expect("a socket");
+            raw.send_text(r#"{"id":1,"connect":{"token":"wrong"}}"#).await.expect("it is sent");
+            raw.recv(SOON).await.expect("an answer")
+        });
+    }
+    named(server.addr(), "ann", serde_json::json!({})).await.expect("a right token");
+    let answers = flood.join_all().await;
+    assert!(answers.iter().all(|answer| matches!(answer, Frame::Close(Some(3500), _))), "{answers:?}");
+    assert_eq!(wrong(&server, "client_token").await, (161.0, 151.0));
+    let refused = server.metrics("ringway_connects_refused_total").await.expect("metrics");
+    assert_eq!(refused[r#"{reason="token_invalid"}"#], 161.0);
+    server.process.wait_for("wrong connection tokens keep coming", SOON).await;
+}
+
+/// One who says hello at a link port, and guesses the rest. Gives how long it takes until it is told, or closed.
+async fn guess_secret(link: SocketAddr) -> Duration {
+    let identity = Identity {
+        id: MemberId::new("stranger").expect("a name"),
+        incarnation: Incarnation(7),
+        roles: Roles { gateway: false, node: true },
+        address: "127.0.0.1:1".into(),
+        client_address: None,
+        keeps_registry: false,
+        birth: None,
+    };
+    let hello = Hello { nonce: [7; 32], cluster: "".into(), identity, purpose: Purpose::Probe };
+    let mut words = BytesMut::from(&preamble(Versions::OURS)[..]);
+    encode_handshake(&Handshake::Hello(Box::new(hello)), &mut words).expect("it is short");
+    encode_handshake(&Handshake::Proof([7; 32]), &mut words).expect("it is short");
+    let mut stream = TcpStream::connect(link).await.expect("somebody listens");
+    let began = Instant::now();
+    stream.write_all(&words).await.expect("it is sent");
+    // It may end with a reset: whoever is closed without a word has said more than was read.
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn wrong_join_secrets_are_told_late_and_members_of_the_same_address_join() {
+    let mut demo = demo(1).await;
+    let node = demo.member("node-1").await.expect("a node").pid;
+    let line = std::fs::read_to_string(format!("/proc/{node}/cmdline")).expect("its arguments");
+    let link = line.split('\0').skip_while(|word| *word != "--join").nth(1).expect("an address");
+    let link: SocketAddr = link.parse().expect("an address");
+    for _ in 0..10 {
+        guess_secret(link).await;
+    }
+    assert!(guess_secret(link).await >= Duration::from_secs(1));
+    let mut flood = tokio::task::JoinSet::new();
+    flood.spawn(async move {
+        loop {
+            guess_secret(link).await;
+        }
+    });
+    demo.add().await.expect("one more node");
+    demo.settled(2).await;
+    flood.abort_all();
+    let (all, limited) = wrong(&demo, "join_secret").await;
+    assert!(limited >= 2.0 && limited == all - 10.0, "{all} wrong, {limited} limited");
+    demo.process.wait_for("wrong join secrets keep coming", SOON).await;
 }
 
 #[tokio::test]
