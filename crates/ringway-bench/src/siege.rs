@@ -76,6 +76,10 @@ async fn besiege(
     let pids: Vec<u32> = members.iter().map(|member| member.pid).filter(|pid| *pid > 0).collect();
     let target = Target::resolve(address).await?;
     let field = Arc::new(Field::new(target.clone(), &pids, key)?);
+    // Before a load takes every place that a channel could have.
+    for load in &args.loads {
+        load.prepare(&field).await.with_context(|| format!("{}: cannot prepare", load.name()))?;
+    }
     let swarm = crate::connect(good_users(args, target), interrupt, progress).await?;
     swarm.start(Pace::Rate(args.rate));
     let mut watch = Watch { swarm: &swarm, pids: &pids, lateness: Lateness::watch(), interrupt, progress };
@@ -139,7 +143,6 @@ impl Watch<'_> {
             if self.interrupt.came() {
                 break;
             }
-            load.prepare(field).await.with_context(|| format!("{}: cannot prepare", load.name()))?;
             let attack = Attack::start(*load, field.clone())?;
             self.interrupt.sleep(args.build_up()).await;
             let from = attack.tally();

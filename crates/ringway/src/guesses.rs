@@ -72,7 +72,7 @@ impl Kind {
                 warn!(%from, "wrong admin tokens {REST}: look at who is there, and keep this port from whoever has no business with it");
             }
             Self::ApiKey => {
-                warn!(%from, "wrong API keys {REST}: look at who is there, and whether a back end has an old key")
+                warn!(%from, "wrong API keys {REST}: look at who is there, and whether a back end has an old key");
             }
             Self::ClientToken => {
                 warn!(%from, "wrong connection tokens {REST}: look at who is there, and whether whoever issues tokens signs them with [client] token_hmac_secret");

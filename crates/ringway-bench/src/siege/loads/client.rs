@@ -82,10 +82,11 @@ impl Client {
     /// Waits for more; fails when the socket has ended.
     async fn goes_on(&self) -> anyhow::Result<()> {
         let news = self.seen.news.notified();
-        match self.socket.closed() {
-            Some(closed) => bail!("closed: {}", closed.reason),
-            None => Ok(news.await),
+        if let Some(closed) = self.socket.closed() {
+            bail!("closed: {}", closed.reason);
         }
+        news.await;
+        Ok(())
     }
 }
 
