@@ -88,6 +88,7 @@ async fn besiege(
     for _ in 0..args.rounds {
         watch.round(args, &field, &mut loads).await?;
     }
+    report::judge(&mut loads, args.floor);
     swarm.stop();
     swarm.drained(DRAIN).await;
     let traffic = swarm.report();
@@ -151,7 +152,7 @@ impl Watch<'_> {
             attack.end().await;
             self.interrupt.sleep(REST).await;
             let after = self.phase("calm", args.calm()).await?;
-            reports.push(LoadReport::new(*load, done, [before, during, after], args.floor));
+            reports.push(LoadReport::new(*load, done, [before, during, after]));
             before = after;
         }
         Ok(())

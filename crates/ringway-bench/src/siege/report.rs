@@ -46,18 +46,33 @@ pub struct LoadReport {
     pub after: Phase,
     /// The p99 under load, divided by the mean of the calm ones.
     pub ratio: f64,
-    /// Whether that is no more than two, or the p99 below the floor.
+    /// Whether that is no more than two, also beside the median of all calm times, or the p99 below the floor. A load that did nothing shows nothing.
     pub is_served: bool,
 }
 
 impl LoadReport {
-    pub(super) fn new(load: Load, per_second: f64, phases: [Phase; 3], floor_ms: f64) -> Self {
-        let [before, during, after] = phases;
+    pub(super) fn new(load: Load, per_second: f64, [before, during, after]: [Phase; 3]) -> Self {
         let calm = f64::midpoint(before.latency.p99_ms, after.latency.p99_ms);
         let ratio = during.latency.p99_ms / calm.max(0.001);
-        let is_served = during.latency.count > 0 && (ratio <= BOUND || during.latency.p99_ms <= floor_ms);
-        Self { load, per_second, unit: load.unit(), before, during, after, ratio, is_served }
+        Self { load, per_second, unit: load.unit(), before, during, after, ratio, is_served: false }
     }
+
+    /// What a load leaves behind may be no better than itself, so the calm times beside it are not the only measure.
+    fn judge(&mut self, usual_ms: f64, floor_ms: f64) {
+        let p99 = self.during.latency.p99_ms;
+        let is_near_calm = self.ratio <= BOUND && p99 <= BOUND * usual_ms;
+        let was_something = self.per_second > 0.0 && self.during.latency.count > 0;
+        self.is_served = was_something && (is_near_calm || p99 <= floor_ms);
+    }
+}
+
+/// Judges every load beside all calm times.
+pub(super) fn judge(loads: &mut [LoadReport], floor_ms: f64) {
+    let phases = loads.iter().flat_map(|load| [load.before, load.after]);
+    let mut calm: Vec<f64> = phases.map(|phase| phase.latency.p99_ms).collect();
+    calm.sort_by(f64::total_cmp);
+    let usual_ms = calm.get(calm.len() / 2).copied().unwrap_or_default();
+    loads.iter_mut().for_each(|load| load.judge(usual_ms, floor_ms));
 }
 
 /// What `ringway bench siege` found.
@@ -124,5 +139,37 @@ impl Display for SiegeReport {
         rows.add_traffic(&self.traffic);
         rows.add_interrupted(self.interrupted);
         rows.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A load between two calm times, by their p99.
+    fn report(load: Load, per_second: f64, [before, during, after]: [f64; 3]) -> LoadReport {
+        let phase = |p99_ms| Phase {
+            seconds: 1.0,
+            latency: Percentiles { count: 1, p99_ms, ..Percentiles::default() },
+            lateness: Percentiles::default(),
+            server_cores: 0.0,
+            server_bytes: 0,
+            stolen_s: 0.0,
+        };
+        LoadReport::new(load, per_second, [before, during, after].map(phase))
+    }
+
+    #[test]
+    fn a_load_is_judged_beside_the_calm_next_to_it_and_all_others() {
+        let mut loads = [
+            report(Load::IdleTcp, 1.0, [15.0, 29.0, 15.0]),
+            report(Load::SlowBodies, 1.0, [15.0, 31.0, 15.0]),
+            report(Load::Histories, 1.0, [2.0, 19.0, 2.0]),
+            // It leaves the cluster ill, and the next one finds it so.
+            report(Load::Storm, 1.0, [500.0, 600.0, 700.0]),
+            report(Load::Recoveries, 0.0, [15.0, 2.0, 15.0]),
+        ];
+        judge(&mut loads, 20.0);
+        assert_eq!(loads.map(|load| load.is_served), [true, false, true, false, false]);
     }
 }
