@@ -13,6 +13,7 @@ pub mod plan;
 pub mod registry;
 mod retries;
 pub mod ring;
+mod roll;
 mod stream;
 pub mod timing;
 pub mod view;

@@ -20,6 +20,24 @@ pub const COUNT_MOST: u64 = i64::MAX as u64;
 /// Slots in one frame of `Syncs`: some 12 KiB, so that a burst of them is a few dozen frames. More take a further frame.
 pub const SYNC_BATCH: usize = 1024;
 
+/// Slots in one `Claim`: its answer has 22 bytes for each at the most, and so less than 128 KiB. More are claimed with further ones. A
+/// claim of more than these is not answered.
+pub const CLAIM_BATCH: usize = 4096;
+
+/// Claims under way to one node: what it answers them with is as much as a few parts. More wait for its answers.
+pub const CLAIMS_UNDER_WAY: usize = 4;
+
+/// Slots in one frame of marks, of releases, or of how far copies are: 31 bytes each at the most, and so less than 128 KiB. More take a
+/// further frame.
+pub const SLOT_LINES: usize = 4096;
+
+/// Inboxes in one frame of how far they were confirmed: 276 bytes each at the most, and so less than 128 KiB. More take a further frame.
+pub const INBOX_LINES: usize = 448;
+
+/// Bytes of what a connection's token says of its client (`info`). A token that says more is refused as invalid. So the description of one client, of
+/// which others are told, fits into a part.
+pub const CLIENT_INFO_BYTES: usize = 64 << 10;
+
 /// Bounds of one gateway's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayLimits {

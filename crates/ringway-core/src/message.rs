@@ -3,6 +3,8 @@
 //! A [`Frame`] is a message with the sender's epoch; the sender's incarnation is known from the link's handshake.
 //! Spelling them in bytes is the protocol crate's work. Payloads are shared [`Bytes`], never looked into.
 
+mod listing;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch, Us
 use crate::pauses::Pauses;
 use crate::ring::SlotSet;
 use crate::view::View;
+
+pub use listing::{Census, ChannelsPage, ChannelsQuery, PresencePage, PresenceQuery};
 
 /// A message as it travels: every one carries the epoch of the sender's view.
 #[derive(Debug, Clone, PartialEq)]
@@ -521,11 +525,13 @@ pub enum Query {
     /// Publications of a channel.
     History(Box<HistoryQuery>),
     /// Who is on a channel.
-    Presence(ChannelName),
+    Presence(Box<PresenceQuery>),
     /// Channels that this node owns and somebody is subscribed to, with their sessions.
-    Channels,
+    Channels(Box<ChannelsQuery>),
     /// Counts of this node.
     Info,
+    /// How many are on a channel.
+    PresenceStats(ChannelName),
 }
 
 /// Which publications are wanted.
@@ -549,13 +555,15 @@ pub enum Answer {
     /// To `History`.
     History(HistoryPage),
     /// To `Presence`.
-    Presence(Vec<Presence>),
+    Presence(PresencePage),
     /// To `Channels`.
-    Channels(Vec<(ChannelName, u32)>),
+    Channels(ChannelsPage),
     /// To `Info`.
     Info(NodeInfo),
     /// To any. `Retry` is asked again by the gateway, at whoever owns the slot then.
     Refused(Refusal),
+    /// To `PresenceStats`: connections, and different users with all anonymous ones together as one.
+    PresenceStats(u32, u32),
 }
 
 impl Answer {
@@ -563,9 +571,9 @@ impl Answer {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::History(page) => page.publications.iter().map(|(_, entry)| FRAME_OVERHEAD + entry.size()).sum(),
-            Self::Presence(clients) => clients.iter().map(Presence::size).sum(),
-            Self::Channels(channels) => channels.iter().map(|(name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
-            Self::Info(_) | Self::Refused(_) => 0,
+            Self::Presence(page) => page.clients.iter().map(Presence::size).sum(),
+            Self::Channels(page) => page.channels.iter().map(|(name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
+            Self::Info(_) | Self::Refused(_) | Self::PresenceStats(..) => 0,
         }
     }
 }

@@ -8,6 +8,7 @@ mod attach;
 mod claims;
 mod copies;
 mod inspect;
+mod listing;
 mod log;
 mod outflow;
 mod publish;
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
-use crate::limits::NodeLimits;
+use crate::limits::{NodeLimits, SLOT_LINES};
 use crate::message::{Answer, Attach, Detach, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
@@ -30,6 +31,7 @@ use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
 
 pub use inspect::{ChannelReport, ReignReport, SlotReport};
+use outflow::Asked;
 use slot::{Phase, SlotEntry};
 
 /// A node's lease as its holder counts it, from *sending* a renewal.
@@ -109,6 +111,8 @@ pub struct Node {
     parked: BTreeMap<Slot, Vec<(Incarnation, Attach)>>,
     /// What came meanwhile of inboxes that were let go: at most one for each that its gateway keeps telling of.
     parted: BTreeMap<Slot, Vec<(Incarnation, Detach)>>,
+    /// How often all that a gateway has told of its sessions was let go: listings that had begun are refused from then on.
+    losses: u64,
     /// Owned slots that are not settled.
     unsettled: u64,
     tally: tally::Tally,
@@ -152,6 +156,7 @@ impl Node {
             holding: BTreeSet::new(),
             parked: BTreeMap::new(),
             parted: BTreeMap::new(),
+            losses: 0,
             unsettled: 0,
             tally: tally::Tally::default(),
             settled_at: Epoch(0),
@@ -427,7 +432,7 @@ impl Node {
                 }
             }
             Message::Claim(slots) => self.on_claim(from, epoch, &slots),
-            Message::Claimed(slots) => self.on_claimed(now, from, epoch, slots),
+            Message::Claimed(slots) => self.on_claimed(now, from, epoch, &slots),
             Message::Fetch(slots) => self.on_fetch(now, from, epoch, &slots),
             Message::State(state) => self.on_state(now, from, epoch, *state),
             Message::Syncs(syncs) => self.on_syncs(now, from, epoch, syncs),
@@ -501,7 +506,9 @@ impl Node {
         });
         for batch in haves.chunk_by(|(a, _), (b, _)| a == b) {
             let owner = batch[0].0;
-            self.peers.send(owner, Message::Have(batch.iter().map(|(_, have)| *have).collect()));
+            for lines in batch.chunks(SLOT_LINES) {
+                self.peers.send(owner, Message::Have(lines.iter().map(|(_, have)| *have).collect()));
+            }
         }
         self.flush_marks();
         self.report_settled();
@@ -520,8 +527,9 @@ impl Node {
     fn on_query(&mut self, now: Now, from: Incarnation, id: u64, query: Query) {
         let answer = match query {
             Query::History(history) => return self.on_history(now, from, id, history),
-            Query::Presence(channel) => self.presence(&channel),
-            Query::Channels => Answer::Channels(self.attended_channels()),
+            Query::Presence(presence) => return self.answer_later(from, id, Asked::Presence(presence)),
+            Query::Channels(channels) => return self.answer_later(from, id, Asked::Channels(channels)),
+            Query::PresenceStats(channel) => self.presence_stats(&channel),
             Query::Info => Answer::Info(self.info(now)),
         };
         self.peers.send(from, Message::Answer(id, answer));
@@ -531,7 +539,7 @@ impl Node {
         let owned = self.streams.iter().filter(|(_, stream)| stream.is_attended());
         let subscriptions =
             owned.map(|(_, stream)| stream.listeners.iter().map(|l| u64::from(l.sessions)).sum::<u64>()).sum();
-        let channels = self.attended_channels().len() as u64;
+        let channels = self.streams.iter().filter(|(_, stream)| stream.is_attended()).count() as u64;
         NodeInfo { subscriptions, users: self.users, channels, uptime: now.saturating_sub(self.born) }
     }
 

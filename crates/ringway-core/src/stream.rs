@@ -7,9 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
-use crate::message::{
-    AttachId, ChannelOptions, Entry, FRAME_OVERHEAD, HistoryPage, HistoryQuery, Presence, StreamState,
-};
+use crate::message::{AttachId, ChannelOptions, Entry, FRAME_OVERHEAD, HistoryPage, HistoryQuery, StreamState};
+use crate::roll::Roll;
 use crate::timing::Now;
 
 /// A gateway that listens to a channel.
@@ -24,7 +23,8 @@ pub(crate) struct Listener {
     pub(crate) next: u64,
     /// It gets no more of that until the user of the inbox has confirmed some of what it got.
     pub(crate) waits: bool,
-    pub(crate) presence: Vec<Presence>,
+    /// Who the sessions are, on a channel with presence.
+    pub(crate) presence: Roll,
 }
 
 impl Listener {
@@ -146,6 +146,11 @@ impl Stream {
     /// Somebody has a session on it.
     pub(crate) fn is_attended(&self) -> bool {
         !self.listeners.is_empty()
+    }
+
+    /// Sessions of all gateways.
+    pub(crate) fn sessions(&self) -> u32 {
+        self.listeners.iter().fold(0, |all, listener| all.saturating_add(listener.sessions))
     }
 
     /// Oldest offset that stays when one more of `size` bytes is appended: as many committed ones as the options allow, by number and by

@@ -22,7 +22,7 @@ mod answer;
 mod request;
 
 pub use crate::centrifuge::HistoryRequest;
-pub use answer::{Answer, NodeInfo, PublishedAt, answer, history_part};
+pub use answer::{Answer, NodeInfo, PublishedAt, answer, channels_part, history_part, presence_part};
 pub use request::{ChannelRequest, ChannelsRequest, CloseRequest, DisconnectRequest, InfoRequest, PublishRequest};
 
 /// Why an API call failed. The numbers are part of the API.

@@ -5,7 +5,7 @@
 //!
 //! 1. take a [`Batch`] from the [`Inbox`] and give each input to [`Hub::on_input`];
 //! 2. [`Hub::on_events`];
-//! 3. send what `hub.rules` has to send, each [`Attach`] completed by [`Hub::fill_attach`];
+//! 3. send what `hub.rules` has to send, the [`Attach`]es of a frame completed by [`Hub::fill_attaches`];
 //! 4. [`Hub::flush`], and [`Batch::resume`].
 //!
 //! Frames from other members go to `hub.rules` before step 2, and [`Hub::tick`] is called several times a second.
@@ -27,6 +27,7 @@ mod handler;
 mod inbox;
 mod join;
 mod leave;
+mod listing;
 mod origin;
 mod pace;
 mod parting;
@@ -64,7 +65,7 @@ use ringway_protocol::centrifuge::json;
 use ringway_protocol::ws::{self, Kind};
 
 pub use auth::{Credentials, TokenError, Verifier};
-pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, MemberInfo, USERS_NAMED};
+pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Seen, Subscribe};
 pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimits};
 pub use counts::{Counts, Refused};
@@ -184,19 +185,30 @@ impl<S: Socket> Hub<S> {
         self.settle(now);
     }
 
-    /// Completes an attach with what the rules don't know: who is here. Of very many who are present some are returned, to be told behind it.
-    pub fn fill_attach(&self, attach: &mut Attach) -> Vec<SessionChange> {
+    /// Completes attaches of one frame with what the rules don't know: who is here. Of very many who are present some are returned, to be told
+    /// behind it, so that neither the frame nor what follows is larger than a part.
+    pub fn fill_attaches(&self, attaches: &mut [Attach]) -> Vec<SessionChange> {
+        let mut room = present::PART_BYTES / 2;
+        attaches.iter_mut().flat_map(|attach| self.fill_attach(attach, &mut room)).collect()
+    }
+
+    fn fill_attach(&self, attach: &mut Attach, room: &mut usize) -> Vec<SessionChange> {
         let Some(channel) = self.channels.get(attach.attach.channel_key()) else { return Vec::new() };
         attach.sessions = channel.sessions() as u32;
         if !attach.options.presence {
             return Vec::new();
         }
         let sessions = channel.keys().filter_map(|key| self.sessions.get(key as usize));
-        let mut parts = present::parts(sessions.map(join::presence_of)).into_iter();
-        attach.presence = parts.next().unwrap_or_default();
+        let parts = present::parts(*room, sessions.map(join::presence_of), Vec::new());
         let (channel, id, sessions) = (&attach.channel, attach.attach, attach.sessions);
-        let change =
-            |joined| SessionChange { channel: channel.clone(), attach: id, sessions, joined, left: Vec::new() };
+        let change = |part: present::Part| {
+            let (joined, left) = (part.joined, part.left);
+            SessionChange { channel: channel.clone(), attach: id, sessions, joined, left }
+        };
+        let mut parts = parts.into_iter();
+        let first = parts.next().unwrap_or_default();
+        *room = room.saturating_sub(first.bytes);
+        attach.presence = first.joined;
         parts.map(change).collect()
     }
 
@@ -261,11 +273,9 @@ impl<S: Socket> Hub<S> {
             if sessions == 0 {
                 self.detach(now, key);
             } else if let Some(changes) = changes.filter(|_| !is_fresh) {
-                let channel::Changes { joined, mut left } = *changes;
-                let mut parts = present::parts(joined.into_iter());
-                parts.resize_with(parts.len().max(1), Vec::new);
-                for joined in parts {
-                    let left = std::mem::take(&mut left);
+                let channel::Changes { joined, left } = *changes;
+                for present::Part { joined, left, .. } in present::parts(present::PART_BYTES, joined.into_iter(), left)
+                {
                     let change = |channel, attach| SessionChange { channel, attach, sessions, joined, left };
                     self.rules.sessions_changed(key, change);
                 }

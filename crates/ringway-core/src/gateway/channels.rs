@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Position, Slot};
+use crate::limits::INBOX_LINES;
 use crate::message::{
     Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Lane, Message, SessionChange,
 };
@@ -26,7 +27,7 @@ impl AttachId {
     }
 }
 
-/// Most attaches in one frame: some 50 KiB, and of them only what the owner has room for.
+/// Most attaches in one frame, and no more than half a part has room for; of them only what the owner has room for.
 const ATTACH_BATCH: usize = 512;
 
 #[derive(Debug)]
@@ -290,8 +291,10 @@ impl Gateway {
     }
 
     fn next_batch(&mut self, now: Now, owner: Incarnation, waiting: &mut VecDeque<(AttachId, Tries)>) -> Vec<Attach> {
-        let mut batch = Vec::new();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        // The other half of a part is for those who are present.
         while batch.len() < ATTACH_BATCH
+            && bytes < self.peers.part_bytes() / 2
             && let Some((attach, tries)) = waiting.pop_front()
         {
             let current = self.channels.current(attach).filter(|(_, channel)| channel.asked == Some(owner));
@@ -303,7 +306,9 @@ impl Gateway {
             };
             let (name, options, confirmed) = (channel.name.clone(), channel.options, channel.confirmed);
             let (sessions, presence) = (0, Vec::new());
-            batch.push(Attach { channel: name, attach, from, confirmed, options, sessions, presence });
+            let attach_channel = Attach { channel: name, attach, from, confirmed, options, sessions, presence };
+            bytes += attach_channel.size();
+            batch.push(attach_channel);
             self.channels.asking.push(now, tries, attach);
         }
         batch
@@ -496,7 +501,9 @@ impl Gateway {
             }
         }
         for (owner, report) in reports {
-            self.peers.send(owner, Message::Delivered(report));
+            for lines in report.chunks(INBOX_LINES) {
+                self.peers.send(owner, Message::Delivered(lines.to_vec()));
+            }
         }
     }
 

@@ -54,8 +54,9 @@ impl Queries {
 fn channel_of(query: &Query) -> Option<&ChannelName> {
     match query {
         Query::History(history) => Some(&history.channel),
-        Query::Presence(channel) => Some(channel),
-        Query::Channels | Query::Info => None,
+        Query::Presence(presence) => Some(&presence.channel),
+        Query::PresenceStats(channel) => Some(channel),
+        Query::Channels(_) | Query::Info => None,
     }
 }
 

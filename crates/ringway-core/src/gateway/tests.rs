@@ -365,7 +365,7 @@ fn nothing_is_sent_before_the_view_has_the_gateway() {
     world.gateway.on_view(world.now, Arc::new(without.clone()));
     world.gateway.on_link_up(world.now, FIRST);
     world.publish(1);
-    let query = Query::Presence(ChannelName::new("news").unwrap());
+    let query = Query::PresenceStats(ChannelName::new("news").unwrap());
     world.gateway.query(world.now, 2, query).unwrap();
     world.collect();
     assert_eq!(world.seqs(), Vec::<u64>::new(), "the owner would drop it without an answer");
@@ -379,7 +379,7 @@ fn nothing_is_sent_before_the_view_has_the_gateway() {
 fn after_a_skipped_view_a_query_is_asked_again() {
     let mut world = World::new();
     let asked = |world: &mut World| world.take(|message| matches!(message, Message::Query(..)).then_some(())).len();
-    world.gateway.query(world.now, 1, Query::Presence(ChannelName::new("news").unwrap())).unwrap();
+    world.gateway.query(world.now, 1, Query::PresenceStats(ChannelName::new("news").unwrap())).unwrap();
     world.collect();
     assert_eq!(asked(&mut world), 1);
     // The owner may have lost the slot in the view between, and dropped what waited.

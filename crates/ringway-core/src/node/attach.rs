@@ -119,7 +119,7 @@ impl Node {
         let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else {
             return self.refuse_attach(from, attach.attach);
         };
-        self.drop_listener(key, from);
+        self.forget_listener(key, from);
         let stream = &mut self.streams[key as usize];
         let start = Self::start_of(stream, from, attach.from);
         let attended = stream.is_attended();
@@ -136,7 +136,7 @@ impl Node {
             delivered,
             next,
             waits: false,
-            presence,
+            presence: presence.into_iter().collect(),
         });
         stream.used = now;
         let is_news = delivered > stream.delivered && attach.channel.personal_user().is_some();
@@ -250,7 +250,8 @@ impl Node {
         let stream = self.names.get(&change.channel).and_then(|key| self.streams.get_mut(*key as usize));
         let listeners = stream.into_iter().flat_map(|stream| &mut stream.listeners);
         for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == change.attach) {
-            change.apply(&mut listener.sessions, &mut listener.presence);
+            listener.sessions = change.sessions;
+            listener.presence.apply(change);
         }
         let slot = self.slot_of(&change.channel);
         let parked = self.parked.get_mut(&slot).into_iter().flatten();
@@ -280,6 +281,14 @@ impl Node {
         Some(listener.delivered)
     }
 
+    /// The same, for a gateway that attaches anew. Who is there through it may be told in several parts, so listings end here.
+    fn forget_listener(&mut self, key: u32, gateway: Incarnation) {
+        let listeners = self.streams.get(key as usize).map(|stream| &stream.listeners[..]).unwrap_or_default();
+        let listener = listeners.iter().find(|listener| listener.gateway == gateway);
+        self.losses += u64::from(listener.is_some_and(|listener| !listener.presence.is_empty()));
+        self.drop_listener(key, gateway);
+    }
+
     /// Takes every gateway off a stream.
     pub(super) fn drop_all_listeners(&mut self, key: u32) {
         let Some(stream) = self.streams.get_mut(key as usize) else { return };
@@ -301,6 +310,7 @@ impl Node {
         let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);
         let keys: Vec<u32> =
             self.streams.iter().filter(|(_, stream)| listens(stream)).map(|(key, _)| key as u32).collect();
+        self.losses += u64::from(!keys.is_empty());
         for key in keys {
             let Some(delivered) = self.drop_listener(key, gateway) else { continue };
             self.record_delivered(now, key, delivered);
@@ -346,22 +356,5 @@ impl Node {
             }
         };
         self.peers.send_part(from, Message::Answer(id, answer));
-    }
-
-    pub(super) fn presence(&self, channel: &ChannelName) -> Answer {
-        if !self.is_ready(self.slot_of(channel)) {
-            return Answer::Refused(Refusal::Retry);
-        }
-        let listeners = self.stream_of(channel).map(|(_, stream)| &stream.listeners[..]).unwrap_or_default();
-        Answer::Presence(listeners.iter().flat_map(|listener| listener.presence.iter().cloned()).collect())
-    }
-
-    /// Channels owned here that somebody is subscribed to, with their sessions.
-    pub(super) fn attended_channels(&self) -> Vec<(ChannelName, u32)> {
-        let sessions = |stream: &Stream| {
-            stream.listeners.iter().fold(0_u32, |all, listener| all.saturating_add(listener.sessions))
-        };
-        let attended = self.streams.iter().filter(|(_, stream)| stream.is_attended());
-        attended.map(|(_, stream)| (stream.name.clone(), sessions(stream))).collect()
     }
 }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::Node;
 use super::slot::{Phase, Reign, Replica};
 use crate::id::{Epoch, Incarnation, Slot};
+use crate::limits::{CLAIM_BATCH, CLAIMS_UNDER_WAY};
 use crate::message::{ClaimedSlot, Message};
 use crate::timing::Now;
 
@@ -19,16 +20,25 @@ const FETCH_BATCH: usize = 64;
 pub(super) struct ClaimRound {
     slots: Vec<Slot>,
     crashed: bool,
-    /// Nodes that have not answered.
-    waiting: Vec<Incarnation>,
-    /// What the others hold, each by slot.
-    answers: Vec<(Incarnation, Vec<ClaimedSlot>)>,
+    /// Nodes that are asked, and what they have said. It counts once all of them have answered all of it.
+    asked: Vec<Claimed>,
     /// The same of slots that are to be fetched.
     fetching: BTreeMap<Slot, Held>,
     /// Slots to be fetched, by the node that holds them, and those asked for.
     fetches: Vec<(Incarnation, Vec<Slot>, Vec<Slot>)>,
     /// Slots of which no marked copy is left.
     fresh: Vec<Slot>,
+}
+
+/// What one node has said of the slots that are claimed. It is asked batch by batch, in their order, and answers in that order: so its answer is
+/// complete when it is as long as the claim, and never before.
+#[derive(Debug)]
+struct Claimed {
+    node: Incarnation,
+    /// Slots that it was asked for on this link, from the first on.
+    sent: usize,
+    /// What it holds of each of them, as far as it has answered.
+    held: Vec<ClaimedSlot>,
 }
 
 /// What other nodes hold of one slot.
@@ -52,11 +62,22 @@ impl Node {
             return;
         }
         let others = self.view().nodes.iter().map(|node| node.incarnation).filter(|node| *node != self.me);
-        self.claims.waiting = others.collect();
-        for node in self.claims.waiting.clone() {
-            self.peers.send(node, Message::Claim(self.claims.slots.clone()));
+        self.claims.asked = others.map(|node| Claimed { node, sent: 0, held: Vec::new() }).collect();
+        for at in 0..self.claims.asked.len() {
+            self.claim_next(at);
         }
         self.finish_claims(now);
+    }
+
+    /// Asks a node for its next slots: a few batches ahead of its answers.
+    fn claim_next(&mut self, at: usize) {
+        let (slots, asked) = (&self.claims.slots, &mut self.claims.asked[at]);
+        while asked.sent < slots.len() && asked.sent < asked.held.len() + CLAIM_BATCH * CLAIMS_UNDER_WAY {
+            let end = slots.len().min(asked.sent + CLAIM_BATCH);
+            let batch = slots[asked.sent..end].to_vec();
+            asked.sent = end;
+            self.peers.send(asked.node, Message::Claim(batch));
+        }
     }
 
     fn claimed(&self, slot: Slot) -> ClaimedSlot {
@@ -71,26 +92,34 @@ impl Node {
             self.peers.send(from, Message::Moved(view));
             return;
         }
-        let known = slots.iter().filter(|slot| slot.index() < self.slots.len());
-        let claimed = known.map(|slot| self.claimed(*slot)).collect();
-        self.peers.send(from, Message::Claimed(claimed));
+        // Half of an answer would say of the rest that I hold nothing.
+        if slots.len() <= CLAIM_BATCH && slots.iter().all(|slot| slot.index() < self.slots.len()) {
+            let claimed = slots.iter().map(|slot| self.claimed(*slot)).collect();
+            self.peers.send(from, Message::Claimed(claimed));
+        }
     }
 
-    pub(super) fn on_claimed(&mut self, now: Now, from: Incarnation, epoch: Epoch, mut held: Vec<ClaimedSlot>) {
-        if epoch != self.view().epoch || !self.claims.waiting.contains(&from) {
+    /// A node says what it holds of the batch that it was asked for next. What is no answer to that is not taken: it may be of an earlier link.
+    pub(super) fn on_claimed(&mut self, now: Now, from: Incarnation, epoch: Epoch, held: &[ClaimedSlot]) {
+        let at = self.claims.asked.iter().position(|asked| asked.node == from);
+        let Some(at) = at.filter(|_| epoch == self.view().epoch) else { return };
+        let (slots, asked) = (&self.claims.slots, &mut self.claims.asked[at]);
+        let begin = asked.held.len();
+        let batch = &slots[begin..asked.sent.min(begin + CLAIM_BATCH)];
+        if batch.is_empty() || !batch.iter().copied().eq(held.iter().map(|held| held.slot)) {
             return;
         }
-        self.claims.waiting.retain(|node| *node != from);
-        // In the order of the claim, so there is nothing to sort.
-        held.sort_by_key(|claimed| claimed.slot);
-        self.claims.answers.push((from, held));
+        asked.held.extend_from_slice(held);
+        self.claim_next(at);
         self.finish_claims(now);
     }
 
     /// On a new link the claim, or the fetch, is sent again.
     pub(super) fn claims_link_up(&mut self, now: Now, peer: Incarnation) {
-        if self.claims.waiting.contains(&peer) {
-            self.peers.send(peer, Message::Claim(self.claims.slots.clone()));
+        if let Some(at) = self.claims.asked.iter().position(|asked| asked.node == peer) {
+            let asked = &mut self.claims.asked[at];
+            asked.sent = asked.held.len();
+            self.claim_next(at);
         }
         for (_, open, asked) in self.claims.fetches.iter_mut().filter(|(node, _, _)| *node == peer) {
             open.append(asked);
@@ -101,18 +130,14 @@ impl Node {
 
     /// All have answered: every claimed slot is adopted, fetched, or begun anew.
     fn finish_claims(&mut self, now: Now) {
-        if !self.claims.waiting.is_empty() {
+        let slots = self.claims.slots.len();
+        if self.claims.asked.iter().any(|asked| asked.held.len() < slots) {
             return;
         }
-        let answers = std::mem::take(&mut self.claims.answers);
-        let mut answers: Vec<_> = answers.iter().map(|(node, held)| (*node, held.iter().peekable())).collect();
-        // In order, like the answers.
-        for slot in std::mem::take(&mut self.claims.slots) {
-            let mut others = Held::new();
-            for (node, answers) in &mut answers {
-                while answers.next_if(|held| held.slot < slot).is_some() {}
-                others.extend(answers.next_if(|held| held.slot == slot).map(|held| (*node, *held)));
-            }
+        let asked = std::mem::take(&mut self.claims.asked);
+        // All of them answered for every slot, in order.
+        for (at, slot) in std::mem::take(&mut self.claims.slots).into_iter().enumerate() {
+            let others: Held = asked.iter().map(|asked| (asked.node, asked.held[at])).collect();
             let best = others.iter().filter(|(_, held)| held.mark).max_by_key(|(_, held)| (held.term, held.index));
             match best.map(|(node, _)| *node) {
                 _ if self.slots[slot.index()].mark => self.go_live(now, slot, &others),

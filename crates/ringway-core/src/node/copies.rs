@@ -4,6 +4,7 @@
 use super::Node;
 use super::slot::Replica;
 use crate::id::{Epoch, Incarnation, Slot};
+use crate::limits::SLOT_LINES;
 use crate::message::{Have, Message};
 use crate::timing::Now;
 use crate::view::Wanted;
@@ -128,8 +129,8 @@ impl Node {
                 let to = batch[0].0;
                 let slots: Vec<(Slot, Epoch)> =
                     batch.iter().filter_map(|(_, slot)| still(self, to, *slot, release)).collect();
-                if !slots.is_empty() {
-                    self.peers.send(to, if release { Message::Release(slots) } else { Message::Mark(slots) });
+                for lines in slots.chunks(SLOT_LINES).map(<[_]>::to_vec) {
+                    self.peers.send(to, if release { Message::Release(lines) } else { Message::Mark(lines) });
                 }
             }
         }

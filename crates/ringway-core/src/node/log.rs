@@ -151,7 +151,7 @@ impl Node {
             Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, Some(position)),
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
             Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
-            Wait::History(gateway, id, query) => self.answer_later(gateway, id, query),
+            Wait::History(gateway, id, query) => self.answer_later(gateway, id, super::Asked::History(query)),
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::Node;
 use crate::id::Incarnation;
-use crate::message::{AttachId, Attached, Deliver, Entry, HistoryQuery, Lane, Message};
+use crate::message::{AttachId, Attached, ChannelsQuery, Deliver, Entry, HistoryQuery, Lane, Message, PresenceQuery};
 use crate::stream::{Listener, Stream};
 
 /// Bytes of an inbox that are sent ahead of what its user has confirmed, where there is more that waited: what a user who reads slowly, or
@@ -20,8 +20,16 @@ const INBOX_AHEAD: usize = 8 << 20;
 pub(super) struct Outflow {
     /// Listeners that have missed something: the stream, and the attach.
     behind: VecDeque<(u32, AttachId)>,
-    /// Histories that were asked for.
-    answers: VecDeque<(u64, Box<HistoryQuery>)>,
+    /// Pages that were asked for.
+    answers: VecDeque<(u64, Asked)>,
+}
+
+/// What is answered in pages.
+#[derive(Debug)]
+pub(super) enum Asked {
+    History(Box<HistoryQuery>),
+    Presence(Box<PresenceQuery>),
+    Channels(Box<ChannelsQuery>),
 }
 
 impl Outflow {
@@ -41,10 +49,10 @@ impl Node {
         self.peers.live_under_way(to, lane) >= self.limits.live_bytes
     }
 
-    /// A history is to be answered when its turn comes.
-    pub(super) fn answer_later(&mut self, to: Incarnation, id: u64, query: Box<HistoryQuery>) {
+    /// A page is to be answered when its turn comes.
+    pub(super) fn answer_later(&mut self, to: Incarnation, id: u64, asked: Asked) {
         if self.peers.is_up(to) {
-            self.outflows.entry(to).or_default().answers.push_back((id, query));
+            self.outflows.entry(to).or_default().answers.push_back((id, asked));
             self.pump_outflow(to);
         }
     }
@@ -115,8 +123,11 @@ impl Node {
             {
                 self.catch_up(key, to, attach);
             }
-            if let Some((id, query)) = answer {
-                self.answer_history(to, id, &query);
+            match answer {
+                Some((id, Asked::History(query))) => self.answer_history(to, id, &query),
+                Some((id, Asked::Presence(query))) => self.answer_presence(to, id, &query),
+                Some((id, Asked::Channels(query))) => self.answer_channels(to, id, &query),
+                None => {}
             }
         }
     }

@@ -1,8 +1,10 @@
 //! Nodes as their peers see them: frames in, frames out. Faults and time are the simulation's.
 
+mod claims;
 mod flow;
 mod full;
 mod inbox;
+mod listing;
 mod syncs;
 mod tally;
 

@@ -1,7 +1,7 @@
 //! What backends are answered.
 
 use super::ApiError;
-use crate::centrifuge::json::{cut, history, presence, presence_stats};
+use crate::centrifuge::json::{cut, cut_object, history, presence, presence_stats};
 use crate::centrifuge::{ClientInfo, HistoryResult};
 use crate::json::{Object, list, whole};
 
@@ -75,6 +75,23 @@ pub fn history_part(out: &mut Vec<u8>, result: &HistoryResult<'_>, is_first: boo
     answer(&mut whole, &Ok(Answer::History(result)));
     answer(&mut frame, &Ok(Answer::History(&HistoryResult { publications: &[], ..*result })));
     cut(out, &whole, &frame, is_first, is_last);
+}
+
+/// The same for an answer to `presence`.
+pub fn presence_part(out: &mut Vec<u8>, subscribers: &[ClientInfo<'_>], is_first: bool, is_last: bool) {
+    object_part(out, &Answer::Presence(subscribers), &Answer::Presence(&[]), is_first, is_last);
+}
+
+/// The same for an answer to `channels`.
+pub fn channels_part(out: &mut Vec<u8>, channels: &[(&str, u64)], is_first: bool, is_last: bool) {
+    object_part(out, &Answer::Channels(channels), &Answer::Channels(&[]), is_first, is_last);
+}
+
+fn object_part(out: &mut Vec<u8>, part: &Answer<'_>, empty: &Answer<'_>, is_first: bool, is_last: bool) {
+    let (mut whole, mut frame) = (Vec::new(), Vec::new());
+    answer(&mut whole, &Ok(part.clone()));
+    answer(&mut frame, &Ok(empty.clone()));
+    cut_object(out, &whole, &frame, is_first, is_last);
 }
 
 fn error(o: &mut Object<'_>, error: ApiError) {

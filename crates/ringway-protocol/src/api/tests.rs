@@ -112,6 +112,21 @@ fn answers() {
     }
 }
 
+#[test]
+fn lists_in_parts_are_the_whole_answer() {
+    let channels = [("{a", 1), ("b\"}", 2), ("c", 3)];
+    let ann = ClientInfo { user: "42", client: "7a", conn_info: b"{}", chan_info: b"" };
+    let (mut named, mut present) = (Vec::new(), Vec::new());
+    channels_part(&mut named, &channels[..2], true, false);
+    channels_part(&mut named, &[], false, false);
+    channels_part(&mut named, &channels[2..], false, true);
+    assert_eq!(String::from_utf8(named).unwrap(), answered(&Ok(Answer::Channels(&channels))));
+    presence_part(&mut present, &[ann], true, false);
+    presence_part(&mut present, &[ClientInfo { client: "7b", ..ann }], false, true);
+    let both = [ann, ClientInfo { client: "7b", ..ann }];
+    assert_eq!(String::from_utf8(present).unwrap(), answered(&Ok(Answer::Presence(&both))));
+}
+
 proptest! {
     #[test]
     fn random_bodies_never_panic(body: Vec<u8>) {

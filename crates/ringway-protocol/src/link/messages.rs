@@ -5,10 +5,10 @@
 use bytes::{BufMut, BytesMut};
 use ringway_core::id::Position;
 use ringway_core::message::{
-    Answer, Attach, AttachFrom, Attached, ChannelOptions, ClaimedSlot, Deliver, Detach, Disconnect, Entry, Frame, Have,
-    HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence, PubNo, PubOk, Publish, PublisherState,
-    Query, Refusal, RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState,
-    SlotSync, StateKind, StreamState, Toll,
+    Answer, Attach, AttachFrom, Attached, Census, ChannelOptions, ChannelsPage, ChannelsQuery, ClaimedSlot, Deliver,
+    Detach, Disconnect, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
+    PresencePage, PresenceQuery, PubNo, PubOk, Publish, PublisherState, Query, Refusal, RegistryAnswer, RegistryOp,
+    RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, StateKind, StreamState, Toll,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::SlotSet;
@@ -108,15 +108,27 @@ wire_struct!(last Deliver { attach, offset, entry });
 wire_struct!(last Detach { channel, attach, delivered });
 wire_struct!(flagged Presence { client, user; 0 => conn_info, 1 => chan_info });
 wire_struct!(last SessionChange { channel, attach, sessions, joined, left });
-wire_enum!(last Query { 0 => History([query]), 1 => Presence(channel), 2 => Channels, 3 => Info });
+wire_enum!(last Query {
+    0 => History([query]),
+    1 => Presence([query]),
+    2 => Channels([query]),
+    3 => Info,
+    4 => PresenceStats(channel),
+});
+wire_struct!(closed Census { node, epoch, losses });
+wire_struct!(last PresenceQuery { channel, after });
+wire_struct!(last ChannelsQuery { epoch, after });
 wire_struct!(last HistoryQuery { channel, options, since, limit, reverse });
 wire_enum!(last Answer {
     0 => History([page]),
-    1 => Presence(clients),
-    2 => Channels(channels),
+    1 => Presence([page]),
+    2 => Channels([page]),
     3 => Info([info]),
     4 => Refused(why),
+    5 => PresenceStats(clients, users),
 });
+wire_struct!(last PresencePage { census, clients, more });
+wire_struct!(last ChannelsPage { census, channels, more });
 wire_struct!(last HistoryPage { top, publications, more });
 wire_struct!(last NodeInfo { subscriptions, users, channels, uptime });
 wire_struct!(last Disconnect { user, client, whitelist, code, reason });

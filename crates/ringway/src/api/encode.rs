@@ -3,8 +3,8 @@
 use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use ringway_core::Position;
-use ringway_core::message::HistoryPage;
+use ringway_core::message::{HistoryPage, Presence};
+use ringway_core::{ChannelName, Position};
 use ringway_protocol::api::{self, Answer, ApiError, NodeInfo, PublishedAt};
 use ringway_protocol::centrifuge::{ClientInfo, HistoryResult, Publication};
 
@@ -22,37 +22,19 @@ pub(super) fn answer(answer: &ApiAnswer) -> Response {
             let responses: Vec<_> = results.iter().map(broadcast_part).collect();
             respond(&Ok(Answer::Broadcast(&responses)))
         }
-        ApiAnswer::Presence(found) => {
-            let clients: Vec<String> = found.iter().map(present::client_id).collect();
-            let infos: Vec<ClientInfo<'_>> =
-                found.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
-            respond(&Ok(Answer::Presence(&infos)))
+        ApiAnswer::PresenceStats(clients, users) => {
+            respond(&Ok(Answer::PresenceStats { clients: *clients, users: *users }))
         }
-        ApiAnswer::History(page) => history(page),
         ApiAnswer::Done => respond(&Ok(Answer::Done)),
         ApiAnswer::Info(members) => info(members),
-        ApiAnswer::Channels(channels) => {
-            let channels: Vec<(&str, u64)> = channels.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-            respond(&Ok(Answer::Channels(&channels)))
-        }
         ApiAnswer::Failed(error) => respond(&Err(*error)),
-        // The server API asks for no users.
-        ApiAnswer::Overloaded | ApiAnswer::Users(..) => respond(&Err(ApiError::Internal)),
+        // The server API asks for no users, and pages are told in parts.
+        ApiAnswer::Overloaded
+        | ApiAnswer::Users(..)
+        | ApiAnswer::History(_)
+        | ApiAnswer::Presence(_)
+        | ApiAnswer::Channels(..) => respond(&Err(ApiError::Internal)),
     }
-}
-
-/// The response to a call for presence of which only the numbers are wanted.
-pub(super) fn presence_stats(found: &ApiAnswer) -> Response {
-    let ApiAnswer::Presence(found) = found else { return answer(found) };
-    let (clients, users) = present::count(found);
-    respond(&Ok(Answer::PresenceStats { clients, users }))
-}
-
-fn history(page: &HistoryPage) -> Response {
-    let kept: Vec<Stored<'_>> = page.publications.iter().map(|(offset, entry)| Stored::of(*offset, entry)).collect();
-    let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
-    let (epoch, offset) = (page.top.epoch.as_str(), page.top.offset);
-    respond(&Ok(Answer::History(&HistoryResult { publications: &publications, epoch, offset })))
 }
 
 /// A part of a history that is told in parts.
@@ -62,6 +44,24 @@ pub(super) fn history_part(page: &HistoryPage, top: Position, is_first: bool, is
     let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
     let mut part = Vec::new();
     api::history_part(&mut part, &result, is_first, is_last);
+    part.into()
+}
+
+/// The same of who is present.
+pub(super) fn presence_part(found: &[Presence], is_first: bool, is_last: bool) -> Bytes {
+    let clients: Vec<String> = found.iter().map(present::client_id).collect();
+    let infos: Vec<ClientInfo<'_>> =
+        found.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
+    let mut part = Vec::new();
+    api::presence_part(&mut part, &infos, is_first, is_last);
+    part.into()
+}
+
+/// The same of channels.
+pub(super) fn channels_part(channels: &[(ChannelName, u32)], is_first: bool, is_last: bool) -> Bytes {
+    let channels: Vec<(&str, u64)> = channels.iter().map(|(name, count)| (name.as_str(), u64::from(*count))).collect();
+    let mut part = Vec::new();
+    api::channels_part(&mut part, &channels, is_first, is_last);
     part.into()
 }
 

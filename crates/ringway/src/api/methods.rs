@@ -12,7 +12,7 @@ use ringway_protocol::api::{
 };
 use uuid::Uuid;
 
-use super::{Api, encode, pages, pattern};
+use super::{Api, encode, pages};
 use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, History, Seen};
 
 /// The answer, or another one that ends the request early.
@@ -32,12 +32,12 @@ pub(super) async fn broadcast(State(api): State<Api>, body: Bytes) -> Outcome {
 
 pub(super) async fn presence(State(api): State<Api>, body: Bytes) -> Outcome {
     let ChannelRequest { channel } = api::decode(&body).map_err(unreadable)?;
-    Ok(encode::answer(&api.call(ApiRequest::Presence(ChannelName::new(&channel))).await?))
+    pages::presence(api, ChannelName::new(&channel)).await
 }
 
 pub(super) async fn presence_stats(State(api): State<Api>, body: Bytes) -> Outcome {
     let ChannelRequest { channel } = api::decode(&body).map_err(unreadable)?;
-    Ok(encode::presence_stats(&api.call(ApiRequest::Presence(ChannelName::new(&channel))).await?))
+    Ok(encode::answer(&api.call(ApiRequest::PresenceStats(ChannelName::new(&channel))).await?))
 }
 
 pub(super) async fn history(State(api): State<Api>, body: Bytes) -> Outcome {
@@ -69,12 +69,7 @@ pub(super) async fn info(State(api): State<Api>, body: Bytes) -> Outcome {
 
 pub(super) async fn channels(State(api): State<Api>, body: Bytes) -> Outcome {
     let ChannelsRequest { pattern } = api::decode_optional(&body).map_err(unreadable)?;
-    let mut answer = api.call(ApiRequest::Channels).await?;
-    if let ApiAnswer::Channels(channels) = &mut answer {
-        channels.retain(|(name, _)| pattern.is_empty() || pattern::matches(&pattern, name.as_str()));
-        channels.sort();
-    }
-    Ok(encode::answer(&answer))
+    pages::channels(api, pattern.into_owned()).await
 }
 
 fn publication(request: PublishRequest<'_>) -> Result<ApiPublish, ApiError> {

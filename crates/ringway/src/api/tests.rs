@@ -4,14 +4,14 @@ use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Entry, HistoryPage, NodeInfo, Presence};
-use ringway_core::{ChannelName, Incarnation, MemberId, Position};
+use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, Presence, PresencePage};
+use ringway_core::{ChannelName, Epoch, Incarnation, MemberId, Position};
 use ringway_protocol::api::ApiError;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::gateway::{ApiAnswer, ApiRequest, Batch, MemberInfo};
+use crate::gateway::{ApiAnswer, ApiRequest, Batch, ChannelsPlace, MemberInfo};
 
 const KEY: &str = "the key";
 
@@ -21,6 +21,16 @@ fn config() -> GatewayConfig {
 
 /// Sends a request to a router whose hub gives these answers, one after the other. None of the body if it was broken off.
 async fn paged(body: Value, answers: Vec<ApiAnswer>) -> (Vec<(Option<u64>, i32)>, Option<Value>) {
+    let (asked, body) = told("/api/history", body, answers).await;
+    let histories = asked.into_iter().map(|request| match request {
+        ApiRequest::History(history) => (history.since.map(|since| since.offset), history.limit),
+        request => panic!("{request:?}"),
+    });
+    (histories.collect(), body)
+}
+
+/// The same, with what the hub was asked.
+async fn told(path: &str, body: Value, answers: Vec<ApiAnswer>) -> (Vec<ApiRequest>, Option<Value>) {
     let inbox = Arc::new(Inbox::new(1 << 20));
     let router = routes(Arc::new(config()), inbox.clone(), Guesses::default());
     let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
@@ -31,18 +41,17 @@ async fn paged(body: Value, answers: Vec<ApiAnswer>) -> (Vec<(Option<u64>, i32)>
             inbox.arrived().await;
             inbox.take(&mut batch);
             let Some(ClientInput::Call(Call { request, reply })) = batch.inputs.pop() else { panic!("a call") };
-            let ApiRequest::History(history) = request else { panic!("{request:?}") };
-            seen.lock().push((history.since.map(|since| since.offset), history.limit));
+            seen.lock().push(request);
             reply.send(answer).unwrap();
         }
         inbox.arrived().await;
         panic!("asked for more than there is");
     });
-    let response = router.oneshot(post("/api/history", body.to_string())).await.unwrap();
+    let response = router.oneshot(post(path, body.to_string())).await.unwrap();
     let body = response.into_body().collect().await.ok();
     assert!(!hub.is_finished());
     hub.abort();
-    let asked = asked.lock().clone();
+    let asked = std::mem::take(&mut *asked.lock());
     (asked, body.map(|body| serde_json::from_slice(&body.to_bytes()).unwrap()))
 }
 
@@ -70,6 +79,59 @@ async fn a_long_history_is_one_body_of_many_pages() {
     assert_eq!((offsets(&body.unwrap()), asked), (vec![9, 8, 7, 6, 5], vec![(None, 5), (Some(7), 2)]));
     let (_, body) = paged(all, vec![page(1..=3, true), page(7..=9, false)]).await;
     assert_eq!(body, None, "what came between is gone: no answer with a hole in it");
+}
+
+const CENSUS: Census = Census { node: Incarnation(2), epoch: Epoch(1), losses: 0 };
+
+fn presence(clients: std::ops::RangeInclusive<u128>, more: bool) -> ApiAnswer {
+    let one = |client| Presence { client, user: "ann".into(), conn_info: None, chan_info: None };
+    ApiAnswer::Presence(PresencePage { census: CENSUS, clients: clients.map(one).collect(), more })
+}
+
+#[tokio::test]
+async fn very_many_who_are_present_are_one_body_of_many_pages() {
+    let who = || json!({"channel": "news"});
+    let failed = |error| ApiAnswer::Failed(error);
+    let answers =
+        vec![presence(1..=2, true), failed(ApiError::Internal), presence(3..=3, true), presence(4..=5, false)];
+    let (asked, body) = told("/api/presence", who(), answers).await;
+    let clients = body.unwrap()["result"]["presence"].as_object().unwrap().len();
+    let behind = asked.iter().map(|request| match request {
+        ApiRequest::Presence(_) => None,
+        ApiRequest::MorePresence(query) => query.after,
+        request => panic!("{request:?}"),
+    });
+    let after = |client| Some((client, CENSUS));
+    assert_eq!((clients, behind.collect::<Vec<_>>()), (5, vec![None, after(2), after(2), after(3)]));
+    let answers = vec![presence(1..=2, true), failed(ApiError::UnrecoverablePosition)];
+    assert_eq!(told("/api/presence", who(), answers).await.1, None, "half of them is not all of them");
+}
+
+/// Channels of these numbers with long names, and where the next ones are.
+fn channels(numbers: std::ops::Range<u32>, next: Option<u64>) -> ApiAnswer {
+    let long = |number| ChannelName::new(&format!("{number:05}-{}", "x".repeat(200))).unwrap();
+    let place = |epoch| ChannelsPlace { epoch: Epoch(epoch), node: Incarnation(2), after: None };
+    ApiAnswer::Channels(numbers.map(|number| (long(number), number)).collect(), next.map(place))
+}
+
+#[tokio::test]
+async fn very_many_channels_are_one_body_of_many_pages() {
+    let changed = || ApiAnswer::Failed(ApiError::UnrecoverablePosition);
+    let count = |body: Option<Value>| body.map(|body| body["result"]["channels"].as_object().unwrap().len());
+    // A view that changes before anything was told costs nobody anything.
+    let answers = vec![channels(0..200, Some(1)), changed(), channels(0..400, Some(2)), channels(400..800, None)];
+    let (asked, body) = told("/api/channels", json!({}), answers).await;
+    let places = asked.iter().map(|request| match request {
+        ApiRequest::Channels(place) => place.as_ref().map(|place| place.epoch.0),
+        request => panic!("{request:?}"),
+    });
+    assert_eq!((count(body), places.collect::<Vec<_>>()), (Some(800), vec![None, Some(1), None, Some(2)]));
+    let answers = || vec![channels(0..600, Some(1)), channels(600..1200, Some(1)), channels(1200..1201, None)];
+    assert_eq!(count(told("/api/channels", json!({}), answers()).await.1), Some(1201));
+    let one = json!({"pattern": "01200*"});
+    assert_eq!(count(told("/api/channels", one, answers()).await.1), Some(1), "few of many");
+    let broken = vec![channels(0..600, Some(1)), changed()];
+    assert_eq!(told("/api/channels", json!({}), broken).await.1, None, "half of them is not all of them");
 }
 
 /// Sends a request to a router whose hub gives `answer` to the first call.
@@ -127,13 +189,15 @@ async fn the_methods_have_the_shapes_of_the_reference() {
     let parts = ApiAnswer::Broadcast(vec![Ok(Some(at(1))), Err(ApiError::UnknownChannel)]);
     let broadcast = json!({"channels": ["a", "b:c"], "data": 1});
     assert_eq!(result("/api/broadcast", broadcast, parts).await, json!({"result": {"responses": [place, error]}}));
-    let present =
-        || ApiAnswer::Presence(vec![Presence { client: 1, user: "ann".into(), conn_info: None, chan_info: None }]);
+    let present = || presence(1..=1, false);
     let client = uuid::Uuid::from_u128(1).to_string();
     let expected = json!({"result": {"presence": {&client: {"user": "ann", "client": &client}}}});
     assert_eq!(result("/api/presence", json!({"channel": "news"}), present()).await, expected);
     let expected = json!({"result": {"num_clients": 1, "num_users": 1}});
-    assert_eq!(result("/api/presence_stats", json!({"channel": "news"}), present()).await, expected);
+    assert_eq!(
+        result("/api/presence_stats", json!({"channel": "news"}), ApiAnswer::PresenceStats(1, 1)).await,
+        expected
+    );
     let history = ApiAnswer::History(HistoryPage { top: at(2), publications: Vec::new(), more: false });
     let expected = json!({"result": {"publications": [], "epoch": "abcdefgh", "offset": 2}});
     assert_eq!(result("/api/history", json!({"channel": "news", "limit": 0}), history).await, expected);
@@ -152,7 +216,7 @@ async fn members_and_channels_are_listed() {
     let node = &info["result"]["nodes"][0];
     assert_eq!((&node["name"], &node["num_clients"], &node["num_channels"]), (&json!("node-1"), &json!(3), &json!(4)));
     let name = |name: &str| ChannelName::new(name).unwrap();
-    let found = ApiAnswer::Channels(vec![(name("b:1"), 2), (name("a:1"), 1), (name("c"), 1)]);
+    let found = ApiAnswer::Channels(vec![(name("b:1"), 2), (name("a:1"), 1), (name("c"), 1)], None);
     let channels = result("/api/channels", json!({"pattern": "*:1"}), found).await;
     let expected = json!({"result": {"channels": {"a:1": {"num_clients": 1}, "b:1": {"num_clients": 2}}}});
     assert_eq!(channels, expected);

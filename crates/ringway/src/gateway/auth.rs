@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use ringway_core::UserName;
+use ringway_core::limits::CLIENT_INFO_BYTES;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -93,6 +94,9 @@ impl Verifier {
         };
         let info = claims.info.map(|info| ringway_protocol::json::payload(info.get().as_bytes()).map(Cow::into_owned));
         let info = info.transpose().map_err(|_| TokenError::Invalid)?.map(Bytes::from);
+        if info.as_ref().is_some_and(|info| info.len() > CLIENT_INFO_BYTES) {
+            return Err(TokenError::Invalid);
+        }
         Ok(Credentials { user, info, lifetime })
     }
 }

@@ -31,14 +31,16 @@ impl<S: Socket> Hub<S> {
                 let entry = Entry { data, info: None, tags: None };
                 self.publish(now, Waiting::Call(reply), ChannelName::personal(&user), entry, None);
             }
-            ApiRequest::Presence(channel) => self.call_presence(now, reply, channel),
+            ApiRequest::Presence(channel) => self.call_presence(now, reply, channel, Self::first_presence),
+            ApiRequest::MorePresence(query) => self.ask(now, Waiting::Call(reply), Query::Presence(query)),
+            ApiRequest::PresenceStats(channel) => self.call_presence(now, reply, channel, Query::PresenceStats),
             ApiRequest::History(history) => self.call_history(now, reply, *history),
             ApiRequest::Disconnect(order) => {
                 let sent = self.rules.order(*order);
                 self.answer(reply, sent.map_or_else(failed, |()| ApiAnswer::Done));
             }
             ApiRequest::Info => self.gather_info(now, reply),
-            ApiRequest::Channels => self.gather_channels(now, reply),
+            ApiRequest::Channels(place) => self.call_channels(now, reply, place),
             ApiRequest::Users(slots) => {
                 let (count, names) = self.users_in(&slots);
                 self.answer(reply, ApiAnswer::Users(count, names));
@@ -65,17 +67,6 @@ impl<S: Socket> Hub<S> {
         let ApiPublish { channel, entry, idempotency_key } = publish;
         match self.known(channel) {
             Ok(channel) => self.publish(now, Waiting::Call(reply), channel, entry, idempotency_key),
-            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
-        }
-    }
-
-    fn call_presence(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>, channel: Named) {
-        let channel = self.known(channel).and_then(|channel| {
-            let has_presence = self.config.rules_of(&channel).is_ok_and(|rules| rules.presence);
-            if has_presence { Ok(channel) } else { Err(ApiError::NotAvailable) }
-        });
-        match channel {
-            Ok(channel) => self.ask(now, Waiting::Call(reply), Query::Presence(channel)),
             Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
         }
     }
@@ -119,7 +110,8 @@ impl<S: Socket> Hub<S> {
 
     pub(super) fn answer_query(&mut self, reply: oneshot::Sender<ApiAnswer>, result: Result<Answer, QueryError>) {
         let answer = match result {
-            Ok(Answer::Presence(present)) => ApiAnswer::Presence(present),
+            Ok(Answer::Presence(page)) => ApiAnswer::Presence(page),
+            Ok(Answer::PresenceStats(clients, users)) => ApiAnswer::PresenceStats(clients, users),
             Ok(Answer::History(page)) => ApiAnswer::History(page),
             Ok(_) => ApiAnswer::Failed(ApiError::Internal),
             Err(error) => failed(error),
@@ -135,7 +127,7 @@ impl<S: Socket> Hub<S> {
     }
 }
 
-fn failed(error: QueryError) -> ApiAnswer {
+pub(super) fn failed(error: QueryError) -> ApiAnswer {
     match error {
         QueryError::Busy => ApiAnswer::Overloaded,
         QueryError::Refused(Refusal::Unrecoverable) => ApiAnswer::Failed(ApiError::UnrecoverablePosition),

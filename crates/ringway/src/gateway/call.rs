@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use ringway_core::message::Disconnect;
-use ringway_core::message::{Entry, HistoryPage, NodeInfo, Presence};
+use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, PresencePage, PresenceQuery};
 use ringway_core::ring::SlotSet;
-use ringway_core::{ChannelName, MemberId, Position, UserName};
+use ringway_core::{ChannelName, Epoch, Incarnation, MemberId, Position, UserName};
 use ringway_protocol::api::ApiError;
 use tokio::sync::oneshot;
 
@@ -29,16 +29,20 @@ pub enum ApiRequest {
     Broadcast(Vec<Named>, Box<ApiPublish>),
     /// A message to a user's inbox, from outside.
     Say(UserName, Bytes),
-    /// Who is in a channel.
+    /// Who is in a channel, from the first on.
     Presence(Named),
+    /// The next of them.
+    MorePresence(Box<PresenceQuery>),
+    /// How many are in a channel.
+    PresenceStats(Named),
     /// A part of a stream.
     History(Box<History>),
     /// Close sessions.
     Disconnect(Box<Disconnect>),
     /// What the members hold.
     Info,
-    /// Which channels have subscribers.
-    Channels,
+    /// Which channels have subscribers; the next of them, if a place is given.
+    Channels(Option<ChannelsPlace>),
     /// Which users with a session here have their inbox in these slots.
     Users(SlotSet),
 }
@@ -77,16 +81,18 @@ pub enum ApiAnswer {
     Published(Option<Position>),
     /// The same for each channel, in order.
     Broadcast(Vec<Result<Option<Position>, ApiError>>),
-    /// Who is in the channel.
-    Presence(Vec<Presence>),
+    /// Who is in the channel, or some of them.
+    Presence(PresencePage),
+    /// Connections and users.
+    PresenceStats(u32, u32),
     /// The part asked for.
     History(HistoryPage),
     /// The order is on its way.
     Done,
     /// Members.
     Info(Vec<MemberInfo>),
-    /// Channels with their subscriptions, in no order.
-    Channels(Vec<(ChannelName, u64)>),
+    /// Channels with their subscriptions, and where the next ones are; `None`: that was all.
+    Channels(Vec<(ChannelName, u32)>, Option<ChannelsPlace>),
     /// How many users there are, and the names of the first [`USERS_NAMED`], in no order.
     Users(u64, Vec<UserName>),
     /// Not done, or not known to be done.
@@ -95,13 +101,24 @@ pub enum ApiAnswer {
     Overloaded,
 }
 
+/// How far a listing of channels is: node by node, and at each of them page by page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelsPlace {
+    /// The view that all nodes are asked in.
+    pub epoch: Epoch,
+    /// Whose turn it is.
+    pub node: Incarnation,
+    /// Its channels behind this one; `None`: from the first.
+    pub after: Option<(ChannelName, Census)>,
+}
+
 /// What a member holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberInfo {
     /// Its name.
     pub id: MemberId,
     /// This life of it.
-    pub incarnation: ringway_core::Incarnation,
+    pub incarnation: Incarnation,
     /// Client sockets, if it is a gateway.
     pub sockets: u64,
     /// What it says of its channels, if it is a node; zeros if it did not answer.

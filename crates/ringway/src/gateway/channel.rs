@@ -11,11 +11,12 @@
 //! yet, and must not be told them again.
 //!
 //! An inbox has something that nobody has confirmed, where a session was written it a moment ago, or has fallen silent: a newcomer gets
-//! that first, so that every session of an inbox has all that is not confirmed, and the pong of any one is enough.
+//! that first, page by page as well, so that every session of an inbox has all that is not confirmed, and the pong of any one that listens is
+//! enough.
 
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::message::{Entry, Presence};
+use ringway_core::message::Presence;
 use smallvec::SmallVec;
 
 use super::session::{SessionKey, Wish};
@@ -23,10 +24,6 @@ use super::session::{SessionKey, Wish};
 /// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
 /// where the channel changed its owner between the page and the position.
 pub(super) const PAGES: u8 = 8;
-
-/// Pages that a newcomer asks for of what nobody has confirmed: 19,200 publications of an inbox at the default size of a page, which
-/// keeps 1,000. One that would need more is asked to connect anew: until then the silent device is closed.
-pub(super) const UNREAD_PAGES: u8 = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Channel {
@@ -67,23 +64,8 @@ pub(super) struct Newcomer {
     /// Token of the page that was asked for; `None` before the first answer to the attach.
     pub(super) page: Option<u64>,
     pub(super) pages: u8,
-    /// Of an inbox: what its user has not confirmed, as far as it was read.
-    pub(super) unread: Option<Box<Unread>>,
-}
-
-/// Publications of an inbox that were written to another session and that nobody has confirmed.
-#[derive(Debug)]
-pub(super) struct Unread {
-    /// What they follow.
-    pub(super) after: Position,
-    pub(super) entries: Vec<(u64, Entry)>,
-}
-
-impl Unread {
-    /// Up to where it was read.
-    pub(super) fn end(&self) -> u64 {
-        self.entries.last().map_or(self.after.offset, |(offset, _)| *offset)
-    }
+    /// Of an inbox: what follows this was written to another session, and nobody has confirmed it.
+    pub(super) unread: Option<Position>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +84,8 @@ pub(super) struct Behind {
     pub(super) page: Option<u64>,
     /// Pages in a row that brought nothing.
     pub(super) tries: u8,
+    /// It is told what nobody has confirmed of an inbox: what is not there any more, it does not miss.
+    pub(super) unread: bool,
 }
 
 impl Transit {

@@ -8,7 +8,7 @@ use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed, json};
 use ringway_protocol::plain::{self, Body, InboxMessage};
 use ringway_protocol::ws::{self, Kind};
 
-use super::session::{SessionKey, Sub};
+use super::session::{Session, SessionKey, Sub};
 use super::stored::{self, Stored};
 use super::{Hub, Socket};
 
@@ -69,12 +69,20 @@ impl<S: Socket> Hub<S> {
     /// The stream goes on elsewhere: whoever was promised to miss nothing is told, and recovers or starts anew.
     pub(super) fn on_lost(&mut self, key: ChannelKey, at: Position) {
         let Some(channel) = self.channels.get_mut(key) else { return };
+        let is_other = channel.position.is_some_and(|position| position.epoch != at.epoch);
         (channel.position, channel.attach_top) = (Some(at), 0);
         let (ahead, behind) = channel.transit.as_mut().map(|transit| transit.take_told()).unwrap_or_default();
         let is_positioned = channel.is_positioned;
         channel.tidy();
+        let is_plain = |session: SessionKey| self.sessions.get(session as usize).is_some_and(Session::is_plain);
+        let (reading, behind): (Vec<_>, Vec<_>) = behind.into_iter().partition(|behind| is_plain(behind.session));
         let told = ahead.into_iter().map(|ahead| ahead.session).chain(behind.into_iter().map(|behind| behind.session));
         self.listen(key, told.collect());
+        // Who cannot be told goes on with what is left of its inbox, if it is the same one.
+        for one in reading {
+            let told = if is_other { at.offset } else { one.told };
+            self.let_follow(key, one.session, told, true);
+        }
         if !is_positioned {
             return;
         }

@@ -12,14 +12,13 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::message::{HistoryQuery, Query};
+use ringway_core::message::{HistoryQuery, PresenceQuery, Query};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_edge::Room;
 use ringway_protocol::centrifuge::Disconnect;
 
 use super::inbox::Ticket;
-use super::read::PresenceKind;
 use super::session::{Heartbeat, Session, SessionId, SessionKey, State};
 use super::waiting::Waiting;
 use super::{Hub, Socket};
@@ -32,7 +31,7 @@ pub(super) struct Feed {
     is_asked: bool,
     /// In one of the hub's lists of sessions to look at.
     is_listed: bool,
-    /// The history command that is being answered.
+    /// The command that is being answered page by page.
     pub(super) reading: Option<Reading>,
     /// Frames that wait behind a reply in parts, shared with those who were sent them.
     held: VecDeque<Bytes>,
@@ -46,28 +45,53 @@ pub(super) enum Job {
     Page(ChannelKey),
     /// A history command.
     History { id: u32, query: Box<HistoryQuery> },
-    /// The next page for the history command that is being answered.
+    /// The next page for the command that is being answered.
     Rest,
-    /// A command about presence.
-    Presence { id: u32, channel: ChannelName, kind: PresenceKind },
+    /// A presence command.
+    Presence { id: u32, query: Box<PresenceQuery> },
+    /// A `presence_stats` command.
+    PresenceStats { id: u32, channel: ChannelName },
 }
 
-/// A history command on the way to its answer.
+/// A command on the way to its answer, which may have many pages.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) id: u32,
-    /// The next page; its limit is what is still wanted.
-    pub(super) query: Box<HistoryQuery>,
-    /// The stream when the first part was sent; `None` before.
-    pub(super) top: Option<Position>,
+    pub(super) wanted: Wanted,
     /// Times in a row that the owner did not answer.
     pub(super) tries: u8,
+}
+
+/// What is read, by the next page of it.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// The query's limit is what is still wanted. `top`: the stream when the first part was sent; `None` before.
+    History { query: Box<HistoryQuery>, top: Option<Position> },
+    /// From the first client before the first part is sent, and then behind the last one that was.
+    Presence(Box<PresenceQuery>),
+}
+
+impl Reading {
+    /// The first part of the reply is sent.
+    pub(super) fn has_begun(&self) -> bool {
+        match &self.wanted {
+            Wanted::History { top, .. } => top.is_some(),
+            Wanted::Presence(query) => query.after.is_some(),
+        }
+    }
+
+    fn query(&self) -> Query {
+        match &self.wanted {
+            Wanted::History { query, .. } => Query::History(query.clone()),
+            Wanted::Presence(query) => Query::Presence(query.clone()),
+        }
+    }
 }
 
 impl Feed {
     /// The first part of a reply is sent, and not the last.
     fn is_replying(&self) -> bool {
-        self.reading.as_ref().is_some_and(|reading| reading.top.is_some())
+        self.reading.as_ref().is_some_and(Reading::has_begun)
     }
 
     fn is_done(&self) -> bool {
@@ -192,22 +216,26 @@ impl<S: Socket> Hub<S> {
     fn begin_job(&mut self, now: Now, session: SessionId, job: Job) {
         match job {
             Job::Page(channel) => self.ask_page(now, session, channel),
-            Job::History { id, query } => {
-                if let Some(feed) = self.feed_of(session) {
-                    feed.reading = Some(Reading { id, query: query.clone(), top: None, tries: 0 });
-                }
-                self.ask(now, Waiting::History(session), Query::History(query));
+            Job::History { id, query } => self.begin_reading(now, session, id, Wanted::History { query, top: None }),
+            Job::Presence { id, query } => self.begin_reading(now, session, id, Wanted::Presence(query)),
+            Job::Rest => self.read_on(now, session),
+            Job::PresenceStats { id, channel } => {
+                self.ask(now, Waiting::PresenceStats { session, id }, Query::PresenceStats(channel));
             }
-            Job::Rest => match self.feed_of(session).and_then(|feed| feed.reading.as_ref()) {
-                Some(reading) => {
-                    let query = Query::History(reading.query.clone());
-                    self.ask(now, Waiting::History(session), query);
-                }
-                None => self.fed(session),
-            },
-            Job::Presence { id, channel, kind } => {
-                self.ask(now, Waiting::Presence { session, id, kind }, Query::Presence(channel));
-            }
+        }
+    }
+
+    fn begin_reading(&mut self, now: Now, session: SessionId, id: u32, wanted: Wanted) {
+        if let Some(feed) = self.feed_of(session) {
+            feed.reading = Some(Reading { id, wanted, tries: 0 });
+        }
+        self.read_on(now, session);
+    }
+
+    fn read_on(&mut self, now: Now, session: SessionId) {
+        match self.feed_of(session).and_then(|feed| feed.reading.as_ref()).map(Reading::query) {
+            Some(query) => self.ask(now, Waiting::Read(session), query),
+            None => self.fed(session),
         }
     }
 

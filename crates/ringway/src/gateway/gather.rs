@@ -3,7 +3,7 @@
 use ringway_core::gateway::{PublishError, QueryError};
 use ringway_core::message::{Answer, NodeInfo, Query};
 use ringway_core::timing::Now;
-use ringway_core::{ChannelName, Incarnation, Position};
+use ringway_core::{Incarnation, Position};
 use ringway_protocol::api::ApiError;
 use tokio::sync::oneshot;
 
@@ -25,8 +25,6 @@ pub(super) struct Gathering {
 enum Found {
     Broadcast(Vec<Result<Option<Position>, ApiError>>),
     Info(Vec<MemberInfo>),
-    /// With whether some node did not answer.
-    Channels(Vec<(ChannelName, u64)>, bool),
 }
 
 impl<S: Socket> Hub<S> {
@@ -78,15 +76,6 @@ impl<S: Socket> Hub<S> {
         if member == self.rules.incarnation() { self.sessions.len() as u64 } else { self.rules.load(member).sockets }
     }
 
-    pub(super) fn gather_channels(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>) {
-        let view = self.rules.view().clone();
-        let gathering = self.begin(reply, Found::Channels(Vec::new(), false));
-        for (part, node) in view.nodes.iter().enumerate() {
-            self.ask_node(now, gathering, part, node.incarnation, Query::Channels);
-        }
-        self.on_part(gathering, |_| {});
-    }
-
     fn begin(&mut self, reply: oneshot::Sender<ApiAnswer>, found: Found) -> usize {
         self.gatherings.insert(Gathering { reply, missing: 1, found })
     }
@@ -118,10 +107,6 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_part_answered(&mut self, gathering: usize, part: usize, result: Result<Answer, QueryError>) {
         self.on_part(gathering, |found| match (found, result) {
             (Found::Info(members), Ok(Answer::Info(info))) => members[part].node = info,
-            (Found::Channels(channels, _), Ok(Answer::Channels(more))) => {
-                channels.extend(more.into_iter().map(|(name, sessions)| (name, u64::from(sessions))));
-            }
-            (Found::Channels(_, is_partial), _) => *is_partial = true,
             // A member that does not answer is listed with zeros.
             _ => {}
         });
@@ -150,9 +135,6 @@ impl Found {
         match self {
             Self::Broadcast(results) => ApiAnswer::Broadcast(results),
             Self::Info(members) => ApiAnswer::Info(members),
-            // Half of the channels would look like all of them.
-            Self::Channels(_, true) => ApiAnswer::Failed(ApiError::Internal),
-            Self::Channels(channels, false) => ApiAnswer::Channels(channels),
         }
     }
 }

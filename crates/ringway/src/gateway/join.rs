@@ -6,12 +6,12 @@
 
 use ringway_core::gateway::{ChannelKey, QueryError};
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, Entry, Presence};
+use ringway_core::message::{Answer, Entry, HistoryPage, Presence};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
 
-use super::channel::{Ahead, Channel, Newcomer, UNREAD_PAGES, Unread};
+use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
 use super::config::ChannelRules;
 use super::session::{Session, SessionKey, Sub, Wish};
@@ -26,8 +26,8 @@ pub(super) struct Start<'a> {
     pub(super) at: Option<Position>,
     /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
     pub(super) recovered: Option<&'a [(u64, Entry)]>,
-    /// Of an inbox: all that nobody has confirmed up to there.
-    pub(super) unread: Option<&'a Unread>,
+    /// Of an inbox: what nobody has confirmed up to there, and after which offset that begins.
+    pub(super) unread: Option<(u64, &'a [(u64, Entry)])>,
     /// What follows is not live yet: the session is told further pages first.
     pub(super) is_behind: bool,
 }
@@ -127,11 +127,10 @@ impl<S: Socket> Hub<S> {
             let start = Start { at: Some(position), recovered: None, unread: None, is_behind: false };
             return self.welcome(now, key, &newcomer, &start, users);
         };
-        let unread = Some(Box::new(Unread { after, entries: Vec::new() }));
-        self.await_page(key, Newcomer { unread, ..newcomer });
+        self.await_page(key, Newcomer { unread: Some(after), ..newcomer });
     }
 
-    /// A part of what nobody has confirmed came, or none.
+    /// The first page of what nobody has confirmed came, or none. The rest follows as the socket takes it.
     pub(super) fn on_unread(
         &mut self,
         now: Now,
@@ -147,31 +146,21 @@ impl<S: Socket> Hub<S> {
             Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
             Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
         };
-        let Some(mut unread) = newcomer.unread else { return };
+        let Some(after) = newcomer.unread else { return };
         let newcomer = Newcomer { unread: None, ..newcomer };
-        if page.top.epoch != unread.after.epoch || page.top.epoch != position.epoch {
+        if page.top.epoch != after.epoch || page.top.epoch != position.epoch {
             // The stream was lost while we asked, or is yet to be.
-            return match newcomer.pages < UNREAD_PAGES {
+            return match newcomer.pages < PAGES {
                 true => self.start_anew(now, key, newcomer, None),
                 false => self.turn_away(key, &newcomer, ErrorCode::Internal),
             };
         }
-        let end = unread.end();
-        let further = page.publications.into_iter().filter(|(offset, _)| *offset > end && *offset <= page.top.offset);
-        let had = unread.entries.len();
-        unread.entries.extend(further);
-        let is_more = unread.entries.len() > had;
-        // Without anything more below the top, the rest is gone. Above it, a later owner has what this one lacked.
-        if unread.end() >= position.offset.max(page.top.offset) || (!is_more && page.top.offset >= position.offset) {
-            let start = Start { at: Some(page.top), recovered: None, unread: Some(&unread), is_behind: false };
-            return self.welcome(now, key, &newcomer, &start, None);
-        }
-        match newcomer.pages < UNREAD_PAGES {
-            true => {
-                self.await_page(key, Newcomer { unread: Some(unread), ..newcomer });
-            }
-            false => self.turn_away(key, &newcomer, ErrorCode::Internal),
-        }
+        let (unread, told) = (unread_of(&page, after.offset), told_by(&page, after.offset));
+        // Above the page's top, a later owner has what this one lacked.
+        let is_behind = told < position.offset.max(page.top.offset);
+        let at = Some(Position { offset: told, ..page.top });
+        let start = Start { at, recovered: None, unread: Some((after.offset, unread)), is_behind };
+        self.welcome(now, key, &newcomer, &start, None);
     }
 
     /// Tells a newcomer where it begins, and lets it listen from there.
@@ -215,11 +204,11 @@ impl<S: Socket> Hub<S> {
             }
             Wish::Greeting => self.greet(session, key, users),
         }
-        if let Some(unread) = start.unread {
-            self.hand_on(key, session, &unread.entries);
+        if let Some((_, unread)) = start.unread {
+            self.hand_on(key, session, unread);
         }
         match start.at {
-            Some(at) if start.is_behind => self.let_follow(key, session, at.offset),
+            Some(at) if start.is_behind => self.let_follow(key, session, at.offset, start.unread.is_some()),
             at => self.let_listen(key, session, at),
         }
         let was_told = start.recovered.is_some_and(|recovered| !recovered.is_empty());
@@ -279,7 +268,7 @@ impl Start<'_> {
             return SubscribeResult { was_recovering, ..SubscribeResult::default() };
         };
         let recovered = self.recovered.is_some();
-        let start = self.unread.map_or(at.offset, |unread| unread.after.offset);
+        let start = self.unread.map_or(at.offset, |(after, _)| after);
         let offset = recover.filter(|_| recovered).map_or(start, |seen| seen.offset);
         SubscribeResult {
             recoverable: true,
@@ -292,6 +281,18 @@ impl Start<'_> {
             ..SubscribeResult::default()
         }
     }
+}
+
+/// What a page has of an inbox that comes after an offset.
+pub(super) fn unread_of(page: &HistoryPage, after: u64) -> &[(u64, Entry)] {
+    let begin = page.publications.partition_point(|(offset, _)| *offset <= after);
+    let end = page.publications.partition_point(|(offset, _)| *offset <= page.top.offset);
+    page.publications.get(begin..end).unwrap_or_default()
+}
+
+/// Up to where somebody was told by that. Without anything in it, the rest up to the page's top is gone.
+pub(super) fn told_by(page: &HistoryPage, after: u64) -> u64 {
+    unread_of(page, after).last().map_or(page.top.offset.max(after), |(offset, _)| *offset)
 }
 
 impl Seen {

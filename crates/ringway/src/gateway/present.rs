@@ -21,48 +21,71 @@ pub(crate) fn client_info<'a>(presence: &'a Presence, client: &'a str) -> Client
     }
 }
 
-/// Connections and different users; all anonymous ones together are one user.
-pub(crate) fn count(present: &[Presence]) -> (u32, u32) {
-    let mut users: Vec<&str> = present.iter().map(|one| &*one.user).collect();
-    users.sort_unstable();
-    users.dedup();
-    (present.len() as u32, users.len() as u32)
+/// Bytes of those who are told to an owner with one message.
+pub(super) const PART_BYTES: usize = 128 << 10;
+
+/// Bytes of a client id, as it is counted.
+const CLIENT_BYTES: usize = 16;
+
+/// Who came and went, as far as one message tells.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) joined: Vec<Presence>,
+    pub(super) left: Vec<u128>,
+    pub(super) bytes: usize,
 }
 
-/// Bytes of those who are told to an owner with one message.
-const PART_BYTES: usize = 128 << 10;
-
-/// The same in parts of about as many bytes as one message may have. Nobody: no part.
-pub(super) fn parts(present: impl Iterator<Item = Presence>) -> Vec<Vec<Presence>> {
-    let (mut parts, mut bytes) = (Vec::new(), usize::MAX);
-    for one in present {
-        bytes = bytes.saturating_add(one.size());
-        if bytes > PART_BYTES {
-            parts.push(Vec::new());
-            bytes = one.size();
+/// Those who went and those who came, in parts of no more bytes than one message may have, the first of no more than `room`. There is
+/// always one, which may be empty; any other has somebody in it. Nobody is among both.
+pub(super) fn parts(room: usize, joined: impl Iterator<Item = Presence>, left: Vec<u128>) -> Vec<Part> {
+    let mut parts = vec![Part::default()];
+    let mut take = |bytes: usize, put: &mut dyn FnMut(&mut Part)| {
+        let limit = if parts.len() == 1 { room } else { PART_BYTES };
+        if parts.last().is_none_or(|part| part.bytes + bytes > limit) {
+            parts.push(Part::default());
         }
         if let Some(part) = parts.last_mut() {
-            part.push(one);
+            part.bytes += bytes;
+            put(part);
         }
+    };
+    for client in left {
+        take(CLIENT_BYTES, &mut |part| part.left.push(client));
+    }
+    for one in joined {
+        take(one.size(), &mut |part| part.joined.push(one.clone()));
     }
     parts
 }
 
 #[cfg(test)]
 mod tests {
+    use ringway_core::limits::{CLIENT_INFO_BYTES, USER_NAME_BYTES};
+
     use super::*;
 
     #[test]
     fn very_many_are_told_in_parts() {
-        let one = |client| Presence {
+        let one = |client: u128| Presence {
             client,
-            user: "ann".into(),
-            conn_info: Some(Bytes::from(vec![b'x'; 1000])),
+            user: "u".repeat(USER_NAME_BYTES).into(),
+            conn_info: Some(Bytes::from(vec![b'x'; if client % 10 == 0 { CLIENT_INFO_BYTES } else { 1000 }])),
             chan_info: None,
         };
-        assert!(parts(std::iter::empty()).is_empty());
-        let told = parts((0..1000).map(one));
-        assert!(told.len() > 5 && told.iter().all(|part| !part.is_empty() && part.len() <= 131));
-        assert_eq!(told.concat(), (0..1000).map(one).collect::<Vec<_>>(), "everybody, once");
+        let all: Vec<Presence> = (0..1000).map(one).collect();
+        let left: Vec<u128> = (1_000_000..1_100_000).collect();
+        for room in [0, 100, PART_BYTES] {
+            let told = parts(room, all.iter().cloned(), left.clone());
+            assert!(told.len() > 50 && told[0].bytes <= room);
+            assert!(told[1..].iter().all(|part| part.bytes > 0 && part.bytes <= PART_BYTES), "no more than a part");
+            let joined: Vec<Presence> = told.iter().flat_map(|part| part.joined.iter().cloned()).collect();
+            let gone: Vec<u128> = told.iter().flat_map(|part| part.left.iter().copied()).collect();
+            assert!(joined == all && gone == left, "everybody, once");
+        }
+        assert_eq!(
+            parts(PART_BYTES, std::iter::empty(), Vec::new()).len(),
+            1,
+            "how many there are is told all the same"
+        );
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use ringway_core::Position;
 use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Refusal};
+use ringway_core::message::{Answer, HistoryPage, HistoryQuery, PresencePage, PresenceQuery, Refusal};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{ClientInfo, Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
 use ringway_protocol::ws::{self, Opcode};
@@ -12,7 +12,7 @@ use ringway_protocol::ws::{self, Opcode};
 use super::channel::PAGES;
 use super::command::{History, Named};
 use super::config::ChannelRules;
-use super::feed::{Job, Reading};
+use super::feed::{Job, Reading, Wanted};
 use super::session::{SessionId, SessionKey};
 use super::stored::Stored;
 use super::waiting::query_fault;
@@ -44,38 +44,80 @@ impl<S: Socket> Hub<S> {
         self.answered(session);
     }
 
-    pub(super) fn on_history(&mut self, now: Now, session: SessionId, result: Result<Answer, QueryError>) {
+    /// A page for the command that is being answered.
+    pub(super) fn on_read(&mut self, now: Now, session: SessionId, result: Result<Answer, QueryError>) {
         let Some(reading) = self.feed_of(session).and_then(|feed| feed.reading.take()) else { return };
-        match result {
-            Ok(Answer::History(page)) => self.on_history_page(now, session, reading, &page),
-            other => self.on_no_page(session, reading, other.err()),
+        let Reading { id, wanted, tries, .. } = reading;
+        match (result, wanted) {
+            (Ok(Answer::History(page)), Wanted::History { query, top }) => {
+                self.on_history_page(now, session, (id, query, top), &page);
+            }
+            (Ok(Answer::Presence(page)), Wanted::Presence(query)) => {
+                self.on_presence_page(now, session, (id, query), &page);
+            }
+            (other, wanted) => self.on_no_page(session, Reading { id, wanted, tries }, other.err()),
         }
     }
 
     /// Sends what a page brings: the whole reply, or a part of it that others follow.
-    fn on_history_page(&mut self, now: Now, session: SessionId, mut reading: Reading, page: &HistoryPage) {
-        let top = reading.top.unwrap_or(page.top);
-        let is_first = reading.top.is_none();
-        if !is_first && (page.top.epoch != top.epoch || !reading.is_followed_by(page, top)) {
+    fn on_history_page(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        (id, mut query, before): (u32, Box<HistoryQuery>, Option<Position>),
+        page: &HistoryPage,
+    ) {
+        let top = before.unwrap_or(page.top);
+        let is_first = before.is_none();
+        if !is_first && (page.top.epoch != top.epoch || !is_followed_by(&query, page, top)) {
             return self.close(session.key, Disconnect::InsufficientState);
         }
-        reading.advance(page, top);
-        let is_last = !page.more || reading.query.limit == 0 || page.publications.is_empty();
+        advance(&mut query, page, top);
+        let is_last = !page.more || query.limit == 0 || page.publications.is_empty();
         let kept: Vec<Stored<'_>> = stored(page);
         let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
         let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
-        let id = reading.id;
         if is_first && is_last {
             self.reply(session.key, id, &Reply::History(&result));
         } else {
-            let frame = part(id, &result, is_first, is_last);
-            self.send_part(session.key, frame);
+            let write = |out: &mut Vec<u8>| json::history_part(out, id, &result, is_first, is_last);
+            self.send_part(session.key, fragment(write, is_first, is_last));
         }
-        if is_last {
-            self.release(now, session);
-            self.answered(session);
+        let rest = Reading { id, wanted: Wanted::History { query, top: Some(top) }, tries: 0 };
+        self.sent_part(now, session, (!is_last).then_some(rest));
+    }
+
+    /// The same of who is present.
+    fn on_presence_page(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        (id, mut query): (u32, Box<PresenceQuery>),
+        page: &PresencePage,
+    ) {
+        let is_first = query.after.is_none();
+        let is_last = !query.advance(page);
+        let clients: Vec<String> = page.clients.iter().map(present::client_id).collect();
+        let infos: Vec<ClientInfo<'_>> =
+            page.clients.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
+        if is_first && is_last {
+            self.reply(session.key, id, &Reply::Presence(&infos));
         } else {
-            self.go_on_reading(session, Reading { top: Some(top), tries: 0, ..reading });
+            let write = |out: &mut Vec<u8>| json::presence_part(out, id, &infos, is_first, is_last);
+            self.send_part(session.key, fragment(write, is_first, is_last));
+        }
+        let rest = Reading { id, wanted: Wanted::Presence(query), tries: 0 };
+        self.sent_part(now, session, (!is_last).then_some(rest));
+    }
+
+    /// A part of a reply is sent; the rest follows, or that was the last.
+    fn sent_part(&mut self, now: Now, session: SessionId, rest: Option<Reading>) {
+        match rest {
+            Some(rest) => self.go_on_reading(session, rest),
+            None => {
+                self.release(now, session);
+                self.answered(session);
+            }
         }
         self.fed(session);
     }
@@ -90,7 +132,7 @@ impl<S: Socket> Hub<S> {
     /// The owner did not answer, or not with a page. A reply that has begun cannot be taken back.
     fn on_no_page(&mut self, session: SessionId, reading: Reading, why: Option<QueryError>) {
         match why {
-            _ if reading.top.is_none() => {
+            _ if !reading.has_begun() => {
                 self.refuse_read(session, reading.id, why.map_or(ErrorCode::Internal, query_fault));
                 self.fed(session);
             }
@@ -107,35 +149,23 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         match self.rules_for_member(key, &channel).map(|rules| rules.presence) {
-            Ok(true) => self.enqueue(key, Job::Presence { id, channel, kind }),
+            Ok(true) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
+            Ok(true) => self.enqueue(key, Job::Presence { id, query: PresenceQuery::of(channel) }),
             Ok(false) => self.refuse_read(session, id, ErrorCode::NotAvailable),
             Err(error) => self.refuse_read(session, id, error),
         }
     }
 
-    pub(super) fn on_presence(
-        &mut self,
-        session: SessionId,
-        id: u32,
-        kind: PresenceKind,
-        result: Result<Answer, QueryError>,
-    ) {
+    pub(super) fn on_presence_stats(&mut self, session: SessionId, id: u32, result: Result<Answer, QueryError>) {
         if !self.is_open(session) {
             return;
         }
-        match (result, kind) {
-            (Ok(Answer::Presence(found)), PresenceKind::Full) => {
-                let clients: Vec<String> = found.iter().map(present::client_id).collect();
-                let infos: Vec<ClientInfo<'_>> =
-                    found.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
-                self.reply(session.key, id, &Reply::Presence(&infos));
-            }
-            (Ok(Answer::Presence(found)), PresenceKind::Stats) => {
-                let (clients, users) = present::count(&found);
+        match result {
+            Ok(Answer::PresenceStats(clients, users)) => {
                 self.reply(session.key, id, &Reply::PresenceStats { clients, users });
             }
-            (Ok(_), _) => self.refuse(session.key, id, ErrorCode::Internal),
-            (Err(error), _) => self.refuse(session.key, id, query_fault(error)),
+            Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
+            Err(error) => self.refuse(session.key, id, query_fault(error)),
         }
         self.answered(session);
         self.fed(session);
@@ -152,25 +182,23 @@ pub(crate) fn is_next_page(page: &HistoryPage, last: u64, is_reverse: bool, top:
     }
 }
 
-impl Reading {
-    fn is_followed_by(&self, page: &HistoryPage, top: Position) -> bool {
-        self.query.since.is_some_and(|(last, _)| is_next_page(page, last, self.query.reverse, top))
-    }
-
-    /// What is to be asked for next, so that nothing comes that is newer than the reply says.
-    fn advance(&mut self, page: &HistoryPage, top: Position) {
-        let Some((last, _)) = page.publications.last() else { return };
-        let left = self.query.limit.saturating_sub(page.publications.len() as u32);
-        let newer = u32::try_from(top.offset.saturating_sub(*last)).unwrap_or(u32::MAX);
-        self.query.limit = if self.query.reverse { left } else { left.min(newer) };
-        self.query.since = Some((*last, Some(top.epoch)));
-    }
+fn is_followed_by(query: &HistoryQuery, page: &HistoryPage, top: Position) -> bool {
+    query.since.is_some_and(|(last, _)| is_next_page(page, last, query.reverse, top))
 }
 
-/// A fragment of the message that is a reply to a history command.
-fn part(id: u32, result: &HistoryResult<'_>, is_first: bool, is_last: bool) -> Bytes {
+/// What is to be asked for next, so that nothing comes that is newer than the reply says.
+fn advance(query: &mut HistoryQuery, page: &HistoryPage, top: Position) {
+    let Some((last, _)) = page.publications.last() else { return };
+    let left = query.limit.saturating_sub(page.publications.len() as u32);
+    let newer = u32::try_from(top.offset.saturating_sub(*last)).unwrap_or(u32::MAX);
+    query.limit = if query.reverse { left } else { left.min(newer) };
+    query.since = Some((*last, Some(top.epoch)));
+}
+
+/// A fragment of the message that is a reply.
+fn fragment(write: impl FnOnce(&mut Vec<u8>), is_first: bool, is_last: bool) -> Bytes {
     let (mut payload, mut frame) = (Vec::new(), BytesMut::new());
-    json::history_part(&mut payload, id, result, is_first, is_last);
+    write(&mut payload);
     let opcode = if is_first { Opcode::Text } else { Opcode::Continuation };
     ws::write_fragment(&mut frame, opcode, &payload, is_last, None);
     frame.freeze()

@@ -9,13 +9,13 @@ use ringway_core::gateway::{ChannelKey, QueryError};
 use ringway_core::id::StreamEpoch;
 use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Query, Refusal};
 use ringway_core::timing::Now;
-use ringway_protocol::centrifuge::ErrorCode;
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode};
 
 use super::channel::{Behind, Newcomer, PAGES};
 use super::deliver::encode_push;
 use super::feed::Job;
-use super::join::Start;
-use super::session::{SessionId, SessionKey};
+use super::join::{Start, told_by, unread_of};
+use super::session::{Session, SessionId, SessionKey};
 use super::waiting::{Waiting, query_fault};
 use super::{Hub, Socket};
 
@@ -30,8 +30,8 @@ impl<S: Socket> Hub<S> {
     }
 
     /// A session that was told up to here goes on with further pages.
-    pub(super) fn let_follow(&mut self, key: ChannelKey, session: SessionKey, told: u64) {
-        self.follow(key, Behind { session, told, page: None, tries: 0 });
+    pub(super) fn let_follow(&mut self, key: ChannelKey, session: SessionKey, told: u64, unread: bool) {
+        self.follow(key, Behind { session, told, page: None, tries: 0, unread });
         self.enqueue(session, Job::Page(key));
     }
 
@@ -62,7 +62,7 @@ impl<S: Socket> Hub<S> {
         let transit = channel.transit.as_ref()?;
         let waits = |newcomer: &&Newcomer| newcomer.session == session && newcomer.page.is_none();
         if let Some(newcomer) = transit.newcomers.iter().find(waits) {
-            let unread = newcomer.unread.as_ref().map(|unread| unread.end());
+            let unread = newcomer.unread.map(|after| after.offset);
             return Some((unread.or(newcomer.wish.recover().map(|seen| seen.offset))?, None));
         }
         let behind = transit.behind.iter().find(|behind| behind.session == session)?;
@@ -152,13 +152,26 @@ impl<S: Socket> Hub<S> {
         if page.top.epoch != position.epoch || page.top.offset < behind.told.max(position.offset) {
             return self.ask_later(key, behind, session);
         }
-        let Some(told) = end_of(&page, behind.told) else { return self.give_up(key, behind, session) };
-        self.push_page(key, session.key, &page);
+        let told = match behind.unread {
+            true => {
+                self.hand_on(key, session.key, unread_of(&page, behind.told));
+                told_by(&page, behind.told)
+            }
+            false => {
+                let Some(told) = end_of(&page, behind.told) else { return self.give_up(key, behind, session) };
+                self.push_page(key, session.key, &page);
+                told
+            }
+        };
         if told < page.top.offset {
             self.follow(key, Behind { told, page: None, tries: 0, ..behind });
             self.enqueue(session.key, Job::Page(key));
         } else {
             self.let_listen(key, session.key, Some(page.top));
+            if behind.unread {
+                // Only now its pong proves something.
+                self.must_prove(session.key);
+            }
             if let Some(channel) = self.channels.get_mut(key) {
                 channel.tidy();
             }
@@ -190,6 +203,10 @@ impl<S: Socket> Hub<S> {
 
     /// What follows is not there any more. The client is told, and comes back or begins anew.
     fn give_up(&mut self, key: ChannelKey, behind: Behind, session: SessionId) {
+        if self.sessions.get(session.key as usize).is_some_and(Session::is_plain) {
+            // It cannot be told what it lacks. What it has not confirmed waits for it.
+            return self.close(session.key, Disconnect::InternalServerError);
+        }
         self.listen(key, vec![behind.session]);
         self.tell_lost(behind.session, key);
         self.fed(session);

@@ -7,8 +7,7 @@ use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::ErrorCode;
 use tokio::sync::oneshot;
 
-use super::call::ApiAnswer;
-use super::read::PresenceKind;
+use super::call::{ApiAnswer, ChannelsPlace};
 use super::session::SessionId;
 use super::{Hub, Socket};
 
@@ -20,12 +19,14 @@ pub(super) enum Waiting {
     Said(SessionId),
     /// A page for a session that recovers in this channel.
     Page(ChannelKey, SessionId),
-    /// The history command that this session's feed is at.
-    History(SessionId),
-    /// A presence or presence_stats command.
-    Presence { session: SessionId, id: u32, kind: PresenceKind },
+    /// The command that this session's feed is at.
+    Read(SessionId),
+    /// A `presence_stats` command.
+    PresenceStats { session: SessionId, id: u32 },
     /// An API call.
     Call(oneshot::Sender<ApiAnswer>),
+    /// An API call for a page of channels.
+    Channels(oneshot::Sender<ApiAnswer>, ChannelsPlace),
     /// One of several that answer an API call together: which gathering, and which part of it.
     Part(usize, usize),
 }
@@ -43,8 +44,9 @@ impl<S: Socket> Hub<S> {
         let Some(waiting) = self.waiting.try_remove(token as usize) else { return };
         match waiting {
             Waiting::Page(channel, session) => self.on_page(now, channel, session, token, result),
-            Waiting::History(session) => self.on_history(now, session, result),
-            Waiting::Presence { session, id, kind } => self.on_presence(session, id, kind, result),
+            Waiting::Read(session) => self.on_read(now, session, result),
+            Waiting::PresenceStats { session, id } => self.on_presence_stats(session, id, result),
+            Waiting::Channels(reply, place) => self.on_channels(reply, place, result),
             Waiting::Call(reply) => self.answer_query(reply, result),
             Waiting::Part(gathering, part) => self.on_part_answered(gathering, part, result),
             Waiting::Publish { .. } | Waiting::Said(_) => {}

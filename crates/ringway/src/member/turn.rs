@@ -306,9 +306,10 @@ impl Task {
 
     /// Completes attaches with who is present.
     fn send_of_gateway(&mut self, mut outgoing: Outgoing) {
-        let (to, epoch, mut behind) = (outgoing.to, outgoing.frame.epoch, Vec::new());
+        let (to, epoch) = (outgoing.to, outgoing.frame.epoch);
+        let mut behind = Vec::new();
         if let (Message::Attach(attaches), Some(hub)) = (&mut outgoing.frame.message, &self.hub) {
-            behind.extend(attaches.iter_mut().flat_map(|attach| hub.fill_attach(attach)));
+            behind = hub.fill_attaches(attaches);
         }
         self.send(outgoing);
         for change in behind {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ringway_testkit::{Process, Server, http};
+use ringway_testkit::{CentrifugeClient, Process, Server, Target, http};
 use serde_json::json;
 
-use crate::support::{BINARY, CHANGE, configured};
+use crate::support::{BINARY, CHANGE, configured, token};
 
 /// Bytes of one publication: close to the most that clients may send.
 const LARGE: usize = 60_000;
@@ -101,4 +101,112 @@ async fn many_large_publishes_at_once_wait_for_their_turn() {
     let answers = said["responses"].as_array().expect("an answer for each");
     assert!(answers.len() == 800 && answers.iter().all(|answer| answer["error"].is_null()), "{said}");
     assert_eq!(closed_links(&server), Vec::<String>::new());
+}
+
+/// How long 99 of 100 publishes of others take while something is done.
+async fn others_meanwhile<T>(server: &Server, doing: impl Future<Output = T>) -> (T, Duration) {
+    let mut waits = Vec::new();
+    let publish = async {
+        for number in 0.. {
+            let began = Instant::now();
+            server.publish(&format!("other-{}", number % 50), json!(number)).await.expect("others are served");
+            waits.push(began.elapsed());
+        }
+    };
+    let done = tokio::select! {
+        () = publish => unreachable!("it goes on for ever"),
+        done = doing => done,
+    };
+    waits.sort_unstable();
+    let wait = waits.get(waits.len() * 99 / 100).copied().unwrap_or_default();
+    println!("{} other publishes meanwhile, p99 {wait:?}", waits.len());
+    (done, wait)
+}
+
+/// Members of a channel whose descriptions together are far more than what a socket may have waiting, and than a part.
+async fn members_with_much_to_say(server: &Server, count: usize, bytes: usize) -> Vec<CentrifugeClient> {
+    let mut members = Vec::new();
+    for number in 0..count {
+        let token = token(&json!({"sub": format!("user-{}", number % 100), "info": {"text": "i".repeat(bytes)}}));
+        let target = Target::from(server.addr());
+        let mut member = CentrifugeClient::connect_with(&target, json!({"token": token})).await.expect("a member");
+        member.subscribe("crowd").await.expect("a subscription");
+        members.push(member);
+    }
+    members
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_who_are_present_are_told_in_parts_and_others_do_not_notice() {
+    let server = crate::support::demo(2).await;
+    let mut members = members_with_much_to_say(&server, 400, 20_000).await;
+    let (present, wait) = others_meanwhile(&server, members[7].presence("crowd")).await;
+    let present = present.expect("eight megabytes that a client can read");
+    assert_eq!(present["presence"].as_object().expect("members").len(), 400);
+    assert!(wait <= OTHERS_WAIT, "others waited for {wait:?}");
+    let (listed, wait) = others_meanwhile(&server, server.api("presence", json!({"channel": "crowd"}))).await;
+    let listed = listed.expect("a list");
+    assert_eq!(listed["presence"].as_object().expect("members").len(), 400);
+    assert!(members.iter().all(|member| listed["presence"][member.id()]["conn_info"]["text"].is_string()));
+    assert!(wait <= OTHERS_WAIT, "others waited for {wait:?}");
+    let counts = server.api("presence_stats", json!({"channel": "crowd"})).await.expect("numbers");
+    assert_eq!(counts, json!({"num_clients": 400, "num_users": 100}));
+    assert!(members.iter().all(|member| member.closed().is_none()), "nobody is closed for what it asked");
+    assert_eq!(closed_links(&server), Vec::<String>::new());
+}
+
+/// So many sessions, each with so many channels of its own with long names.
+async fn crowd_of_channels(server: &Server, sessions: usize, each: usize) -> Vec<CentrifugeClient> {
+    let long = "n".repeat(180);
+    let mut clients = Vec::new();
+    for session in 0..sessions {
+        let client = CentrifugeClient::connect(server.addr()).await.expect("a client");
+        for number in 0..each {
+            let subscribe = json!({"channel": format!("{session}-{number}-{long}")});
+            client
+                .send_text(&json!({"id": 1000 + number, "subscribe": subscribe}).to_string())
+                .expect("an open socket");
+            // What is unsent has a limit.
+            if number % 100 == 99 {
+                tokio::task::yield_now().await;
+            }
+        }
+        clients.push(client);
+    }
+    clients
+}
+
+async fn all_channels_are_listed(sessions: usize, each: usize) {
+    let server = crate::support::demo(3).await;
+    let clients = crowd_of_channels(&server, sessions, each).await;
+    let all = sessions * each;
+    let listed = async {
+        loop {
+            let listed = server.api("channels", json!({})).await.expect("a list");
+            let found = listed["channels"].as_object().expect("channels").len();
+            if found >= all {
+                break found;
+            }
+        }
+    };
+    let (found, wait) =
+        others_meanwhile(&server, async { tokio::time::timeout(CHANGE, listed).await.expect("all of them") }).await;
+    // Each of the others is published to, and nobody listens.
+    assert_eq!(found, all);
+    assert!(wait <= OTHERS_WAIT * 2, "others waited for {wait:?}");
+    let few = server.api("channels", json!({"pattern": "3-1-*"})).await.expect("a list");
+    assert_eq!(few["channels"].as_object().expect("channels").len(), 1);
+    assert!(clients.iter().all(|client| client.closed().is_none()));
+    assert_eq!(closed_links(&server), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_channels_are_listed_while_others_are_served() {
+    all_channels_are_listed(50, 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute: ./scripts/test long"]
+async fn long_a_hundred_thousand_channels_are_listed() {
+    all_channels_are_listed(1_000, 100).await;
 }

@@ -70,10 +70,14 @@ pub(crate) async fn named(addr: SocketAddr, user: &str, fields: Value) -> anyhow
 
 /// The connect request of a named user, with further fields.
 pub(crate) fn named_request(user: &str, mut fields: Value) -> Value {
-    let key = EncodingKey::from_secret(SIGNING_KEY.as_bytes());
-    let token = encode(&Header::default(), &json!({"sub": user}), &key).expect("a token");
-    fields["token"] = token.into();
+    fields["token"] = token(&json!({"sub": user})).into();
     fields
+}
+
+/// A token that says this.
+pub(crate) fn token(claims: &Value) -> String {
+    let key = EncodingKey::from_secret(SIGNING_KEY.as_bytes());
+    encode(&Header::default(), claims, &key).expect("a token")
 }
 
 /// A plain user who has been welcomed.

@@ -66,7 +66,7 @@ fn what_was_given_up_lets_others_go() {
 
 #[test]
 fn attaches_wait_until_the_owner_has_taken_others() {
-    let mut world = World::with_limits(GatewayLimits { bulk_bytes: 1000, ..GatewayLimits::default() });
+    let mut world = World::with_limits(GatewayLimits { bulk_bytes: 100_000, ..GatewayLimits::default() });
     for number in 0..2_000 {
         let name = ChannelName::new(&format!("channel-{number}")).unwrap();
         world.gateway.attach(world.now, name, KEPT);

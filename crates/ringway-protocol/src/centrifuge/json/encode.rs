@@ -43,10 +43,30 @@ pub fn history_part(out: &mut Vec<u8>, id: u32, result: &HistoryResult<'_>, is_f
     cut(out, &whole, &frame, is_first, is_last);
 }
 
+/// Appends a part of the reply to a presence command, in the same way.
+pub fn presence_part(out: &mut Vec<u8>, id: u32, subscribers: &[ClientInfo<'_>], is_first: bool, is_last: bool) {
+    let (mut whole, mut frame) = (Vec::new(), Vec::new());
+    reply(&mut whole, id, &Reply::Presence(subscribers));
+    reply(&mut frame, id, &Reply::Presence(&[]));
+    cut_object(out, &whole, &frame, is_first, is_last);
+}
+
+/// Appends a part of a text that ends with an object told in parts. `whole` is the text with this part's members, `frame` the
+/// one without any. Nothing stands behind the object but brackets.
+pub(crate) fn cut_object(out: &mut Vec<u8>, whole: &[u8], frame: &[u8], is_first: bool, is_last: bool) {
+    let head = frame.iter().rposition(|byte| *byte == b'{').map_or(0, |at| at + 1);
+    cut_at(out, whole, frame, head, is_first, is_last);
+}
+
 /// Appends a part of a text whose first list is told in parts. `whole` is the text with this part's elements, `frame` the
 /// one without any. No bracket stands before the list.
 pub(crate) fn cut(out: &mut Vec<u8>, whole: &[u8], frame: &[u8], is_first: bool, is_last: bool) {
     let head = frame.iter().position(|byte| *byte == b'[').map_or(0, |at| at + 1);
+    cut_at(out, whole, frame, head, is_first, is_last);
+}
+
+/// The same, where the elements stand behind so many bytes.
+fn cut_at(out: &mut Vec<u8>, whole: &[u8], frame: &[u8], head: usize, is_first: bool, is_last: bool) {
     let tail = frame.len() - head;
     if !is_first && whole.len() > frame.len() {
         out.push(b',');

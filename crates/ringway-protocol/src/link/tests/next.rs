@@ -148,10 +148,9 @@ fn an_entry_with_more_runs_hides_nothing_that_follows() {
     let bytes = spelled(&(entry, 7_u64), Wire::put);
     assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((next(None, None), 7_u64)));
     let present = Presence { client: 1, user: "".into(), conn_info: None, chan_info: None };
-    round_trip(&Frame {
-        epoch: Epoch(1),
-        message: Message::Answer(1, ringway_core::message::Answer::Presence(vec![present])),
-    });
+    let census = ringway_core::message::Census { node: Incarnation(1), epoch: Epoch(1), losses: 0 };
+    let page = ringway_core::message::PresencePage { census, clients: vec![present], more: false };
+    round_trip(&Frame { epoch: Epoch(1), message: Message::Answer(1, ringway_core::message::Answer::Presence(page)) });
 }
 
 #[test]

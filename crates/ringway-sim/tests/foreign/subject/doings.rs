@@ -32,7 +32,7 @@ impl Subject {
                 }
                 self.gateway.detach(self.now, key);
             }
-            2 => drop(self.gateway.query(self.now, 1, Query::Presence(channel))),
+            2 => drop(self.gateway.query(self.now, 1, Query::PresenceStats(channel))),
             _ => drop(self.gateway.publish(self.now, 1, NewPublish { channel, entry, options, idempotency_key: key })),
         }
     }

@@ -1,12 +1,12 @@
 //! Calls of backends.
 
 use ringway_core::UserName;
-use ringway_core::message::{Answer, Disconnect, Message, NodeInfo};
+use ringway_core::message::{Answer, ChannelsPage, Disconnect, Message, NodeInfo, Query};
 use ringway_core::ring::SlotSet;
 use ringway_protocol::api::ApiError;
 
 use super::harness::*;
-use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, GatewayConfig, History, USERS_NAMED};
+use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, ChannelsPlace, GatewayConfig, History, USERS_NAMED};
 
 fn publication(channel: &str) -> Box<ApiPublish> {
     Box::new(ApiPublish { channel: Ok(name(channel)), entry: entry("1"), idempotency_key: Some("k".into()) })
@@ -72,11 +72,28 @@ fn calls_have_a_limit_and_free_their_place() {
 }
 
 #[test]
-fn all_nodes_are_asked_for_channels_and_counts() {
+fn channels_are_listed_page_by_page_in_one_view() {
     let mut world = World::open();
-    let mut channels = world.call(ApiRequest::Channels);
-    world.answer(Answer::Channels(vec![(name("news"), 3)]));
-    assert_eq!(channels.try_recv().unwrap(), ApiAnswer::Channels(vec![(name("news"), 3)]));
+    let page = |channel: &str, more| {
+        Answer::Channels(ChannelsPage { census: CENSUS, channels: vec![(name(channel), 3)], more })
+    };
+    let mut first = world.call(ApiRequest::Channels(None));
+    world.answer(page("chat", true));
+    let Ok(ApiAnswer::Channels(channels, Some(place))) = first.try_recv() else { panic!("more follow") };
+    assert_eq!((channels, &place.after), (vec![(name("chat"), 3)], &Some((name("chat"), CENSUS))));
+    let mut second = world.call(ApiRequest::Channels(Some(place.clone())));
+    let Some((_, Query::Channels(asked))) = world.queries().pop() else { panic!("a page is asked for") };
+    assert_eq!((asked.epoch, &asked.after), (place.epoch, &place.after));
+    world.answer(page("news", false));
+    assert_eq!(second.try_recv().unwrap(), ApiAnswer::Channels(vec![(name("news"), 3)], None));
+    let elsewhere = ChannelsPlace { epoch: place.epoch.next(), ..place };
+    let mut refused = world.call(ApiRequest::Channels(Some(elsewhere)));
+    assert_eq!(refused.try_recv().unwrap(), ApiAnswer::Failed(ApiError::UnrecoverablePosition), "of another view");
+}
+
+#[test]
+fn all_nodes_are_asked_for_counts() {
+    let mut world = World::open();
     let mut info = world.call(ApiRequest::Info);
     world.answer(Answer::Info(NodeInfo { users: 5, ..NodeInfo::default() }));
     let ApiAnswer::Info(members) = info.try_recv().unwrap() else { panic!() };

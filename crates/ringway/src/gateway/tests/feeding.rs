@@ -212,7 +212,7 @@ fn many_reads_at_once_are_asked_one_after_the_other() {
     assert_eq!(peer.seen().len(), 349);
     assert_eq!(peer.socket.0.lock().resumed, 1, "the client is read from again");
     world.send(&peer, r#"{"id":3,"presence_stats":{"channel":"news"}}"#);
-    assert!(matches!(world.queries().pop(), Some((_, Query::Presence(_)))));
+    assert!(matches!(world.queries().pop(), Some((_, Query::PresenceStats(_)))));
 }
 
 #[test]
@@ -289,6 +289,50 @@ fn a_long_reply_downwards_ends_where_the_stream_does() {
     let offsets =
         reply["history"]["publications"].as_array().unwrap().iter().map(|one| one["offset"].as_u64().unwrap());
     assert_eq!(offsets.collect::<Vec<_>>(), [6, 5, 4], "the oldest are gone meanwhile");
+}
+
+const WHO: &str = r#"{"id":9,"presence":{"channel":"news"}}"#;
+
+#[test]
+fn who_is_present_comes_in_parts_and_nothing_stands_between() {
+    let mut world = World::open();
+    let peer = member(&mut world, 6);
+    world.send(&peer, WHO);
+    world.answer(presence(1..=2, true));
+    world.deliver_all("news", 7..=7);
+    assert!(peer.seen().is_empty(), "the message is not whole, and what follows it waits");
+    peer.socket.0.lock().stuck = MUCH;
+    world.answer(presence(3..=4, true));
+    let Some((_, Query::Presence(asked))) = world.queries().pop() else { panic!("a page is asked for") };
+    assert_eq!(asked.after, Some((2, CENSUS)), "the next part waits for the socket");
+    world.make_room(&peer);
+    world.answer(presence(5..=5, false));
+    let seen = peer.seen();
+    let clients = seen[0]["presence"]["presence"].as_object().unwrap();
+    let expected: Vec<String> = (1..=5).map(|client| uuid::Uuid::from_u128(client).to_string()).collect();
+    assert_eq!((&seen[0]["id"], clients.keys().cloned().collect::<Vec<_>>()), (&json!(9), expected));
+    assert_eq!((seen[1]["push"]["pub"]["offset"].as_u64(), seen.len()), (Some(7), 2));
+    world.deliver_all("news", 8..=8);
+    assert_eq!(peer.offsets(), [8]);
+}
+
+#[test]
+fn half_of_those_who_are_present_is_never_all_of_them() {
+    let closed = |is_begun: bool, answer: fn(&mut World)| {
+        let mut world = World::open();
+        let peer = member(&mut world, 6);
+        world.send(&peer, WHO);
+        if is_begun {
+            world.answer(presence(1..=2, true));
+        }
+        answer(&mut world);
+        (peer.closed(), peer.seen().first().map(|reply| reply["error"]["code"].clone()))
+    };
+    let another = |world: &mut World| world.answer(Answer::Refused(Refusal::Unrecoverable));
+    assert_eq!(closed(true, another), (Some(3010), None), "another owner, or another link of a gateway");
+    assert_eq!(closed(true, |world| world.pass(Duration::from_secs(11))), (None, None), "it may come back");
+    assert_eq!(closed(true, |world| world.pass(Duration::from_secs(60))), (Some(3004), None));
+    assert_eq!(closed(false, |world| world.pass(Duration::from_secs(11))), (None, Some(json!(100))));
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Foreign {
         let peer = self.peers[at].clone();
         match choices.below(6) {
             0 => drop(self.world.call(ApiRequest::Info)),
-            1 => drop(self.world.call(ApiRequest::Channels)),
+            1 => drop(self.world.call(ApiRequest::Channels(None))),
             2 => self.world.send(&peer, r#"{"id":9,"presence":{"channel":"news"}}"#),
             3 => self.world.send(&peer, r#"{"id":9,"history":{"channel":"news","limit":10}}"#),
             4 => self.world.send(&peer, r#"{"id":9,"publish":{"channel":"news","data":1}}"#),

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ringway_core::gateway::Gateway;
-use ringway_core::id::{ChannelName, Incarnation, MemberId, Position, StreamEpoch, UserName};
+use ringway_core::id::{ChannelName, Epoch, Incarnation, MemberId, Position, StreamEpoch, UserName};
 use ringway_core::limits::GatewayLimits;
 use ringway_core::message::{
-    Answer, Attach, Attached, Deliver, Entry, HistoryPage, Message, PubNo, PubOk, Query, Refusal,
+    Answer, Attach, Attached, Census, Deliver, Entry, HistoryPage, Message, Presence, PresencePage, PubNo, PubOk,
+    Query, Refusal,
 };
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::timing::{Now, Timing};
@@ -175,6 +176,19 @@ pub(super) fn other_epoch() -> StreamEpoch {
     StreamEpoch::parse("zzzzzzzz").unwrap()
 }
 
+/// What the owner's listings are of unless told otherwise.
+pub(super) const CENSUS: Census = Census { node: Incarnation(2), epoch: Epoch(1), losses: 0 };
+
+pub(super) fn present(user: &str, client: u128) -> Presence {
+    Presence { client, user: user.into(), conn_info: None, chan_info: None }
+}
+
+/// A page of these clients.
+pub(super) fn presence(clients: impl Iterator<Item = u128>, more: bool) -> Answer {
+    let clients = clients.map(|client| present("ann", client)).collect();
+    Answer::Presence(PresencePage { census: CENSUS, clients, more })
+}
+
 /// No offsets, for pages without publications.
 #[allow(clippy::reversed_empty_ranges, reason = "it is meant to be empty")]
 pub(super) const NOTHING: std::ops::RangeInclusive<u64> = 1..=0;
@@ -239,7 +253,7 @@ impl World {
         let frames: Vec<_> = self.hub.rules.drain_frames().collect();
         for mut outgoing in frames {
             if let Message::Attach(attaches) = &mut outgoing.frame.message {
-                attaches.iter_mut().for_each(|attach| drop(self.hub.fill_attach(attach)));
+                drop(self.hub.fill_attaches(attaches));
             }
             self.said.push(outgoing.frame.message);
         }

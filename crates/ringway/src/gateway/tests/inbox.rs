@@ -1,6 +1,8 @@
 //! Personal channels: what nobody has confirmed is for whoever comes, what is new for all, in both protocols.
 
-use ringway_core::message::{AttachFrom, Deliver, Entry, Message};
+use std::time::Duration;
+
+use ringway_core::message::{Answer, AttachFrom, Deliver, Entry, HistoryPage, Message, Query};
 use serde_json::{Value, json};
 
 use super::harness::*;
@@ -252,4 +254,83 @@ fn nobody_writes_in_the_name_of_another() {
     world.turn();
     let from: Vec<_> = peer.seen().into_iter().map(|message| message["from"].clone()).collect();
     assert_eq!(from, [json!("bob"), json!(null), json!(null)]);
+}
+
+/// The owner answers the newest query with these messages of an inbox that is at `top`.
+fn page_of(world: &mut World, top: u64, offsets: std::ops::RangeInclusive<u64>) {
+    let said = |offset: u64| entry(&json!({"content": offset.to_string(), "from": "bob"}).to_string());
+    let publications = offsets.map(|offset| (offset, said(offset))).collect();
+    let page = HistoryPage { top: at(top), publications, more: true };
+    world.answer(Answer::History(page));
+}
+
+/// A user with a session that was written ten messages and has confirmed none, and a second one that comes then.
+fn second_comes(world: &mut World) -> (Peer, Peer) {
+    let first = world.plain("ann");
+    world.attached("#ann", Some(at(0)), 0);
+    (1..=10).for_each(|offset| say(world, "ann", offset, &offset.to_string()));
+    world.turn();
+    let _ = first.seen();
+    let second = world.plain("ann");
+    (first, second)
+}
+
+fn asked_since(world: &World) -> Option<u64> {
+    match world.queries().pop() {
+        Some((_, Query::History(query))) => query.since.map(|(offset, _)| offset),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_nobody_has_confirmed_is_handed_on_page_by_page() {
+    let mut world = World::open();
+    let (_first, second) = second_comes(&mut world);
+    assert_eq!(asked_since(&world), Some(0));
+    second.socket.0.lock().stuck = world.config.limits.outbox_bytes;
+    page_of(&mut world, 10, 1..=3);
+    assert_eq!(world.queries().len(), 1, "no page is asked for while the socket is full: nothing is gathered");
+    second.socket.0.lock().stuck = 0;
+    world.input(crate::gateway::ClientInput::Room(second.ticket.clone()));
+    world.turn();
+    assert_eq!(asked_since(&world), Some(3));
+    say(&mut world, "ann", 11, "11");
+    world.turn();
+    page_of(&mut world, 11, 4..=8);
+    world.pass(Duration::from_millis(250));
+    assert_eq!(second.pings(), 0, "it has not been handed everything, so its pong would prove nothing");
+    page_of(&mut world, 11, 10..=11);
+    say(&mut world, "ann", 12, "12");
+    world.turn();
+    world.pass(Duration::from_secs(2));
+    let contents = second.contents();
+    assert_eq!(contents, ["1", "2", "3", "4", "5", "6", "7", "8", "10", "11", "12"], "what is gone is not missed");
+    assert_eq!(second.pings(), 1);
+    world.pong(&second);
+    world.pass(Duration::from_millis(250));
+    assert_eq!(world.told_confirmed(), Some(12));
+}
+
+#[test]
+fn who_cannot_be_handed_the_rest_is_asked_to_come_again() {
+    let mut world = World::open();
+    let (_first, second) = second_comes(&mut world);
+    page_of(&mut world, 10, 1..=3);
+    world.pass(Duration::from_secs(120));
+    assert_eq!(second.closed(), Some(3004));
+    assert_eq!(world.told_confirmed(), None, "nothing counts as handed on");
+}
+
+#[test]
+fn an_inbox_that_goes_on_elsewhere_is_handed_on_from_where_its_session_is() {
+    let mut world = World::open();
+    let (_first, second) = second_comes(&mut world);
+    page_of(&mut world, 10, 1..=3);
+    world.lose("#ann", at(12));
+    page_of(&mut world, 12, 4..=9);
+    page_of(&mut world, 12, 12..=12);
+    say(&mut world, "ann", 13, "13");
+    world.turn();
+    world.pass(Duration::from_millis(500));
+    assert_eq!(second.contents(), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "12", "13"]);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringway_core::UserName;
-use ringway_core::message::{Answer, Disconnect, Message, Presence, SessionChange};
+use ringway_core::message::{Answer, Disconnect, Message, SessionChange};
 use serde_json::json;
 
 use super::harness::*;
@@ -192,13 +192,12 @@ fn presence_and_history_are_asked_of_the_owner() {
     world.send(&peer, r#"{"id":2,"subscribe":{"channel":"news"}}"#);
     world.attached("news", Some(at(0)), 0);
     let _ = peer.seen();
-    let present = |user: &str, client| Presence { client, user: user.into(), conn_info: None, chan_info: None };
     world.send(&peer, r#"{"id":3,"presence":{"channel":"news"}}"#);
-    world.answer(Answer::Presence(vec![present("ann", 1)]));
+    world.answer(presence(1..=1, false));
     let client = uuid::Uuid::from_u128(1).to_string();
     assert_eq!(peer.one(), json!({"id":3,"presence":{"presence":{&client:{"user":"ann","client":&client}}}}));
     world.send(&peer, r#"{"id":4,"presence_stats":{"channel":"news"}}"#);
-    world.answer(Answer::Presence(vec![present("", 1), present("", 2), present("ann", 3)]));
+    world.answer(Answer::PresenceStats(3, 2));
     assert_eq!(peer.one(), json!({"id":4,"presence_stats":{"num_clients":3,"num_users":2}}));
     world.send(&peer, r#"{"id":5,"history":{"channel":"news","limit":-1}}"#);
     world.page(at(2), 1..=2);

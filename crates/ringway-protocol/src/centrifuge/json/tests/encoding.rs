@@ -212,3 +212,19 @@ fn a_history_reply_in_parts_is_the_whole_reply() {
         assert_eq!(String::from_utf8(parts).unwrap(), String::from_utf8(whole.clone()).unwrap(), "{cuts:?}");
     }
 }
+
+#[test]
+fn a_presence_reply_in_parts_is_the_whole_reply() {
+    let clients: Vec<String> = (1..=5).map(|number| format!("{{client}}-{number}")).collect();
+    let infos: Vec<ClientInfo<'_>> =
+        clients.iter().map(|client| ClientInfo { client, conn_info: b"{\"a\":{}}", ..ANN }).collect();
+    let mut whole = Vec::new();
+    reply(&mut whole, 7, &Reply::Presence(&infos));
+    for cuts in [vec![0, 5], vec![0, 2, 5], vec![0, 1, 4, 5], vec![0, 5, 5]] {
+        let (mut parts, last) = (Vec::new(), cuts.len() - 2);
+        for (index, ends) in cuts.windows(2).enumerate() {
+            presence_part(&mut parts, 7, &infos[ends[0]..ends[1]], index == 0, index == last);
+        }
+        assert_eq!(String::from_utf8(parts).unwrap(), String::from_utf8(whole.clone()).unwrap(), "{cuts:?}");
+    }
+}

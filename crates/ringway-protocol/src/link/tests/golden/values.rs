@@ -206,6 +206,12 @@ fn asking() -> Named {
         let history = HistoryQuery { channel: channel("a"), options: options(), since, limit: 50, reverse };
         Message::Query(9, Query::History(Box::new(history)))
     };
+    let census = Census { node: life(1), epoch: Epoch(300), losses: 2 };
+    let present_after =
+        |after| Message::Query(9, Query::Presence(Box::new(PresenceQuery { channel: channel("a"), after })));
+    let channels_after =
+        |after| Message::Query(9, Query::Channels(Box::new(ChannelsQuery { epoch: Epoch(300), after })));
+    let channels = vec![(channel("a"), 1), (channel("b"), 300)];
     let answer = |answer| Message::Answer(9, answer);
     let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())], more: true };
     let info = NodeInfo { subscriptions: 300, users: 2, channels: 3, uptime: Duration::new(5, 6) };
@@ -217,12 +223,16 @@ fn asking() -> Named {
         ("query-history", query(None, false)),
         ("query-history-offset", query(Some((3, None)), true)),
         ("query-history-since", query(Some((3, Some(position(0).epoch))), false)),
-        ("query-presence", Message::Query(9, Query::Presence(channel("a")))),
-        ("query-channels", Message::Query(9, Query::Channels)),
+        ("query-presence", present_after(None)),
+        ("query-presence-after", present_after(Some((5, census)))),
+        ("query-channels", channels_after(None)),
+        ("query-channels-after", channels_after(Some((channel("b"), census)))),
+        ("query-presence-stats", Message::Query(9, Query::PresenceStats(channel("a")))),
         ("query-info", Message::Query(300, Query::Info)),
         ("answer-history", answer(Answer::History(page))),
-        ("answer-presence", answer(Answer::Presence(vec![present(1)]))),
-        ("answer-channels", answer(Answer::Channels(vec![(channel("a"), 1), (channel("b"), 300)]))),
+        ("answer-presence", answer(Answer::Presence(PresencePage { census, clients: vec![present(1)], more: true }))),
+        ("answer-channels", answer(Answer::Channels(ChannelsPage { census, channels, more: true }))),
+        ("answer-presence-stats", answer(Answer::PresenceStats(300, 2))),
         ("answer-info", answer(Answer::Info(info))),
         ("answer-refused", answer(Answer::Refused(Refusal::Retry))),
         ("disconnect", Message::Disconnect(order(Some(5), Vec::new()))),
