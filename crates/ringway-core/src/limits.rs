@@ -78,7 +78,7 @@ pub struct NodeLimits {
     pub channels: usize,
     /// Idempotency keys remembered. At the limit a publish with a new key is refused for now.
     pub keys: usize,
-    /// Bytes of what is large (states, what gateways have missed, histories) under way to one role of one peer: this much at most is
+    /// Bytes of what is large (states, what gateways have missed, histories, lists) under way to one role of one peer: this much at most is
     /// ahead of what is new. It goes in parts of half as much, or of one publication where that has more. More waits until the
     /// peer has taken it.
     pub bulk_bytes: usize,

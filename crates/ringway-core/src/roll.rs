@@ -92,7 +92,8 @@ pub(crate) fn page<'a>(
 /// Clients of several rolls, and their different users; all anonymous ones together are one user.
 pub(crate) fn count<'a>(rolls: impl Iterator<Item = &'a Roll> + Clone) -> (u32, u32) {
     let clients = rolls.clone().map(|roll| roll.0.len() as u32).fold(0, u32::saturating_add);
-    let users: HashSet<&str> = rolls.flat_map(|roll| roll.0.iter().map(|one| &*one.0.user)).collect();
+    let mut users: HashSet<&str> = HashSet::with_capacity(clients as usize);
+    users.extend(rolls.flat_map(|roll| roll.0.iter().map(|one| &*one.0.user)));
     (clients, users.len() as u32)
 }
 

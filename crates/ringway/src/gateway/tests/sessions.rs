@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringway_core::UserName;
-use ringway_core::message::{Answer, Disconnect, Message, SessionChange};
+use ringway_core::message::{Answer, Disconnect, Message, Presence, SessionChange};
 use serde_json::json;
 
 use super::harness::*;
@@ -183,6 +183,38 @@ fn who_comes_and_goes_later_is_told_once_a_turn() {
     let changes = session_changes(&world);
     assert_eq!(changes.len(), 1);
     assert_eq!((changes[0].sessions, changes[0].joined.len(), changes[0].left.len()), (2, 1, 1));
+}
+
+#[test]
+fn who_is_present_is_told_in_frames_of_a_part() {
+    const PART: usize = 128 << 10;
+    let mut world = World::open();
+    let peers: Vec<Peer> = (0..300).map(|_| world.anonymous()).collect();
+    for peer in &peers {
+        for channel in 0..12 {
+            let subscribe = json!({"id": channel + 2, "subscribe": {"channel": format!("c{channel}")}});
+            world.queue(peer, &subscribe.to_string());
+        }
+    }
+    world.said.clear();
+    world.turn();
+    let (mut told, mut frames) = (std::collections::HashMap::<String, usize>::new(), 0);
+    let mut note = |channel: &ringway_core::ChannelName, present: &[Presence]| {
+        *told.entry(channel.to_string()).or_default() += present.len();
+        present.iter().map(Presence::size).sum::<usize>()
+    };
+    for message in &world.said {
+        let bytes: usize = match message {
+            Message::Attach(attaches) => {
+                attaches.iter().map(|one| 64 + one.channel.as_str().len() + note(&one.channel, &one.presence)).sum()
+            }
+            Message::Sessions(change) => note(&change.channel, &change.joined) + change.left.len() * 16,
+            _ => 0,
+        };
+        assert!(bytes <= PART, "a frame of {bytes} bytes");
+        frames += usize::from(bytes > 0);
+    }
+    assert!(frames > 2 && told.len() == 12 && told.values().all(|count| *count == 300), "everybody, once: {told:?}");
 }
 
 #[test]
