@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn who_stays_is_told_once_while_others_come_and_go() {
-        let stays = |client: &u128| client % 2 == 0;
+        let stays = |client: &u128| client.is_multiple_of(2);
         let rolls = |round: usize| -> Vec<Roll> {
             let comes = move |client: &u128| stays(client) || (client / 2 + round as u128).is_multiple_of(3);
             vec![(0..60).filter(comes).map(present).collect(), (60..100).filter(comes).map(present).collect()]

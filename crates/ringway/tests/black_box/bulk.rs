@@ -213,15 +213,3 @@ async fn very_many_channels_are_listed_while_others_are_served() {
 async fn long_a_hundred_thousand_channels_are_listed() {
     all_channels_are_listed(1_000, 100).await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a gigabyte of memory: ./scripts/test long"]
-async fn long_members_of_more_than_a_frame_are_told() {
-    // 72 MB, and no frame of a link has more than 64 MiB.
-    let server = crate::support::demo(2).await;
-    let members = members_with_much_to_say(&server, 1_600, 45_000).await;
-    let (listed, wait) = others_meanwhile(&server, server.api("presence", json!({"channel": "crowd"}))).await;
-    assert_eq!(listed.expect("a list")["presence"].as_object().expect("members").len(), members.len());
-    assert!(wait <= LISTS_WAIT, "others waited for {wait:?}");
-    assert_eq!(closed_links(&server), Vec::<String>::new());
-}
