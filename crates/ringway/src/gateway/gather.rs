@@ -105,10 +105,11 @@ impl<S: Socket> Hub<S> {
     }
 
     pub(super) fn on_part_answered(&mut self, gathering: usize, part: usize, result: Result<Answer, QueryError>) {
-        self.on_part(gathering, |found| match (found, result) {
-            (Found::Info(members), Ok(Answer::Info(info))) => members[part].node = info,
+        self.on_part(gathering, |found| {
             // A member that does not answer is listed with zeros.
-            _ => {}
+            if let (Found::Info(members), Ok(Answer::Info(info))) = (found, result) {
+                members[part].node = info;
+            }
         });
     }
 

@@ -57,7 +57,7 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_channels(
         &mut self,
         reply: oneshot::Sender<ApiAnswer>,
-        place: ChannelsPlace,
+        place: &ChannelsPlace,
         result: Result<Answer, QueryError>,
     ) {
         let page = match result {
@@ -67,8 +67,8 @@ impl<S: Socket> Hub<S> {
         };
         let last = page.channels.last().filter(|_| page.more).map(|(name, _)| (name.clone(), page.census));
         let next = match last {
-            Some(last) => Some(ChannelsPlace { after: Some(last), ..place }),
-            None => self.node_after(&place).map(|node| ChannelsPlace { node, after: None, ..place }),
+            Some(last) => Some(ChannelsPlace { after: Some(last), ..*place }),
+            None => self.node_after(place).map(|node| ChannelsPlace { node, after: None, ..*place }),
         };
         self.answer(reply, ApiAnswer::Channels(page.channels, next));
     }

@@ -69,7 +69,7 @@ mod tests {
         let one = |client: u128| Presence {
             client,
             user: "u".repeat(USER_NAME_BYTES).into(),
-            conn_info: Some(Bytes::from(vec![b'x'; if client % 10 == 0 { CLIENT_INFO_BYTES } else { 1000 }])),
+            conn_info: Some(Bytes::from(vec![b'x'; if client.is_multiple_of(10) { CLIENT_INFO_BYTES } else { 1000 }])),
             chan_info: None,
         };
         let all: Vec<Presence> = (0..1000).map(one).collect();

@@ -156,16 +156,16 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    pub(super) fn on_presence_stats(&mut self, session: SessionId, id: u32, result: Result<Answer, QueryError>) {
+    pub(super) fn on_presence_stats(&mut self, session: SessionId, id: u32, result: &Result<Answer, QueryError>) {
         if !self.is_open(session) {
             return;
         }
         match result {
             Ok(Answer::PresenceStats(clients, users)) => {
-                self.reply(session.key, id, &Reply::PresenceStats { clients, users });
+                self.reply(session.key, id, &Reply::PresenceStats { clients: *clients, users: *users });
             }
             Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
-            Err(error) => self.refuse(session.key, id, query_fault(error)),
+            Err(error) => self.refuse(session.key, id, query_fault(*error)),
         }
         self.answered(session);
         self.fed(session);

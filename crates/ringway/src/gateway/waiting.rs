@@ -45,8 +45,8 @@ impl<S: Socket> Hub<S> {
         match waiting {
             Waiting::Page(channel, session) => self.on_page(now, channel, session, token, result),
             Waiting::Read(session) => self.on_read(now, session, result),
-            Waiting::PresenceStats { session, id } => self.on_presence_stats(session, id, result),
-            Waiting::Channels(reply, place) => self.on_channels(reply, place, result),
+            Waiting::PresenceStats { session, id } => self.on_presence_stats(session, id, &result),
+            Waiting::Channels(reply, place) => self.on_channels(reply, &place, result),
             Waiting::Call(reply) => self.answer_query(reply, result),
             Waiting::Part(gathering, part) => self.on_part_answered(gathering, part, result),
             Waiting::Publish { .. } | Waiting::Said(_) => {}
