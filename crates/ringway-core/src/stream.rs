@@ -134,6 +134,12 @@ impl Stream {
         (self.top + 1).saturating_sub(self.entries.len() as u64).max(1)
     }
 
+    /// Offset of the oldest entry that readers are given: there are never more committed ones than the options say. What is appended goes
+    /// beside them until it is committed, so until the next append one more is held than that.
+    fn first_readable(&self) -> u64 {
+        self.first().max((self.committed() + 1).saturating_sub(u64::from(self.options.history_size)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -303,7 +309,7 @@ impl Stream {
 
     /// Committed entries as asked: no more than `most`, and no more bytes than `part`, or one.
     pub(crate) fn page(&self, query: &HistoryQuery, most: u32, part: usize, epoch: StreamEpoch) -> HistoryPage {
-        let (first, last) = (self.first(), self.committed());
+        let (first, last) = (self.first_readable(), self.committed());
         let asked = query.limit.min(self.options.history_size) as usize;
         let (from, to) = match (query.reverse, query.since) {
             (false, since) => (since.map_or(0, |(offset, _)| offset).saturating_add(1).max(first), last),

@@ -8,13 +8,14 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 pub(crate) mod fields;
+pub(crate) mod lenient;
 mod object;
 
 pub(crate) use object::{Object, list, number, string, whole};
 
 /// Deepest nesting that a payload may have. Parsers of clients give up on deep documents (Rust's serde_json at 128,
 /// Python's at about 1,000), and a push wraps the payload three levels deep: a deeper one would be an attack on the
-/// other subscribers. It is refused as if it were not JSON.
+/// other subscribers. It is refused as if there were none.
 pub const PAYLOAD_DEPTH: usize = 100;
 
 /// Why a payload was refused. Nothing was stored or sent.

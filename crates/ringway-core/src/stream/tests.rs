@@ -40,10 +40,39 @@ fn offsets_begin_at_one_and_history_keeps_the_newest() {
     assert_eq!((stream.top(), stream.first()), (0, 1));
     (0..5).for_each(|_| append(&mut stream, 0));
     assert_eq!(stream.top(), 5);
-    assert_eq!(offsets(&stream, None, 100, false), [2, 3, 4], "four are kept while the fifth might not be committed");
+    assert_eq!(stream.first(), 2, "four are held, for the fifth might not be committed");
+    assert_eq!(offsets(&stream, None, 100, false), [3, 4, 5]);
     let freed = stream.trim(3);
     assert!(freed > 0);
     assert_eq!(offsets(&stream, None, 100, false), [3, 4, 5]);
+}
+
+#[test]
+fn readers_get_exactly_as_many_as_the_options_say_however_much_is_under_way() {
+    let mut stream = stream(3);
+    let mut committed = 0;
+    for under_way in [0, 1, 5, 2, 0] {
+        while stream.top() < committed + under_way {
+            append(&mut stream, 0);
+            stream.hold_back();
+        }
+        while stream.top() > committed + under_way {
+            (committed, _) = (committed + 1, stream.commit_one());
+        }
+        let first = (committed + 1).saturating_sub(3).max(1);
+        let kept: Vec<u64> = (first..=committed).collect();
+        assert_eq!(offsets(&stream, None, 100, false), kept);
+        assert_eq!(
+            offsets(&stream, Some(0), 100, false),
+            kept,
+            "not the one before them, whoever asks for what follows it"
+        );
+        let back: Vec<u64> = kept.iter().rev().copied().collect();
+        assert_eq!(offsets(&stream, None, 100, true), back);
+        assert_eq!(offsets(&stream, None, 2, false), kept[..kept.len().min(2)], "a page begins at the oldest");
+        append(&mut stream, 0);
+        committed += 1;
+    }
 }
 
 #[test]

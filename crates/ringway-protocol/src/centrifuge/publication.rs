@@ -11,6 +11,8 @@ pub struct Publication<'a> {
     pub info: Option<ClientInfo<'a>>,
     /// Key-value pairs that the publisher added.
     pub tags: Vec<(&'a str, &'a str)>,
+    /// The stream's epoch, told with its first publication; empty otherwise.
+    pub epoch: &'a str,
 }
 
 /// Who a client is, as others see it.
@@ -68,7 +70,7 @@ impl<'a> Publication<'a> {
         }
         let info = if flags & HAS_INFO == 0 { None } else { Some(take_info(&mut rest)?) };
         let tags = if flags & HAS_TAGS == 0 { Vec::new() } else { take_tags(&mut rest)? };
-        Ok(Self { offset, data: rest, info, tags })
+        Ok(Self { offset, data: rest, info, tags, epoch: "" })
     }
 }
 

@@ -1,13 +1,11 @@
 //! What clients ask. Strings and payloads borrow from the frame wherever it holds them as they are.
 //!
-//! The field names are those of the protocol's schema, so the JSON reading of a request is derived from its type.
+//! Behind each type stands how it is read, by the keys of the protocol's schema.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
-use crate::json::fields::{self, Strict, nullable, object, payload, text};
+use crate::json::lenient::{Given, Payload, Text, nested, plain, read_leniently};
 
 /// One thing that a client asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,84 +46,80 @@ pub enum Request<'a> {
 }
 
 /// Asks for a session.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConnectRequest<'a> {
     /// The connection token; empty for an anonymous client.
-    #[serde(borrow, deserialize_with = "text")]
     pub token: Cow<'a, str>,
     /// A payload for the application.
-    #[serde(borrow, deserialize_with = "payload")]
     pub data: Option<Cow<'a, [u8]>>,
     /// Positions of the subscriptions that the server makes, by channel.
-    #[serde(borrow, deserialize_with = "subscriptions")]
     pub subs: BTreeMap<String, SubscribeRequest<'a>>,
     /// Name of the client's software, as `js`.
-    #[serde(borrow, deserialize_with = "text")]
     pub name: Cow<'a, str>,
     /// Version of the client's software.
-    #[serde(borrow, deserialize_with = "text")]
     pub version: Cow<'a, str>,
     /// HTTP headers that a browser could not set.
-    #[serde(deserialize_with = "nullable")]
     pub headers: BTreeMap<String, String>,
     /// Bits of features that the client offers.
-    #[serde(deserialize_with = "nullable")]
     pub flag: i64,
 }
 
-fn subscriptions<'de, D>(deserializer: D) -> Result<BTreeMap<String, SubscribeRequest<'de>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    let strict: BTreeMap<String, Strict<SubscribeRequest<'de>>> = nullable(deserializer)?;
-    Ok(strict.into_iter().map(|(channel, request)| (channel, request.0)).collect())
-}
+read_leniently!(ConnectRequest {
+    "token" => token: Text,
+    "data" => data: Payload,
+    "subs" => subs: plain(),
+    "name" => name: Text,
+    "version" => version: Text,
+    "headers" => headers: plain(),
+    "flag" => flag: plain(),
+});
 
 /// Asks for a channel's publications, from a position or from now on.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SubscribeRequest<'a> {
     /// The channel's full name.
-    #[serde(borrow, deserialize_with = "text")]
     pub channel: Cow<'a, str>,
     /// The subscription token; empty for none.
-    #[serde(borrow, deserialize_with = "text")]
     pub token: Cow<'a, str>,
     /// Whether what was published after `offset` of `epoch` is wanted.
-    #[serde(deserialize_with = "nullable")]
     pub recover: bool,
     /// The stream epoch that `offset` counts in; empty matches any.
-    #[serde(borrow, deserialize_with = "text")]
     pub epoch: Cow<'a, str>,
     /// Offset of the last publication that the client has seen.
-    #[serde(deserialize_with = "nullable")]
     pub offset: u64,
     /// A payload for the application.
-    #[serde(borrow, deserialize_with = "payload")]
     pub data: Option<Cow<'a, [u8]>>,
     /// Asks the server to watch that no publication is skipped.
-    #[serde(deserialize_with = "nullable")]
     pub positioned: bool,
     /// Asks for a position that can be recovered from.
-    #[serde(deserialize_with = "nullable")]
     pub recoverable: bool,
     /// Asks for join and leave pushes.
-    #[serde(deserialize_with = "nullable")]
     pub join_leave: bool,
     /// Delta format that the client understands, `fossil`; empty for none.
-    #[serde(borrow, deserialize_with = "text")]
     pub delta: Cow<'a, str>,
     /// A filter by tags, raw; a server that does not filter must refuse it.
-    #[serde(borrow, rename = "tf", deserialize_with = "payload")]
     pub filter: Option<Cow<'a, [u8]>>,
     /// Bits: [`SubscribeRequest::REJECT_UNRECOVERED`] and offers that may be ignored.
-    #[serde(deserialize_with = "nullable")]
     pub flag: i64,
     /// Kind of subscription: 0 is a stream, the others are experimental.
-    #[serde(rename = "type", deserialize_with = "nullable")]
     pub kind: i32,
 }
+
+read_leniently!(SubscribeRequest {
+    "channel" => channel: Text,
+    "token" => token: Text,
+    "recover" => recover: plain(),
+    "epoch" => epoch: Text,
+    "offset" => offset: plain(),
+    "data" => data: Payload,
+    "positioned" => positioned: plain(),
+    "recoverable" => recoverable: plain(),
+    "join_leave" => join_leave: plain(),
+    "delta" => delta: Text,
+    "tf" => filter: Given,
+    "flag" => flag: plain(),
+    "type" => kind: plain(),
+});
 
 impl SubscribeRequest<'_> {
     /// Bit of `flag`: if the position cannot be recovered, answer error 112 instead of `recovered: false`.
@@ -138,97 +132,113 @@ impl SubscribeRequest<'_> {
 }
 
 /// Publishes to a channel.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PublishRequest<'a> {
     /// The channel's full name.
-    #[serde(borrow, deserialize_with = "text")]
     pub channel: Cow<'a, str>,
     /// What to publish; a publication needs some.
-    #[serde(borrow, deserialize_with = "payload")]
     pub data: Option<Cow<'a, [u8]>>,
     /// Kind of channel: 0 is a stream, the others are experimental.
-    #[serde(rename = "type", deserialize_with = "nullable")]
     pub kind: i32,
 }
 
+read_leniently!(PublishRequest {
+    "channel" => channel: Text,
+    "data" => data: Payload,
+    "type" => kind: plain(),
+});
+
 /// Reads a part of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct HistoryRequest<'a> {
     /// The channel's full name.
-    #[serde(borrow, deserialize_with = "text")]
     pub channel: Cow<'a, str>,
     /// How many publications: 0 for the position alone, -1 for as many as are kept.
-    #[serde(deserialize_with = "nullable")]
     pub limit: i32,
     /// Where to start; at the oldest (or newest, if reversed) without it.
-    #[serde(borrow, deserialize_with = "object")]
     pub since: Option<Since<'a>>,
     /// Newest first.
-    #[serde(deserialize_with = "nullable")]
     pub reverse: bool,
 }
 
+read_leniently!(HistoryRequest {
+    "channel" => channel: Text,
+    "limit" => limit: plain(),
+    "since" => since: nested(),
+    "reverse" => reverse: plain(),
+});
+
 /// A place in a stream as a client names it: its epoch may be anything.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Since<'a> {
     /// Reading starts after this offset, or before it if reversed.
-    #[serde(deserialize_with = "nullable")]
     pub offset: u64,
     /// The stream epoch that `offset` counts in; empty matches any.
-    #[serde(borrow, deserialize_with = "text")]
     pub epoch: Cow<'a, str>,
 }
 
+read_leniently!(Since {
+    "offset" => offset: plain(),
+    "epoch" => epoch: Text,
+});
+
 /// Calls a method of the application.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RpcRequest<'a> {
     /// Name of the method; may be empty.
-    #[serde(borrow, deserialize_with = "text")]
     pub method: Cow<'a, str>,
     /// The argument.
-    #[serde(borrow, deserialize_with = "payload")]
     pub data: Option<Cow<'a, [u8]>>,
 }
 
+read_leniently!(RpcRequest {
+    "method" => method: Text,
+    "data" => data: Payload,
+});
+
 /// Renews a subscription's token.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SubRefreshRequest<'a> {
     /// The channel's full name.
-    #[serde(borrow, deserialize_with = "text")]
     pub channel: Cow<'a, str>,
     /// The new token.
-    #[serde(borrow, deserialize_with = "text")]
     pub token: Cow<'a, str>,
     /// Kind of refresh: 0 renews a token, the others are experimental.
-    #[serde(rename = "type", deserialize_with = "nullable")]
     pub kind: i32,
 }
 
+read_leniently!(SubRefreshRequest {
+    "channel" => channel: Text,
+    "token" => token: Text,
+    "type" => kind: plain(),
+});
+
 /// A request that holds a channel and nothing else.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct OfChannel<'a> {
-    #[serde(borrow, deserialize_with = "text")]
     pub(super) channel: Cow<'a, str>,
 }
 
+read_leniently!(OfChannel {
+    "channel" => channel: Text,
+});
+
 /// A request that holds a payload and nothing else.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct OfData<'a> {
-    #[serde(borrow, deserialize_with = "fields::payload")]
     pub(super) data: Option<Cow<'a, [u8]>>,
 }
 
+read_leniently!(OfData {
+    "data" => data: Payload,
+});
+
 /// A request that holds a token and nothing else.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct OfToken<'a> {
-    #[serde(borrow, deserialize_with = "text")]
     pub(super) token: Cow<'a, str>,
 }
+
+read_leniently!(OfToken {
+    "token" => token: Text,
+});

@@ -1,4 +1,4 @@
-//! How fields of requests are read: text borrowed where it can be, payloads kept raw, `null` the same as absent, and
+//! How fields of requests are read: text borrowed where it can be, payloads kept raw, `null` the same as absent in other fields, and
 //! an array never taken for an object, all as the reference server does.
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -42,10 +42,10 @@ pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     Ok(Option::<Text<'de>>::deserialize(deserializer)?.map(|text| text.0))
 }
 
-/// A payload, raw and compact, borrowed from the frame if it came so. `null` is no payload.
+/// A payload, raw and compact, borrowed from the frame if it came so. `null` is a payload like others; one that is nested too deep
+/// is none, which fails the request and not the whole connection.
 pub(crate) fn payload<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, [u8]>>, D::Error> {
-    let Some(document) = Option::<&RawValue>::deserialize(deserializer)? else { return Ok(None) };
-    super::compact(document.get().as_bytes()).map(Some).map_err(D::Error::custom)
+    Ok(super::compact(<&RawValue>::deserialize(deserializer)?.get().as_bytes()).ok())
 }
 
 /// A number, boolean, list or map for which `null` means its default.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer};
 
 use crate::centrifuge::request::{OfChannel, OfData, OfToken};
 use crate::centrifuge::{Command, Request};
-use crate::json::fields::Strict;
 
 /// Most commands in one frame. The JavaScript SDK puts its connect and every subscribe into its first frame, and a
 /// connection has at most a few hundred channels. A frame with more is a [`BadFrame`] once the limit is reached.
@@ -162,5 +161,5 @@ impl<'de> Line<'de> {
 
 /// A request, or nothing for `null`.
 fn value<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<Option<T>, A::Error> {
-    Ok(map.next_value::<Option<Strict<T>>>()?.map(|Strict(request)| request))
+    map.next_value()
 }

@@ -122,6 +122,7 @@ fn publication(out: &mut Vec<u8>, publication: &Publication<'_>) {
                 }
             });
         }
+        o.text("epoch", publication.epoch);
     });
 }
 

@@ -30,7 +30,7 @@ proptest! {
     ) {
         let info = named.then_some(ClientInfo { user: &user, client: &client, conn_info: &conn_info, chan_info: b"" });
         let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let publication = Publication { offset, data: &data, info, tags };
+        let publication = Publication { offset, data: &data, info, tags, epoch: "" };
         let entry = packed(&publication);
         let unpacked = Publication::unpack(offset, &entry);
         prop_assert_eq!(unpacked, Ok(publication));

@@ -77,7 +77,7 @@ fn subscribe_results() {
 #[test]
 fn small_replies() {
     let rich = ClientInfo { user: "", conn_info: br#"{"a":1}"#, chan_info: b"[]", ..ANN };
-    let publications = [Publication { data: b"{}", info: Some(ANN), offset: 1, tags: Vec::new() }];
+    let publications = [Publication { data: b"{}", info: Some(ANN), offset: 1, tags: Vec::new(), epoch: "aBcDeFgH" }];
     let full = HistoryResult { publications: &publications, epoch: "e", offset: 5 };
     for (id, answer, expected) in [
         (5, Reply::Unsubscribe, r#"{"id":5,"unsubscribe":{}}"#),
@@ -101,7 +101,7 @@ fn small_replies() {
         (
             6,
             Reply::History(&full),
-            r#"{"id":6,"history":{"publications":[{"data":{},"info":{"user":"42","client":"7a37"},"offset":1}],"epoch":"e","offset":5}}"#,
+            r#"{"id":6,"history":{"publications":[{"data":{},"info":{"user":"42","client":"7a37"},"offset":1,"epoch":"aBcDeFgH"}],"epoch":"e","offset":5}}"#,
         ),
         (7, Reply::Rpc(b"{}"), r#"{"id":7,"rpc":{"data":{}}}"#),
         (7, Reply::Rpc(b""), r#"{"id":7,"rpc":{}}"#),
@@ -128,8 +128,9 @@ fn error_replies() {
 
 #[test]
 fn pushes() {
-    let by_client = Publication { data: br#"{"my":"data"}"#, info: Some(ANN), offset: 1, tags: Vec::new() };
-    let by_api = Publication { data: br#"{"a":1}"#, info: None, offset: 2, tags: vec![("k", "v"), ("q\"", "")] };
+    let by_client = Publication { data: br#"{"my":"data"}"#, info: Some(ANN), offset: 1, ..Publication::default() };
+    let by_api =
+        Publication { data: br#"{"a":1}"#, info: None, offset: 2, tags: vec![("k", "v"), ("q\"", "")], epoch: "" };
     let subscription = SubscribePush { recoverable: true, epoch: "e", offset: 3, positioned: true, data: b"{}" };
     let code = Unsubscribed::Server;
     for (event, expected) in [
@@ -184,7 +185,7 @@ proptest! {
     fn foreign_text_is_escaped(channel: String, user: String, key: String, value: String, offset: u64) {
         prop_assume!(!channel.is_empty());
         let info = ClientInfo { user: &user, ..ANN };
-        let publication = Publication { offset, data: b"1", info: Some(info), tags: vec![(&key, &value)] };
+        let publication = Publication { offset, data: b"1", info: Some(info), tags: vec![(&key, &value)], epoch: "" };
         let text = pushed(&Push::Publication { channel: &channel, publication: &publication });
         prop_assert!(!text.contains('\n'));
         let mut expected = json!({ "data": 1, "info": { "user": user, "client": "7a37" }, "tags": { key: value } });
@@ -199,7 +200,7 @@ proptest! {
 #[test]
 fn a_history_reply_in_parts_is_the_whole_reply() {
     let publications: Vec<Publication<'_>> =
-        (1..=5).map(|offset| Publication { offset, data: b"[\"]\"]", info: None, tags: Vec::new() }).collect();
+        (1..=5).map(|offset| Publication { offset, data: b"[\"]\"]", ..Publication::default() }).collect();
     let result = |publications| HistoryResult { publications, epoch: "abcdefgh", offset: 9 };
     let mut whole = Vec::new();
     reply(&mut whole, 7, &Reply::History(&result(&publications)));
