@@ -23,11 +23,14 @@ mod counts;
 mod deliver;
 mod feed;
 mod gather;
+mod granted;
+mod grants;
 mod handler;
 mod inbox;
 mod join;
 mod leave;
 mod listing;
+mod order;
 mod origin;
 mod pace;
 mod parting;
@@ -64,9 +67,9 @@ use slab::Slab;
 use ringway_protocol::centrifuge::json;
 use ringway_protocol::ws::{self, Kind};
 
-pub use auth::{Credentials, TokenError, Verifier};
+pub use auth::{Credentials, Grant, TokenError, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, USERS_NAMED};
-pub use command::{Ask, Command, Connect, History, Named, Seen, Subscribe};
+pub use command::{Ask, Command, Connect, History, Named, Seen, SubRefresh, Subscribe};
 pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimits};
 pub use counts::{Counts, Refused};
 pub use handler::{CentrifugeHandler, PlainHandler};
@@ -80,6 +83,7 @@ pub use turns::Turns;
 
 use channel::Channels;
 use gather::Gathering;
+use grants::Grants;
 use parting::Partings;
 use probes::Probes;
 use reset::Resets;
@@ -115,6 +119,10 @@ pub struct Hub<S = Client> {
     hungry: Vec<SessionId>,
     /// Sessions that wait until all sockets together hold less, or an owner can be asked again.
     crowded: Vec<SessionId>,
+    /// Sessions that are closed as soon as what they asked for is answered.
+    broken: Vec<SessionId>,
+    /// What tokens say of subscriptions.
+    grants: Grants,
     resets: Resets,
     partings: Partings,
     probes: Probes,
@@ -147,6 +155,8 @@ impl<S: Socket> Hub<S> {
             stalled: Vec::new(),
             hungry: Vec::new(),
             crowded: Vec::new(),
+            broken: Vec::new(),
+            grants: Grants::new(now),
             resets: Resets::default(),
             partings: Partings::default(),
             probes: Probes::default(),
@@ -181,6 +191,8 @@ impl<S: Socket> Hub<S> {
     /// Acts on what the rules report, then lets channels go that nobody listens to and tells owners who came and went.
     pub fn on_events(&mut self, now: Now) {
         self.drain_events(now);
+        // Owners learn who came before they are asked who is there.
+        self.settle(now);
         self.feed_sessions(now);
         self.settle(now);
     }
@@ -198,8 +210,9 @@ impl<S: Socket> Hub<S> {
         if !attach.options.presence {
             return Vec::new();
         }
-        let sessions = channel.keys().filter_map(|key| self.sessions.get(key as usize));
-        let parts = present::parts(*room, sessions.map(join::presence_of), Vec::new());
+        let key = attach.attach.channel_key();
+        let present = channel.keys().filter_map(|session| self.present_in(session, key));
+        let parts = present::parts(*room, present, Vec::new());
         let (channel, id, sessions) = (&attach.channel, attach.attach, attach.sessions);
         let change = |part: present::Part| {
             let (joined, left) = (part.joined, part.left);
@@ -249,7 +262,7 @@ impl<S: Socket> Hub<S> {
         while let Some(event) = self.rules.next_event() {
             match event {
                 Event::Attached { channel, stream, from, users } => self.on_attached(now, channel, stream, from, users),
-                Event::Refused { channel } => self.on_refused(channel),
+                Event::Refused { channel } => self.on_refused(now, channel),
                 Event::Deliver { channel, offset, entry } => self.on_deliver(channel, offset, &entry),
                 Event::Lost { channel, at } => self.on_lost(channel, at),
                 Event::Detached(attach) => self.on_detached(attach),
@@ -282,6 +295,7 @@ impl<S: Socket> Hub<S> {
             }
         }
         self.part_from_others();
+        self.end_broken();
     }
 
     fn detach(&mut self, now: Now, key: ChannelKey) {

@@ -1,5 +1,7 @@
 //! Who a client is: connection tokens, checked where they arrive, in the connection's own task.
 
+mod subscription;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,6 +12,8 @@ use ringway_core::UserName;
 use ringway_core::limits::CLIENT_INFO_BYTES;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub use subscription::Grant;
 
 /// What a token says of its bearer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use ringway_core::message::Entry;
 use ringway_edge::Room;
 use ringway_protocol::centrifuge::Disconnect;
 
+use super::channel::Channel;
 use super::deliver::{encode_message, encode_push};
 use super::session::{Session, SessionKey};
 use super::{Hub, Socket};
@@ -55,6 +56,7 @@ impl<S: Socket> Hub<S> {
     pub(super) fn hand_on(&mut self, inbox: ChannelKey, key: SessionKey, unread: &[(u64, Entry)]) {
         let outbox = self.config.limits.outbox_bytes;
         let Some(name) = self.rules.channel_name(inbox) else { return };
+        let epoch = self.channels.get(inbox).and_then(Channel::epoch);
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         for (offset, entry) in unread {
             let is_plain = session.is_plain();
@@ -66,7 +68,7 @@ impl<S: Socket> Hub<S> {
             }
             let frame = match is_plain {
                 true => encode_message(&mut self.scratch, self.clock.text(), entry),
-                false => encode_push(&mut self.scratch, name.as_str(), *offset, entry),
+                false => encode_push(&mut self.scratch, name.as_str(), epoch, *offset, entry),
             };
             if session.put(frame, outbox) {
                 self.hungry.push(session.id(key));

@@ -16,14 +16,19 @@
 
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
+use ringway_core::id::StreamEpoch;
 use ringway_core::message::Presence;
 use smallvec::SmallVec;
 
+use super::command::Command;
 use super::session::{SessionKey, Wish};
 
 /// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
 /// where the channel changed its owner between the page and the position.
 pub(super) const PAGES: u8 = 8;
+
+/// Commands that wait for one newcomer. SDKs wait for an answer after one or two; a client with more is closed with 3013.
+pub(super) const HELD_FOR_NEWCOMER: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Channel {
@@ -66,6 +71,8 @@ pub(super) struct Newcomer {
     pub(super) pages: u8,
     /// Of an inbox: what follows this was written to another session, and nobody has confirmed it.
     pub(super) unread: Option<Position>,
+    /// What its client asks of the channel and is to be done when it is in.
+    pub(super) held: Vec<Command>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +116,11 @@ impl Channel {
     /// Sessions in any part.
     pub(super) fn sessions(&self) -> usize {
         self.listeners.len() + self.transit.as_ref().map_or(0, |transit| transit.len())
+    }
+
+    /// The stream that offsets here count in.
+    pub(super) fn epoch(&self) -> Option<StreamEpoch> {
+        self.position.map(|position| position.epoch)
     }
 
     /// Keys of all sessions, in any part.

@@ -6,7 +6,7 @@ use ringway_core::ChannelName;
 use ringway_core::id::NameError;
 use ringway_protocol::centrifuge::{self, ConnectRequest, Request, Since, SubscribeRequest};
 
-use super::auth::{Credentials, TokenError, Verifier};
+use super::auth::{Credentials, Grant, TokenError, Verifier};
 
 /// One thing a client asks.
 #[derive(Debug)]
@@ -43,10 +43,12 @@ pub enum Ask {
     Send,
     /// New credentials for the connection.
     Refresh(Box<Result<Credentials, TokenError>>),
-    /// New credentials for a channel: none are in use.
-    SubRefresh,
+    /// A new token for a channel.
+    SubRefresh(Box<SubRefresh>),
     /// The answer to a ping.
     Pong,
+    /// What cannot be read. Nothing follows it.
+    Broken,
 }
 
 /// A wish for a session.
@@ -67,10 +69,23 @@ pub struct Subscribe {
     pub recover: Option<Seen>,
     /// An error is preferred to a subscription that has missed something.
     pub rejects_unrecovered: bool,
-    /// Asks for what streams do not offer: another kind of subscription, or a filter.
+    /// What its token grants, if it shows one.
+    pub token: Option<Result<Grant, TokenError>>,
+    /// Asks for another kind of subscription.
     pub is_foreign: bool,
+    /// Asks for publications of some tags alone.
+    pub is_filtered: bool,
     /// Names a delta format that does not exist.
     pub is_malformed: bool,
+}
+
+/// A new token for a channel.
+#[derive(Debug)]
+pub struct SubRefresh {
+    /// Which.
+    pub channel: Named,
+    /// What the token grants; `None` without one.
+    pub token: Option<Result<Grant, TokenError>>,
 }
 
 /// A place in a stream as a client names it: its epoch may be anything.
@@ -100,6 +115,20 @@ impl Ask {
     pub fn is_counted(&self) -> bool {
         matches!(self, Self::Publish(..) | Self::History(_) | Self::Presence(_) | Self::PresenceStats(_))
     }
+
+    /// The channel that it is about, if it has a proper name.
+    pub(super) fn channel(&self) -> Option<&ChannelName> {
+        let named = match self {
+            Self::Subscribe(subscribe) => &subscribe.channel,
+            Self::History(history) => &history.channel,
+            Self::SubRefresh(refresh) => &refresh.channel,
+            Self::Unsubscribe(named) | Self::Publish(named, _) | Self::Presence(named) | Self::PresenceStats(named) => {
+                named
+            }
+            Self::Connect(_) | Self::Rpc | Self::Send | Self::Refresh(_) | Self::Pong | Self::Broken => return None,
+        };
+        named.as_ref().ok()
+    }
 }
 
 impl Seen {
@@ -109,12 +138,15 @@ impl Seen {
 }
 
 impl Command {
+    /// What could not be read, behind the commands before it.
+    pub const BROKEN: Self = Self { id: 0, ask: Ask::Broken };
+
     /// Takes a command out of its frame.
     pub fn of(command: centrifuge::Command<'_>, verifier: &Verifier) -> Self {
         let name = |name: &str| ChannelName::new(name);
         let ask = match command.request {
             Request::Connect(connect) => Ask::Connect(Box::new(Connect::of(&connect, verifier))),
-            Request::Subscribe(subscribe) => Ask::Subscribe(Box::new(Subscribe::of(&subscribe))),
+            Request::Subscribe(subscribe) => Ask::Subscribe(Box::new(Subscribe::of(&subscribe, verifier))),
             Request::Unsubscribe(channel) => Ask::Unsubscribe(name(&channel)),
             Request::Publish(publish) if publish.kind != 0 => Ask::Rpc,
             Request::Publish(publish) => {
@@ -131,7 +163,10 @@ impl Command {
             Request::Rpc(_) => Ask::Rpc,
             Request::Send(_) => Ask::Send,
             Request::Refresh(token) => Ask::Refresh(Box::new(verifier.verify(&token))),
-            Request::SubRefresh(_) => Ask::SubRefresh,
+            Request::SubRefresh(refresh) => Ask::SubRefresh(Box::new(SubRefresh {
+                channel: name(&refresh.channel),
+                token: shown(&refresh.token, verifier),
+            })),
             Request::Pong => Ask::Pong,
         };
         Self { id: command.id, ask }
@@ -142,6 +177,8 @@ impl Command {
         let payload = match &self.ask {
             Ask::Publish(_, Some(data)) => data.len(),
             Ask::Connect(connect) => connect.recover.iter().map(|(name, _)| name.len()).sum(),
+            Ask::Subscribe(subscribe) => granted_bytes(subscribe.token.as_ref()),
+            Ask::SubRefresh(refresh) => granted_bytes(refresh.token.as_ref()),
             _ => 0,
         };
         size_of::<Self>() + payload
@@ -159,14 +196,26 @@ impl Connect {
 }
 
 impl Subscribe {
-    fn of(request: &SubscribeRequest<'_>) -> Self {
+    fn of(request: &SubscribeRequest<'_>, verifier: &Verifier) -> Self {
         let seen = || Seen { offset: request.offset, epoch: request.epoch.as_ref().into() };
         Self {
             channel: ChannelName::new(&request.channel),
             recover: request.recover.then(seen),
             rejects_unrecovered: request.rejects_unrecovered(),
-            is_foreign: request.kind != 0 || request.filter.is_some(),
+            token: shown(&request.token, verifier),
+            is_foreign: request.kind != 0,
+            is_filtered: request.filter.is_some(),
             is_malformed: !matches!(request.delta.as_ref(), "" | "fossil"),
         }
     }
+}
+
+/// What a client's token for a channel grants; `None` if it shows none.
+fn shown(token: &str, verifier: &Verifier) -> Option<Result<Grant, TokenError>> {
+    (!token.is_empty()).then(|| verifier.verify_subscription(token))
+}
+
+fn granted_bytes(token: Option<&Result<Grant, TokenError>>) -> usize {
+    let Some(Ok(grant)) = token else { return 0 };
+    grant.info.as_ref().map_or(0, Bytes::len) + grant.data.as_ref().map_or(0, Bytes::len)
 }

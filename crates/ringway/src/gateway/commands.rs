@@ -3,10 +3,12 @@
 use ringway_core::id::NameError;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, UserName};
-use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Expiry, Reply};
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Reply};
 
+use super::auth::{Grant, TokenError};
 use super::command::{Ask, Command, Named, Subscribe};
 use super::config::{Allowed, ChannelRules};
+use super::granted::Denied;
 use super::session::{HELD_COMMANDS, Session, SessionKey, State, Wish};
 use super::{Hub, Socket};
 
@@ -14,7 +16,8 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_command(&mut self, now: Now, key: SessionKey, command: Command) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         match (&mut session.state, &command.ask) {
-            (State::Gone, _) | (State::Centrifuge(_), _) => {}
+            (State::Gone | State::Broken, _) => return,
+            (State::Centrifuge(_), _) => {}
             (State::Silent, Ask::Connect(_)) => {}
             (State::Connecting(connecting), _) if connecting.held.len() < HELD_COMMANDS => {
                 return connecting.held.push(command);
@@ -22,12 +25,12 @@ impl<S: Socket> Hub<S> {
             (State::Connecting(_), _) => return self.close(key, Disconnect::TooManyRequests),
             _ => return self.close(key, Disconnect::BadRequest),
         }
-        if !session.is_gone() {
+        if let Some(command) = self.hold_back(key, command) {
             self.carry_out(now, key, command);
         }
     }
 
-    fn carry_out(&mut self, now: Now, key: SessionKey, Command { id, ask }: Command) {
+    pub(super) fn carry_out(&mut self, now: Now, key: SessionKey, Command { id, ask }: Command) {
         match ask {
             Ask::Connect(connect) if self.is_silent(key) => self.on_connect(now, key, id, *connect),
             Ask::Connect(_) => self.close(key, Disconnect::BadRequest),
@@ -42,9 +45,9 @@ impl<S: Socket> Hub<S> {
             Ask::Rpc => self.refuse(key, id, ErrorCode::NotAvailable),
             Ask::Send => self.close(key, Disconnect::NotAvailable),
             Ask::Refresh(token) => self.on_refresh(now, key, id, *token),
-            // No subscription of ours expires, so there is nothing to renew.
-            Ask::SubRefresh => self.reply(key, id, &Reply::SubRefresh(Expiry::Never)),
+            Ask::SubRefresh(refresh) => self.on_sub_refresh(now, key, id, *refresh),
             Ask::Pong => self.on_pong(key),
+            Ask::Broken => self.on_broken(now, key),
         }
     }
 
@@ -57,21 +60,42 @@ impl<S: Socket> Hub<S> {
             return self.close(key, Disconnect::BadRequest);
         }
         let Some(channel) = self.named(key, id, subscribe.channel) else { return };
-        match self.may_subscribe(key, &channel, subscribe.is_foreign) {
-            Ok(()) => {
-                let Subscribe { recover, rejects_unrecovered, .. } = subscribe;
-                self.join(now, key, channel, Wish::Subscribe { id, recover, rejects_unrecovered });
+        let Subscribe { recover, rejects_unrecovered, token, is_foreign, is_filtered, .. } = subscribe;
+        match self.may_subscribe(key, &channel, token, is_foreign) {
+            Ok(_) if is_filtered => self.refuse(key, id, ErrorCode::BadRequest),
+            Ok(grant) => {
+                let grant = grant.map(Box::new);
+                self.join(now, key, channel, Wish::Subscribe { id, recover, rejects_unrecovered, grant });
             }
-            Err(error) => self.refuse(key, id, error),
+            Err(why) => self.deny(key, id, why),
         }
     }
 
-    fn may_subscribe(&self, key: SessionKey, channel: &ChannelName, is_foreign: bool) -> Result<(), ErrorCode> {
+    /// Whether a session may subscribe, and what its token grants, if it shows one.
+    fn may_subscribe(
+        &mut self,
+        key: SessionKey,
+        channel: &ChannelName,
+        token: Option<Result<Grant, TokenError>>,
+        is_foreign: bool,
+    ) -> Result<Option<Grant>, Denied> {
+        self.has_room_for(key, channel)?;
+        if is_foreign {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
+        let grant = token.map(|token| self.shown(key, channel, token)).transpose()?;
         let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
         let rules = self.config.rules_of(channel)?;
-        if is_foreign || !is_for(channel, session) || !rules.subscribe.permits(session, false) {
-            return Err(ErrorCode::PermissionDenied);
-        }
+        // An inbox is its user's, whatever a token says.
+        let is_granted = grant.is_some() && !channel.as_str().starts_with('#');
+        let is_allowed = !needs_token(channel) && is_for(channel, session) && rules.subscribe.permits(session, false);
+        if is_granted || is_allowed { Ok(grant) } else { Err(ErrorCode::PermissionDenied.into()) }
+    }
+
+    /// Whether there is such a channel, and the session is not in it and may be in one more.
+    fn has_room_for(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
+        let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
+        self.config.rules_of(channel)?;
         if self.names.get(channel).is_some_and(|channel| session.sub(*channel).is_some()) {
             return Err(ErrorCode::AlreadySubscribed);
         }
@@ -85,9 +109,11 @@ impl<S: Socket> Hub<S> {
         let Some(channel) = self.named(key, id, channel) else { return };
         let session = self.sessions.get(key as usize);
         let sub = self.names.get(&channel).and_then(|channel| session?.sub(*channel));
-        // What the server made, the client cannot end.
-        if let Some(sub) = sub.filter(|sub| !sub.by_server) {
-            self.leave(key, sub.channel);
+        match sub {
+            // What the server made, the client cannot end: by its inbox a user is found, to be told or disconnected.
+            Some(sub) if sub.by_server => return self.refuse(key, id, ErrorCode::PermissionDenied),
+            Some(sub) => self.leave(key, sub.channel),
+            None => {}
         }
         self.reply(key, id, &Reply::Unsubscribe);
     }
@@ -102,12 +128,20 @@ impl<S: Socket> Hub<S> {
         None
     }
 
-    /// The session is in the channel, and the channel is configured: what reading it takes.
+    /// The channel is configured and has what is to be read, and the session is in it: what reading it takes.
     ///
     /// # Errors
     /// The code for the client.
-    pub(super) fn rules_for_member(&self, key: SessionKey, name: &ChannelName) -> Result<&ChannelRules, ErrorCode> {
+    pub(super) fn rules_for_member(
+        &self,
+        key: SessionKey,
+        name: &ChannelName,
+        has: impl Fn(&ChannelRules) -> bool,
+    ) -> Result<&ChannelRules, ErrorCode> {
         let rules = self.config.rules_of(name)?;
+        if !has(rules) {
+            return Err(ErrorCode::NotAvailable);
+        }
         let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
         let is_member = self.names.get(name).is_some_and(|channel| session.sub(*channel).is_some());
         if is_member { Ok(rules) } else { Err(ErrorCode::PermissionDenied) }
@@ -130,11 +164,14 @@ impl Allowed {
     }
 }
 
-/// Channels that a name reserves: `$…` for bearers of a token for it, which nobody has here, and `…#ann,bob` for
-/// these users, of which a personal channel is the simplest case.
+/// Channels for bearers of a token for them: `$…`.
+fn needs_token(channel: &ChannelName) -> bool {
+    channel.as_str().starts_with('$')
+}
+
+/// Channels that a name reserves for some users: `…#ann,bob`, of which a personal channel is the simplest case.
 pub(super) fn is_for<S>(channel: &ChannelName, session: &Session<S>) -> bool {
-    let name = channel.as_str();
-    let Some((_, users)) = name.rsplit_once('#') else { return !name.starts_with('$') };
+    let Some((_, users)) = channel.as_str().rsplit_once('#') else { return true };
     let user = session.user.as_ref().map(UserName::as_str);
-    !name.starts_with('$') && user.is_some_and(|user| users.split(',').any(|one| one == user))
+    user.is_some_and(|user| users.split(',').any(|one| one == user))
 }

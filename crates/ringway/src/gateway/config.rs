@@ -15,7 +15,7 @@ pub struct GatewayConfig {
     pub allow_anonymous: bool,
     /// Key of the connection tokens (HS256, HS384, HS512). Without it every token is invalid.
     pub token_hmac_secret: Option<String>,
-    /// Rules by namespace: the part of a channel's name before its first `:`. Other namespaces are error 102.
+    /// Rules by namespace: the part of a channel's name before its first `:`, without a `$` in front. Other namespaces are error 102.
     pub namespaces: BTreeMap<String, ChannelRules>,
     /// Rules of channels without a namespace; without them such channels are error 102.
     pub without_namespace: Option<ChannelRules>,
@@ -95,8 +95,10 @@ impl GatewayConfig {
         if name.starts_with('#') {
             return channel.personal_user().map(|_| &self.inbox).ok_or(ErrorCode::BadRequest);
         }
-        let rules = match name.split_once(':') {
-            Some((namespace, _)) => self.namespaces.get(namespace),
+        // A `$` asks for a token and belongs to no namespace's name; an empty one is none.
+        let namespace = name.strip_prefix('$').unwrap_or(name).split_once(':').map(|(namespace, _)| namespace);
+        let rules = match namespace.filter(|namespace| !namespace.is_empty()) {
+            Some(namespace) => self.namespaces.get(namespace),
             None => self.without_namespace.as_ref(),
         };
         rules.ok_or(ErrorCode::UnknownChannel)
@@ -116,7 +118,7 @@ pub struct ChannelRules {
     pub recovery: bool,
     /// Who is subscribed is kept and can be asked for by subscribers.
     pub presence: bool,
-    /// Who may subscribe. `Subscribers` means nobody.
+    /// Who may subscribe without a token for the channel. `Subscribers` means nobody.
     pub subscribe: Allowed,
     /// Who may publish.
     pub publish: Allowed,

@@ -248,6 +248,6 @@ impl<S: Socket> Hub<S> {
 }
 
 /// Tells clients whole seconds, and at least one: 0 would mean that there is no end.
-fn expiry(lifetime: Option<Duration>) -> Expiry {
+pub(super) fn expiry(lifetime: Option<Duration>) -> Expiry {
     lifetime.map_or(Expiry::Never, |lifetime| Expiry::InSeconds(lifetime.as_secs().clamp(1, u32::MAX.into()) as u32))
 }

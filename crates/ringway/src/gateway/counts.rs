@@ -57,4 +57,8 @@ pub struct Refused {
     pub refresh_expired: u64,
     /// ... or was invalid, or another user's.
     pub refresh_invalid: u64,
+    /// Tokens for a channel that had expired, ...
+    pub subscribe_expired: u64,
+    /// ... or were invalid, or made for another channel, user or connection.
+    pub subscribe_invalid: u64,
 }

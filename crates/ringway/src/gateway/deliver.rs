@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
+use ringway_core::id::StreamEpoch;
 use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed, json};
 use ringway_protocol::plain::{self, Body, InboxMessage};
@@ -22,7 +23,7 @@ impl<S: Socket> Hub<S> {
             self.catch_up(key, offset);
         }
         let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
-        let is_inbox = name.personal_user().is_some();
+        let (is_inbox, epoch) = (name.personal_user().is_some(), channel.epoch());
         let (mut push, mut message): (Option<Bytes>, Option<Bytes>) = (None, None);
         let scratch = &mut self.scratch;
         for &listener in &channel.listeners {
@@ -34,7 +35,7 @@ impl<S: Socket> Hub<S> {
                 continue;
             }
             let frame = match session.is_plain() {
-                false => push.get_or_insert_with(|| encode_push(scratch, name.as_str(), offset, entry)),
+                false => push.get_or_insert_with(|| encode_push(scratch, name.as_str(), epoch, offset, entry)),
                 true => message.get_or_insert_with(|| encode_message(scratch, self.clock.text(), entry)),
             };
             if session.put(frame.clone(), self.config.limits.outbox_bytes) {
@@ -95,15 +96,18 @@ impl<S: Socket> Hub<S> {
     /// A session that was promised to miss nothing has missed something.
     pub(super) fn tell_lost(&mut self, listener: SessionKey, key: ChannelKey) {
         let Some(session) = self.sessions.get(listener as usize).filter(|session| !session.is_plain()) else { return };
-        let Some(name) = self.rules.channel_name(key) else { return };
         match session.sub(key) {
             Some(Sub { by_server: true, .. }) => self.close(listener, Disconnect::InsufficientState),
-            _ => {
-                let push = encode_unsubscribe(&mut self.scratch, name.as_str(), Unsubscribed::InsufficientState);
-                self.send(listener, push);
-                self.leave(listener, key);
-            }
+            _ => self.end_sub(listener, key, Unsubscribed::InsufficientState),
         }
+    }
+
+    /// Takes a session out of a channel that its client has subscribed to, and tells it why.
+    pub(super) fn end_sub(&mut self, session: SessionKey, key: ChannelKey, why: Unsubscribed) {
+        let Some(name) = self.rules.channel_name(key) else { return };
+        let push = encode_unsubscribe(&mut self.scratch, name.as_str(), why);
+        self.send(session, push);
+        self.leave(session, key);
     }
 }
 
@@ -115,9 +119,15 @@ fn frame(scratch: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     frame
 }
 
-pub(super) fn encode_push(scratch: &mut Vec<u8>, channel: &str, offset: u64, entry: &Entry) -> Bytes {
+pub(super) fn encode_push(
+    scratch: &mut Vec<u8>,
+    channel: &str,
+    epoch: Option<StreamEpoch>,
+    offset: u64,
+    entry: &Entry,
+) -> Bytes {
     let stored = Stored::of(offset, entry);
-    let publication = &stored.publication();
+    let publication = &stored.told(epoch.as_ref());
     frame(scratch, |out| json::push(out, &Push::Publication { channel, publication }))
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use ringway_core::UserName;
 use ringway_edge::{Closed, Conn, Flow, Handler};
-use ringway_protocol::centrifuge::{Disconnect, json};
+use ringway_protocol::centrifuge::json;
 use ringway_protocol::plain::{Inbound, InboxMessage, parse};
 use ringway_protocol::ws::Message;
 use smallvec::SmallVec;
@@ -89,6 +89,29 @@ impl CentrifugeHandler {
         Self { desk, ticket: Ticket::new(), paid: 0, stranger }
     }
 
+    /// What a message asks, in order. JSON is JSON, in whichever kind of message it comes.
+    fn commands(&self, message: &Message<'_>) -> SmallVec<[Command; 1]> {
+        let bytes = match message {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        };
+        let mut commands = SmallVec::new();
+        let frame = json::decode_frame(bytes).ok();
+        let mut is_broken = frame.is_none();
+        for command in frame.into_iter().flatten() {
+            match command {
+                Ok(command) => commands.push(Command::of(command, &self.desk.verifier)),
+                Err(_) => is_broken = true,
+            }
+        }
+        if is_broken {
+            self.ticket.set_broken();
+            // The hub closes: it knows when what came before is answered.
+            commands.push(Command::BROKEN);
+        }
+        commands
+    }
+
     /// Whether a client with a wrong token is one too many of its address, and has been dealt with here.
     fn turned_away(&mut self, conn: &Client, commands: &[Command]) -> Option<Flow> {
         let reply = self.desk.strangers.look(&mut self.stranger, commands);
@@ -115,19 +138,10 @@ impl Handler for CentrifugeHandler {
     }
 
     fn on_message(&mut self, conn: &Client, message: Message<'_>) -> Flow {
-        let Message::Text(text) = message else {
-            conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
+        if self.ticket.is_broken() {
             return Flow::Continue;
-        };
-        let mut commands: SmallVec<[Command; 1]> = SmallVec::new();
-        let frame = json::decode_frame(text.as_bytes());
-        let mut fault = frame.as_ref().err().map(|_| ());
-        for command in frame.into_iter().flatten() {
-            match command {
-                Ok(command) => commands.push(Command::of(command, &self.desk.verifier)),
-                Err(_) => fault = Some(()),
-            }
         }
+        let commands = self.commands(&message);
         if let Some(flow) = self.turned_away(conn, &commands) {
             return flow;
         }
@@ -135,16 +149,9 @@ impl Handler for CentrifugeHandler {
         let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;
         let is_paced = |command: &&Command| !matches!(command.ask, Ask::Publish(..) | Ask::Pong);
         let paced = commands.iter().filter(is_paced).count() as u32;
-        let mut flow = Flow::Continue;
-        if !commands.is_empty() {
-            let input = ClientInput::Commands(self.ticket.clone(), commands);
-            flow = self.desk.push(conn, &self.ticket, input, bytes, asks);
-            flow = self.desk.pace(conn, &mut self.paid, paced, flow);
-        }
-        if fault.is_some() {
-            conn.close(Disconnect::BadRequest.code(), Disconnect::BadRequest.reason());
-        }
-        flow
+        let input = ClientInput::Commands(self.ticket.clone(), commands);
+        let flow = self.desk.push(conn, &self.ticket, input, bytes, asks);
+        self.desk.pace(conn, &mut self.paid, paced, flow)
     }
 
     fn on_room(&mut self, _conn: &Arc<Conn>) {

@@ -65,6 +65,8 @@ pub struct Ticket {
     pinged: AtomicU32,
     /// The connection is paused until some of them are.
     paused: AtomicBool,
+    /// The client has sent what cannot be read. Nothing more is read of it.
+    broken: AtomicBool,
 }
 
 impl Ticket {
@@ -75,6 +77,7 @@ impl Ticket {
             in_flight: AtomicU32::new(0),
             pinged: AtomicU32::new(0),
             paused: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         })
     }
 
@@ -84,6 +87,14 @@ impl Ticket {
 
     pub(super) fn set_session(&self, key: u32) {
         self.session.store(key, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_broken(&self) {
+        self.broken.store(true, Ordering::Relaxed);
     }
 
     /// A ping of this number is about to be sent. An earlier one is not waited for any more.

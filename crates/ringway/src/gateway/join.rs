@@ -14,6 +14,7 @@ use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, Su
 use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
 use super::config::ChannelRules;
+use super::connect::expiry;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::stored::Stored;
 use super::waiting::query_fault;
@@ -39,15 +40,18 @@ impl<S: Socket> Hub<S> {
         let channel = self.channel_of(now, name);
         self.list(channel);
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        session.subs.push(Sub { channel, place: Sub::ON_THE_WAY, by_server });
+        session.subs.push(Sub { channel, place: Sub::ON_THE_WAY, by_server, is_granted: false });
         self.counts.subscriptions += 1;
-        let joined = presence_of(session);
+        if let Some(grant) = wish.grant() {
+            self.keep_grant(now, key, channel, grant);
+        }
+        let Some(joined) = self.present_in(key, channel) else { return };
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
         let Some(entry) = self.channels.get_mut(channel) else { return };
         if !entry.is_fresh {
             entry.changes.get_or_insert_default().join(has_presence.then_some(joined));
         }
-        let newcomer = Newcomer { session: key, wish, page: None, pages: 0, unread: None };
+        let newcomer = Newcomer { session: key, wish, page: None, pages: 0, unread: None, held: Vec::new() };
         match entry.is_attached {
             true => self.admit(now, channel, newcomer, None),
             false => entry.transit_mut().newcomers.push(newcomer),
@@ -87,11 +91,11 @@ impl<S: Socket> Hub<S> {
     }
 
     /// The owner has no room for the channel: whoever waits for it is told to try again later.
-    pub(super) fn on_refused(&mut self, key: ChannelKey) {
+    pub(super) fn on_refused(&mut self, now: Now, key: ChannelKey) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         for newcomer in std::mem::take(&mut channel.transit_mut().newcomers) {
             self.counts.refused.full += 1;
-            self.turn_away(key, &newcomer, ErrorCode::TooManyRequests);
+            self.turn_away(now, key, newcomer, ErrorCode::TooManyRequests);
         }
     }
 
@@ -99,18 +103,13 @@ impl<S: Socket> Hub<S> {
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
         let Some(channel) = self.channels.get(key) else { return };
         let Some(position) = channel.position else {
-            return self.welcome(
-                now,
-                key,
-                &newcomer,
-                &Start { at: None, recovered: None, unread: None, is_behind: false },
-                users,
-            );
+            let start = Start { at: None, recovered: None, unread: None, is_behind: false };
+            return self.welcome(now, key, newcomer, &start, users);
         };
         match newcomer.wish.recover().filter(|seen| channel.is_positioned && seen.is_in(position.epoch)) {
             Some(seen) if seen.offset == position.offset => {
                 let start = Start { at: Some(position), recovered: Some(&[]), unread: None, is_behind: false };
-                self.welcome(now, key, &newcomer, &start, users);
+                self.welcome(now, key, newcomer, &start, users);
             }
             Some(_) => self.await_page(key, newcomer),
             None => self.start_anew(now, key, newcomer, users),
@@ -125,7 +124,7 @@ impl<S: Socket> Hub<S> {
         let after = confirmed.filter(|after| after.epoch == position.epoch && after.offset < position.offset);
         let Some(after) = after else {
             let start = Start { at: Some(position), recovered: None, unread: None, is_behind: false };
-            return self.welcome(now, key, &newcomer, &start, users);
+            return self.welcome(now, key, newcomer, &start, users);
         };
         self.await_page(key, Newcomer { unread: Some(after), ..newcomer });
     }
@@ -143,8 +142,8 @@ impl<S: Socket> Hub<S> {
             Ok(Answer::History(page)) => page,
             // The owner is away, and the newcomer waits for it, as the first one would.
             Err(QueryError::TimedOut) => return self.start_anew(now, key, Newcomer { unread: None, ..newcomer }, None),
-            Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
-            Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
+            Ok(_) => return self.turn_away(now, key, newcomer, ErrorCode::Internal),
+            Err(error) => return self.turn_away(now, key, newcomer, query_fault(error)),
         };
         let Some(after) = newcomer.unread else { return };
         let newcomer = Newcomer { unread: None, ..newcomer };
@@ -152,7 +151,7 @@ impl<S: Socket> Hub<S> {
             // The stream was lost while we asked, or is yet to be.
             return match newcomer.pages < PAGES {
                 true => self.start_anew(now, key, newcomer, None),
-                false => self.turn_away(key, &newcomer, ErrorCode::Internal),
+                false => self.turn_away(now, key, newcomer, ErrorCode::Internal),
             };
         }
         let (unread, told) = (unread_of(&page, after.offset), told_by(&page, after.offset));
@@ -160,7 +159,7 @@ impl<S: Socket> Hub<S> {
         let is_behind = told < position.offset.max(page.top.offset);
         let at = Some(Position { offset: told, ..page.top });
         let start = Start { at, recovered: None, unread: Some((after.offset, unread)), is_behind };
-        self.welcome(now, key, &newcomer, &start, None);
+        self.welcome(now, key, newcomer, &start, None);
     }
 
     /// Tells a newcomer where it begins, and lets it listen from there.
@@ -168,11 +167,12 @@ impl<S: Socket> Hub<S> {
         &mut self,
         now: Now,
         key: ChannelKey,
-        newcomer: &Newcomer,
+        mut newcomer: Newcomer,
         start: &Start<'_>,
         users: Option<u64>,
     ) {
         let session = newcomer.session;
+        let mut held = std::mem::take(&mut newcomer.held);
         let Some(channel) = self.channels.get_mut(key) else { return };
         channel.tidy();
         let is_positioned = channel.is_positioned;
@@ -182,22 +182,26 @@ impl<S: Socket> Hub<S> {
             (true, false) => self.counts.not_recovered += 1,
             (false, _) => {}
         }
-        let mut held = Vec::new();
+        // Where nothing is promised, nothing can fail to be recovered: the client gets its subscription, or it would ask for ever.
+        let is_lost = is_positioned && was_recovering && start.recovered.is_none();
         match &newcomer.wish {
-            Wish::Subscribe { id, rejects_unrecovered: true, .. } if was_recovering && start.recovered.is_none() => {
-                let id = *id;
-                self.forget_sub(session, key);
-                return self.refuse(session, id, ErrorCode::UnrecoverablePosition);
+            Wish::Subscribe { rejects_unrecovered: true, .. } if is_lost => {
+                newcomer.held = held;
+                return self.turn_away(now, key, newcomer, ErrorCode::UnrecoverablePosition);
             }
-            Wish::Subscribe { id, recover, .. } => {
+            Wish::Subscribe { id, recover, grant, .. } => {
                 let kept = start.kept();
-                let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
-                let result = start.result(is_positioned, recover.as_ref(), &publications);
+                let publications = start.told(&kept);
+                let result = SubscribeResult {
+                    expiry: expiry(grant.as_ref().and_then(|grant| grant.lifetime)),
+                    data: grant.as_ref().and_then(|grant| grant.data.as_deref()).unwrap_or_default(),
+                    ..start.result(is_positioned, recover.as_ref(), &publications)
+                };
                 self.reply(session, *id, &Reply::Subscribe(&result));
             }
             Wish::Personal { recover } => {
                 let kept = start.kept();
-                let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
+                let publications = start.told(&kept);
                 let result = start.result(is_positioned, recover.as_ref(), &publications);
                 let Some(name) = self.rules.channel_name(key).cloned() else { return };
                 held = self.connected(now, session, Some((name.as_str(), result)));
@@ -215,9 +219,7 @@ impl<S: Socket> Hub<S> {
         if was_told && self.rules.confirmed(key).is_some() {
             self.must_prove(session);
         }
-        for command in held {
-            self.on_command(now, session, command);
-        }
+        self.go_on(now, session, held);
     }
 
     pub(super) fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
@@ -239,13 +241,14 @@ impl<S: Socket> Hub<S> {
     }
 
     /// A newcomer cannot be let in.
-    pub(super) fn turn_away(&mut self, key: ChannelKey, newcomer: &Newcomer, error: ErrorCode) {
+    pub(super) fn turn_away(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, error: ErrorCode) {
         let session = newcomer.session;
         self.forget_sub(session, key);
         match newcomer.wish {
             Wish::Subscribe { id, .. } => self.refuse(session, id, error),
             Wish::Personal { .. } | Wish::Greeting => self.close(session, Disconnect::InternalServerError),
         }
+        self.go_on(now, session, newcomer.held);
     }
 }
 
@@ -253,6 +256,11 @@ impl Start<'_> {
     fn kept(&self) -> Vec<Stored<'_>> {
         let recovered = self.recovered.unwrap_or_default();
         recovered.iter().map(|(offset, entry)| Stored::of(*offset, entry)).collect()
+    }
+
+    fn told<'b>(&'b self, kept: &'b [Stored<'_>]) -> Vec<Publication<'b>> {
+        let epoch = self.at.as_ref().map(|at| &at.epoch);
+        kept.iter().map(|stored| stored.told(epoch)).collect()
     }
 
     /// What a subscriber is answered. With everything recovered, the offset is the one it came with: the publications

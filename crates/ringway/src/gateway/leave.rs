@@ -1,9 +1,8 @@
 //! A session leaves a channel.
 
 use ringway_core::gateway::ChannelKey;
-use ringway_protocol::centrifuge::ErrorCode;
 
-use super::session::{SessionKey, Sub, Wish};
+use super::session::{SessionKey, Sub};
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {
@@ -18,13 +17,8 @@ impl<S: Socket> Hub<S> {
         transit.ahead.retain(|ahead| ahead.session != key);
         transit.behind.retain(|behind| behind.session != key);
         transit.parting.retain(|parting| *parting != key);
-        let newcomer = transit.newcomers.iter().position(|newcomer| newcomer.session == key);
-        let newcomer = newcomer.map(|index| transit.newcomers.remove(index));
+        transit.newcomers.retain(|newcomer| newcomer.session != key);
         entry.tidy();
-        if let Some(Wish::Subscribe { id, .. }) = newcomer.map(|newcomer| newcomer.wish) {
-            // It unsubscribed before it was answered; the command still wants its reply.
-            self.refuse(key, id, ErrorCode::Internal);
-        }
     }
 
     /// Hands a session nothing more of its inbox, which stays attached for it.
@@ -62,6 +56,9 @@ impl<S: Socket> Hub<S> {
         let index = session.subs.iter().position(|sub| sub.channel == channel)?;
         let sub = session.subs.swap_remove(index);
         let client = session.client.as_u128();
+        if sub.is_granted {
+            self.grants.remove((key, channel));
+        }
         self.counts.subscriptions -= 1;
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
         if let Some(entry) = self.channels.get_mut(channel) {

@@ -25,7 +25,7 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         let entry = match self.may_publish(key, &channel) {
-            Ok(()) => data.map(|data| self.entry_of(key, data)).ok_or(ErrorCode::BadRequest),
+            Ok(()) => data.map(|data| self.entry_of(key, Some(&channel), data)).ok_or(ErrorCode::BadRequest),
             Err(error) => Err(error),
         };
         match entry {
@@ -51,7 +51,7 @@ impl<S: Socket> Hub<S> {
     /// A plain client's message to a user's inbox.
     pub(super) fn on_said(&mut self, now: Now, key: SessionKey, to: &UserName, data: Bytes) {
         let Some(session) = self.sessions.get(key as usize).filter(|session| !session.is_gone()) else { return };
-        let (session, entry) = (session.id(key), self.entry_of(key, data));
+        let (session, entry) = (session.id(key), self.entry_of(key, None, data));
         self.publish(now, Waiting::Said(session), ChannelName::personal(to), entry, None);
     }
 
@@ -59,11 +59,13 @@ impl<S: Socket> Hub<S> {
         self.tell_problem(key, HELP);
     }
 
-    fn entry_of(&self, key: SessionKey, data: Bytes) -> Entry {
+    fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: Bytes) -> Entry {
+        let channel = channel.filter(|_| !self.grants.is_empty()).and_then(|channel| self.names.get(channel));
+        let granted = channel.and_then(|channel| self.granted_info(key, *channel));
         let info = self.sessions.get(key as usize).map(|session| {
             let mut buffer = Uuid::encode_buffer();
             let client = session.client.hyphenated().encode_lower(&mut buffer);
-            info_of(session.user_name(), client, session.info.as_deref())
+            info_of(session.user_name(), client, session.info.as_deref(), granted)
         });
         Entry { data, info, tags: None }
     }

@@ -30,7 +30,7 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
         let History { channel, limit, since, reverse } = history;
         let Some(channel) = self.named(key, id, channel) else { return self.answered(session) };
-        let rules = self.rules_for_member(key, &channel);
+        let rules = self.rules_for_member(key, &channel, |rules| rules.options().has_history());
         let history = History { channel: Ok(channel), limit, since, reverse };
         match rules.and_then(|rules| history_query(history, rules, self.config.limits.page)) {
             Ok(query) => self.enqueue(key, Job::History { id, query }),
@@ -75,7 +75,8 @@ impl<S: Socket> Hub<S> {
         advance(&mut query, page, top);
         let is_last = !page.more || query.limit == 0 || page.publications.is_empty();
         let kept: Vec<Stored<'_>> = stored(page);
-        let publications: Vec<Publication<'_>> = kept.iter().map(Stored::publication).collect();
+        let epoch = Some(&top.epoch);
+        let publications: Vec<Publication<'_>> = kept.iter().map(|stored| stored.told(epoch)).collect();
         let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
         if is_first && is_last {
             self.reply(session.key, id, &Reply::History(&result));
@@ -148,10 +149,9 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_presence_asked(&mut self, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
         let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
-        match self.rules_for_member(key, &channel).map(|rules| rules.presence) {
-            Ok(true) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
-            Ok(true) => self.enqueue(key, Job::Presence { id, query: PresenceQuery::of(channel) }),
-            Ok(false) => self.refuse_read(session, id, ErrorCode::NotAvailable),
+        match self.rules_for_member(key, &channel, |rules| rules.presence) {
+            Ok(_) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
+            Ok(_) => self.enqueue(key, Job::Presence { id, query: PresenceQuery::of(channel) }),
             Err(error) => self.refuse_read(session, id, error),
         }
     }

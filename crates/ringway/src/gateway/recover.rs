@@ -114,8 +114,8 @@ impl<S: Socket> Hub<S> {
         let Some(seen) = newcomer.wish.recover() else { return };
         let page = match result {
             Ok(Answer::History(page)) => page,
-            Ok(_) => return self.turn_away(key, &newcomer, ErrorCode::Internal),
-            Err(error) => return self.turn_away(key, &newcomer, query_fault(error)),
+            Ok(_) => return self.turn_away(now, key, newcomer, ErrorCode::Internal),
+            Err(error) => return self.turn_away(now, key, newcomer, query_fault(error)),
         };
         if !seen.is_in(position.epoch) {
             // The stream was lost while we asked.
@@ -124,13 +124,13 @@ impl<S: Socket> Hub<S> {
             // One of the two is of a former owner. They meet as soon as the channel is attached at the new one.
             match newcomer.pages < PAGES {
                 true => self.await_page(key, newcomer),
-                false => self.turn_away(key, &newcomer, ErrorCode::Internal),
+                false => self.turn_away(now, key, newcomer, ErrorCode::Internal),
             }
         } else if let Some(told) = end_of(&page, seen.offset) {
             let at = Some(Position { offset: told, ..page.top });
             let is_behind = told < page.top.offset;
             let start = Start { at, recovered: Some(&page.publications), unread: None, is_behind };
-            self.welcome(now, key, &newcomer, &start, None);
+            self.welcome(now, key, newcomer, &start, None);
         } else {
             self.start_anew(now, key, newcomer, None);
         }
@@ -180,9 +180,10 @@ impl<S: Socket> Hub<S> {
     }
 
     fn push_page(&mut self, key: ChannelKey, session: SessionKey, page: &HistoryPage) {
+        let epoch = Some(page.top.epoch);
         for (offset, entry) in &page.publications {
             let Some(name) = self.rules.channel_name(key) else { return };
-            let push = encode_push(&mut self.scratch, name.as_str(), *offset, entry);
+            let push = encode_push(&mut self.scratch, name.as_str(), epoch, *offset, entry);
             self.send(session, push);
         }
         self.counts.deliveries += page.publications.len() as u64;

@@ -10,6 +10,7 @@ use ringway_protocol::centrifuge::Disconnect;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use super::auth::Grant;
 use super::backlog::Backlog;
 use super::command::{Command, Seen};
 use super::feed::Feed;
@@ -72,6 +73,8 @@ pub(super) enum State {
     Connecting(Box<Connecting>),
     /// A Centrifuge session.
     Centrifuge(Heartbeat),
+    /// A Centrifuge session whose client has sent what cannot be read: what it asked for before is answered, then it is closed.
+    Broken,
     /// A plain client that was not greeted yet, and what it must be told then.
     #[allow(clippy::redundant_allocation, reason = "one word here instead of two, for every session")]
     Ungreeted { problem: Option<Box<&'static str>> },
@@ -118,6 +121,8 @@ pub(super) struct Sub {
     pub(super) place: u32,
     /// The server made it.
     pub(super) by_server: bool,
+    /// A token says something of it, or when it ends.
+    pub(super) is_granted: bool,
 }
 
 impl Sub {
@@ -131,6 +136,10 @@ impl<S> Session<S> {
 
     pub(super) fn sub(&self, channel: ChannelKey) -> Option<Sub> {
         self.subs.iter().find(|sub| sub.channel == channel).copied()
+    }
+
+    pub(super) fn sub_mut(&mut self, channel: ChannelKey) -> Option<&mut Sub> {
+        self.subs.iter_mut().find(|sub| sub.channel == channel)
     }
 
     pub(super) fn is_plain(&self) -> bool {
@@ -155,7 +164,7 @@ impl<S> Session<S> {
 #[derive(Debug)]
 pub(super) enum Wish {
     /// A subscribe command.
-    Subscribe { id: u32, recover: Option<Seen>, rejects_unrecovered: bool },
+    Subscribe { id: u32, recover: Option<Seen>, rejects_unrecovered: bool, grant: Option<Box<Grant>> },
     /// The personal channel of a Centrifuge session; told with the reply to its connect.
     Personal { recover: Option<Seen> },
     /// The inbox of a plain session; told with its greeting.
@@ -168,6 +177,10 @@ impl Wish {
             Self::Subscribe { recover, .. } | Self::Personal { recover } => recover.as_ref(),
             Self::Greeting => None,
         }
+    }
+
+    pub(super) fn grant(&self) -> Option<&Grant> {
+        if let Self::Subscribe { grant, .. } = self { grant.as_deref() } else { None }
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use ringway_core::id::StreamEpoch;
 use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::{ClientInfo, Publication};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,13 @@ impl<'a> Stored<'a> {
             chan_info: raw(info.chan_info),
         });
         let tags = self.tags.iter().map(|(key, value)| (&**key, &**value)).collect();
-        Publication { offset: self.offset, data: self.data, info, tags }
+        Publication { offset: self.offset, data: self.data, info, tags, epoch: "" }
+    }
+
+    /// As it is told to clients: the first one of a stream says which stream it is.
+    pub(super) fn told<'b>(&'b self, epoch: Option<&'b StreamEpoch>) -> Publication<'b> {
+        let epoch = epoch.filter(|_| self.offset == 1).map_or("", StreamEpoch::as_str);
+        Publication { epoch, ..self.publication() }
     }
 }
 
@@ -59,9 +66,13 @@ pub(super) fn publisher_of(entry: &Entry) -> Option<Cow<'_, str>> {
 }
 
 /// The `info` of what a client publishes.
-pub(super) fn info_of(user: &str, client: &str, conn_info: Option<&Bytes>) -> Bytes {
-    let conn_info = conn_info.and_then(|info| serde_json::from_slice(info).ok());
-    let info = Info { user: user.into(), client: client.into(), conn_info, chan_info: None };
+pub(super) fn info_of(user: &str, client: &str, conn_info: Option<&Bytes>, chan_info: Option<&Bytes>) -> Bytes {
+    let info = Info {
+        user: user.into(),
+        client: client.into(),
+        conn_info: conn_info.and_then(|info| serde_json::from_slice(info).ok()),
+        chan_info: chan_info.and_then(|info| serde_json::from_slice(info).ok()),
+    };
     serde_json::to_vec(&info).expect("strings and raw JSON always serialize").into()
 }
 
@@ -74,13 +85,14 @@ mod tests {
         let conn_info = Bytes::from_static(br#"{"name":"Ann"}"#);
         let entry = Entry {
             data: Bytes::from_static(b"[1]"),
-            info: Some(info_of("a\"nn", "c1", Some(&conn_info))),
+            info: Some(info_of("a\"nn", "c1", Some(&conn_info), Some(&Bytes::from_static(b"[2]")))),
             tags: Some(Bytes::from_static(br#"{"k":"v"}"#)),
         };
         let stored = Stored::of(7, &entry);
         let publication = stored.publication();
         let info = publication.info.unwrap();
         assert_eq!((info.user, info.client, info.conn_info), ("a\"nn", "c1", &conn_info[..]));
+        assert_eq!(info.chan_info, b"[2]");
         assert_eq!((publication.offset, publication.data, publication.tags), (7, &b"[1]"[..], vec![("k", "v")]));
     }
 

@@ -10,14 +10,14 @@ use super::session::{Heartbeat, Session, SessionKey, State};
 use super::{Hub, Socket};
 
 /// Reading is taken to have caught up with a client this long after a pause.
-const UNREAD_GRACE: Duration = Duration::from_secs(2);
+pub(super) const UNREAD_GRACE: Duration = Duration::from_secs(2);
 
 /// Longest delay of the end of a session's credentials: what holds up its refresh is answered by then.
-const LATE_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LATE_LIMIT: Duration = Duration::from_secs(10);
 
 impl<S: Socket> Session<S> {
     /// How long the client is to be waited for, because what it has sent may not have been read within the last `limit`.
-    fn unread_excuse(&self, limit: Duration) -> Option<Duration> {
+    pub(super) fn unread_excuse(&self, limit: Duration) -> Option<Duration> {
         self.socket.unread_for().and_then(|ago| limit.checked_sub(ago)).filter(|wait| !wait.is_zero())
     }
 
@@ -54,6 +54,7 @@ impl<S: Socket> Hub<S> {
                 self.on_due(now, key, &mut news);
             }
         }
+        self.end_granted(now);
     }
 
     /// Has the session looked at after this time, instead of any earlier wish.
@@ -95,6 +96,7 @@ impl<S: Socket> Hub<S> {
                 self.close(key, Disconnect::InternalServerError);
             }
             State::Centrifuge(Heartbeat::Pinged) => self.close(key, Disconnect::NoPong),
+            State::Broken => self.close(key, Disconnect::BadRequest),
             State::Centrifuge(heartbeat @ Heartbeat::Quiet) => {
                 *heartbeat = Heartbeat::Pinged;
                 let ping = self.ping.clone();

@@ -1,5 +1,6 @@
 //! The whole program from outside: real processes, real sockets, no look inside.
 
+mod answers;
 mod bad_input;
 mod bulk;
 mod centrifuge;

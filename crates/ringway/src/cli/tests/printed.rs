@@ -163,7 +163,7 @@ fn flags() -> BTreeSet<String> {
 #[test]
 fn flags_that_are_named_are_flags() {
     /// Of cargo and of the simulation.
-    const OTHERS: [&str; 15] = [
+    const OTHERS: [&str; 16] = [
         "bench",
         "release",
         "locked",
@@ -179,6 +179,7 @@ fn flags_that_are_named_are_flags() {
         "show",
         "no-deps",
         "quiet",
+        "ignored",
     ];
     let flags = flags();
     let flag = Regex::new("(?:^|[\\s`(\"])--([a-z][a-z-]+)").unwrap();

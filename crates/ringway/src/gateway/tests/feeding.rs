@@ -247,7 +247,8 @@ fn a_long_reply_comes_in_parts_and_nothing_stands_between() {
     assert_eq!(asked_since(&world), Some(4));
     world.page(at(7), 5..=6);
     let seen = peer.seen();
-    let publications: Vec<Value> = (1..=6).map(|offset| json!({"data": offset, "offset": offset})).collect();
+    let mut publications: Vec<Value> = (1..=6).map(|offset| json!({"data": offset, "offset": offset})).collect();
+    publications[0]["epoch"] = "abcdefgh".into();
     assert_eq!(seen[0], json!({"id":9,"history":{"publications":publications,"epoch":"abcdefgh","offset":6}}));
     assert_eq!(seen[1]["push"]["pub"]["offset"], 7);
     assert_eq!((seen[2]["id"].as_u64(), seen.len()), (Some(10), 3));

@@ -132,7 +132,8 @@ fn both_protocols_share_the_inbox() {
     say(&mut world, "ann", 1, "hi");
     world.turn();
     assert_eq!(plain.contents(), ["hi"]);
-    let push = json!({"push":{"channel":"#ann","pub":{"data":{"content":"hi","from":"bob"},"offset":1}}});
+    let push =
+        json!({"push":{"channel":"#ann","pub":{"data":{"content":"hi","from":"bob"},"offset":1,"epoch":"abcdefgh"}}});
     assert_eq!(rich.one(), push);
 }
 

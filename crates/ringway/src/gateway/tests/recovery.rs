@@ -264,18 +264,6 @@ fn a_page_that_comes_after_its_asker_has_gone_harms_nobody() {
 }
 
 #[test]
-fn an_unsubscribe_before_the_answer_ends_both_commands() {
-    let mut world = World::open();
-    let peer = world.anonymous();
-    world.send(&peer, SUBSCRIBE);
-    world.send(&peer, r#"{"id":3,"unsubscribe":{"channel":"news"}}"#);
-    let seen = peer.seen();
-    assert_eq!((&seen[0]["id"], &seen[0]["error"]["code"]), (&json!(2), &json!(100)));
-    assert_eq!(seen[1], json!({"id":3,"unsubscribe":{}}));
-    assert_eq!(world.hub.rules.channel_count(), 0);
-}
-
-#[test]
 fn channels_without_history_have_no_positions() {
     let mut config = crate::gateway::GatewayConfig::open();
     config.without_namespace = Some(crate::gateway::ChannelRules::default());

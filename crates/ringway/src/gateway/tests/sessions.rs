@@ -233,7 +233,7 @@ fn presence_and_history_are_asked_of_the_owner() {
     assert_eq!(peer.one(), json!({"id":4,"presence_stats":{"num_clients":3,"num_users":2}}));
     world.send(&peer, r#"{"id":5,"history":{"channel":"news","limit":-1}}"#);
     world.page(at(2), 1..=2);
-    let publications = json!([{"data":1,"offset":1},{"data":2,"offset":2}]);
+    let publications = json!([{"data":1,"offset":1,"epoch":"abcdefgh"},{"data":2,"offset":2}]);
     assert_eq!(peer.one(), json!({"id":5,"history":{"publications":publications,"epoch":"abcdefgh","offset":2}}));
     for (history, code) in [
         (json!({"channel":"news","since":{"offset":0,"epoch":"abcdefgh"},"reverse":true}), 107),

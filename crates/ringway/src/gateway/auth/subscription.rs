@@ -1,0 +1,167 @@
+//! Subscription tokens: what opens one channel to one user.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{TokenError, Verifier};
+
+/// What a subscription token grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// To whom; empty for anonymous clients.
+    pub user: Box<str>,
+    /// For which channel.
+    pub channel: Box<str>,
+    /// Only to the connection with this id, if it names one.
+    pub client: Box<str>,
+    /// JSON that others in the channel see beside the user.
+    pub info: Option<Bytes>,
+    /// JSON for the subscriber.
+    pub data: Option<Bytes>,
+    /// How long the subscription is good for; `None`: for ever. Zero: it was over before it began, though the token itself is good.
+    pub lifetime: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    sub: String,
+    #[serde(default)]
+    channel: String,
+    #[serde(default)]
+    client: String,
+    /// The token itself is good from here ...
+    nbf: Option<f64>,
+    /// ... to here, and so is the subscription, ...
+    exp: Option<f64>,
+    /// ... unless this says otherwise. Not positive: it does not end.
+    expire_at: Option<f64>,
+    info: Option<Box<RawValue>>,
+    b64info: Option<String>,
+    data: Option<Box<RawValue>>,
+    b64data: Option<String>,
+    /// Settings of the channel for this subscriber alone, which there are none of here. A subscriber would get other than was granted.
+    #[serde(rename = "override")]
+    overrides: Option<IgnoredAny>,
+}
+
+impl Verifier {
+    /// Reads a subscription token.
+    ///
+    /// # Errors
+    /// [`TokenError`] if it is not good now.
+    pub fn verify_subscription(&self, token: &str) -> Result<Grant, TokenError> {
+        self.verify_subscription_at(token, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn verify_subscription_at(&self, token: &str, now: Duration) -> Result<Grant, TokenError> {
+        let key = self.key.as_ref().ok_or(TokenError::Invalid)?;
+        let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
+        let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
+        // One that is not good yet is answered as an expired one: so the client comes again, and with a new one.
+        if claims.nbf.is_some_and(|nbf| date(nbf) > now) || claims.exp.is_some_and(|exp| date(exp) <= now) {
+            return Err(TokenError::Expired);
+        }
+        if claims.channel.is_empty() || claims.overrides.is_some() {
+            return Err(TokenError::Invalid);
+        }
+        let end = claims.expire_at.map_or(claims.exp, |end| (end > 0.0).then_some(end));
+        Ok(Grant {
+            user: claims.sub.into(),
+            channel: claims.channel.into(),
+            client: claims.client.into(),
+            info: document(claims.info.as_deref(), claims.b64info.as_deref())?,
+            data: document(claims.data.as_deref(), claims.b64data.as_deref())?,
+            lifetime: end.map(|end| date(end).saturating_sub(now)),
+        })
+    }
+}
+
+/// A time since 1970, of which there is nothing before and no end.
+fn date(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+}
+
+/// A document from whichever claim holds it, Base64 first. It must be JSON, as all clients read JSON.
+fn document(json: Option<&RawValue>, base64: Option<&str>) -> Result<Option<Bytes>, TokenError> {
+    let decoded = match (base64.filter(|text| !text.is_empty()), json) {
+        (Some(text), _) => STANDARD.decode(text).map_err(|_| TokenError::Invalid)?,
+        (None, Some(json)) => json.get().as_bytes().to_vec(),
+        (None, None) => return Ok(None),
+    };
+    let compact = ringway_protocol::json::payload(&decoded).map(Cow::into_owned);
+    compact.map(|document| Some(Bytes::from(document))).map_err(|_| TokenError::Invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::{Value, json};
+
+    const NOW: Duration = Duration::from_secs(1000);
+
+    fn verify(claims: &Value) -> Result<Grant, TokenError> {
+        let token = encode(&Header::default(), claims, &EncodingKey::from_secret(b"key")).unwrap();
+        Verifier::new(Some("key")).verify_subscription_at(&token, NOW)
+    }
+
+    #[test]
+    fn a_good_token_says_what_it_grants() {
+        let claims =
+            json!({"sub": "ann", "channel": "$news", "client": "c1", "exp": 1060.5, "info": {"a": 1}, "data": [1]});
+        let grant = Grant {
+            user: "ann".into(),
+            channel: "$news".into(),
+            client: "c1".into(),
+            info: Some(Bytes::from_static(br#"{"a":1}"#)),
+            data: Some(Bytes::from_static(b"[1]")),
+            lifetime: Some(Duration::from_millis(60_500)),
+        };
+        assert_eq!(verify(&claims).unwrap(), grant);
+        let bare = verify(&json!({"channel": "news"})).unwrap();
+        assert_eq!(bare, Grant { channel: "news".into(), ..Grant::default() });
+        let encoded = verify(&json!({"channel": "news", "info": 1, "b64info": "eyJhIjogMX0="})).unwrap();
+        assert_eq!(encoded.info.as_deref(), Some(&br#"{"a":1}"#[..]));
+    }
+
+    #[test]
+    fn the_subscription_may_end_at_another_time_than_the_token() {
+        for (claims, lifetime) in [
+            (json!({}), None),
+            (json!({"exp": 1100}), Some(100)),
+            (json!({"exp": 1100, "expire_at": 1050}), Some(50)),
+            (json!({"exp": 1100, "expire_at": 0}), None),
+            (json!({"expire_at": 1e3}), Some(0)),
+            (json!({"exp": 1100, "expire_at": 900}), Some(0)),
+        ] {
+            let mut claims = claims;
+            claims["channel"] = "news".into();
+            assert_eq!(verify(&claims).unwrap().lifetime, lifetime.map(Duration::from_secs), "{claims}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_good_grants_nothing() {
+        for (claims, error) in [
+            (json!({"channel": "news", "exp": 1000}), TokenError::Expired),
+            (json!({"channel": "news", "exp": -1.5}), TokenError::Expired),
+            (json!({"channel": "news", "nbf": 1001}), TokenError::Expired),
+            (json!({"sub": "ann"}), TokenError::Invalid),
+            (json!({"channel": 7}), TokenError::Invalid),
+            (json!({"channel": "news", "b64info": "%"}), TokenError::Invalid),
+            (json!({"channel": "news", "b64data": "eA=="}), TokenError::Invalid),
+            (json!({"channel": "news", "override": {"presence": {"value": true}}}), TokenError::Invalid),
+        ] {
+            assert_eq!(verify(&claims), Err(error), "{claims}");
+        }
+        assert_eq!(Verifier::new(None).verify_subscription("x.y.z"), Err(TokenError::Invalid));
+    }
+}
