@@ -76,7 +76,7 @@ impl Case {
 
     /// Commands in one frame.
     fn send<const COUNT: usize>(self, commands: [Value; COUNT]) -> Self {
-        let lines: Vec<String> = commands.iter().map(Value::to_string).collect();
+        let lines: Vec<String> = commands.into_iter().map(|command| command.to_string()).collect();
         self.text(&lines.join("\n"))
     }
 
@@ -123,7 +123,9 @@ impl Case {
 }
 
 fn command(id: u32, method: &str, request: Value) -> Value {
-    json!({"id": id, method: request})
+    let mut command = json!({"id": id});
+    command[method] = request;
+    command
 }
 
 fn subscribe(id: u32, channel: &str) -> Value {
