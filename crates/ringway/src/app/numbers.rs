@@ -90,9 +90,9 @@ impl Numbers {
             self.refusals.as_deref().map_or(0, |refusals| count(refusals).load(Ordering::Relaxed))
         };
         let connects_invalid = refused.invalid + outside(|refusals| &refusals.late_tokens);
-        let refreshes_invalid = refused.refresh_invalid + refused.subscribe_invalid + outside(|refusals| &refusals.late_refreshes);
+        let refreshes_invalid = refused.refresh_invalid + outside(|refusals| &refusals.late_refreshes);
         let expired = by("expired", refused.expired + refused.refresh_expired + refused.subscribe_expired);
-        let invalid = by("invalid", connects_invalid + refreshes_invalid);
+        let invalid = by("invalid", connects_invalid + refreshes_invalid + refused.subscribe_invalid);
         let help = "Tokens that were not good, of connections and of channels, first ones and renewed ones";
         counters(encoder, "tokens_refused", help, [expired, invalid])?;
         let help = "Times that a session had more commands than its pace allows, and was not read from for a while";
