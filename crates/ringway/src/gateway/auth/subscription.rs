@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ringway_core::limits::CHANNEL_INFO_BYTES;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -72,12 +73,16 @@ impl Verifier {
         if claims.channel.is_empty() || claims.overrides.is_some() {
             return Err(TokenError::Invalid);
         }
+        let info = document(claims.info.as_deref(), claims.b64info.as_deref())?;
+        if info.as_ref().is_some_and(|info| info.len() > CHANNEL_INFO_BYTES) {
+            return Err(TokenError::Invalid);
+        }
         let end = claims.expire_at.map_or(claims.exp, |end| (end > 0.0).then_some(end));
         Ok(Grant {
             user: claims.sub.into(),
             channel: claims.channel.into(),
             client: claims.client.into(),
-            info: document(claims.info.as_deref(), claims.b64info.as_deref())?,
+            info,
             data: document(claims.data.as_deref(), claims.b64data.as_deref())?,
             lifetime: end.map(|end| date(end).saturating_sub(now)),
         })
@@ -158,6 +163,7 @@ mod tests {
             (json!({"channel": 7}), TokenError::Invalid),
             (json!({"channel": "news", "b64info": "%"}), TokenError::Invalid),
             (json!({"channel": "news", "b64data": "eA=="}), TokenError::Invalid),
+            (json!({"channel": "news", "info": "x".repeat(CHANNEL_INFO_BYTES)}), TokenError::Invalid),
             (json!({"channel": "news", "override": {"presence": {"value": true}}}), TokenError::Invalid),
         ] {
             assert_eq!(verify(&claims), Err(error), "{claims}");

@@ -131,7 +131,7 @@ fn good_commands_are_answered_before_a_bad_one_closes() {
     let published = world.publishes().pop().unwrap();
     world.acknowledge(&published, Some(at(1)));
     assert_eq!((ids(&peer), peer.closed()), (vec![3], None));
-    world.answer(ringway_core::message::Answer::Presence(Vec::new()));
+    world.answer(presence(std::iter::empty(), false));
     assert_eq!((ids(&peer), peer.closed()), (vec![4], Some(3501)));
 }
 
