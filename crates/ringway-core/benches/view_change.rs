@@ -102,7 +102,8 @@ impl World {
             world.gateway.attach(now, name.clone(), KEPT);
             for token in 0..4 {
                 let entry = Entry { data: Bytes::from_static(b"\"hello\""), info: None, tags: None };
-                let new = NewPublish { channel: name.clone(), entry, options: KEPT, idempotency_key: None };
+                let new =
+                    NewPublish { channel: name.clone(), entry, options: KEPT, idempotency_key: None, version: None };
                 world.gateway.publish(now, token, new).expect("there is room");
             }
         }

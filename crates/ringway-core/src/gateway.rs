@@ -19,7 +19,7 @@ mod queries;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
+use crate::id::{Epoch, Incarnation, Position, Slot};
 use crate::limits::GatewayLimits;
 use crate::message::{Answer, AttachId, Disconnect, Entry, Load, Message, Toll};
 use crate::peers::{Outgoing, Peers};
@@ -323,17 +323,6 @@ impl Gateway {
         for peer in linked {
             self.peers.send(peer, Message::Ping(load));
         }
-    }
-
-    /// Sends an order to the owner of the user's inbox, which hands it to every gateway.
-    ///
-    /// # Errors
-    /// [`QueryError::Unreachable`] if the owner is not linked now. Nothing was sent.
-    pub fn order(&mut self, order: Disconnect) -> Result<(), QueryError> {
-        let slot = self.slot_of(ChannelName::personal(&order.user).as_str());
-        let owner = self.reachable_owner(slot).ok_or(QueryError::Unreachable)?;
-        self.peers.send(owner, Message::Disconnect(Box::new(order)));
-        Ok(())
     }
 
     /// Takes the frames to be sent, in order.

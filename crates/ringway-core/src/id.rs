@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::limits::{CHANNEL_NAME_BYTES, MEMBER_ID_BYTES, USER_NAME_BYTES};
+use crate::limits::{ANY_USER_NAME_BYTES, CHANNEL_NAME_BYTES, MEMBER_ID_BYTES, USER_NAME_BYTES};
 
 /// Why a name was refused. Nothing was stored under it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -168,12 +168,13 @@ impl fmt::Debug for ChannelName {
     }
 }
 
-/// The name of a user: 1 to 128 bytes, no space, control character, `:`, `#`, `,` or `/`. Cloning shares the text.
+/// The name of a user, 1 to 255 bytes. One that is made of 1 to 128 bytes and has no white space, control character, `:`, `#`, `,` or `/`
+/// has an inbox. Cloning shares the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserName(Arc<str>);
 
 impl UserName {
-    /// Checks and takes the name.
+    /// Checks and takes the name of a user with an inbox.
     ///
     /// # Errors
     /// [`NameError`] if it is empty, too long, or holds white space, a control character, `:`, `#`, `,` or `/`.
@@ -184,6 +185,20 @@ impl UserName {
             Some(c) => Err(NameError::Forbidden(c)),
             None => Ok(Self(name.into())),
         }
+    }
+
+    /// Takes any name, as others give them to their users (`tenant:42`, `urn:uuid:…`, `Ann Lee`).
+    ///
+    /// # Errors
+    /// [`NameError`] if it is empty, or too long.
+    pub fn any(name: &str) -> Result<Self, NameError> {
+        check_length(name, ANY_USER_NAME_BYTES)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The user's personal channel, if it has one.
+    pub fn inbox(&self) -> Option<ChannelName> {
+        Self::new(&self.0).ok().map(|user| ChannelName::personal(&user))
     }
 
     /// The name as text.

@@ -1,7 +1,13 @@
 //! Every bound of the rules with its reason. What happens at a limit stands beside it.
 
-/// Longest user name in bytes. A longer name is refused: the handshake answers 400.
+/// Longest name of a user with an inbox in bytes. The handshake of the plain protocol answers a longer one with 400.
 pub const USER_NAME_BYTES: usize = 128;
+
+/// Longest name of any user in bytes: it is shown to all others in a channel. A token with a longer one is invalid.
+pub const ANY_USER_NAME_BYTES: usize = 255;
+
+/// Longest `version_epoch` in bytes: one is kept with each stream. A longer one is refused with error 107.
+pub const VERSION_EPOCH_BYTES: usize = 255;
 
 /// Longest channel name in bytes, as in the Centrifuge protocol. A longer name is refused with error 107.
 pub const CHANNEL_NAME_BYTES: usize = 255;

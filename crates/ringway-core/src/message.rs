@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch, UserName};
+use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch};
 use crate::pauses::Pauses;
 use crate::ring::SlotSet;
 use crate::view::View;
@@ -76,9 +76,7 @@ pub enum Message {
     Query(u64, Query),
     /// Node → gateway.
     Answer(u64, Answer),
-    /// Gateway → owner of the user's inbox: have these sessions closed, wherever they are. No answer.
-    Disconnect(Box<Disconnect>),
-    /// Owner → every gateway: close these sessions. No answer.
+    /// Node → every gateway: close these sessions. No answer.
     Close(Box<Disconnect>),
 
     /// New owner → every node of its view. Answered by `Claimed`, only at the same epoch.
@@ -350,6 +348,17 @@ pub struct Publish {
     pub options: ChannelOptions,
     /// A second publish with the same key within its time gets the first one's offset and is not delivered.
     pub idempotency_key: Option<Box<str>>,
+    /// Of the state that it describes. One that is not newer than the stream's last is not kept and not delivered.
+    pub version: Option<Box<Version>>,
+}
+
+/// Version of the state that a publication describes, as its publisher counts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Grows with every change of the state; from 1.
+    pub number: u64,
+    /// What the number counts in; empty: in the same as the last one.
+    pub epoch: Box<str>,
 }
 
 /// A publish was taken and committed.
@@ -532,6 +541,8 @@ pub enum Query {
     Info,
     /// How many are on a channel.
     PresenceStats(ChannelName),
+    /// Have these sessions closed, wherever they are. Answered when every gateway has been told.
+    Disconnect(Box<Disconnect>),
 }
 
 /// Which publications are wanted.
@@ -560,6 +571,8 @@ pub enum Answer {
     Channels(ChannelsPage),
     /// To `Info`.
     Info(NodeInfo),
+    /// To `Disconnect`: it is on its way to every gateway.
+    Told,
     /// To any. `Retry` is asked again by the gateway, at whoever owns the slot then.
     Refused(Refusal),
     /// To `PresenceStats`: connections, and different users with all anonymous ones together as one.
@@ -573,7 +586,7 @@ impl Answer {
             Self::History(page) => page.publications.iter().map(|(_, entry)| FRAME_OVERHEAD + entry.size()).sum(),
             Self::Presence(page) => page.clients.iter().map(Presence::size).sum(),
             Self::Channels(page) => page.channels.iter().map(|(name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
-            Self::Info(_) | Self::Refused(_) | Self::PresenceStats(..) => 0,
+            Self::Info(_) | Self::Told | Self::Refused(_) | Self::PresenceStats(..) => 0,
         }
     }
 }
@@ -605,8 +618,8 @@ pub struct NodeInfo {
 /// An order to close sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Disconnect {
-    /// Whose.
-    pub user: UserName,
+    /// Whose; empty: of anonymous clients.
+    pub user: Arc<str>,
     /// Only this client id.
     pub client: Option<u128>,
     /// All but these client ids.
@@ -705,7 +718,9 @@ pub struct StreamState {
     pub start: u64,
     /// Entries, oldest first, with their ages.
     pub entries: Vec<(Duration, Entry)>,
-    /// Idempotency keys with the age and offset of the publish that brought them.
+    /// Version of the last publication that had one.
+    pub version: Option<Box<Version>>,
+    /// Idempotency keys with the age and offset of the publish that brought them; offset 0: it has no place in the stream.
     pub keys: Vec<(Box<str>, Duration, u64)>,
     /// The stream is complete with this run.
     pub last: bool,
@@ -772,6 +787,17 @@ pub enum Op {
         publisher: (Incarnation, u64, u64),
         /// Idempotency key.
         key: Option<Box<str>>,
+        /// Version of the state that it describes.
+        version: Option<Box<Version>>,
+    },
+    /// A publication that is not kept has an idempotency key, which is.
+    Key {
+        /// Which channel.
+        channel: ChannelName,
+        /// Who sent it under which number, and the oldest number that may come again.
+        publisher: (Incarnation, u64, u64),
+        /// The key.
+        key: Box<str>,
     },
     /// Entries below this offset are trimmed.
     Trim {

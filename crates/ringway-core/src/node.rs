@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::{NodeLimits, SLOT_LINES};
-use crate::message::{Answer, Attach, Detach, Have, Lane, Message, NodeInfo, Query, Refusal};
+use crate::message::{Answer, Attach, Detach, Disconnect, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
@@ -424,13 +424,6 @@ impl Node {
             Message::Delivered(reports) => self.on_delivered(now, from, &reports),
             Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
-            Message::Disconnect(order) => {
-                let gateways: Vec<Incarnation> =
-                    self.view().gateways.iter().map(|gateway| gateway.incarnation).collect();
-                for gateway in gateways {
-                    self.peers.send(gateway, Message::Close(order.clone()));
-                }
-            }
             Message::Claim(slots) => self.on_claim(from, epoch, &slots),
             Message::Claimed(slots) => self.on_claimed(now, from, epoch, &slots),
             Message::Fetch(slots) => self.on_fetch(now, from, epoch, &slots),
@@ -531,8 +524,21 @@ impl Node {
             Query::Channels(channels) => return self.answer_later(from, id, Asked::Channels(channels)),
             Query::PresenceStats(channel) => self.presence_stats(&channel),
             Query::Info => Answer::Info(self.info(now)),
+            Query::Disconnect(order) => self.tell_gateways(&order),
         };
         self.peers.send(from, Message::Answer(id, answer));
+    }
+
+    /// Hands an order to every gateway of the view, or says that one of them cannot be told now.
+    fn tell_gateways(&mut self, order: &Disconnect) -> Answer {
+        let gateways: Vec<Incarnation> = self.view().gateways.iter().map(|gateway| gateway.incarnation).collect();
+        if gateways.is_empty() || gateways.iter().any(|gateway| !self.peers.is_up(*gateway)) {
+            return Answer::Refused(Refusal::Retry);
+        }
+        for gateway in gateways {
+            self.peers.send(gateway, Message::Close(Box::new(order.clone())));
+        }
+        Answer::Told
     }
 
     fn info(&self, now: Now) -> NodeInfo {

@@ -7,7 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
-use crate::message::{AttachId, ChannelOptions, Entry, FRAME_OVERHEAD, HistoryPage, HistoryQuery, StreamState};
+use crate::message::{
+    AttachId, ChannelOptions, Entry, FRAME_OVERHEAD, HistoryPage, HistoryQuery, StreamState, Version,
+};
 use crate::roll::Roll;
 use crate::timing::Now;
 
@@ -54,7 +56,7 @@ impl Stored {
     }
 }
 
-/// Idempotency keys: when each was first used, and the offset it got.
+/// Idempotency keys: when each was first used, and the offset it got; 0 for what is not kept.
 type Keys = HashMap<Box<str>, (Now, u64)>;
 
 /// One channel.
@@ -63,7 +65,7 @@ pub(crate) struct Stream {
     pub(crate) name: ChannelName,
     pub(crate) slot: Slot,
     pub(crate) options: ChannelOptions,
-    /// `None` for a channel without history.
+    /// `None` for what is kept by nobody but me: a channel without history and without idempotency keys.
     pub(crate) epoch: Option<StreamEpoch>,
     top: u64,
     /// Entries above the commit point, at the owner.
@@ -74,6 +76,8 @@ pub(crate) struct Stream {
     /// How far the user of an inbox has confirmed it, as the log knows it.
     pub(crate) delivered: u64,
     keys: Option<Box<Keys>>,
+    /// Version of the last publication that had one. It lives as long as the stream.
+    pub(crate) version: Option<Box<Version>>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) used: Now,
     /// Its gateways have reported progress that the log does not know yet, and a look at it is due.
@@ -101,6 +105,7 @@ impl Stream {
             held: 0,
             delivered: 0,
             keys: None,
+            version: None,
             listeners: Vec::new(),
             used: now,
             progress: false,
@@ -124,9 +129,21 @@ impl Stream {
         self.top.saturating_sub(self.uncommitted)
     }
 
+    /// Its publications have places. A channel without history may have an epoch for the sake of its idempotency keys.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.epoch.is_some() && (self.top > 0 || self.options.has_history())
+    }
+
     /// Place of an offset in this stream; `None` without history.
     pub(crate) fn at(&self, offset: u64) -> Option<Position> {
-        self.epoch.map(|epoch| Position { epoch, offset })
+        self.epoch.filter(|_| self.is_numbered()).map(|epoch| Position { epoch, offset })
+    }
+
+    /// A publication of this version tells nothing new.
+    pub(crate) fn has_seen(&self, version: &Version) -> bool {
+        let is_older =
+            |last: &Version| (version.epoch.is_empty() || version.epoch == last.epoch) && version.number <= last.number;
+        self.version.as_deref().is_some_and(is_older)
     }
 
     /// Offset of the oldest entry kept; the next offset if none is.
@@ -338,6 +355,7 @@ impl Stream {
             options: self.options,
             top: Position { epoch, offset: top },
             delivered: self.delivered,
+            version: self.version.clone(),
             first: self.first().min(top.saturating_add(1)),
             start,
             entries,
@@ -346,10 +364,10 @@ impl Stream {
         })
     }
 
-    /// Idempotency keys of publishes from this offset on, in the order of their offsets, with their ages.
+    /// Idempotency keys of publishes from this offset on, in the order of their offsets, with their ages; and all of those without a place.
     pub(crate) fn keys_since(&self, now: Now, start: u64) -> VecDeque<(Box<str>, Duration, u64)> {
         let Some(keys) = &self.keys else { return VecDeque::new() };
-        let since = keys.iter().filter(|(_, (_, offset))| *offset >= start);
+        let since = keys.iter().filter(|(_, (_, offset))| *offset >= start || *offset == 0);
         let mut since: Vec<_> =
             since.map(|(key, (at, offset))| (key.clone(), now.saturating_sub(*at), *offset)).collect();
         since.sort_unstable_by_key(|(_, _, offset)| *offset);
@@ -378,6 +396,7 @@ impl Stream {
             self.entries.push_back(stored);
         }
         self.trim(run.first);
+        self.version = run.version;
         for (key, age, offset) in run.keys {
             self.remember(key, now.saturating_sub(age), offset);
         }

@@ -92,6 +92,7 @@ fn publish(length: usize) -> Message {
         entry: entry(length),
         options: options(),
         idempotency_key: None,
+        version: None,
     }))
 }
 

@@ -441,9 +441,13 @@ impl Gateway {
         let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
         if offset == 0 {
             // Nothing is ever sent twice on a channel without history, so a former owner's last deliveries count too.
-            // But not after a later owner's: rather lost than out of order.
-            let counts = (channel.oldest..=channel.attach).contains(&attach);
-            if channel.known && !channel.options.has_history() && counts {
+            // But not after a later owner's: rather lost than out of order. What is not kept of a channel with history has its
+            // place between what is, so it counts only where that does.
+            let counts = match channel.options.has_history() {
+                false => (channel.oldest..=channel.attach).contains(&attach),
+                true => in_view && channel.attach == attach && channel.asked == Some(from) && channel.answered,
+            };
+            if channel.known && counts {
                 channel.oldest = attach;
                 self.events.push_back(Event::Deliver { channel: key, offset, entry });
             }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::limits::WINDOW;
-use crate::message::{ChannelOptions, Entry, Message, PubNo, PubOk, Publish, Refusal};
+use crate::message::{ChannelOptions, Entry, Message, PubNo, PubOk, Publish, Refusal, Version};
 use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 
@@ -23,6 +23,8 @@ pub struct NewPublish {
     pub options: ChannelOptions,
     /// A second publish with the same key is answered with the first one's place.
     pub idempotency_key: Option<Box<str>>,
+    /// Of the state that it describes: one that is not newer than the stream's last is not kept and not delivered.
+    pub version: Option<Box<Version>>,
 }
 
 /// Why a publish has no place in a stream.
@@ -190,8 +192,8 @@ impl Gateway {
         let line = publishes.lines.entry(slot).or_insert(empty);
         line.last_seq += 1;
         let seq = line.last_seq;
-        let NewPublish { channel, entry, options, idempotency_key } = new;
-        let publish = Publish { slot, seq, floor: seq, channel, entry, options, idempotency_key };
+        let NewPublish { channel, entry, options, idempotency_key, version } = new;
+        let publish = Publish { slot, seq, floor: seq, channel, entry, options, idempotency_key, version };
         let deadline = now + self.timing.deadline;
         let key = publishes.slab.insert(Pending { token, publish, sent: None, next: NONE }) as u32;
         publishes.bytes += size;

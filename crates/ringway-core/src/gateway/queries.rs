@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Event, Gateway};
-use crate::id::{ChannelName, Incarnation};
+use crate::id::Incarnation;
 use crate::message::{Answer, Message, Query, Refusal};
 use crate::retries::{Retries, Tries};
 use crate::timing::Now;
@@ -51,11 +51,13 @@ impl Queries {
     }
 }
 
-fn channel_of(query: &Query) -> Option<&ChannelName> {
+/// The name whose owner is asked. Any node can have sessions closed: the user's name spreads that work.
+fn name_of(query: &Query) -> Option<&str> {
     match query {
-        Query::History(history) => Some(&history.channel),
-        Query::Presence(presence) => Some(&presence.channel),
-        Query::PresenceStats(channel) => Some(channel),
+        Query::History(history) => Some(history.channel.as_str()),
+        Query::Presence(presence) => Some(presence.channel.as_str()),
+        Query::PresenceStats(channel) => Some(channel.as_str()),
+        Query::Disconnect(order) => Some(&order.user),
         Query::Channels(_) | Query::Info => None,
     }
 }
@@ -94,7 +96,7 @@ impl Gateway {
 
     fn send_query(&mut self, id: u64) {
         let Some(open) = self.queries.open.get(&id) else { return };
-        let owner = || self.reachable_owner(self.slot_of(channel_of(&open.query)?.as_str()));
+        let owner = || self.reachable_owner(self.slot_of(name_of(&open.query)?));
         let Some(to) = open.node.or_else(owner) else { return };
         let query = open.query.clone();
         if let Some(open) = self.queries.open.get_mut(&id) {
@@ -116,7 +118,7 @@ impl Gateway {
             self.queries.open.iter().filter(|(_, open)| open.node.is_none()).map(|(id, _)| *id).collect();
         for id in ids {
             let open = &self.queries.open[&id];
-            let owner = channel_of(&open.query).and_then(|name| self.reachable_owner(self.slot_of(name.as_str())));
+            let owner = name_of(&open.query).and_then(|name| self.reachable_owner(self.slot_of(name)));
             if owner.is_some() && open.sent != owner {
                 self.send_query(id);
             }

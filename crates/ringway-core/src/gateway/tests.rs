@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::id::ChannelName;
 use crate::id::{MemberId, StreamEpoch};
 use crate::limits::WINDOW;
 use crate::message::{
@@ -93,7 +94,7 @@ impl World {
     fn publish(&mut self, token: u64) {
         let entry = Entry { data: Bytes::from(token.to_string()), info: None, tags: None };
         let channel = ChannelName::new("news").unwrap();
-        let new = NewPublish { channel, entry, options: KEPT, idempotency_key: None };
+        let new = NewPublish { channel, entry, options: KEPT, idempotency_key: None, version: None };
         self.gateway.publish(self.now, token, new).unwrap();
         self.collect();
     }

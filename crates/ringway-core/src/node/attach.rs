@@ -63,7 +63,7 @@ impl Node {
         let Some(key) = self.stream_or_new(now, slot, &attach.channel, attach.options) else {
             return self.refuse_attach(from, attach.attach);
         };
-        if self.streams[key as usize].epoch.is_none() {
+        if !self.streams[key as usize].is_numbered() {
             // Nothing of it is ever uncommitted, and publishes may be held until all gateways listen.
             self.attach_now(now, slot, from, attach);
         } else {
@@ -238,7 +238,7 @@ impl Node {
     /// Records how far an inbox was confirmed, if the log does not know it.
     fn record_delivered(&mut self, now: Now, key: u32, delivered: u64) {
         let stream = &self.streams[key as usize];
-        let inbox = stream.name.personal_user().is_some() && stream.epoch.is_some();
+        let inbox = stream.name.personal_user().is_some() && stream.is_numbered();
         if inbox && delivered > stream.delivered {
             let (slot, channel) = (stream.slot, stream.name.clone());
             self.record(now, slot, Op::Delivered { channel, offset: delivered });

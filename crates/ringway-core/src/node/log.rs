@@ -47,10 +47,15 @@ impl Node {
         }
         match op {
             Op::Create { channel, epoch, options } => {
-                let key = self.create_stream(now, channel, slot, options, Some(epoch));
+                let key = match self.stream_of(&channel) {
+                    // Its listeners stay: nothing changes for them.
+                    Some((key, stream)) if stream.epoch.is_none() && !options.has_history() => key,
+                    _ => self.create_stream(now, channel, slot, options, Some(epoch)),
+                };
+                self.streams[key as usize].epoch = Some(epoch);
                 self.streams[key as usize].changed = index;
             }
-            Op::Append { channel, options, offset, first, entry, publisher, key } => {
+            Op::Append { channel, options, offset, first, entry, publisher, key, version } => {
                 let (gateway, seq, floor) = publisher;
                 let Some(stream_key) = self.names.get(&channel).copied() else { return false };
                 let stream = &mut self.streams[stream_key as usize];
@@ -59,10 +64,19 @@ impl Node {
                 }
                 (stream.options, stream.changed) = (options, index);
                 let (added, freed) = stream.append(now, index, first, entry);
+                stream.version = version.or(stream.version.take());
                 let position = stream.at(offset);
                 self.keys += usize::from(key.is_some_and(|key| stream.remember(key, now, offset)));
                 self.history_bytes = self.history_bytes + added - freed;
                 self.slots[slot.index()].publisher(gateway).take(seq, floor, position);
+            }
+            Op::Key { channel, publisher: (gateway, seq, floor), key } => {
+                let Some(stream) = self.stream_mut(&channel) else { return false };
+                stream.changed = index;
+                let is_new = stream.remember(key, now, 0);
+                stream.used = now;
+                self.keys += usize::from(is_new);
+                self.slots[slot.index()].publisher(gateway).take(seq, floor, None);
             }
             Op::Trim { channel, first } => {
                 if let Some(stream) = self.stream_mut(&channel) {
@@ -92,9 +106,10 @@ impl Node {
         match op {
             Op::Append { .. } => true,
             Op::Create { channel, .. } => self.slot_of(channel) == slot,
-            Op::Trim { channel, .. } | Op::Delivered { channel, .. } | Op::Forget { channel } => {
-                self.stream_of(channel).is_none_or(|(_, stream)| stream.slot == slot)
-            }
+            Op::Key { channel, .. }
+            | Op::Trim { channel, .. }
+            | Op::Delivered { channel, .. }
+            | Op::Forget { channel } => self.stream_of(channel).is_none_or(|(_, stream)| stream.slot == slot),
         }
     }
 
@@ -148,7 +163,8 @@ impl Node {
             Wait::Publish { stream, offset, gateway, seq } => {
                 self.publish_committed(slot, stream, offset, gateway, seq);
             }
-            Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, Some(position)),
+            Wait::Unkept(gateway, publish) => self.deliver_unkept(gateway, &publish),
+            Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, position),
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
             Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
             Wait::History(gateway, id, query) => self.answer_later(gateway, id, super::Asked::History(query)),
@@ -193,7 +209,7 @@ impl Node {
             if stream.slot != slot {
                 return None;
             }
-            if stream.epoch.is_some() || !options.has_history() {
+            if stream.is_numbered() || !options.has_history() {
                 return Some(key);
             }
             // It had no history until now: listeners attach again to the numbered stream.

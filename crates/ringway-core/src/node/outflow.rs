@@ -79,11 +79,13 @@ impl Node {
         }
     }
 
-    /// The same on a channel without history: who does not keep up loses it.
+    /// The same of what is not kept: who does not keep up loses it.
     pub(super) fn tell_listeners_once(&mut self, stream: u32, entry: &Entry) {
         let Some(stream) = self.streams.get(stream as usize) else { return };
         for listener in &stream.listeners {
-            if self.peers.live_under_way(listener.gateway, Lane::Deliveries) >= self.limits.live_bytes {
+            // Nor is it handed to somebody before what came before it.
+            let is_late = !listener.is_live();
+            if is_late || self.peers.live_under_way(listener.gateway, Lane::Deliveries) >= self.limits.live_bytes {
                 self.tally.dropped += 1;
                 continue;
             }

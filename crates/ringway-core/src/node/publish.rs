@@ -2,8 +2,9 @@
 
 use super::slot::Wait;
 use super::{GatewaySide, Node};
-use crate::id::{Epoch, Incarnation, Position, Slot};
+use crate::id::{Epoch, Incarnation, Position, Slot, StreamEpoch};
 use crate::message::{Lane, Message, Op, PubNo, Publish, Refusal};
+use crate::stream::Stream;
 use crate::timing::Now;
 
 impl Node {
@@ -50,31 +51,38 @@ impl Node {
         let (slot, seq) = (publish.slot, publish.seq);
         let publisher = self.slots[slot.index()].publisher(from);
         match publisher.taken.iter().find(|(taken, _)| *taken == seq).map(|(_, position)| *position) {
-            Some(Some(position)) => self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position }),
+            Some(Some(place)) => {
+                self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position: Some(place) });
+            }
             Some(None) => self.acknowledge(slot, from, seq, None),
             None => self.repeat_unlogged(now, from, publish),
         }
     }
 
     /// The number was passed, and what came of it is not in the log. Its gateway sends nothing below its floor, so it is
-    /// one of three: a repeat of a key, a publish without history that nobody has taken, or one that was refused.
+    /// one of three: a repeat of a key or version, a publish without history that nobody has taken, or one that was refused.
     fn repeat_unlogged(&mut self, now: Now, from: Incarnation, publish: Publish) {
         let (slot, seq) = (publish.slot, publish.seq);
         if !publish.options.has_history() {
             self.take_unkept(now, from, publish);
             return;
         }
-        match self.place_of_key(now, &publish) {
+        match self.made_before(now, &publish) {
             Some(position) => self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position }),
             None => self.refuse(from, slot, seq, Refusal::Full),
         }
     }
 
-    /// Where the first publish with this one's idempotency key stands.
-    fn place_of_key(&self, now: Now, publish: &Publish) -> Option<Position> {
-        let stream = self.streams.get(*self.names.get(&publish.channel)? as usize)?;
-        let offset = stream.keyed(publish.idempotency_key.as_ref()?, now, self.timing.idempotency)?;
-        stream.at(offset)
+    /// What this publish would say was said before: the place of the first one with its idempotency key (none if that was not kept),
+    /// or the top where its version is not newer than the last.
+    fn made_before(&self, now: Now, publish: &Publish) -> Option<Option<Position>> {
+        let (_, stream) = self.stream_of(&publish.channel)?;
+        let key = publish.idempotency_key.as_deref();
+        if let Some(offset) = key.and_then(|key| stream.keyed(key, now, self.timing.idempotency)) {
+            return Some(if offset == 0 { None } else { stream.at(offset) });
+        }
+        let is_old = |stream: &Stream| publish.version.as_deref().is_some_and(|version| stream.has_seen(version));
+        (publish.options.has_history() && is_old(stream)).then(|| stream.at(stream.top()))
     }
 
     /// The next one: without history it goes out at once, with history into the log.
@@ -84,8 +92,8 @@ impl Node {
             self.take_unkept(now, from, publish);
             return;
         }
-        if let Some(position) = self.place_of_key(now, &publish) {
-            self.slots[slot.index()].publisher(from).take(seq, floor, Some(position));
+        if let Some(position) = self.made_before(now, &publish) {
+            self.slots[slot.index()].publisher(from).take(seq, floor, position);
             self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
             return;
         }
@@ -93,19 +101,19 @@ impl Node {
             self.refuse(from, slot, seq, Refusal::Retry);
             return;
         }
-        let Some(key) = self.place_for(now, &publish) else {
+        let Some(stream_key) = self.place_for(now, &publish) else {
             // Counts as an answer: the next number may follow.
             self.slots[slot.index()].publisher(from).last = seq;
             self.refuse(from, slot, seq, Refusal::Full);
             return;
         };
-        let stream = &self.streams[key as usize];
+        let stream = &self.streams[stream_key as usize];
         let (offset, first) = (stream.top() + 1, stream.first_after_append(now, publish.entry.size()));
-        let Publish { channel, entry, options, idempotency_key, .. } = publish;
+        let Publish { channel, entry, options, idempotency_key: key, version, .. } = publish;
         let publisher = (from, seq, floor);
-        self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher, key: idempotency_key });
-        self.streams[key as usize].hold_back();
-        self.when_committed(now, slot, Wait::Publish { stream: key, offset, gateway: from, seq });
+        self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher, key, version });
+        self.streams[stream_key as usize].hold_back();
+        self.when_committed(now, slot, Wait::Publish { stream: stream_key, offset, gateway: from, seq });
     }
 
     /// A copy of this slot does not keep up with what it is sent: whoever publishes here goes at its pace.
@@ -139,8 +147,67 @@ impl Node {
             self.hold(from, publish);
             return;
         }
+        if publish.idempotency_key.is_some() {
+            self.take_keyed(now, from, publish);
+            return;
+        }
         self.slots[slot.index()].publisher(from).take(publish.seq, publish.floor, None);
-        self.deliver_unkept(from, &publish);
+        self.deliver_behind(now, from, publish);
+    }
+
+    /// One that nobody keeps and that must not be delivered a second time: its key goes into the log. It is delivered when that is
+    /// committed: a crash in between loses it, as it may lose whatever is not kept.
+    fn take_keyed(&mut self, now: Now, from: Incarnation, publish: Publish) {
+        let (slot, seq, floor) = (publish.slot, publish.seq, publish.floor);
+        if let Some(position) = self.made_before(now, &publish) {
+            self.slots[slot.index()].publisher(from).take(seq, floor, position);
+            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
+            return;
+        }
+        if self.is_held_up_by_a_copy(slot) {
+            self.refuse(from, slot, seq, Refusal::Retry);
+            return;
+        }
+        let key = publish.idempotency_key.clone().filter(|_| self.has_place_for_key(now, &publish));
+        let Some(key) = key else {
+            self.slots[slot.index()].publisher(from).last = seq;
+            self.refuse(from, slot, seq, Refusal::Full);
+            return;
+        };
+        let (channel, publisher) = (publish.channel.clone(), (from, seq, floor));
+        self.record(now, slot, Op::Key { channel, publisher, key });
+        self.when_committed(now, slot, Wait::Unkept(from, Box::new(publish)));
+    }
+
+    /// There is room for a key, and a stream that keeps it.
+    fn has_place_for_key(&mut self, now: Now, publish: &Publish) -> bool {
+        let (slot, channel) = (publish.slot, &publish.channel);
+        if self.keys >= self.limits.keys || self.slot_of(channel) != slot {
+            return false;
+        }
+        match self.stream_of(channel) {
+            Some((_, stream)) if stream.epoch.is_some() => return stream.slot == slot,
+            None if self.names.len() >= self.limits.channels => return false,
+            _ => {}
+        }
+        let (epoch, options) = (StreamEpoch::from_random(self.next_random()), publish.options);
+        self.record(now, slot, Op::Create { channel: channel.clone(), epoch, options });
+        true
+    }
+
+    /// Delivers what is not kept: now, or behind what was published to its channel before it and is not committed yet.
+    fn deliver_behind(&mut self, now: Now, from: Incarnation, publish: Publish) {
+        let (slot, key) = (publish.slot, self.names.get(&publish.channel).copied());
+        let is_before = |(_, wait): &(u64, Wait)| match wait {
+            Wait::Publish { stream, .. } => Some(*stream) == key,
+            Wait::Unkept(_, before) => before.channel == publish.channel,
+            _ => false,
+        };
+        if self.slots[slot.index()].reign().is_some_and(|reign| reign.waiting.iter().any(is_before)) {
+            self.when_committed(now, slot, Wait::Unkept(from, Box::new(publish)));
+        } else {
+            self.deliver_unkept(from, &publish);
+        }
     }
 
     /// Keeps a publish aside, as if it had not come yet.
@@ -152,7 +219,7 @@ impl Node {
         }
     }
 
-    fn deliver_unkept(&mut self, from: Incarnation, publish: &Publish) {
+    pub(super) fn deliver_unkept(&mut self, from: Incarnation, publish: &Publish) {
         if let Some(key) = self.names.get(&publish.channel).copied() {
             self.tell_listeners_once(key, &publish.entry);
         }
@@ -196,11 +263,19 @@ impl Node {
         }
     }
 
-    /// The reign ends: what was held goes back to its gateway, what waits for a commit is dropped without an answer.
+    /// The reign ends: what was held goes back to its gateway, what waits for a commit is dropped without an answer. What is not kept is
+    /// delivered, if I am a member still: who listens is told by nobody else, and hears the former owner's last word.
     pub(super) fn refuse_waiting(&mut self, slot: Slot) {
         let held = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.held));
         for (gateway, publish) in held.unwrap_or_default() {
             self.refuse(gateway, slot, publish.seq, Refusal::Retry);
+        }
+        let waiting = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.waiting));
+        for (_, wait) in waiting.into_iter().flatten() {
+            match wait {
+                Wait::Unkept(gateway, publish) if !self.expelled => self.deliver_unkept(gateway, &publish),
+                _ => {}
+            }
         }
     }
 }

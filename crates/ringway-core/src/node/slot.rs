@@ -141,7 +141,10 @@ pub(super) enum Wait {
     /// Deliver the next entry of this stream, and answer its publisher.
     Publish { stream: u32, offset: u64, gateway: Incarnation, seq: u64 },
     /// Answer a publish that an earlier one has made already.
-    Repeat { gateway: Incarnation, seq: u64, position: Position },
+    Repeat { gateway: Incarnation, seq: u64, position: Option<Position> },
+    /// Deliver this, which is not kept, and answer its publisher: behind what its publisher sent before it, and not before its
+    /// idempotency key is kept.
+    Unkept(Incarnation, Box<Publish>),
     /// Attach.
     Attach(Incarnation, Attach),
     /// Confirm a detach.

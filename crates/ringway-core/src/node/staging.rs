@@ -62,13 +62,14 @@ impl Staging {
                 self.streams.remove(&channel);
                 self.forgotten.insert(channel);
             }
-            Op::Append { ref channel, .. } | Op::Trim { ref channel, .. } | Op::Delivered { ref channel, .. } => {
-                match self.streams.get_mut(channel) {
-                    Some(staged) if staged.complete => staged.apply(now, index, op),
-                    Some(staged) => staged.tail.push((now, index, op)),
-                    None => {}
-                }
-            }
+            Op::Append { ref channel, .. }
+            | Op::Key { ref channel, .. }
+            | Op::Trim { ref channel, .. }
+            | Op::Delivered { ref channel, .. } => match self.streams.get_mut(channel) {
+                Some(staged) if staged.complete => staged.apply(now, index, op),
+                Some(staged) => staged.tail.push((now, index, op)),
+                None => {}
+            },
         }
         true
     }
@@ -84,7 +85,7 @@ impl Staged {
         let stream = &mut self.stream;
         stream.changed = index;
         match op {
-            Op::Append { options, offset, first, entry, key, .. } => {
+            Op::Append { options, offset, first, entry, key, version, .. } => {
                 if offset > COUNT_MOST || offset != stream.top() + 1 {
                     return;
                 }
@@ -94,6 +95,10 @@ impl Staged {
                 if let Some(key) = key {
                     stream.remember(key, now, offset);
                 }
+                stream.version = version.or(stream.version.take());
+            }
+            Op::Key { key, .. } => {
+                stream.remember(key, now, 0);
             }
             Op::Trim { first, .. } => {
                 self.first = self.first.max(first);

@@ -1,5 +1,6 @@
 //! Nodes as their peers see them: frames in, frames out. Faults and time are the simulation's.
 
+mod again;
 mod claims;
 mod flow;
 mod full;
@@ -130,11 +131,15 @@ impl Cluster {
     }
 
     fn publish_as(&mut self, seq: u64, floor: u64, channel: &str, options: ChannelOptions, key: Option<&str>) {
+        let publish = self.new_publish(seq, floor, channel, options, key);
+        self.tell_owner(channel, Message::Publish(Box::new(publish)));
+    }
+
+    fn new_publish(&self, seq: u64, floor: u64, channel: &str, options: ChannelOptions, key: Option<&str>) -> Publish {
         let entry = Entry { data: Bytes::from(seq.to_string()), info: None, tags: None };
         let (slot, idempotency_key) = (self.slot(channel), key.map(Into::into));
-        let channel_name = ChannelName::new(channel).unwrap();
-        let publish = Publish { slot, seq, floor, channel: channel_name, entry, options, idempotency_key };
-        self.tell_owner(channel, Message::Publish(Box::new(publish)));
+        let channel = ChannelName::new(channel).unwrap();
+        Publish { slot, seq, floor, channel, entry, options, idempotency_key, version: None }
     }
 
     fn publish(&mut self, channel: &str, options: ChannelOptions) {
@@ -322,7 +327,7 @@ fn what_was_sent_before_a_reign_is_not_taken_in_it() {
     let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
     let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
     let options = ChannelOptions::default();
-    let publish = Publish { slot, seq: 1, floor: 1, channel, entry, options, idempotency_key: None };
+    let publish = Publish { slot, seq: 1, floor: 1, channel, entry, options, idempotency_key: None, version: None };
     let now = cluster.now;
     cluster.nodes[0].on_message(now, GATEWAY, before, Message::Publish(Box::new(publish.clone())));
     cluster.settle();
@@ -442,7 +447,8 @@ fn who_is_not_in_the_view_drops_everything_and_takes_nothing() {
     let seq = cluster.seq;
     let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
     let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
-    let publish = Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None };
+    let publish =
+        Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };
     cluster.say(owner, Message::Publish(Box::new(publish)));
     assert_eq!(cluster.refused()[0].why, Refusal::Retry);
     assert!(cluster.acknowledged().is_empty());
@@ -509,8 +515,16 @@ fn a_publish_to_a_slot_that_is_not_its_channels_is_refused() {
     let slot = Slot(0);
     let (channel, owner) = (channel_elsewhere(&cluster, slot), cluster.owner(slot));
     let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
-    let publish =
-        Publish { slot, seq: 1, floor: 1, channel: channel.clone(), entry, options: KEPT, idempotency_key: None };
+    let publish = Publish {
+        slot,
+        seq: 1,
+        floor: 1,
+        channel: channel.clone(),
+        entry,
+        options: KEPT,
+        idempotency_key: None,
+        version: None,
+    };
     cluster.told.clear();
     cluster.say(owner, Message::Publish(Box::new(publish)));
     let no = PubNo { slot, seq: 1, why: Refusal::Full };
@@ -539,6 +553,7 @@ fn an_operation_that_does_not_go_with_a_copy_is_not_counted_as_held() {
         entry: Entry { data: Bytes::from_static(b"1"), info: None, tags: None },
         publisher: (GATEWAY, 2, 2),
         key: None,
+        version: None,
     };
     let elsewhere = channel_elsewhere(&cluster, slot);
     let create = Op::Create { channel: elsewhere, epoch: crate::id::StreamEpoch::from_random(1), options: KEPT };

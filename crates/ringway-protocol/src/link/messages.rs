@@ -9,6 +9,7 @@ use ringway_core::message::{
     Detach, Disconnect, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
     PresencePage, PresenceQuery, PubNo, PubOk, Publish, PublisherState, Query, Refusal, RegistryAnswer, RegistryOp,
     RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, StateKind, StreamState, Toll,
+    Version,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::SlotSet;
@@ -42,7 +43,6 @@ wire_enum!(last Message {
     20 => Sessions([change]),
     21 => Query(id, [query]),
     22 => Answer(id, [answer]),
-    23 => Disconnect([order]),
     24 => Close([order]),
     25 => AttachRefused(attach, why),
     30 => Claim(slots),
@@ -97,7 +97,8 @@ wire_enum!(last RegistryOp {
 wire_struct!(closed Position { epoch, offset });
 wire_struct!(flagged Entry { data; 0 => info, 1 => tags });
 wire_struct!(open ChannelOptions { history_size, history_ttl, presence, history_bytes });
-wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key });
+wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key, version });
+wire_struct!(closed Version { number, epoch });
 wire_struct!(last PubOk { slot, seq, position, copies });
 wire_struct!(last PubNo { slot, seq, why });
 wire_enum!(closed Refusal { 0 => Retry, 1 => Full, 2 => Unrecoverable, 3 => NotAvailable });
@@ -114,6 +115,7 @@ wire_enum!(last Query {
     2 => Channels([query]),
     3 => Info,
     4 => PresenceStats(channel),
+    5 => Disconnect([order]),
 });
 wire_struct!(closed Census { node, epoch, losses });
 wire_struct!(last PresenceQuery { channel, after });
@@ -126,6 +128,7 @@ wire_enum!(last Answer {
     3 => Info([info]),
     4 => Refused(why),
     5 => PresenceStats(clients, users),
+    6 => Told,
 });
 wire_struct!(last PresencePage { census, clients, more });
 wire_struct!(last ChannelsPage { census, channels, more });
@@ -139,14 +142,15 @@ wire_struct!(last SlotState { slot, kind, term, index, base, part, last, streams
 wire_struct!(closed SlotSync { slot, term, number, index, base });
 wire_enum!(closed Lane { 0 => Copies, 1 => Deliveries, 2 => Attaches });
 wire_enum!(closed StateKind { 0 => Sync(number), 1 => Fetched });
-wire_struct!(open StreamState { channel, options, top, delivered, first, start, entries, keys, last });
+wire_struct!(open StreamState { channel, options, top, delivered, first, start, entries, keys, last, version });
 wire_struct!(open PublisherState { gateway, last, taken });
 wire_struct!(last Rep { slot, term, index, ops });
 wire_enum!(closed Op {
     0 => Create { channel, epoch, options },
-    1 => Append { channel, options, offset, first, entry, publisher, key },
+    1 => Append { channel, options, offset, first, entry, publisher, key, version },
     2 => Trim { channel, first },
     3 => Delivered { channel, offset },
     4 => Forget { channel },
+    5 => Key { channel, publisher, key },
 });
 wire_struct!(closed Have { slot, term, sync, index, mark });

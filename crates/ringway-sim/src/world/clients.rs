@@ -162,6 +162,7 @@ impl World {
             entry,
             options: setup.channels[channel].options,
             idempotency_key: key.map(|key| format!("key-{key}").into()),
+            version: None,
         };
         process.clients.open.insert(u64::from(publication), publication);
         let taken = gateway.publish(now, u64::from(publication), new);

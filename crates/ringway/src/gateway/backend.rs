@@ -25,7 +25,7 @@ impl<S: Socket> Hub<S> {
         }
         self.calls += 1;
         match request {
-            ApiRequest::Publish(publish) => self.call_publish(now, reply, *publish),
+            ApiRequest::Publish(publish) => self.call_publish(now, reply, &publish),
             ApiRequest::Broadcast(channels, publish) => self.call_broadcast(now, reply, channels, &publish),
             ApiRequest::Say(user, data) => {
                 let entry = Entry { data, info: None, tags: None };
@@ -35,10 +35,7 @@ impl<S: Socket> Hub<S> {
             ApiRequest::MorePresence(query) => self.ask(now, Waiting::Call(reply), Query::Presence(query)),
             ApiRequest::PresenceStats(channel) => self.call_presence(now, reply, channel, Query::PresenceStats),
             ApiRequest::History(history) => self.call_history(now, reply, *history),
-            ApiRequest::Disconnect(order) => {
-                let sent = self.rules.order(*order);
-                self.answer(reply, sent.map_or_else(failed, |()| ApiAnswer::Done));
-            }
+            ApiRequest::Disconnect(order) => self.ask(now, Waiting::Call(reply), Query::Disconnect(order)),
             ApiRequest::Info => self.gather_info(now, reply),
             ApiRequest::Channels(place) => self.call_channels(now, reply, place),
             ApiRequest::Users(slots) => {
@@ -63,10 +60,9 @@ impl<S: Socket> Hub<S> {
         (count, names)
     }
 
-    fn call_publish(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>, publish: ApiPublish) {
-        let ApiPublish { channel, entry, idempotency_key } = publish;
-        match self.known(channel) {
-            Ok(channel) => self.publish(now, Waiting::Call(reply), channel, entry, idempotency_key),
+    fn call_publish(&mut self, now: Now, reply: oneshot::Sender<ApiAnswer>, publish: &ApiPublish) {
+        match self.known(publish.channel.clone()) {
+            Ok(channel) => self.publish_call(now, Waiting::Call(reply), channel, publish),
             Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
         }
     }
@@ -113,6 +109,7 @@ impl<S: Socket> Hub<S> {
             Ok(Answer::Presence(page)) => ApiAnswer::Presence(page),
             Ok(Answer::PresenceStats(clients, users)) => ApiAnswer::PresenceStats(clients, users),
             Ok(Answer::History(page)) => ApiAnswer::History(page),
+            Ok(Answer::Told) => ApiAnswer::Done,
             Ok(_) => ApiAnswer::Failed(ApiError::Internal),
             Err(error) => failed(error),
         };

@@ -31,7 +31,7 @@ impl<S: Socket> Session<S> {
     /// Whether a delivery has to wait: behind others that do, or because it has waited in the inbox, and the socket's
     /// queue is half full.
     pub(super) fn must_wait(&self, offset: u64, attach_top: u64, outbox: usize) -> bool {
-        self.backlog.is_some() || (offset <= attach_top && self.socket.queued() > outbox / 2)
+        self.backlog.is_some() || ((1..=attach_top).contains(&offset) && self.socket.queued() > outbox / 2)
     }
 
     /// Holds a publication back; whether it is the first one.

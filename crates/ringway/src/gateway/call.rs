@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ringway_core::message::Disconnect;
-use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, PresencePage, PresenceQuery};
+use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, PresencePage, PresenceQuery, Version};
 use ringway_core::ring::SlotSet;
 use ringway_core::{ChannelName, Epoch, Incarnation, MemberId, Position, UserName};
 use ringway_protocol::api::ApiError;
@@ -72,6 +72,10 @@ pub struct ApiPublish {
     pub entry: Entry,
     /// A second publish with it is answered as the first.
     pub idempotency_key: Option<Box<str>>,
+    /// Of the state that it describes.
+    pub version: Option<Box<Version>>,
+    /// It is delivered and not kept.
+    pub skip_history: bool,
 }
 
 /// What backends are answered.

@@ -88,12 +88,11 @@ impl GatewayConfig {
     /// The rules of a channel.
     ///
     /// # Errors
-    /// [`ErrorCode::UnknownChannel`] if its namespace is not configured, [`ErrorCode::BadRequest`] if it looks like a
-    /// personal channel and is none.
+    /// [`ErrorCode::UnknownChannel`] if its namespace is not configured, or it looks like a personal channel and is none.
     pub fn rules_of(&self, channel: &ChannelName) -> Result<&ChannelRules, ErrorCode> {
         let name = channel.as_str();
         if name.starts_with('#') {
-            return channel.personal_user().map(|_| &self.inbox).ok_or(ErrorCode::BadRequest);
+            return channel.personal_user().map(|_| &self.inbox).ok_or(ErrorCode::UnknownChannel);
         }
         // A `$` asks for a token and belongs to no namespace's name; an empty one is none.
         let namespace = name.strip_prefix('$').unwrap_or(name).split_once(':').map(|(namespace, _)| namespace);

@@ -16,7 +16,8 @@ use super::{Hub, Socket};
 impl<S: Socket> Hub<S> {
     pub(super) fn on_deliver(&mut self, key: ChannelKey, offset: u64, entry: &Entry) {
         let Some(channel) = self.channels.get_mut(key) else { return };
-        if let Some(position) = &mut channel.position {
+        // What is not kept has no place.
+        if let Some(position) = channel.position.as_mut().filter(|_| offset > 0) {
             position.offset = offset;
         }
         if channel.transit.is_some() {

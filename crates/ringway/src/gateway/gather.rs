@@ -44,8 +44,7 @@ impl<S: Socket> Hub<S> {
             self.expect_part(gathering);
             match self.known(channel) {
                 Ok(channel) => {
-                    let (entry, key) = (publish.entry.clone(), publish.idempotency_key.clone());
-                    self.publish(now, Waiting::Part(gathering, part), channel, entry, key);
+                    self.publish_call(now, Waiting::Part(gathering, part), channel, publish);
                 }
                 Err(error) => self.on_part(gathering, |found| found.set_published(part, Err(error))),
             }

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use ringway_core::gateway::{NewPublish, PublishError};
-use ringway_core::message::Entry;
+use ringway_core::message::{ChannelOptions, Entry};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position, UserName};
 use ringway_protocol::centrifuge::{ErrorCode, Reply};
 use ringway_protocol::plain::{HELP, NOT_ACKNOWLEDGED};
 use uuid::Uuid;
 
+use super::call::ApiPublish;
 use super::command::Named;
 use super::commands::is_for;
 use super::config::ChannelRules;
@@ -79,10 +80,23 @@ impl<S: Socket> Hub<S> {
         entry: Entry,
         idempotency_key: Option<Box<str>>,
     ) {
-        self.counts.publishes += 1;
         let options = self.config.rules_of(&channel).map(ChannelRules::options).unwrap_or_default();
+        self.publish_as(now, waiting, NewPublish { channel, entry, options, idempotency_key, version: None });
+    }
+
+    /// What a backend publishes, which may be kept otherwise than the channel says.
+    pub(super) fn publish_call(&mut self, now: Now, waiting: Waiting, channel: ChannelName, publish: &ApiPublish) {
+        let options = self.config.rules_of(&channel).map(ChannelRules::options).unwrap_or_default();
+        let history_size = if publish.skip_history { 0 } else { options.history_size };
+        let options = ChannelOptions { history_size, ..options };
+        let (entry, idempotency_key) = (publish.entry.clone(), publish.idempotency_key.clone());
+        let version = publish.version.clone();
+        self.publish_as(now, waiting, NewPublish { channel, entry, options, idempotency_key, version });
+    }
+
+    fn publish_as(&mut self, now: Now, waiting: Waiting, new: NewPublish) {
+        self.counts.publishes += 1;
         let token = self.waiting.insert(waiting) as u64;
-        let new = NewPublish { channel, entry, options, idempotency_key };
         if let Err(error) = self.rules.publish(now, token, new) {
             self.on_published(token, Err(error));
         }

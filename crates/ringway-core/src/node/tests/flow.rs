@@ -90,7 +90,8 @@ fn an_inbox_is_sent_no_further_than_its_user_follows() {
     for seq in 1..=20 {
         let (slot, channel) = (cluster.slot("#bob"), ChannelName::new("#bob").unwrap());
         let entry = large.clone();
-        let publish = Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None };
+        let publish =
+            Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };
         cluster.tell_owner("#bob", Message::Publish(Box::new(publish)));
     }
     cluster.attach(1, "#bob", AttachFrom::Inbox, KEPT);
@@ -170,7 +171,8 @@ fn a_state_comes_part_by_part_while_the_log_goes_on() {
         if round < 300 {
             let entry = Entry { data: Bytes::from(seq.to_string()), info: None, tags: None };
             let (slot, channel) = (cluster.slot(name), ChannelName::new(name).unwrap());
-            let publish = Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None };
+            let publish =
+                Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };
             cluster.nodes[0].on_message(cluster.now, GATEWAY, joining.epoch, Message::Publish(Box::new(publish)));
             cluster.seq = seq;
         }

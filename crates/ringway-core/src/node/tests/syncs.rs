@@ -62,6 +62,7 @@ fn an_operation_follows_its_sync_and_no_sync_overtakes_it() {
             entry,
             options: KEPT,
             idempotency_key: None,
+            version: None,
         }))
     };
     // The slot with content is copied first; the next one waits for an answer.

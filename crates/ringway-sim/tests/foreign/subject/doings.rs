@@ -33,7 +33,11 @@ impl Subject {
                 self.gateway.detach(self.now, key);
             }
             2 => drop(self.gateway.query(self.now, 1, Query::PresenceStats(channel))),
-            _ => drop(self.gateway.publish(self.now, 1, NewPublish { channel, entry, options, idempotency_key: key })),
+            _ => drop(self.gateway.publish(
+                self.now,
+                1,
+                NewPublish { channel, entry, options, idempotency_key: key, version: None },
+            )),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringway_core::UserName;
 use ringway_core::message::{Answer, Disconnect, Message, Presence, SessionChange};
 use serde_json::json;
 
@@ -140,12 +139,42 @@ fn an_order_closes_the_sessions_it_names() {
     let _ = plain.seen();
     let client = devices[1].one()["connect"]["client"].as_str().unwrap().to_owned();
     let kept = uuid::Uuid::parse_str(&client).unwrap().as_u128();
-    let user = UserName::new("ann").unwrap();
-    let order = Disconnect { user, client: None, whitelist: vec![kept], code: 3011, reason: "force reconnect".into() };
+    let order = Disconnect {
+        user: "ann".into(),
+        client: None,
+        whitelist: vec![kept],
+        code: 3011,
+        reason: "force reconnect".into(),
+    };
     world.hear(Message::Close(Box::new(order)));
     world.turn();
     assert_eq!((devices[0].closed(), devices[1].closed(), plain.closed()), (Some(3011), None, Some(3011)));
     assert_eq!(plain.one()["type"], 2, "the plain client is asked to come back first");
+}
+
+#[test]
+fn an_order_closes_those_who_have_no_inbox() {
+    let mut world = World::open();
+    let tenant = world.connect(Protocol::Centrifuge);
+    world.send(&tenant, &json!({"id":1,"connect":{"token": token("tenant:42", None)}}).to_string());
+    assert!(tenant.one()["connect"]["client"].is_string(), "there is nothing to wait for");
+    let anonymous: Vec<_> = (0..2).map(|_| world.connect(Protocol::Centrifuge)).collect();
+    let client = |peer| {
+        world.send(peer, r#"{"id":1,"connect":{}}"#);
+        uuid::Uuid::parse_str(peer.one()["connect"]["client"].as_str().unwrap()).unwrap().as_u128()
+    };
+    let clients: Vec<u128> = anonymous.iter().map(client).collect();
+    let mut order = |user: &str, client| {
+        let (user, reason) = (user.into(), "force disconnect".into());
+        world.hear(Message::Close(Box::new(Disconnect { user, client, whitelist: vec![], code: 3503, reason })));
+        world.turn();
+    };
+    order("", Some(clients[0]));
+    assert_eq!((anonymous[0].closed(), anonymous[1].closed(), tenant.closed()), (Some(3503), None, None));
+    order("tenant:42", None);
+    assert_eq!((anonymous[1].closed(), tenant.closed()), (None, Some(3503)));
+    order("", None);
+    assert_eq!(anonymous[1].closed(), Some(3503));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch, UserName};
+use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch};
 use ringway_core::message::*;
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::{HashKey, SlotCount, SlotSet, Weight};
@@ -147,7 +147,8 @@ fn members() -> Named {
 fn publishing() -> Named {
     let publish = |entry, key: Option<&str>| {
         let (slot, channel, idempotency_key) = (Slot(513), channel("#bob"), key.map(Into::into));
-        let publish = Publish { slot, seq: 3, floor: 1, channel, entry, options: options(), idempotency_key };
+        let publish =
+            Publish { slot, seq: 3, floor: 1, channel, entry, options: options(), idempotency_key, version: None };
         Message::Publish(Box::new(publish))
     };
     let ok = |position, copies| Message::PubOk(PubOk { slot: Slot(513), seq: 3, position, copies });
@@ -216,7 +217,7 @@ fn asking() -> Named {
     let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())], more: true };
     let info = NodeInfo { subscriptions: 300, users: 2, channels: 3, uptime: Duration::new(5, 6) };
     let order = |client, whitelist| {
-        let (user, code, reason) = (UserName::new("u").unwrap(), 3005, "gone".into());
+        let (user, code, reason) = ("u".into(), 3005, "gone".into());
         Box::new(Disconnect { user, client, whitelist, code, reason })
     };
     vec![
@@ -235,7 +236,8 @@ fn asking() -> Named {
         ("answer-presence-stats", answer(Answer::PresenceStats(300, 2))),
         ("answer-info", answer(Answer::Info(info))),
         ("answer-refused", answer(Answer::Refused(Refusal::Retry))),
-        ("disconnect", Message::Disconnect(order(Some(5), Vec::new()))),
+        ("query-disconnect", Message::Query(9, Query::Disconnect(order(Some(5), Vec::new())))),
+        ("answer-told", answer(Answer::Told)),
         ("close", Message::Close(order(None, vec![5, 6]))),
     ]
 }
@@ -273,6 +275,7 @@ fn states() -> Named {
         first: 5,
         start: 8,
         entries: vec![(Duration::from_millis(1500), entry()), (Duration::ZERO, full_entry())],
+        version: Some(Box::new(Version { number: 300, epoch: "e".into() })),
         keys: vec![("k".into(), Duration::from_secs(1), 8)],
         last: true,
     };
@@ -297,12 +300,15 @@ fn logs() -> Named {
         entry,
         publisher: (life(2), 12, 10),
         key: key.map(Into::into),
+        version: key.map(|_| Box::new(Version { number: 300, epoch: "e".into() })),
     };
     let create = Op::Create { channel: channel(), epoch: position(0).epoch, options: options() };
     let trim = Op::Trim { channel: channel(), first: 128 };
     let delivered = Op::Delivered { channel: channel(), offset: 300 };
     let forget = Op::Forget { channel: channel() };
+    let key = Op::Key { channel: channel(), publisher: (life(2), 12, 10), key: "k".into() };
     vec![
+        ("rep-key", rep(vec![key])),
         ("rep-append", rep(vec![append(entry(), None)])),
         ("rep-append-full", rep(vec![append(full_entry(), Some("k"))])),
         ("rep-others", rep(vec![create, trim, delivered, forget])),

@@ -1,0 +1,160 @@
+//! What is published again: older versions, and idempotency keys of what is not kept.
+
+use super::*;
+use crate::message::Version;
+
+/// Delivered, and not kept.
+const UNKEPT: ChannelOptions =
+    ChannelOptions { history_size: 0, history_ttl: Duration::ZERO, presence: false, history_bytes: 0 };
+
+impl Cluster {
+    /// Publishes the next one with a version. Returns the place that is answered.
+    fn publish_version(&mut self, number: u64, epoch: &str) -> u64 {
+        self.seq += 1;
+        let mut publish = self.new_publish(self.seq, self.seq, "news", KEPT, None);
+        publish.version = Some(Box::new(Version { number, epoch: epoch.into() }));
+        self.tell_owner("news", Message::Publish(Box::new(publish)));
+        self.place()
+    }
+
+    /// Publishes the next one with this key. Returns the place that is answered, 0 for none.
+    fn publish_key(&mut self, channel: &str, options: ChannelOptions, key: &str) -> u64 {
+        self.seq += 1;
+        self.publish_as(self.seq, self.seq, channel, options, Some(key));
+        self.place()
+    }
+
+    fn place(&mut self) -> u64 {
+        let answered = self.acknowledged();
+        answered.last().expect("an answer").position.map_or(0, |at| at.offset)
+    }
+}
+
+#[test]
+fn an_older_version_is_neither_kept_nor_delivered() {
+    let mut cluster = Cluster::of(3);
+    cluster.attach(1, "news", AttachFrom::Top, KEPT);
+    assert_eq!(cluster.publish_version(5, "a"), 1);
+    for (number, epoch) in [(5, "a"), (4, "a"), (5, "")] {
+        assert_eq!(cluster.publish_version(number, epoch), 1, "{number} {epoch}");
+    }
+    assert_eq!(cluster.publish_version(6, "a"), 2);
+    assert_eq!(cluster.publish_version(1, "b"), 3, "what it counts in is new");
+    cluster.publish("news", KEPT);
+    assert_eq!(cluster.place(), 4);
+    assert_eq!(cluster.publish_version(1, "b"), 4, "what has no version changes none");
+    assert_eq!(cluster.delivered(), [(1, 1), (1, 2), (1, 3), (1, 4)]);
+    assert_eq!(cluster.history("news"), [1, 2, 3, 4]);
+}
+
+#[test]
+fn versions_are_known_to_every_later_owner() {
+    let mut cluster = Cluster::of(3);
+    assert_eq!(cluster.publish_version(5, "a"), 1);
+    // The next owner has it from the log, and the one after that from a state.
+    for _ in 0..2 {
+        cluster.kill_owner("news");
+        assert_eq!((cluster.publish_version(5, "a"), cluster.publish_version(4, "")), (1, 1));
+    }
+    assert_eq!(cluster.publish_version(6, "a"), 2);
+    assert_eq!(cluster.history("news"), [1, 2]);
+}
+
+#[test]
+fn a_publish_whose_answer_was_lost_is_answered_again_as_old() {
+    let mut cluster = Cluster::of(2);
+    assert_eq!(cluster.publish_version(5, "a"), 1);
+    assert_eq!(cluster.publish_version(4, "a"), 1);
+    let mut again = cluster.new_publish(2, 2, "news", KEPT, None);
+    again.version = Some(Box::new(Version { number: 4, epoch: "a".into() }));
+    cluster.kill_owner("news");
+    cluster.tell_owner("news", Message::Publish(Box::new(again)));
+    assert_eq!(cluster.place(), 1);
+}
+
+#[test]
+fn a_key_works_without_history() {
+    let mut cluster = Cluster::of(3);
+    cluster.attach(1, "live", AttachFrom::Top, UNKEPT);
+    assert_eq!(cluster.attached().stream, None);
+    (0..3).for_each(|_| assert_eq!(cluster.publish_key("live", UNKEPT, "k"), 0));
+    assert_eq!(cluster.delivered(), [(1, 0)], "once, and the listener is not taken off");
+    cluster.publish("live", UNKEPT);
+    assert_eq!((cluster.publish_key("live", UNKEPT, "l"), cluster.delivered()), (0, vec![(1, 0), (1, 0)]));
+    // By the log, and then by a state.
+    for id in [2, 3] {
+        cluster.kill_owner("live");
+        cluster.attach(id, "live", AttachFrom::Top, UNKEPT);
+        let attached = cluster.attached();
+        assert_eq!((attached.stream, attached.from), (None, 0), "it has no places");
+        cluster.acknowledged();
+        assert_eq!(cluster.publish_key("live", UNKEPT, "k"), 0);
+        assert_eq!(cluster.delivered(), []);
+    }
+    cluster.pass(Duration::from_secs(301));
+    cluster.acknowledged();
+    cluster.publish_key("live", UNKEPT, "k");
+    assert_eq!(cluster.delivered(), [(3, 0)], "its time is over");
+}
+
+#[test]
+fn keys_that_have_no_place_go_with_a_difference() {
+    let mut cluster = Cluster::of(2);
+    cluster.publish("news", KEPT);
+    let slot = cluster.slot("news");
+    let (owner, copy) = (cluster.owner(slot), 1 - cluster.owner(slot));
+    cluster.interrupt(owner, copy, |cluster| {
+        cluster.seq += 1;
+        cluster.publish_as(cluster.seq, cluster.seq, "news", UNKEPT, Some("k"));
+        cluster.publish("news", KEPT);
+    });
+    cluster.acknowledged();
+    cluster.kill_owner("news");
+    assert_eq!(cluster.publish_key("news", UNKEPT, "k"), 0);
+    assert_eq!((cluster.delivered(), cluster.history("news")), (vec![], vec![1, 2]));
+}
+
+#[test]
+fn what_skips_the_history_has_no_place_in_it() {
+    let mut cluster = Cluster::of(2);
+    cluster.attach(1, "news", AttachFrom::Top, KEPT);
+    cluster.publish("news", KEPT);
+    cluster.publish("news", UNKEPT);
+    assert_eq!(cluster.publish_key("news", UNKEPT, "k"), 0);
+    assert_eq!(cluster.publish_key("news", KEPT, "k"), 0, "it was said, if not kept");
+    cluster.publish("news", KEPT);
+    assert_eq!(cluster.delivered(), [(1, 1), (1, 0), (1, 0), (1, 2)]);
+    assert_eq!(cluster.history("news"), [1, 2]);
+}
+
+#[test]
+fn what_skips_the_history_stays_behind_what_came_before_it() {
+    let mut cluster = Cluster::of(2);
+    cluster.attach(1, "news", AttachFrom::Top, KEPT);
+    let slot = cluster.slot("news");
+    let (owner, copy) = (cluster.owner(slot), 1 - cluster.owner(slot));
+    cluster.interrupt(owner, copy, |cluster| {
+        cluster.publish("news", KEPT);
+        cluster.publish("news", UNKEPT);
+        assert_eq!(cluster.delivered(), [], "the first is not committed");
+    });
+    assert_eq!(cluster.delivered(), [(1, 1), (1, 0)]);
+}
+
+#[test]
+fn an_order_is_told_to_every_gateway_or_refused() {
+    let mut cluster = Cluster::of(1);
+    let reason = "force disconnect".into();
+    let order = crate::message::Disconnect { user: "".into(), client: Some(7), whitelist: vec![], code: 3503, reason };
+    let ask = Message::Query(4, Query::Disconnect(Box::new(order.clone())));
+    cluster.say(0, ask);
+    let told = |cluster: &mut Cluster| cluster.take(|message| matches!(message, Message::Close(_)).then_some(())).len();
+    let answers = |cluster: &mut Cluster| {
+        cluster.take(|message| if let Message::Answer(4, answer) = message { Some(answer.clone()) } else { None })
+    };
+    assert_eq!((told(&mut cluster), answers(&mut cluster)), (1, vec![Answer::Told]));
+    // A gateway of the view that is away: whoever asks will ask again.
+    let now = cluster.now;
+    cluster.nodes[0].on_link_down(now, GATEWAY);
+    assert_eq!(cluster.nodes[0].tell_gateways(&order), Answer::Refused(Refusal::Retry));
+}
