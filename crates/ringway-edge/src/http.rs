@@ -234,7 +234,10 @@ async fn answer<R: Router>(
     peer: SocketAddr,
 ) -> Result<Response<Produced>, Infallible> {
     let response = match admit(edge, router, stage, &request, peer) {
-        Some(client) => routed(edge, router, stage, promise, request, client).await,
+        Some(client) => match upgrade::wrong_host(&request) {
+            Some(refusal) => refusal,
+            None => routed(edge, router, stage, promise, request, client).await,
+        },
         None => upgrade::no_room(edge.config.retry_after),
     };
     let response = if stage.is_late() { upgrade::late_body() } else { response };

@@ -2,9 +2,10 @@
 
 use super::{Body, empty_body, last_response, plain_response};
 use hyper::header::{
-    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use ringway_protocol::ws;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub(super) struct Asked {
     upgrade: bool,
     protocol_version: Option<HeaderValue>,
     key: Option<HeaderValue>,
+    has_body: bool,
 }
 
 /// Why a request can't be upgraded.
@@ -29,6 +31,7 @@ pub(super) enum Refusal {
     NoConnection,
     Version,
     Key,
+    Body,
 }
 
 impl Asked {
@@ -39,8 +42,9 @@ impl Asked {
             version: request.version(),
             websocket: has_token(headers, &UPGRADE, "websocket"),
             upgrade: has_token(headers, &CONNECTION, "upgrade"),
-            protocol_version: headers.get(SEC_WEBSOCKET_VERSION).cloned(),
-            key: headers.get(SEC_WEBSOCKET_KEY).cloned(),
+            protocol_version: only(headers, &SEC_WEBSOCKET_VERSION),
+            key: only(headers, &SEC_WEBSOCKET_KEY),
+            has_body: has_body(headers),
         }
     }
 
@@ -61,6 +65,10 @@ impl Asked {
         if self.protocol_version.is_none_or(|version| version != "13") {
             return Err(Refusal::Version);
         }
+        // What follows the head would be read as frames, and a proxy may have thought otherwise.
+        if self.has_body {
+            return Err(Refusal::Body);
+        }
         let key = self.key.as_ref().and_then(|key| key.to_str().ok()).unwrap_or_default();
         if ws::is_valid_key(key) { Ok(key.to_owned()) } else { Err(Refusal::Key) }
     }
@@ -79,13 +87,18 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "the header \"Connection: Upgrade\" is missing; does a proxy remove it?\n")
             }
             Self::Version => (StatusCode::UPGRADE_REQUIRED, "only Sec-WebSocket-Version 13 is spoken here\n"),
-            Self::Key => (StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in Base64\n"),
+            Self::Key => (StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be there once, with 16 bytes in Base64\n"),
+            Self::Body => (StatusCode::BAD_REQUEST, "a request that opens a WebSocket has no body\n"),
         };
         let mut response = plain_response(status, text);
         let headers = response.headers_mut();
         match self {
             Self::Method => headers.insert(ALLOW, HeaderValue::from_static("GET")),
-            Self::Version => headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            Self::Version => {
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+                headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+            }
             _ => None,
         };
         response
@@ -127,6 +140,37 @@ pub(super) fn switching_protocols(key: &str, subprotocol: Option<&HeaderValue>) 
         headers.insert(SEC_WEBSOCKET_PROTOCOL, name.clone());
     }
     response
+}
+
+/// For a request that does not say properly which host it is for (RFC 9112, 3.2), if it is one. Before version 1.1 none needed to.
+pub(super) fn wrong_host<B>(request: &Request<B>) -> Option<Response<Body>> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let text = match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() < Version::HTTP_11 => return None,
+        (None, _) => "the header Host is missing: HTTP/1.1 needs it\n",
+        (Some(host), None) if is_host(host) => return None,
+        (Some(_), None) => {
+            "the header Host names no host: it is a name or an address, and a port where that is not 80\n"
+        }
+        (Some(_), Some(_)) => "the header Host is there more than once\n",
+    };
+    Some(last_response(StatusCode::BAD_REQUEST, text))
+}
+
+/// An empty one is what is sent for an address that has no host.
+fn is_host(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    text.is_empty() || (!text.contains('@') && text.parse::<Authority>().is_ok())
+}
+
+/// The field's value, if it is there once.
+fn only(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none()).cloned()
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 /// Whether a comma-separated header has `token`, in any case.

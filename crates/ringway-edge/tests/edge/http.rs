@@ -47,6 +47,7 @@ async fn an_upgrade_that_is_none_is_told_why() {
         ("Upgrade", close, "400", "upgrade: websocket"),
         ("Connection", close, "400", "connection: upgrade"),
         ("Sec-WebSocket-Version", close, "426", "sec-websocket-version: 13"),
+        ("Sec-WebSocket-Version", close, "426", "upgrade: websocket"),
         (
             "Sec-WebSocket-Version",
             "Connection: close\r\nSec-WebSocket-Version: 8\r\n",
@@ -61,6 +62,38 @@ async fn an_upgrade_that_is_none_is_told_why() {
     }
     let post = upgrade_request("/echo", "", close).replace("GET", "POST");
     assert!(ask(test.addr, &post).await.starts_with("http/1.1 405"));
+}
+
+#[tokio::test]
+async fn who_names_no_host_properly_is_told_so() {
+    let test = TestEdge::start().await;
+    for (hosts, status) in [
+        ("Host: localhost\r\n", "200"),
+        ("Host: 127.0.0.1:9888\r\n", "200"),
+        ("Host: [::1]:9888\r\n", "200"),
+        ("Host:\r\n", "200"),
+        ("", "400"),
+        ("Host: a\r\nHost: a\r\n", "400"),
+        ("Host: a b\r\n", "400"),
+        ("Host: a@b\r\n", "400"),
+        ("Host: a/b\r\n", "400"),
+    ] {
+        let answer = ask(test.addr, &format!("GET /hello HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{hosts}: {answer}");
+    }
+    let answer = ask(test.addr, "GET /hello HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("http/1.0 200"), "before 1.1 nobody needed to: {answer}");
+}
+
+#[tokio::test]
+async fn an_upgrade_with_a_body_or_two_keys_is_none() {
+    let test = TestEdge::start().await;
+    for with in
+        ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n"]
+    {
+        let answer = ask(test.addr, &upgrade_request("/echo", "", &format!("Connection: close\r\n{with}"))).await;
+        assert!(answer.starts_with("http/1.1 400"), "{with}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The opening handshake: the accept key, and a client's request and its check of the answer.
 
-use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
+use base64::{Engine, alphabet};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
@@ -20,10 +21,14 @@ pub fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(hash.finalize())
 }
 
+/// Keys are never decoded to anything: what their last two bits are does not matter. The RFC's own example has some set.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 /// Whether a `Sec-WebSocket-Key` is what the RFC asks for: 16 bytes in Base64.
 #[must_use]
 pub fn is_valid_key(key: &str) -> bool {
-    BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16)
+    LENIENT.decode(key).is_ok_and(|bytes| bytes.len() == 16)
 }
 
 /// A client's upgrade request and what its answer must hold.
