@@ -86,15 +86,14 @@ impl Numbers {
     fn refused(&self, hub: &Counts, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let by = by_reason;
         let refused = &hub.refused;
+        let help = "Tokens that were not good, of connections and of channels, first ones and renewed ones";
+        let faults = self.refusals.as_deref().map(|refusals| refusals.tokens.counts()).into_iter().flatten();
+        let faults = faults.map(|(fault, count)| by(fault.name(), count));
+        counters(encoder, "tokens_refused", help, faults.chain([by("other_bearer", refused.other_bearer), by("expire_at", refused.over)]))?;
         let outside = |count: fn(&Refusals) -> &AtomicU64| {
             self.refusals.as_deref().map_or(0, |refusals| count(refusals).load(Ordering::Relaxed))
         };
         let connects_invalid = refused.invalid + outside(|refusals| &refusals.late_tokens);
-        let refreshes_invalid = refused.refresh_invalid + outside(|refusals| &refusals.late_refreshes);
-        let expired = by("expired", refused.expired + refused.refresh_expired + refused.subscribe_expired);
-        let invalid = by("invalid", connects_invalid + refreshes_invalid + refused.subscribe_invalid);
-        let help = "Tokens that were not good, of connections and of channels, first ones and renewed ones";
-        counters(encoder, "tokens_refused", help, [expired, invalid])?;
         let help = "Times that a session had more commands than its pace allows, and was not read from for a while";
         counter(encoder, "sessions_paced", help, outside(|refusals| &refusals.paced))?;
         let full = self.edge.as_ref().map_or(0, |edge| edge.stats().refused.load(Ordering::Relaxed));

@@ -53,12 +53,8 @@ pub struct Refused {
     pub silent: u64,
     /// The owner of their inbox did not answer in time.
     pub unanswered: u64,
-    /// Sessions whose new token had expired when they refreshed, ...
-    pub refresh_expired: u64,
-    /// ... or was invalid, or another user's.
-    pub refresh_invalid: u64,
-    /// Tokens for a channel that had expired, ...
-    pub subscribe_expired: u64,
-    /// ... or were invalid, or made for another channel, user or connection.
-    pub subscribe_invalid: u64,
+    /// Good tokens that were made for another user, channel or connection, ...
+    pub other_bearer: u64,
+    /// ... or for a subscription that is over.
+    pub over: u64,
 }

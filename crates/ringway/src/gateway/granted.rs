@@ -68,22 +68,16 @@ impl<S: Socket> Hub<S> {
         let refused = &mut self.counts.refused;
         match token {
             Ok(grant) if !session.is_bearer_of(&grant, channel) => {
-                refused.subscribe_invalid += 1;
+                refused.other_bearer += 1;
                 Err(Denied::Close(Disconnect::InvalidToken))
             }
             Ok(grant) if is_over(&grant) => {
-                refused.subscribe_expired += 1;
+                refused.over += 1;
                 Err(Denied::Error(ErrorCode::Expired))
             }
             Ok(grant) => Ok(grant),
-            Err(TokenError::Expired) => {
-                refused.subscribe_expired += 1;
-                Err(Denied::Error(ErrorCode::TokenExpired))
-            }
-            Err(TokenError::Invalid) => {
-                refused.subscribe_invalid += 1;
-                Err(Denied::Error(ErrorCode::PermissionDenied))
-            }
+            Err(TokenError::Expired) => Err(Denied::Error(ErrorCode::TokenExpired)),
+            Err(TokenError::Invalid) => Err(Denied::Error(ErrorCode::PermissionDenied)),
         }
     }
 

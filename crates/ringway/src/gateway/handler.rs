@@ -118,10 +118,10 @@ impl CentrifugeHandler {
         if reply == Reply::AtOnce {
             return None;
         }
-        let refusals = &self.desk.refusals;
         let is_known = self.stranger == Stranger::NONE;
-        let count = if is_known { &refusals.late_refreshes } else { &refusals.late_tokens };
-        count.fetch_add(1, Ordering::Relaxed);
+        if !is_known {
+            self.desk.refusals.late_tokens.fetch_add(1, Ordering::Relaxed);
+        }
         Some(turn_away(conn, reply.delay()))
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn parts(room: usize, joined: impl Iterator<Item = Presence>, left: V
 
 #[cfg(test)]
 mod tests {
-    use ringway_core::limits::{CLIENT_INFO_BYTES, USER_NAME_BYTES};
+    use ringway_core::limits::{ANY_USER_NAME_BYTES, CLIENT_INFO_BYTES};
 
     use super::*;
 
@@ -68,7 +68,7 @@ mod tests {
     fn very_many_are_told_in_parts() {
         let one = |client: u128| Presence {
             client,
-            user: "u".repeat(USER_NAME_BYTES).into(),
+            user: "u".repeat(ANY_USER_NAME_BYTES).into(),
             conn_info: Some(Bytes::from(vec![b'x'; if client.is_multiple_of(10) { CLIENT_INFO_BYTES } else { 1000 }])),
             chan_info: None,
         };

@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringway_core::UserName;
 use ringway_edge::hyper::StatusCode;
-use ringway_edge::hyper::header::HeaderMap;
+use ringway_edge::hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
+use smallvec::SmallVec;
 
-use super::auth::Verifier;
+use super::auth::{Faults, Verifier};
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
 use super::pace::Pace;
@@ -34,12 +35,12 @@ pub struct Refusals {
     pub origin: AtomicU64,
     /// The path names no user.
     pub user_name: AtomicU64,
+    /// Tokens that were refused, by the reason.
+    pub tokens: Arc<Faults>,
     /// Times that a session had more commands than its pace allows, and was not read from for a while.
     pub paced: AtomicU64,
     /// Clients whose token was wrong after too many others of their address: the hub has not seen it.
     pub late_tokens: AtomicU64,
-    /// The same of clients that refreshed theirs.
-    pub late_refreshes: AtomicU64,
 }
 
 /// Decides which handler serves an upgrade.
@@ -55,9 +56,10 @@ impl SocketRoutes {
     /// The routes of a gateway whose hub takes from this inbox. Wrong tokens are counted with other guesses.
     pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>, guesses: Guesses) -> Self {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref());
+        let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
         let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
         let strangers = Strangers::new(guesses);
-        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals: Arc::default(), strangers };
+        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals, strangers };
         Self { refusals: desk.refusals.clone(), desk: Arc::new(desk), config, has_echo: false }
     }
 
@@ -78,7 +80,12 @@ impl SocketRoutes {
         let plain = self.config.plain.as_ref();
         if path == "/connection/websocket" {
             return Some(self.guarded(headers, || {
-                Route::Upgrade(Upgrade::new(CentrifugeHandler::new(self.desk.clone(), from), self.options()))
+                let upgrade = Upgrade::new(CentrifugeHandler::new(self.desk.clone(), from), self.options());
+                match spoken(headers) {
+                    Spoken::Named => Route::Upgrade(upgrade.with_subprotocol(JSON)),
+                    Spoken::Usual => Route::Upgrade(upgrade),
+                    Spoken::Protobuf => Route::Http(plain_response(StatusCode::BAD_REQUEST, NO_PROTOBUF)),
+                }
             }));
         }
         if path == "/echo" && self.has_echo {
@@ -107,6 +114,33 @@ impl SocketRoutes {
             return Route::Http(plain_response(StatusCode::FORBIDDEN, text));
         }
         route()
+    }
+}
+
+/// The protocol's name among subprotocols. A browser that offers it and is not answered with it closes the socket.
+const JSON: &str = "centrifuge-json";
+const PROTOBUF: &str = "centrifuge-protobuf";
+const NO_PROTOBUF: &str =
+    "only the JSON form of the Centrifuge protocol is spoken here: offer centrifuge-json, or no subprotocol\n";
+
+/// What a client offers to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    /// JSON, by its name.
+    Named,
+    /// JSON, for it names nothing that we know.
+    Usual,
+    /// Nothing that we know but Protobuf.
+    Protobuf,
+}
+
+fn spoken(headers: &HeaderMap) -> Spoken {
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
+    let offered: SmallVec<[&str; 4]> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    match (offered.contains(&JSON), offered.contains(&PROTOBUF)) {
+        (true, _) => Spoken::Named,
+        (false, true) => Spoken::Protobuf,
+        (false, false) => Spoken::Usual,
     }
 }
 
@@ -178,6 +212,24 @@ mod tests {
             assert_eq!(status(closed.route(path, &HeaderMap::new(), HERE)), when_closed, "{path}");
         }
         assert_eq!(status(open.with_echo().route("/echo", &HeaderMap::new(), HERE)), Some(101));
+    }
+
+    #[test]
+    fn the_protocol_is_named_where_it_is_offered() {
+        for (offered, expected) in [
+            (&[][..], Spoken::Usual),
+            (&["chat, superchat"], Spoken::Usual),
+            (&["centrifuge-json"], Spoken::Named),
+            (&["centrifuge-protobuf,  centrifuge-json"], Spoken::Named),
+            (&["chat", "centrifuge-json"], Spoken::Named),
+            (&["centrifuge-protobuf"], Spoken::Protobuf),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in offered {
+                headers.append("sec-websocket-protocol", line.parse().unwrap());
+            }
+            assert_eq!(spoken(&headers), expected, "{offered:?}");
+        }
     }
 
     #[test]

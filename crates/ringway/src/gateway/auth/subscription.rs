@@ -1,17 +1,15 @@
 //! Subscription tokens: what opens one channel to one user.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ringway_core::limits::CHANNEL_INFO_BYTES;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{TokenError, Verifier};
+use super::fault::Fault;
+use super::{TokenError, Verifier, date, document};
 
 /// What a subscription token grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,46 +61,35 @@ impl Verifier {
     }
 
     fn verify_subscription_at(&self, token: &str, now: Duration) -> Result<Grant, TokenError> {
-        let key = self.key.as_ref().ok_or(TokenError::Invalid)?;
+        self.read_subscription(token, now).map_err(|fault| self.faults.tell(fault))
+    }
+
+    fn read_subscription(&self, token: &str, now: Duration) -> Result<Grant, Fault> {
+        let key = self.key.as_ref().ok_or(Fault::NoSecret)?;
         let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
-        let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
-        // One that is not good yet is answered as an expired one: so the client comes again, and with a new one.
-        if claims.nbf.is_some_and(|nbf| date(nbf) > now) || claims.exp.is_some_and(|exp| date(exp) <= now) {
-            return Err(TokenError::Expired);
+        let claims = decoded.map_err(|error| Fault::of(&error))?.claims;
+        if claims.nbf.is_some_and(|nbf| date(nbf) > now) {
+            return Err(Fault::NotYet);
         }
-        if claims.channel.is_empty() || claims.overrides.is_some() {
-            return Err(TokenError::Invalid);
+        if claims.exp.is_some_and(|exp| date(exp) <= now) {
+            return Err(Fault::Expired);
         }
-        let info = document(claims.info.as_deref(), claims.b64info.as_deref())?;
-        if info.as_ref().is_some_and(|info| info.len() > CHANNEL_INFO_BYTES) {
-            return Err(TokenError::Invalid);
+        if claims.channel.is_empty() {
+            return Err(Fault::NoChannel);
+        }
+        if claims.overrides.is_some() {
+            return Err(Fault::Override);
         }
         let end = claims.expire_at.map_or(claims.exp, |end| (end > 0.0).then_some(end));
         Ok(Grant {
             user: claims.sub.into(),
             channel: claims.channel.into(),
             client: claims.client.into(),
-            info,
-            data: document(claims.data.as_deref(), claims.b64data.as_deref())?,
+            info: document(claims.info.as_deref(), claims.b64info.as_deref(), CHANNEL_INFO_BYTES)?,
+            data: document(claims.data.as_deref(), claims.b64data.as_deref(), usize::MAX)?,
             lifetime: end.map(|end| date(end).saturating_sub(now)),
         })
     }
-}
-
-/// A time since 1970, of which there is nothing before and no end.
-fn date(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
-}
-
-/// A document from whichever claim holds it, Base64 first. It must be JSON, as all clients read JSON.
-fn document(json: Option<&RawValue>, base64: Option<&str>) -> Result<Option<Bytes>, TokenError> {
-    let decoded = match (base64.filter(|text| !text.is_empty()), json) {
-        (Some(text), _) => STANDARD.decode(text).map_err(|_| TokenError::Invalid)?,
-        (None, Some(json)) => json.get().as_bytes().to_vec(),
-        (None, None) => return Ok(None),
-    };
-    let compact = ringway_protocol::json::payload(&decoded).map(Cow::into_owned);
-    compact.map(|document| Some(Bytes::from(document))).map_err(|_| TokenError::Invalid)
 }
 
 #[cfg(test)]

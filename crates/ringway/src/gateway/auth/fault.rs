@@ -1,0 +1,130 @@
+//! Why tokens are refused: clients are told little of it, so that operators must be told more.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jsonwebtoken::errors::{Error, ErrorKind};
+use tracing::{info, warn};
+
+use super::TokenError;
+
+/// What is wrong with a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYet,
+    /// It was signed with another secret, or changed.
+    Signature,
+    /// It says that it is signed in another way than by HS256, HS384 or HS512.
+    Algorithm,
+    /// It is no token.
+    Malformed,
+    /// Its claims are no object, or one has another type than it should have.
+    Claims,
+    /// Its user's name is too long.
+    User,
+    /// What it says to others, or to its bearer, is no JSON, or too long.
+    Document,
+    /// It is for one channel.
+    OfChannel,
+    /// It is for a channel, and names none.
+    NoChannel,
+    /// It is to change its channel for its bearer.
+    Override,
+    /// Nobody can sign one: there is no secret.
+    NoSecret,
+}
+
+impl Fault {
+    /// All of them, each at its own number.
+    const ALL: [Self; 12] = [
+        Self::Expired,
+        Self::NotYet,
+        Self::Signature,
+        Self::Algorithm,
+        Self::Malformed,
+        Self::Claims,
+        Self::User,
+        Self::Document,
+        Self::OfChannel,
+        Self::NoChannel,
+        Self::Override,
+        Self::NoSecret,
+    ];
+
+    pub(super) fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidSignature => Self::Signature,
+            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => Self::Algorithm,
+            ErrorKind::Json(_) => Self::Claims,
+            _ => Self::Malformed,
+        }
+    }
+
+    /// The reason in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet_valid",
+            Self::Signature => "signature",
+            Self::Algorithm => "algorithm",
+            Self::Malformed => "malformed",
+            Self::Claims => "claims",
+            Self::User => "user_name",
+            Self::Document => "info",
+            Self::OfChannel => "for_a_channel",
+            Self::NoChannel => "no_channel",
+            Self::Override => "override",
+            Self::NoSecret => "no_secret",
+        }
+    }
+
+    /// What is said in the log, with what to do.
+    fn says(self) -> &'static str {
+        match self {
+            Self::Expired => "its time (exp) is over; clients fetch a new one",
+            Self::NotYet => "its time (nbf) has not come: set the clocks of this machine and of the one that signs",
+            Self::Signature => "its signature is wrong: whoever signs it needs the token_hmac_secret of this gateway",
+            Self::Algorithm => "it is not signed with HS256, HS384 or HS512",
+            Self::Malformed => "it is no JSON Web Token",
+            Self::Claims => {
+                "its header or claims cannot be read: sub and channel are strings, exp, nbf and expire_at are numbers of seconds"
+            }
+            Self::User => "its user's name (sub) has more than 255 bytes",
+            Self::Document => "its info or data is no JSON, its b64info or b64data no JSON in Base64, or they are too long",
+            Self::OfChannel => "it has a channel: it is for a subscription, and not for a connection",
+            Self::NoChannel => "it is for a subscription and names no channel",
+            Self::Override => "it has an override: channels are the same for all their subscribers here",
+            Self::NoSecret => "this gateway has no secret to check it with: set [client] token_hmac_secret",
+        }
+    }
+}
+
+/// Tokens that were refused, by the reason; all only grow.
+#[derive(Debug, Default)]
+pub struct Faults([AtomicU64; Fault::ALL.len()]);
+
+impl Faults {
+    /// How many there were of each.
+    pub fn counts(&self) -> impl Iterator<Item = (Fault, u64)> + '_ {
+        Fault::ALL.into_iter().zip(&self.0).map(|(fault, count)| (fault, count.load(Ordering::Relaxed)))
+    }
+
+    /// Counts a refused token and tells people of it. What the client is told.
+    pub(super) fn tell(&self, fault: Fault) -> TokenError {
+        let place = Fault::ALL.iter().position(|known| *known == fault);
+        if let Some(count) = place.and_then(|place| self.0.get(place)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let says = fault.says();
+        match fault {
+            Fault::Expired => info!("a client's token was refused: {says}"),
+            _ => warn!("a client's token was refused: {says}"),
+        }
+        match fault {
+            Fault::Expired | Fault::NotYet => TokenError::Expired,
+            _ => TokenError::Invalid,
+        }
+    }
+}
