@@ -28,7 +28,7 @@ fn publish_and_broadcast_are_read() {
 fn a_payload_is_json_in_either_field() {
     assert_eq!(&*publish(r#"{"b64data":"eyJhIjogMX0="}"#).payload().unwrap(), br#"{"a":1}"#);
     assert_eq!(&*publish(r#"{"b64data":"MQ==","data":2}"#).payload().unwrap(), b"1");
-    assert_eq!(&*publish(r#"{"data":null}"#).payload().unwrap(), b"null");
+    assert_eq!(&*publish(r#"{"data": null }"#).payload().unwrap(), b"null");
     for body in ["{}", r#"{"b64data":"%"}"#, r#"{"b64data":"/w=="}"#, r#"{"b64data":"eA=="}"#] {
         assert_eq!(publish(body).payload(), Err(ApiError::BadRequest), "{body}");
     }

@@ -4,14 +4,16 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use ringway_core::message::{Disconnect, Entry};
-use ringway_core::{ChannelName, UserName};
+use ringway_core::ChannelName;
+use ringway_core::limits::VERSION_EPOCH_BYTES;
+use ringway_core::message::{Disconnect, Entry, Version};
 use ringway_protocol::api::{
     self, ApiError, BadBody, ChannelRequest, ChannelsRequest, DisconnectRequest, HistoryRequest, InfoRequest,
     PublishRequest,
 };
 use uuid::Uuid;
 
+use super::pattern::Pattern;
 use super::{Api, encode, pages};
 use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, History, Seen};
 
@@ -50,7 +52,6 @@ pub(super) async fn history(State(api): State<Api>, body: Bytes) -> Outcome {
 pub(super) async fn disconnect(State(api): State<Api>, body: Bytes) -> Outcome {
     let request: DisconnectRequest<'_> = api::decode(&body).map_err(unreadable)?;
     let (code, reason) = request.close().map_err(failed)?;
-    let user = UserName::new(&request.user).map_err(|_| failed(ApiError::BadRequest))?;
     let client = Uuid::try_parse(&request.client).ok().map(|client| client.as_u128());
     // No connection has an id that is no UUID, nor a session id: nothing to close is success.
     if (client.is_none() && !request.client.is_empty()) || !request.session.is_empty() {
@@ -58,7 +59,7 @@ pub(super) async fn disconnect(State(api): State<Api>, body: Bytes) -> Outcome {
     }
     let whitelist = request.whitelist.iter().filter_map(|client| Uuid::try_parse(client).ok());
     let whitelist = whitelist.map(|client| client.as_u128()).collect();
-    let order = Disconnect { user, client, whitelist, code, reason: reason.into() };
+    let order = Disconnect { user: request.user.as_ref().into(), client, whitelist, code, reason: reason.into() };
     Ok(encode::answer(&api.call(ApiRequest::Disconnect(Box::new(order))).await?))
 }
 
@@ -69,17 +70,23 @@ pub(super) async fn info(State(api): State<Api>, body: Bytes) -> Outcome {
 
 pub(super) async fn channels(State(api): State<Api>, body: Bytes) -> Outcome {
     let ChannelsRequest { pattern } = api::decode_optional(&body).map_err(unreadable)?;
-    pages::channels(api, pattern.into_owned()).await
+    pages::channels(api, Pattern::new(&pattern).map_err(failed)?).await
 }
 
 fn publication(request: PublishRequest<'_>) -> Result<ApiPublish, ApiError> {
     let data = Bytes::from(request.payload()?.into_owned());
     let tags = if request.tags.is_empty() { None } else { serde_json::to_vec(&request.tags).ok().map(Bytes::from) };
-    let key = request.idempotency_key;
+    if request.version_epoch.len() > VERSION_EPOCH_BYTES {
+        return Err(ApiError::BadRequest);
+    }
+    let version = || Box::new(Version { number: request.version, epoch: request.version_epoch.as_ref().into() });
+    let key = &request.idempotency_key;
     Ok(ApiPublish {
         channel: ChannelName::new(&request.channel),
         entry: Entry { data, info: None, tags },
         idempotency_key: (!key.is_empty()).then(|| key.as_ref().into()),
+        version: (request.version > 0).then(version),
+        skip_history: request.skip_history,
     })
 }
 

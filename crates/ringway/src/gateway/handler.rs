@@ -118,10 +118,9 @@ impl CentrifugeHandler {
         if reply == Reply::AtOnce {
             return None;
         }
-        let is_known = self.stranger == Stranger::NONE;
-        if !is_known {
-            self.desk.refusals.late_tokens.fetch_add(1, Ordering::Relaxed);
-        }
+        // Those who are known refresh.
+        let is_new = self.stranger != Stranger::NONE;
+        self.desk.refusals.late_tokens.fetch_add(u64::from(is_new), Ordering::Relaxed);
         Some(turn_away(conn, reply.delay()))
     }
 }

@@ -5,7 +5,8 @@ use ringway_core::ChannelName;
 use ringway_protocol::api::ApiError;
 
 use super::super::methods::Outcome;
-use super::super::{Api, encode, pattern};
+use super::super::pattern::Pattern;
+use super::super::{Api, encode};
 use super::{PAUSE, Pages, Part, TRIES, respond};
 use crate::gateway::{ApiAnswer, ApiRequest, ChannelsPlace};
 
@@ -17,13 +18,13 @@ const NAME_OVERHEAD: usize = 64;
 
 #[derive(Debug)]
 struct Rest {
-    pattern: String,
+    pattern: Pattern,
     /// `None`: from the first.
     place: Option<ChannelsPlace>,
 }
 
 /// Answers with the channels whose names are like this.
-pub(in crate::api) async fn channels(api: Api, pattern: String) -> Outcome {
+pub(in crate::api) async fn channels(api: Api, pattern: Pattern) -> Outcome {
     let mut rest = Rest { pattern, place: None };
     for _ in 0..TRIES {
         match rest.gather(&api).await? {
@@ -63,7 +64,7 @@ impl Rest {
     /// Names of a page that are like what is wanted, and whether it was the last.
     fn page(&mut self, answer: ApiAnswer) -> Result<(Vec<(ChannelName, u32)>, bool), ApiAnswer> {
         let ApiAnswer::Channels(mut names, place) = answer else { return Err(answer) };
-        names.retain(|(name, _)| self.pattern.is_empty() || pattern::matches(&self.pattern, name.as_str()));
+        names.retain(|(name, _)| self.pattern.matches(name.as_str()));
         let is_last = place.is_none();
         self.place = place.or(self.place.take());
         Ok((names, is_last))
