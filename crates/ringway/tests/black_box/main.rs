@@ -1,6 +1,7 @@
 //! The whole program from outside: real processes, real sockets, no look inside.
 
 mod answers;
+mod answers_api;
 mod bad_input;
 mod bulk;
 mod centrifuge;
