@@ -8,8 +8,7 @@ use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, Census, ChannelOptions, ChannelsPage, ChannelsQuery, ClaimedSlot, Deliver,
     Detach, Disconnect, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
     PresencePage, PresenceQuery, PubNo, PubOk, Publish, PublisherState, Query, Refusal, RegistryAnswer, RegistryOp,
-    RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, StateKind, StreamState, Toll,
-    Version,
+    RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, StateKind, StreamState, Toll, Version,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::SlotSet;

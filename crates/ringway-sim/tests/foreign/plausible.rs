@@ -84,6 +84,7 @@ impl Inside<'_> {
                     *offset = top.unwrap_or(held).saturating_add(1);
                     top = Some(*offset);
                 }
+                Op::Key { channel, .. } => rep.slot = self.slot_of(channel),
                 Op::Trim { .. } | Op::Delivered { .. } | Op::Forget { .. } => {}
             }
         }
