@@ -214,7 +214,9 @@ impl Node {
     /// Applies a newer view. Older ones are ignored, and what is no view of this cluster.
     pub fn on_view(&mut self, now: Now, view: &Arc<View>) {
         if self.is_news(view) {
-            let placement = Placement::of(view, self.placement.as_ref());
+            // Who is outside needs not know where everything is. Every member that it meets tells it the view, and each time the whole
+            // table would be worked out from nothing.
+            let placement = view.node(self.me).is_some().then(|| Placement::of(view, self.placement.as_ref()));
             self.apply_view(now, view, placement);
         }
     }
@@ -222,23 +224,24 @@ impl Node {
     /// The same, where what the view means is known already: a process computes it once, for all its rules.
     pub fn on_view_placed(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
         if self.is_news(view) {
-            self.apply_view(now, view, placement.clone());
+            self.apply_view(now, view, Some(placement.clone()));
         }
     }
 
     fn is_news(&self, view: &View) -> bool {
-        let is_first = self.placement.is_none() && self.view().accepts(view).is_ok();
+        let is_older = view.epoch < self.view().epoch;
+        let is_first = self.placement.is_none() && !is_older && self.view().accepts(view).is_ok();
         !self.expelled && (view.follows(self.view()) || is_first)
     }
 
-    fn apply_view(&mut self, now: Now, view: &Arc<View>, placement: Placement) {
+    fn apply_view(&mut self, now: Now, view: &Arc<View>, placement: Option<Placement>) {
         let before = self.peers.view().clone();
         let first = self.placement.is_none();
         if view.removals > if first { 0 } else { before.removals } {
             self.removal_seen = Some(now);
         }
         let crashed = !first && view.crashes > before.crashes;
-        self.placement = Some(placement);
+        self.placement = placement;
         self.peers.set_view(view.clone());
         if view.node(self.me).is_none() {
             // Before the first join the view knows nothing of me, and I hold nothing to drop.

@@ -222,7 +222,8 @@ impl Node {
         let room = self.peers.part_bytes();
         let (mut streams, mut bytes) = (Vec::new(), 0);
         while bytes < room || streams.is_empty() {
-            let Some(run) = self.next_run(now, &mut job, room.saturating_sub(bytes)) else { break };
+            let is_first = streams.is_empty();
+            let Some(run) = self.next_run(now, &mut job, room.saturating_sub(bytes), is_first) else { break };
             bytes += run.size();
             streams.push(run);
         }
@@ -245,10 +246,11 @@ impl Node {
         (!last).then_some(job)
     }
 
-    /// The next run of the job's streams: of about `room` bytes, or one publication.
-    fn next_run(&self, now: Now, job: &mut Job, room: usize) -> Option<StreamState> {
+    /// The next run of the job's streams: of about `room` bytes, or, where it is the first of its part, one publication.
+    fn next_run(&self, now: Now, job: &mut Job, room: usize, is_first: bool) -> Option<StreamState> {
         loop {
-            if job.current.is_none() {
+            let begins = job.current.is_none();
+            if begins {
                 let (key, epoch) = job.streams.pop_front()?;
                 job.told.insert(key);
                 job.current = self.turn_of(now, job, key, epoch);
@@ -260,6 +262,16 @@ impl Node {
             let Some(stream) = stream else { continue };
             let start = current.next.max(stream.first()).min(current.top + 1);
             let Some(mut run) = stream.run(now, start, current.top, room) else { continue };
+            if !is_first && run.size() > room {
+                if begins {
+                    // As if its turn had not come: operations that happen meanwhile are not sent to who has nothing of it.
+                    job.told.remove(&current.key);
+                    job.streams.push_front((current.key, current.epoch));
+                } else {
+                    job.current = Some(current);
+                }
+                return None;
+            }
             current.next = start + run.entries.len() as u64;
             let mut bytes = run.size();
             while (bytes < room || (run.entries.is_empty() && run.keys.is_empty()))

@@ -454,6 +454,27 @@ fn who_is_not_in_the_view_drops_everything_and_takes_nothing() {
     assert!(cluster.acknowledged().is_empty());
 }
 
+/// Every member that a newcomer meets tells it the view, which does not list it yet: with many of both, it has better things to do than to
+/// work out each time where everything is.
+#[test]
+fn who_is_outside_takes_views_without_working_them_out() {
+    let names: Vec<u64> = (1..=30).collect();
+    let large = View { slots: SlotCount::DEFAULT, ..view(&names) };
+    let (now, told) = (Duration::ZERO, Arc::new(large.clone()));
+    let began = std::time::Instant::now();
+    let placement = Placement::of(&told, None);
+    let once = began.elapsed();
+    assert!(placement.owner(Slot(0)).is_some());
+    let mut newcomer = Node::new(now, Incarnation(99), told.clone(), Timing::default(), NodeLimits::default(), 1);
+    let began = std::time::Instant::now();
+    (0..100).for_each(|_| newcomer.on_message(now, Incarnation(1), told.epoch, Message::Moved(told.clone())));
+    assert!(began.elapsed() < once * 10, "{:?}, and one table takes {once:?}", began.elapsed());
+    // Nor does it go back to an older one.
+    let older = Arc::new(View { epoch: Epoch(told.epoch.0 - 1), ..large });
+    newcomer.on_message(now, Incarnation(1), told.epoch, Message::Moved(older));
+    assert_eq!(newcomer.view().epoch, told.epoch);
+}
+
 #[test]
 fn a_new_node_is_filled_before_it_owns() {
     let mut cluster = Cluster::of(1);

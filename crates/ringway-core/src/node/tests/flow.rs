@@ -1,6 +1,7 @@
 //! Much at once: what is large goes in parts, as its receiver takes them; who does not keep up holds up nobody else.
 
 use super::*;
+use crate::message::StreamState;
 
 /// Bytes of the parts here.
 const PART: usize = 300;
@@ -199,7 +200,10 @@ impl Cluster {
     }
 }
 
-/// Both say what they have to say, once.
+/// Bytes of an idempotency key here, as they are counted.
+const KEY: usize = 70;
+
+/// Both say what they have to say, once. No part is larger than a part may be.
 fn exchange(now: Now, owner: &mut Node, copy: &mut Node, parts: &mut usize) {
     for node in [&mut *owner, &mut *copy] {
         node.finish_turn();
@@ -207,7 +211,13 @@ fn exchange(now: Now, owner: &mut Node, copy: &mut Node, parts: &mut usize) {
     let said: Vec<Outgoing> = owner.drain_frames().filter(|outgoing| outgoing.to == copy.me).collect();
     let answered: Vec<Outgoing> = copy.drain_frames().filter(|outgoing| outgoing.to == owner.me).collect();
     for outgoing in said {
-        *parts += usize::from(matches!(outgoing.frame.message, Message::State(_)));
+        if let Message::State(state) = &outgoing.frame.message {
+            *parts += 1;
+            let bytes: usize = state.streams.iter().map(StreamState::size).sum();
+            let single = state.streams.len() == 1 && state.streams[0].entries.len() <= 1;
+            // A key that goes with the last run of a part may be beyond its end.
+            assert!(bytes <= PART + KEY || single, "a part of {bytes} bytes and {} streams", state.streams.len());
+        }
         copy.on_message(now, owner.me, outgoing.frame.epoch, outgoing.frame.message);
     }
     for outgoing in answered {
