@@ -344,6 +344,7 @@ impl Member {
             Purpose::Join if answer.done => {
                 if let Some(put) = self.put_sent.take() {
                     self.renewed(put);
+                    self.next_renewal = now;
                 }
             }
             // Somebody else wrote first: try again on the newer view, while the key is fresh.
@@ -354,6 +355,8 @@ impl Member {
             Purpose::Affirm { put_sent } if answer.done && inside => {
                 self.lapsed = false;
                 self.renewed(*put_sent);
+                // It counts from two answers ago: over a long way, the next renewal must not wait for its turn.
+                self.next_renewal = now;
             }
             Purpose::Affirm { .. } => self.next_renewal = now,
             // In a newer view, whoever had lapsed may have affirmed.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use ringway_core::id::Incarnation;
 use ringway_core::message::Frame;
 use ringway_protocol::link::{FrameError, Identity, Taken, UnknownKind, decode};
@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::event::{Ended, Event, LinkId};
-use crate::fault::Held;
+use crate::fault::{Held, Slow};
 use crate::handshake::Proved;
+use crate::inflow::Inflow;
 use crate::limits::{KEEP_BUFFER, READ_CHUNK};
 use crate::outgoing::{Outgoing, SendError};
 use crate::shared::Shared;
@@ -45,7 +46,7 @@ pub(crate) struct Connection {
     pub(crate) began: Instant,
     /// When something was read last, in microseconds since it began.
     heard: AtomicU64,
-    /// Which directions a cut holds back.
+    /// Which directions a cut holds back, and how slow what comes in is made.
     pub(crate) held: watch::Sender<Held>,
     /// It has ended, or must.
     stop: CancellationToken,
@@ -104,6 +105,11 @@ impl Connection {
         let _ = self.reason.set(reason);
         self.outgoing.close();
         self.closing.cancel();
+    }
+
+    /// From now on what comes in is so slow.
+    pub(crate) fn slow(&self, slow: Option<Slow>) {
+        self.held.send_modify(|held| held.slow = slow);
     }
 
     /// It carries frames, as far as this end knows.
@@ -174,14 +180,14 @@ impl Connection {
     /// Hands on what arrives, a batch for each read, until the connection ends.
     async fn read(&self, socket: &mut OwnedReadHalf, events: &mpsc::Sender<Event>) -> Ended {
         let mut held = self.held.subscribe();
-        let mut buffer = BytesMut::new();
+        let (mut buffer, mut inflow) = (BytesMut::new(), Inflow::default());
         let mut unknown = BTreeSet::new();
         loop {
             if buffer.is_empty() && buffer.capacity() > KEEP_BUFFER {
                 buffer = BytesMut::new();
             }
             buffer.reserve(READ_CHUNK);
-            match socket.read_buf(&mut (&mut buffer).limit(READ_CHUNK)).await {
+            match inflow.read(socket, &mut held, &mut buffer).await {
                 Ok(0) => return self.after_cut(&mut held, Ended::Closed).await,
                 Ok(length) => count(&self.counters.bytes_in, length),
                 Err(error) => return self.after_cut(&mut held, Ended::Broken(Arc::new(error))).await,

@@ -1,14 +1,19 @@
-//! Cuts between members, made on purpose: the cluster is tested with them.
+//! Cuts between members, and slow directions, made on purpose: the cluster is tested with them.
 //!
 //! While a direction is cut its frames are held back, as a network that drops packets holds back a stream; nothing
 //! tells either end. When the cut is over the connection breaks, and what was held back is lost. New connections hang
 //! meanwhile, for they need both directions: they are never refused, which would be taken for a death.
+//!
+//! A slow direction loses nothing. What the peer sends arrives later, at a pace, or not at all for a while and then goes
+//! on. Handshakes are not slowed.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use ringway_core::id::MemberId;
+
+use crate::connection::Connection;
 
 /// Which way is cut, seen from this member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,22 +31,35 @@ pub enum Direction {
 pub(crate) struct Held {
     pub(crate) incoming: bool,
     pub(crate) outgoing: bool,
+    /// How what comes in is slowed.
+    pub(crate) slow: Option<Slow>,
+}
+
+/// How what comes from a peer is slowed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slow {
+    /// It arrives so much later.
+    pub delay: Duration,
+    /// It arrives no faster than this. At 0 nothing arrives until the end, and then all of it.
+    pub bytes_per_second: Option<u64>,
 }
 
 impl Held {
     /// What is held back already, and what this direction adds.
     pub(crate) fn and(self, direction: Direction) -> Self {
         Self {
+            slow: self.slow,
             incoming: self.incoming || direction != Direction::Outgoing,
             outgoing: self.outgoing || direction != Direction::Incoming,
         }
     }
 }
 
-/// The cuts in force.
+/// The cuts and the slow directions in force: no more of them than there are members.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     cuts: Mutex<HashMap<MemberId, Instant>>,
+    slow: Mutex<HashMap<MemberId, (Slow, Instant)>>,
 }
 
 impl Faults {
@@ -66,6 +84,29 @@ impl Faults {
                 true
             }
         }
+    }
+
+    /// What comes from this peer is slow until then, in place of what was asked for before.
+    pub(crate) fn slow(&self, peer: &MemberId, slow: Slow, until: Instant) {
+        self.slow.lock().insert(peer.clone(), (slow, until));
+    }
+
+    /// A new connection is as slow as its peer is to be. Under the lock, so that an order that ends at this moment finds it among the
+    /// pairs afterwards.
+    pub(crate) fn slow_down(&self, connection: &Connection) {
+        if let Some((slow, _)) = self.slow.lock().get(&connection.peer.id) {
+            connection.slow(Some(*slow));
+        }
+    }
+
+    /// Ends the slowness that was to last until then. `false`: another one has taken its place.
+    pub(crate) fn quicken(&self, peer: &MemberId, until: Instant) -> bool {
+        let mut slow = self.slow.lock();
+        let its = slow.get(peer).is_some_and(|(_, end)| *end == until);
+        if its {
+            slow.remove(peer);
+        }
+        its
     }
 
     /// Waits for ever if there is a cut: what tries to connect runs into its deadline.

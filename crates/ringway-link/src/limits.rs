@@ -10,6 +10,10 @@ pub(crate) const READ_CHUNK: usize = 64 * 1024;
 /// state, does not cost its size for ever.
 pub(crate) const KEEP_BUFFER: usize = 256 * 1024;
 
+/// Bytes that wait in this process where a test makes a direction slow: what 32 MB/s bring in a quarter of a second. When
+/// they are there, the socket is not read, and the rest waits at its sender.
+pub(crate) const SLOW_BYTES: usize = 8 * 1024 * 1024;
+
 /// Connections that the kernel may hold for us before we take them: a whole cluster that reconnects at once.
 pub(crate) const BACKLOG: u32 = 1_024;
 

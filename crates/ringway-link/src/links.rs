@@ -18,7 +18,7 @@ use crate::connection::{Connection, LinkSender};
 use crate::dial::{Evidence, Target, keep, probe};
 use crate::door::{Door, Turned};
 use crate::event::{Ended, Event, LinkId};
-use crate::fault::{Direction, Faults};
+use crate::fault::{Direction, Faults, Slow};
 use crate::handshake::{Keys, Secret};
 use crate::limits::Limits;
 use crate::pairs::Pairs;
@@ -190,6 +190,24 @@ impl Links {
             }
             if shared.faults.mend(&peer, Instant::now()) {
                 shared.pairs.with(&peer).iter().for_each(|connection| connection.end(Ended::Cut));
+            }
+        });
+    }
+
+    /// Makes what another member sends arrive here later or slower for a while, to test the cluster. Nothing is lost, and no link is
+    /// closed for it. A second order takes the place of the first.
+    pub fn slow(&self, peer: &MemberId, slow: Slow, duration: Duration) {
+        let until = Instant::now() + duration;
+        self.shared.faults.slow(peer, slow, until);
+        self.shared.pairs.with(peer).iter().for_each(|connection| connection.slow(Some(slow)));
+        let (shared, peer) = (Arc::clone(&self.shared), peer.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shared.stop.cancelled() => return,
+                () = sleep(duration) => {}
+            }
+            if shared.faults.quicken(&peer, until) {
+                shared.pairs.with(&peer).iter().for_each(|connection| connection.slow(None));
             }
         });
     }

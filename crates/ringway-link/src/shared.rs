@@ -90,11 +90,12 @@ impl Shared {
         if began.elapsed() > self.limits.handshake { Err(HandshakeError::TimedOut) } else { Ok(()) }
     }
 
-    /// What changed between the handshake and now: this member may have been cut off, or shut down.
+    /// What changed between the handshake and now: this member may have been cut off, made slow, or shut down.
     fn after_install(&self, connection: &Connection) {
         if self.faults.is_cut(&connection.peer.id) {
             connection.end(Ended::Cut);
         }
+        self.faults.slow_down(connection);
         if self.quiet.is_cancelled() {
             connection.close(Ended::ShutDown);
         }

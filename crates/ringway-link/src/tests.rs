@@ -4,5 +4,6 @@ mod cutting;
 mod ending;
 mod member;
 mod shaking_hands;
+mod slowness;
 mod staying_linked;
 mod versions;

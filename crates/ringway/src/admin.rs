@@ -8,6 +8,7 @@
 //! | `POST /admin/members/{id}/weight` | `{"weight":2}`, and the same: another share of the slots for a node; `{"action":"weight","member":{…}}` |
 //! | `POST /admin/plan` | what a change would come to: one [`Plan`] |
 //! | `POST /admin/members/{id}/cut` | `{"from":ID,"seconds":3,"one_way":false}`, in a demo or with `--dev`: no link between the two; `{"action":"cut","member":{…}}` |
+//! | `POST /admin/members/{id}/slow` | `{"from":ID,"seconds":3,"delay_ms":250,"bytes_per_second":1000000}`, in the same: what `from` sends arrives there later, or at a pace; `{"action":"slow","member":{…}}` |
 //! | `GET /admin/changes` | what every change came to: `{"changes":[…]}`, one [`Receipt`](crate::changes::Receipt) each, oldest first |
 //! | `GET /admin/ring` | with `?key=` or `?user=`: `{"key","slot","owner","standby","epoch"}` |
 //!
@@ -55,7 +56,7 @@ pub struct Admin {
     orchestrator: Option<Orchestrator>,
     /// Where clients reach the process that starts members, if it is another one.
     elsewhere: Option<Arc<str>>,
-    /// This process's links, where they may be cut on purpose.
+    /// This process's links, where they may be cut or slowed on purpose.
     cuts: Option<Links>,
     memory: Memory,
     /// The receipts, in the process that keeps them.
@@ -118,6 +119,7 @@ impl Admin {
             .route("/members/{id}/{action}", post(actions::act))
             .route("/members/{id}/weight", post(weight::set))
             .route("/members/{id}/cut", post(cut::cut))
+            .route("/members/{id}/slow", post(cut::slow))
             .route("/plan", post(plan::foretell))
             .route("/changes", get(changes::list))
             .route("/ring", get(ring::look_up))

@@ -19,7 +19,7 @@ use std::time::Duration;
 use ringway_core::MemberId;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use cut::Cut;
+use cut::Fault;
 use driver::{Driver, DriverError};
 use keeper::Keeper;
 
@@ -133,7 +133,7 @@ enum Command {
     Add { taken: BTreeSet<MemberId>, answer: oneshot::Sender<Result<MemberId, OrchestratorError>> },
     Gateway { id: MemberId, port: u16, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     Next { taken: BTreeSet<MemberId>, answer: oneshot::Sender<MemberId> },
-    Cut { id: MemberId, cut: Cut, answer: oneshot::Sender<Result<(), OrchestratorError>> },
+    Fault { id: MemberId, fault: Fault, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     Act { id: MemberId, action: Action, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     End { answer: oneshot::Sender<()> },
 }
@@ -181,12 +181,12 @@ impl Orchestrator {
         self.ask(|answer| Command::Next { taken, answer }).await
     }
 
-    /// Has a unit cut its links to another member. Answers when it is told.
+    /// Has a unit cut its links to another member, or make them slow. Answers when it is told.
     ///
     /// # Errors
     /// [`OrchestratorError`].
-    pub async fn cut(&self, id: &MemberId, cut: Cut) -> Result<(), OrchestratorError> {
-        self.ask(|answer| Command::Cut { id: id.clone(), cut, answer }).await?
+    pub async fn disturb(&self, id: &MemberId, fault: Fault) -> Result<(), OrchestratorError> {
+        self.ask(|answer| Command::Fault { id: id.clone(), fault, answer }).await?
     }
 
     /// Does something to a unit. Answers when it is carried out, or for `Stop` under way.

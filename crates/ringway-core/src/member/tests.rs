@@ -1,5 +1,6 @@
 //! One member and a registry that answers when told to.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::*;
@@ -170,6 +171,42 @@ fn a_lapsed_lease_comes_back_by_a_write() {
     world.pass_with_others(1500, &[2]);
     assert!(matches!(world.member.lease(), Lease::Since(_)));
     assert_eq!(world.registry.view().epoch, epoch.next());
+}
+
+/// A registry that is a quarter of a second away: what joining, or getting a lease back, takes is already a good part of a lease.
+#[test]
+fn a_lease_is_kept_over_a_long_way() {
+    const WAY: Duration = Duration::from_millis(250);
+    let mut world = World::with(&[node("n2", 2)]);
+    let (mut asked, mut answered) = (VecDeque::new(), VecDeque::new());
+    let mut lapses = 0;
+    let mut joined = Epoch(0);
+    for step in 0..3000 {
+        if step == 500 {
+            joined = world.registry.view().epoch;
+        }
+        world.now += Duration::from_millis(10);
+        world.registry.handle(world.now, RegistryRequest { id: 0, op: RegistryOp::Put(Incarnation(2)) });
+        world.member.heard(world.now, Incarnation(2));
+        while let Some((_, request)) = asked.pop_front_if(|(due, _): &mut (Now, _)| *due <= world.now) {
+            answered.push_back((world.now + WAY, world.registry.handle(world.now, request)));
+        }
+        while let Some((_, answer)) = answered.pop_front_if(|(due, _)| *due <= world.now) {
+            world.member.on_answer(world.now, &answer);
+        }
+        let epoch = world.member.view().epoch;
+        world.member.tick(world.now, |_| epoch);
+        while let Some(action) = world.member.next_action() {
+            match action {
+                Action::Request(request) => asked.push_back((world.now + WAY, request)),
+                Action::Lease(Lease::Lapsed(_)) => lapses += 1,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(lapses, 0, "the lease lapsed again and again");
+    assert!(world.member.is_inside() && matches!(world.member.lease(), Lease::Since(_)));
+    assert_eq!(world.registry.view().epoch, joined, "views are written for nothing");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Cuts between members, to test the cluster: how a child that was started here is told of one.
+//! Cuts between members, and links that are made slow, to test the cluster: how a child that was started here is told of them.
 //!
 //! The order goes through the child's standard input, not over a link: a member that is cut off from this process can
 //! be cut off from others still. A child listens only if its environment says that it may.
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ringway_core::MemberId;
-use ringway_link::{Direction, Links};
+use ringway_link::{Direction, Links, Slow};
 use tracing::warn;
 
 use crate::words::Span;
@@ -50,26 +50,103 @@ impl fmt::Display for Cut {
     }
 }
 
-/// The line is no cut.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cut")]
-pub struct NoCut;
+/// What another member sends arrives later or slower for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slowing {
+    /// Who sends it.
+    pub from: MemberId,
+    /// How it arrives, the delay to the millisecond.
+    pub slow: Slow,
+    /// For how long, to the millisecond.
+    pub duration: Duration,
+}
 
-impl FromStr for Cut {
-    type Err = NoCut;
-
-    fn from_str(line: &str) -> Result<Self, NoCut> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ["cut", from, way @ ("both" | "incoming"), milliseconds] = words[..] else { return Err(NoCut) };
-        Ok(Self {
-            from: MemberId::new(from).map_err(|_| NoCut)?,
-            one_way: way == "incoming",
-            duration: Duration::from_millis(milliseconds.parse().map_err(|_| NoCut)?),
-        })
+impl Slowing {
+    /// Does it to this process's own links.
+    pub fn apply(&self, links: &Links) {
+        let Slow { delay, bytes_per_second } = self.slow;
+        let pace = bytes_per_second.map_or_else(|| "any".to_owned(), |pace| pace.to_string());
+        warn!(
+            from = %self.from,
+            bytes_per_second = %pace,
+            "what comes from there is {} late for {}, as asked for",
+            Span(delay),
+            Span(self.duration)
+        );
+        links.slow(&self.from, self.slow, self.duration);
     }
 }
 
-/// Cuts links as the parent says, if the environment allows it. Needs a running Tokio runtime.
+/// As a child reads it, in one line.
+impl fmt::Display for Slowing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, slow, duration } = self;
+        write!(f, "slow {from} {} ", slow.delay.as_millis())?;
+        match slow.bytes_per_second {
+            Some(pace) => write!(f, "{pace} ")?,
+            None => f.write_str("any ")?,
+        }
+        write!(f, "{}", duration.as_millis())
+    }
+}
+
+/// What is done to links on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing passes.
+    Cut(Cut),
+    /// It passes later, or at a pace.
+    Slow(Slowing),
+}
+
+impl Fault {
+    /// Does it to this process's own links.
+    pub fn apply(&self, links: &Links) {
+        match self {
+            Self::Cut(cut) => cut.apply(links),
+            Self::Slow(slowing) => slowing.apply(links),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cut(cut) => cut.fmt(f),
+            Self::Slow(slowing) => slowing.fmt(f),
+        }
+    }
+}
+
+/// The line is no order.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is neither a cut nor a slow link")]
+pub struct NoFault;
+
+impl FromStr for Fault {
+    type Err = NoFault;
+
+    fn from_str(line: &str) -> Result<Self, NoFault> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let id = |from: &str| MemberId::new(from).map_err(|_| NoFault);
+        let number = |word: &str| word.parse().map_err(|_| NoFault);
+        let span = |word: &str| number(word).map(Duration::from_millis);
+        match words[..] {
+            ["cut", from, way @ ("both" | "incoming"), milliseconds] => {
+                let one_way = way == "incoming";
+                Ok(Self::Cut(Cut { from: id(from)?, one_way, duration: span(milliseconds)? }))
+            }
+            ["slow", from, delay, pace, milliseconds] => {
+                let bytes_per_second = if pace == "any" { None } else { Some(number(pace)?) };
+                let slow = Slow { delay: span(delay)?, bytes_per_second };
+                Ok(Self::Slow(Slowing { from: id(from)?, slow, duration: span(milliseconds)? }))
+            }
+            _ => Err(NoFault),
+        }
+    }
+}
+
+/// Cuts links and makes them slow as the parent says, if the environment allows it. Needs a running Tokio runtime.
 pub fn obey(links: Links) {
     if !are_allowed() {
         return;
@@ -79,8 +156,8 @@ pub fn obey(links: Links) {
     std::thread::spawn(move || {
         let _inside = runtime.enter();
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            match line.parse::<Cut>() {
-                Ok(cut) => cut.apply(&links),
+            match line.parse::<Fault>() {
+                Ok(fault) => fault.apply(&links),
                 Err(why) => warn!(%line, %why, "the parent said something odd"),
             }
         }
@@ -95,11 +172,18 @@ mod tests {
     fn what_is_said_is_understood() {
         for one_way in [false, true] {
             let from = MemberId::new("node-2").unwrap();
-            let cut = Cut { from, one_way, duration: Duration::from_millis(1_500) };
+            let cut = Fault::Cut(Cut { from, one_way, duration: Duration::from_millis(1_500) });
             assert_eq!(cut.to_string().parse(), Ok(cut));
         }
-        for line in ["", "cut", "cut node-2 both", "cut node-2 sideways 5", "cut node-2 both soon", "cut a/b both 5"] {
-            assert_eq!(line.parse::<Cut>(), Err(NoCut), "{line:?}");
+        for bytes_per_second in [None, Some(0), Some(1_000_000)] {
+            let (from, slow) =
+                (MemberId::new("node-2").unwrap(), Slow { delay: Duration::from_millis(250), bytes_per_second });
+            let slowing = Fault::Slow(Slowing { from, slow, duration: Duration::from_millis(1_500) });
+            assert_eq!(slowing.to_string().parse(), Ok(slowing));
+        }
+        let cuts = ["", "cut", "cut node-2 both", "cut node-2 sideways 5", "cut node-2 both soon", "cut a/b both 5"];
+        for line in cuts.into_iter().chain(["slow node-2 5 5", "slow node-2 5 some 5", "slow a/b 5 any 5"]) {
+            assert_eq!(line.parse::<Fault>(), Err(NoFault), "{line:?}");
         }
     }
 }

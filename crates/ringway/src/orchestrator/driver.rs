@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ringway_core::MemberId;
 
 use super::Kind;
-use super::cut::Cut;
+use super::cut::Fault;
 
 /// What can be sent to a running unit. Named after the POSIX signals that a process driver sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub enum Order {
     Freeze,
     /// SIGCONT.
     Thaw,
-    /// Cut links, for a test.
-    Cut(Cut),
+    /// Cut links or make them slow, for a test.
+    Fault(Fault),
 }
 
 /// Why a driver could not do what it was asked for. Nothing was started or signalled.

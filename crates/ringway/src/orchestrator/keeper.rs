@@ -7,7 +7,7 @@ use ringway_core::MemberId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use super::cut::Cut;
+use super::cut::Fault;
 use super::driver::{Driver, DriverError, Order, Running};
 use super::{Action, Command, Condition, Kind, OrchestratorError, UNITS, Unit, Units};
 
@@ -52,7 +52,7 @@ impl<D: Driver> Keeper<D> {
                     Some(Command::Gateway { id, port, answer }) => {
                         drop(answer.send(self.start(&id, Kind::Gateway { port }).await));
                     }
-                    Some(Command::Cut { id, cut, answer }) => drop(answer.send(self.cut(&id, cut).await)),
+                    Some(Command::Fault { id, fault, answer }) => drop(answer.send(self.disturb(&id, fault).await)),
                     Some(Command::Act { id, action, answer }) => drop(answer.send(self.act(&id, action).await)),
                     Some(Command::Next { taken, answer }) => drop(answer.send(self.next_id(&taken).1)),
                     Some(Command::End { answer }) => {
@@ -135,12 +135,14 @@ impl<D: Driver> Keeper<D> {
         }
     }
 
-    async fn cut(&mut self, id: &MemberId, cut: Cut) -> Result<(), OrchestratorError> {
+    async fn disturb(&mut self, id: &MemberId, fault: Fault) -> Result<(), OrchestratorError> {
         match self.units.get(id).ok_or_else(|| OrchestratorError::Unknown(id.clone()))?.condition {
-            condition @ (Condition::Running | Condition::Stopping) => self.order(id, Order::Cut(cut), condition).await,
-            _ => {
-                Err(OrchestratorError::NotNow(format!("{id} is frozen or down, so it has no links that could be cut")))
+            condition @ (Condition::Running | Condition::Stopping) => {
+                self.order(id, Order::Fault(fault), condition).await
             }
+            _ => Err(OrchestratorError::NotNow(format!(
+                "{id} is frozen or down, so it has no links that could be cut or slowed"
+            ))),
         }
     }
 

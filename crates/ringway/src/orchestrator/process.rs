@@ -150,7 +150,7 @@ impl Running for ChildProcess {
             Order::Kill => Signal::SIGKILL,
             Order::Freeze => Signal::SIGSTOP,
             Order::Thaw => Signal::SIGCONT,
-            Order::Cut(cut) => return self.tell(&cut.to_string()).await,
+            Order::Fault(fault) => return self.tell(&fault.to_string()).await,
         };
         kill(Pid::from_raw(pid), signal).map_err(|why| DriverError::Signal { pid: self.pid, why: why.into() })
     }

@@ -255,7 +255,7 @@ async fn serve_is_closed_by_default() {
 async fn without_a_token_there_is_no_admin_api() {
     use crate::support::BINARY;
     use ringway_testkit::Process;
-    let builder = Process::builder(BINARY, &["serve", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+    let builder = Process::builder(&*BINARY, &["serve", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
     let mut process = builder.start();
     let addr = process.wait_for(r"http://([0-9.]+:[0-9]+)/", SOON).await[1].parse().unwrap();
     for headers in [&[][..], &[("authorization", "Bearer ")], &[("authorization", "Bearer x")]] {

@@ -16,7 +16,7 @@ const OTHERS_WAIT: Duration = Duration::from_millis(250);
 const LISTS_WAIT: Duration = Duration::from_secs(1);
 
 async fn demo(nodes: usize) -> Server {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", &nodes.to_string()]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", &nodes.to_string()]);
     let config = "[cluster]\nslots = 1024\n[channels.without_namespace]\nhistory_size = 20000\nhistory_ttl = \"1h\"\n\
                   [limits.node]\nhistory_bytes = \"2GiB\"\n";
     let server = Server::start(configured(builder, config), CHANGE).await;

@@ -76,7 +76,7 @@ async fn what_a_demo_prints_can_be_pasted() {
     demo.settled(2).await;
     demo.process.wait_for("Ctrl-C stops", SOON).await;
     let commands = printed(&demo.process);
-    assert!(commands.len() == 4 && commands.iter().all(|line| line.starts_with(BINARY)), "{commands:?}");
+    assert!(commands.len() == 4 && commands.iter().all(|line| line.starts_with(&*BINARY)), "{commands:?}");
     for line in commands {
         // Without a terminal it has no end.
         let line = if line.ends_with(" top") { format!("{line} --count 1") } else { line };
@@ -92,7 +92,7 @@ async fn what_a_demo_prints_can_be_pasted() {
 /// A directory with this program in it, as it is installed.
 fn installed() -> tempfile::TempDir {
     let bin = tempfile::tempdir().expect("a directory");
-    symlink(BINARY, bin.path().join("ringway")).expect("a link");
+    symlink(&*BINARY, bin.path().join("ringway")).expect("a link");
     bin
 }
 
@@ -108,7 +108,7 @@ fn of_the_readme() -> Vec<String> {
 
 #[tokio::test]
 async fn the_readmes_commands_work_as_printed() {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--gateways", "2"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--gateways", "2"]);
     let demo = Server::start(configured(builder, "[cluster]\nslots = 1024\n"), CHANGE).await;
     demo.settled(3).await;
     let bin = installed();
@@ -185,13 +185,13 @@ async fn who_waits_in_vain_says_so_at_the_start() {
         (&["gateway"][..], "[client]\nanonymous = true\n", &["nobody can join", "RINGWAY_SECRET"][..]),
         (&["serve"], "", &["no client can connect", "token_hmac_secret", "anonymous", "[plain] enabled", "[api] key"]),
     ] {
-        let builder = Process::builder(BINARY, args).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+        let builder = Process::builder(&*BINARY, args).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
         let mut process = configured(builder, config).arg("--port").arg("0").start();
         process.wait_for("http://127.0.0.1", SOON).await;
         let line = process.wait_for(&format!(".*{}.*", words[0]), SOON).await.remove(0);
         assert!(words.iter().all(|word| line.contains(word)), "{args:?}: {line}");
     }
-    let open = Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+    let open = Process::builder(&*BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
     let mut open = open.start();
     open.wait_for("http://127.0.0.1", SOON).await;
     assert!(!open.stderr().contains("can connect here"), "{}", open.stderr());

@@ -8,11 +8,11 @@ use ringway_core::{Incarnation, MemberId};
 use ringway_protocol::link::{Handshake, Hello, Identity, Purpose, Roles, Versions, encode_handshake, preamble};
 use ringway_testkit::raw::Frame;
 use ringway_testkit::server::TOKEN;
-use ringway_testkit::{CentrifugeClient, RawWs, Server, eventually, http};
+use ringway_testkit::{CentrifugeClient, Process, RawWs, Server, eventually, http};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{SOON, demo, dev, named, plain, ringway, serve};
+use crate::support::{BINARY, CHANGE, SOON, demo, dev, named, plain, serve};
 
 /// A connection from one of this machine's other addresses.
 async fn from(last: u8, to: SocketAddr) -> Option<TcpStream> {
@@ -21,8 +21,12 @@ async fn from(last: u8, to: SocketAddr) -> Option<TcpStream> {
     socket.connect(to).await.ok()
 }
 
-/// Clients come in, and operators and probes are answered.
+/// Clients come in, and operators and probes are answered. Nobody is kept waiting without an end.
 async fn is_served(server: &Server) {
+    tokio::time::timeout(CHANGE, all_are_served(server)).await.expect("nobody is kept out");
+}
+
+async fn all_are_served(server: &Server) {
     let mut client = CentrifugeClient::connect(server.addr()).await.expect("a client comes in");
     client.subscribe("news").await.expect("it subscribes");
     let _plain = plain(server.addr(), "ann").await;
@@ -225,10 +229,10 @@ async fn a_get_sends_only_where_the_config_says_so() {
 
 #[tokio::test]
 async fn short_secrets_are_refused_outside_of_trying_things_out() {
-    let home = tempfile::tempdir().unwrap();
-    let told = ringway(home.path(), &["serve", "--port", "0", "--admin-token", "x"]).await;
-    let text = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert_eq!(told.status.code(), Some(64), "{text}");
+    let mut refused = Process::start(&*BINARY, &["serve", "--port", "0", "--admin-token", "x"]);
+    let status = refused.wait_exit(SOON).await;
+    let text = refused.stderr();
+    assert_eq!(status.code(), Some(64), "{text}");
     assert!(text.contains("admin.token") && text.contains("16 or more"), "{text}");
 }
 

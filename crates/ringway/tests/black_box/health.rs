@@ -17,7 +17,7 @@ const SECRET: &str = "known between members";
 
 /// A member of a cluster that others join, whose health is on a port of its own.
 fn member(arguments: &[&str]) -> Builder {
-    let builder = Process::builder(BINARY, arguments).env("RINGWAY_SECRET", SECRET);
+    let builder = Process::builder(&*BINARY, arguments).env("RINGWAY_SECRET", SECRET);
     builder.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0").env("RINGWAY_INTERNAL_LISTEN", "127.0.0.1:0")
 }
 
@@ -113,7 +113,7 @@ async fn without_its_second_node_a_cluster_is_degraded_until_it_is_back() {
 
 #[tokio::test]
 async fn where_both_copies_are_lost_it_fails_until_their_slots_begin_anew() {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "3"]);
     // An owner begins anew six fifths of this after the loss.
     let config = "[cluster]\nslots = 256\n[cluster.timing]\npair = \"7s\"\n";
     let mut server = Server::start(configured(builder, config), CHANGE).await;
@@ -296,7 +296,7 @@ async fn the_page_on_the_internal_port_is_no_stranger_to_the_clients_port() {
 async fn an_internal_port_in_use_is_told_before_anything_starts() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let builder = Process::builder(BINARY, &["serve", "--port", "0", "--internal-listen", &address]);
+    let builder = Process::builder(&*BINARY, &["serve", "--port", "0", "--internal-listen", &address]);
     let mut process = builder.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0").start();
     assert_eq!(process.wait_exit(SOON).await.code(), Some(69));
     let said = process.stderr();

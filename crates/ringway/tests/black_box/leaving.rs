@@ -18,7 +18,7 @@ const SLACK: Duration = Duration::from_millis(500);
 
 /// A first gateway, and where members join it.
 async fn first_gateway(config: &str) -> (Server, String) {
-    let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
+    let builder = Process::builder(&*BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
     let config = format!(
         "[cluster]\nslots = 256\n[channels.namespaces.kept]\nhistory_size = 100\nhistory_ttl = \"10m\"\n{config}"
     );
@@ -28,7 +28,7 @@ async fn first_gateway(config: &str) -> (Server, String) {
 }
 
 fn member(role: &str, id: &str, join: &str, config: &str) -> Builder {
-    let builder = Process::builder(BINARY, &[role, "--join", join, "--id", id, "--link-listen", "127.0.0.1:0"]);
+    let builder = Process::builder(&*BINARY, &[role, "--join", join, "--id", id, "--link-listen", "127.0.0.1:0"]);
     let builder = if role == "gateway" { builder.arg("--port").arg("0") } else { builder };
     configured(builder.env("RINGWAY_SECRET", SECRET), config)
 }

@@ -114,7 +114,7 @@ async fn a_port_in_use_is_said_to_be() {
     let server = dev("").await;
     let port = server.addr().port().to_string();
     for command in [&["demo", "--port", &port][..], &["serve", "--dev", "--port", &port]] {
-        let mut second = Process::builder(BINARY, command).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0").start();
+        let mut second = Process::builder(&*BINARY, command).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0").start();
         let status = second.wait_exit(SOON).await;
         assert_eq!(status.code(), Some(69), "{}", second.stderr());
         assert!(second.stderr().contains(&port) && second.stderr().contains("--port"), "{}", second.stderr());
@@ -126,12 +126,12 @@ async fn a_port_in_use_is_said_to_be() {
 #[tokio::test]
 async fn a_wrong_secret_does_not_join() {
     let gateway =
-        Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "the right secret of all");
+        Process::builder(&*BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "the right secret of all");
     let gateway = Server::start(gateway.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0"), SOON).await;
     let link = eventually(SOON, || async { listening_besides(gateway.process.pid(), gateway.addr().port()) }).await;
     let join = format!("127.0.0.1:{link}");
     for (secret, words) in [(Some("a wrong secret of all"), "secret"), (None, "RINGWAY_SECRET")] {
-        let mut builder = Process::builder(BINARY, &["node", "--join", &join, "--link-listen", "127.0.0.1:0"]);
+        let mut builder = Process::builder(&*BINARY, &["node", "--join", &join, "--link-listen", "127.0.0.1:0"]);
         if let Some(secret) = secret {
             builder = builder.env("RINGWAY_SECRET", secret);
         }
@@ -139,7 +139,7 @@ async fn a_wrong_secret_does_not_join() {
         assert!(!node.wait_exit(SOON).await.success());
         assert!(node.stderr().contains(words), "{}", node.stderr());
     }
-    let node = Process::builder(BINARY, &["node", "--join", &join, "--link-listen", "127.0.0.1:0", "--id", "node-1"]);
+    let node = Process::builder(&*BINARY, &["node", "--join", &join, "--link-listen", "127.0.0.1:0", "--id", "node-1"]);
     let node = node.env("RINGWAY_SECRET", "the right secret of all").start();
     gateway.wait_state("node-1", "active", CHANGE).await;
     node.terminate();
@@ -174,16 +174,16 @@ fn listening_besides(pid: u32, known: u16) -> Option<u16> {
 async fn all_faults_of_a_config_are_told_at_once() {
     let config = "[server]\nprot = 1\nmax_http = 1\n[nonsense]\nx = 1\n";
     for command in [&["serve", "--dev", "--port", "0"][..], &["demo", "--port", "0"], &["gateway", "--port", "0"]] {
-        let mut process = configured(Process::builder(BINARY, command), config).start();
+        let mut process = configured(Process::builder(&*BINARY, command), config).start();
         assert_eq!(process.wait_exit(SOON).await.code(), Some(64), "{}", process.stderr());
         let told = process.stderr();
         assert!(["server.prot", "server.max_http", "nonsense"].iter().all(|key| told.contains(key)), "{told}");
         assert!(process.stdout().is_empty() && process.descendants().is_empty());
     }
-    let mut process = Process::start(BINARY, &["serve", "--config", "/nowhere/ringway.toml"]);
+    let mut process = Process::start(&*BINARY, &["serve", "--config", "/nowhere/ringway.toml"]);
     assert_eq!(process.wait_exit(SOON).await.code(), Some(64));
     assert!(process.stderr().contains("/nowhere/ringway.toml"), "{}", process.stderr());
-    let mut process = Process::start(BINARY, &["demo", "--nodes", "none"]);
+    let mut process = Process::start(&*BINARY, &["demo", "--nodes", "none"]);
     assert_eq!(process.wait_exit(SOON).await.code(), Some(2));
 }
 

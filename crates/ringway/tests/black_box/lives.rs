@@ -14,7 +14,7 @@ const SECRET: &str = "known between members";
 
 /// A gateway that nodes can join, and where.
 async fn first_gateway() -> (Server, String) {
-    let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
+    let builder = Process::builder(&*BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
     let config = "[cluster]\nslots = 256\n[channels.namespaces.kept]\nhistory_size = 100\nhistory_ttl = \"10m\"\n";
     let mut server = Server::start(configured(builder.env("RINGWAY_SECRET", SECRET), config), SOON).await;
     let found = server.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await;
@@ -22,7 +22,7 @@ async fn first_gateway() -> (Server, String) {
 }
 
 fn node(id: &str, join: &str) -> Builder {
-    let builder = Process::builder(BINARY, &["node", "--join", join, "--id", id, "--link-listen", "127.0.0.1:0"]);
+    let builder = Process::builder(&*BINARY, &["node", "--join", join, "--id", id, "--link-listen", "127.0.0.1:0"]);
     builder.env("RINGWAY_SECRET", SECRET)
 }
 
@@ -65,7 +65,7 @@ async fn a_second_process_with_one_id_waits_until_the_first_is_gone() {
 async fn planned_changes_lose_nothing_without_history_either() {
     let config =
         "[cluster]\nslots = 256\n[channels.namespaces.live]\nsubscribe = \"anyone\"\npublish = \"subscribers\"\n";
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
     let server = Server::start(configured(builder, config), CHANGE).await;
     server.settled(2).await;
     let second = server.member("gateway-1").await.unwrap().address.parse().unwrap();
@@ -125,7 +125,7 @@ async fn weigh(server: &Server, id: &str, weight: u32) {
 
 #[tokio::test]
 async fn a_node_that_was_frozen_comes_back_as_another_and_serves() {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "3"]);
     let server = Server::start(configured(builder, "[cluster]\nslots = 256\n"), CHANGE).await;
     server.settled(3).await;
     let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_node_that_was_frozen_comes_back_as_another_and_serves() {
 
 #[tokio::test]
 async fn where_both_copies_are_lost_everybody_is_told() {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "3"]);
     let server = Server::start(configured(builder, "[cluster]\nslots = 256\n"), CHANGE).await;
     server.settled(3).await;
     let mut ann = CentrifugeClient::connect(server.addr()).await.unwrap();
@@ -188,7 +188,7 @@ async fn where_both_copies_are_lost_everybody_is_told() {
 #[tokio::test]
 async fn while_the_registrys_process_is_away_pairs_go_on_for_a_while() {
     let config = "[cluster]\nslots = 256\n[cluster.timing]\npair = \"3s\"\ndeadline = \"2s\"\n";
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
     let server = Server::start(configured(builder, config), CHANGE).await;
     server.settled(2).await;
     let second = server.member("gateway-1").await.unwrap().address.parse().unwrap();

@@ -17,7 +17,7 @@ const KNOCKS: usize = 50;
 const HELD_BACK: Duration = Duration::from_secs(20);
 
 fn serve() -> Builder {
-    Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0")
+    Process::builder(&*BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0")
 }
 
 /// The full device: writing to it fails as on a full disk.
@@ -86,7 +86,7 @@ async fn whoever_does_not_read_stdout_stops_nobody() {
 #[tokio::test]
 async fn a_demo_that_nobody_listens_to_goes_on() {
     let ((unread, stdout), (unheard, stderr)) = (full_pipe(), full_pipe());
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "1"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "1"]);
     let process = builder.stdout_to(stdout).stderr_to(stderr).start();
     // The register that the command line finds it by is written when it is up.
     eventually(CHANGE, || async { process.dir().read_dir().ok()?.flatten().find_map(|entry| register(&entry.path())) })
@@ -107,7 +107,7 @@ fn register(path: &std::path::Path) -> Option<()> {
 async fn a_process_that_cannot_start_says_so_to_whoever_listens_and_waits_for_nobody() {
     let (unread, stderr) = full_pipe();
     let builder =
-        Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "192.0.2.1:1");
+        Process::builder(&*BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "192.0.2.1:1");
     let mut process = builder.stderr_to(stderr).start();
     assert_eq!(process.wait_exit(SOON).await.code(), Some(69));
     drop(unread);
@@ -127,7 +127,7 @@ async fn demo_without_room(shell: Builder) -> Server {
 
 /// A shell that becomes the program with these arguments.
 fn shell(script: &str, args: &[&str]) -> Builder {
-    Process::builder("sh", &[&["-c", script, "sh", BINARY], args].concat())
+    Process::builder("sh", &[&["-c", script, "sh", &BINARY], args].concat())
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_person_can_read_what_happened_to_a_cluster() {
 
 #[tokio::test]
 async fn who_knocks_again_and_again_is_told_of_once_in_a_while() {
-    let gateway = Process::builder(BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "a secret of members");
+    let gateway = Process::builder(&*BINARY, &["gateway", "--port", "0"]).env("RINGWAY_SECRET", "a secret of members");
     let mut gateway = gateway.env("RINGWAY_LINK_LISTEN", "127.0.0.1:0").start();
     let found = gateway.wait_for(r"listening for members.* address=(\S+)", SOON).await;
     let links: SocketAddr = found[1].parse().unwrap();
@@ -227,7 +227,7 @@ async fn every_line_for_machines_is_an_object() {
         let log = process.stderr();
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"))).collect()
     };
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "1", "--log-format", "json"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "1", "--log-format", "json"]);
     let mut demo = Server::start(builder, CHANGE).await;
     demo.process.terminate();
     assert!(demo.process.wait_exit(SOON).await.success());
@@ -237,7 +237,7 @@ async fn every_line_for_machines_is_an_object() {
     assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{lines:?}");
     assert!(says("starting 1 nodes") && says("node-1 joined"), "{lines:?}");
     for (config, code) in [("[nonsense]\n", 64), ("[server]\nlisten = \"192.0.2.1\"\n", 69)] {
-        let builder = Process::builder(BINARY, &["serve", "--dev", "--port", "0", "--log-format", "json"]);
+        let builder = Process::builder(&*BINARY, &["serve", "--dev", "--port", "0", "--log-format", "json"]);
         let mut failing = configured(builder, config).start();
         assert_eq!(failing.wait_exit(SOON).await.code(), Some(code));
         assert_eq!(json(&failing).last().unwrap()["level"], "ERROR", "{}", failing.stderr());

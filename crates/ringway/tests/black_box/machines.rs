@@ -15,7 +15,7 @@ const SECRET: &str = "known between members";
 
 /// A gateway that nodes can join, and where.
 async fn first_gateway(link: &str) -> (Server, String) {
-    let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", link]);
+    let builder = Process::builder(&*BINARY, &["gateway", "--port", "0", "--link-listen", link]);
     let config = "[cluster]\nid = \"gateway-0\"\nslots = 256\n";
     let mut server = Server::start(configured(builder.env("RINGWAY_SECRET", SECRET), config), SOON).await;
     let found = server.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await;
@@ -23,7 +23,7 @@ async fn first_gateway(link: &str) -> (Server, String) {
 }
 
 fn node(id: &str, join: &str) -> Builder {
-    Process::builder(BINARY, &["node", "--join", join, "--id", id]).env("RINGWAY_SECRET", SECRET)
+    Process::builder(&*BINARY, &["node", "--join", join, "--id", id]).env("RINGWAY_SECRET", SECRET)
 }
 
 /// A port on which nobody listens.
@@ -75,7 +75,7 @@ async fn a_wrong_address_to_join_ends_the_process_with_its_own_sentence() {
         }
     }
     greeting.abort();
-    let mut faulty = Process::builder(BINARY, &["node"]);
+    let mut faulty = Process::builder(&*BINARY, &["node"]);
     faulty =
         configured(faulty.env("RINGWAY_SECRET", SECRET), "[cluster]\njoin = \"10.0.0.1\"\nlink_advertise = \"me\"\n");
     let mut faulty = faulty.start();
@@ -109,7 +109,7 @@ async fn an_address_that_nobody_can_dial_is_refused_before_a_port_opens() {
     let advertised = ["--link-listen", "127.0.0.1:0", "--link-advertise", "0.0.0.0:9889"];
     for (command, join) in [("gateway", None), ("serve", None), ("gateway", Some(&link)), ("node", Some(&link))] {
         for arguments in [&nowhere[..], &advertised] {
-            let mut builder = Process::builder(BINARY, &[command]).env("RINGWAY_SECRET", SECRET);
+            let mut builder = Process::builder(&*BINARY, &[command]).env("RINGWAY_SECRET", SECRET);
             if command != "node" {
                 builder = builder.arg("--port").arg("0");
             }

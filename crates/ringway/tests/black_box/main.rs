@@ -22,5 +22,6 @@ mod plain;
 mod readers;
 mod restarts;
 mod siege;
+mod slow;
 mod support;
 mod tables;

@@ -197,7 +197,7 @@ async fn a_pong_behind_publishes_that_wait_is_in_time() {
     // Both sections have what the demos of these tests have besides.
     let client =
         "token_hmac_secret = \"a signing key for tests alone\"\nping_interval = \"1s\"\npong_timeout = \"300ms\"";
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "1"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "1"]);
     let builder = configured(builder, &format!("[client]\n{client}\n[cluster]\nslots = 1024\n"));
     let server = Server::start(builder, CHANGE).await;
     server.settled(1).await;

@@ -143,7 +143,7 @@ async fn an_older_copy_of_the_folder_is_refused_while_members_run() {
 async fn a_data_folder_is_for_one_process_and_damage_is_said() {
     let cluster = Cluster::start(true).await;
     let second = |folder: &Path| {
-        let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
+        let builder = Process::builder(&*BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
         builder.env("RINGWAY_SECRET", SECRET).arg("--data-dir").arg(folder).start()
     };
     let mut other = second(&cluster.data());
@@ -165,7 +165,7 @@ async fn a_demo_remembers_its_cluster() {
     let mut births = Vec::new();
     for _ in 0..2 {
         let builder =
-            Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "2"]).arg("--data-dir").arg(folder.path());
+            Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "2"]).arg("--data-dir").arg(folder.path());
         let server = ringway_testkit::Server::start(configured(builder, "[cluster]\nslots = 256\n"), CHANGE).await;
         server.settled(2).await;
         births
@@ -240,7 +240,7 @@ impl Cluster {
             1 => vec!["gateway", "--port", &port, "--join", &self.links[0]],
             _ => vec!["node", "--join", &self.links[0]],
         };
-        let builder = Process::builder(BINARY, &arguments);
+        let builder = Process::builder(&*BINARY, &arguments);
         let builder = builder.arg("--id").arg(MEMBERS[at]).arg("--link-listen").arg(&self.links[at]);
         let builder = builder.env("RINGWAY_SECRET", SECRET).env("RINGWAY_API_KEY", KEY);
         let builder = if self.is_kept && at == 0 { builder.arg("--data-dir").arg(self.data()) } else { builder };

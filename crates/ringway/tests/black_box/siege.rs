@@ -13,7 +13,7 @@ use crate::support::BINARY;
 
 async fn besiege(args: &[&str], limit: Duration) -> Value {
     let words: Vec<&str> = ["bench", "siege", "--json", "--expect"].iter().chain(args).copied().collect();
-    let mut siege = Process::start(BINARY, &words);
+    let mut siege = Process::start(&*BINARY, &words);
     let status = siege.wait_exit(limit).await;
     assert!(status.success(), "{}\n{}", siege.stderr(), siege.stdout());
     assert_eq!(siege.descendants(), Vec::<u32>::new(), "it leaves nobody behind");

@@ -1,8 +1,10 @@
 //! What these tests share: ways to start the program, and users who are named.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
@@ -10,7 +12,17 @@ use ringway_testkit::process::Builder;
 use ringway_testkit::{CentrifugeClient, PlainClient, Process, Server, Target, http};
 use serde_json::{Value, json};
 
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ringway");
+/// The program under test: the one that was built with these tests, or the one that `RINGWAY_BIN` names. With that, a test of a fault
+/// that was mended is shown to fail on a release that still had it.
+pub(crate) static BINARY: LazyLock<String> = LazyLock::new(|| {
+    let Some(other) = std::env::var_os("RINGWAY_BIN") else { return env!("CARGO_BIN_EXE_ringway").to_owned() };
+    let other = other.into_string().expect("RINGWAY_BIN is a path of UTF-8");
+    let version = Command::new(&other).arg("--version").output().expect("RINGWAY_BIN names a program");
+    let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    // Past the capture of the test's output: whoever looks at a result must see of what it is.
+    let _ = writeln!(std::io::stderr(), "RINGWAY_BIN is set: the program under test is {other} ({version})");
+    other
+});
 /// For what should take milliseconds, on a machine that does other things as well.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// For a whole cluster to start or to change.
@@ -23,13 +35,13 @@ const NAMED_USERS: &str = "[client]\ntoken_hmac_secret = \"a signing key for tes
 /// `serve --dev` with named users and what `config` says besides.
 pub(crate) async fn dev(config: &str) -> Server {
     let builder =
-        Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+        Process::builder(&*BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
     Server::start(configured(builder, &format!("{NAMED_USERS}{config}")), SOON).await
 }
 
 /// `serve` as it is for real use.
 pub(crate) async fn serve(config: &str) -> Server {
-    let builder = Process::builder(BINARY, &["serve", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+    let builder = Process::builder(&*BINARY, &["serve", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
     Server::start(configured(builder, config), SOON).await
 }
 
@@ -41,14 +53,14 @@ pub(crate) async fn demo(nodes: usize) -> Server {
 }
 
 pub(crate) fn demo_builder(nodes: usize) -> Builder {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", &nodes.to_string()]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", &nodes.to_string()]);
     configured(builder, &format!("{NAMED_USERS}[cluster]\nslots = 1024\n"))
 }
 
 /// A demo of so many nodes with two gateways, and where the second one is. Named users and few slots, as in [`demo`].
 pub(crate) async fn two_gateways(nodes: usize, config: &str) -> (Server, SocketAddr) {
     let count = nodes.to_string();
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", &count, "--gateways", "2"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", &count, "--gateways", "2"]);
     let builder = configured(builder, &format!("{NAMED_USERS}[cluster]\nslots = 1024\n{config}"));
     let server = Server::start(builder, CHANGE).await;
     server.settled(nodes).await;
@@ -111,7 +123,7 @@ pub(crate) async fn ringway(home: &Path, args: &[&str]) -> Output {
 
 /// The command line of that user, without arguments and with no `RINGWAY_` variable from outside.
 pub(crate) fn command(home: &Path) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(&*BINARY);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RINGWAY_")) {
         command.env_remove(name);
     }

@@ -32,13 +32,13 @@ async fn on_terminal(columns: u16, mut command: Command) -> String {
 #[tokio::test]
 async fn tables_fit_the_terminal_whatever_the_names() {
     let names = ["one", "two"].map(|end| format!("{}-{end}", "n".repeat(60)));
-    let builder = Process::builder(BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
+    let builder = Process::builder(&*BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
     let builder = configured(builder.env("RINGWAY_SECRET", "a secret of members"), "[cluster]\nslots = 256\n");
     let mut server = Server::start(builder, SOON).await;
     let join = server.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await.remove(1);
     let node = |name: &String| {
         let args = ["node", "--join", &join, "--id", name, "--link-listen", "127.0.0.1:0"];
-        Process::builder(BINARY, &args).env("RINGWAY_SECRET", "a secret of members").start()
+        Process::builder(&*BINARY, &args).env("RINGWAY_SECRET", "a secret of members").start()
     };
     let _nodes = names.each_ref().map(node);
     server.settled(2).await;
@@ -57,7 +57,7 @@ async fn tables_fit_the_terminal_whatever_the_names() {
             command.args(&args);
             let text = on_terminal(columns, command).await;
             let table = text.lines().take_while(|line| !line.contains("slots would move"));
-            let table: Vec<&str> = table.filter(|line| !line.contains(BINARY)).collect();
+            let table: Vec<&str> = table.filter(|line| !line.contains(&*BINARY)).collect();
             assert!(table.len() >= 3 && text.contains("-one") && text.contains("-two"), "{args:?}: {text}");
             let widest = table.iter().map(|line| line.chars().count()).max();
             assert!(widest <= Some(columns.into()), "{args:?} on {columns} columns: {widest:?}\n{text}");
