@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ringway_core::{Epoch, Incarnation, Position, Slot, StreamEpoch};
 
+use crate::bits::Bits;
 use crate::setup::Setup;
 use crate::world::Time;
 
@@ -73,13 +74,13 @@ pub(crate) struct Removed {
     pub(crate) lapsed: bool,
 }
 
-/// What went with a node, each as bits by slot.
-#[derive(Debug, Clone, Copy, Default)]
+/// Slots that went with a node.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Destroyed {
     /// It had the mark.
-    pub(crate) marks: u64,
+    pub(crate) marks: Bits,
     /// It was owner or standby.
-    pub(crate) due: u64,
+    pub(crate) due: Bits,
 }
 
 /// Everything that was seen.
@@ -103,10 +104,10 @@ pub(crate) struct Checker {
     pub(crate) removed: BTreeMap<Incarnation, Removed>,
     /// Nodes that lost their memory or their place since everybody was settled.
     pub(crate) destroyed: BTreeMap<Incarnation, Destroyed>,
-    /// Slots, as bits, that had two complete copies at some time since everybody was settled.
-    pub(crate) doubled: u64,
-    /// Slots, as bits, whose last complete copy went with an excuse, and that have none since.
-    pub(crate) lost: u64,
+    /// Slots that had two complete copies at some time since everybody was settled.
+    pub(crate) doubled: Bits,
+    /// Slots whose last complete copy went with an excuse, and that have none since.
+    pub(crate) lost: Bits,
     senders: u32,
 }
 
@@ -125,8 +126,8 @@ impl Checker {
             keys: BTreeMap::new(),
             removed: BTreeMap::new(),
             destroyed: BTreeMap::new(),
-            doubled: 0,
-            lost: 0,
+            doubled: Bits::default(),
+            lost: Bits::default(),
             senders: 0,
         }
     }
@@ -156,21 +157,20 @@ impl Checker {
     }
 
     /// Everybody in a view of so many nodes is settled: every slot has its copies.
-    pub(crate) fn settled(&mut self, nodes: usize) {
+    pub(crate) fn settled(&mut self, nodes: usize, setup: &Setup) {
         self.destroyed.clear();
-        self.doubled = if nodes > 1 { u64::MAX } else { 0 };
+        self.doubled = if nodes > 1 { setup.all_slots.clone() } else { Bits::default() };
     }
 
     /// How many complete copies of a slot, and how many of its owners and standbys, went since everybody was settled.
     pub(crate) fn destroyed_of(&self, slot: Slot) -> (usize, usize) {
-        let count =
-            |bits: fn(&Destroyed) -> u64| self.destroyed.values().filter(|d| bits(d) >> slot.0 & 1 == 1).count();
-        (count(|destroyed| destroyed.marks), count(|destroyed| destroyed.due))
+        let count = |bits: fn(&Destroyed) -> &Bits| self.destroyed.values().filter(|d| bits(d).has(slot)).count();
+        (count(|destroyed| &destroyed.marks), count(|destroyed| &destroyed.due))
     }
 
     /// Streams of this slot are gone for good.
     pub(crate) fn excuse(&mut self, slot: Slot, setup: &Setup) {
-        self.lost |= 1 << slot.0;
+        self.lost.add(slot);
         let streams = self.logs.values_mut().filter(|log| setup.channels[log.channel].slot == slot);
         streams.for_each(|log| log.dead = true);
     }

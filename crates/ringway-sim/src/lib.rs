@@ -11,13 +11,16 @@
 //! epoch. Besides: idempotency keys, inboxes, history, and channels without history over planned changes. A
 //! [`Sabotage`] leaves a rule out, to show that these checks bite.
 
+mod bits;
 mod checker;
+mod large;
 mod rng;
 mod sabotage;
 mod setup;
 mod world;
 
 pub use checker::Violation;
+pub use large::{Large, Measures};
 pub use sabotage::Sabotage;
 pub use setup::Mode;
 
@@ -38,6 +41,8 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     /// A sum over everything that happened: equal runs have equal ones.
     pub digest: u64,
+    /// What was measured in a large cluster.
+    pub measures: Option<Measures>,
     /// What happened, if it was asked for.
     pub trace: Vec<String>,
 }
@@ -49,6 +54,8 @@ pub struct Order {
     pub seed: u64,
     /// What may go wrong.
     pub mode: Mode,
+    /// The cluster is a large one. Its faults are deaths, in mode [`Mode::One`].
+    pub large: Option<Large>,
     /// A rule that is left out.
     pub sabotage: Option<Sabotage>,
     /// Keep a line per event.

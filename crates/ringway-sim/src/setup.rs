@@ -8,6 +8,8 @@ use ringway_core::ring::{HashKey, SlotCount, slot_of};
 use ringway_core::timing::Timing;
 use ringway_core::{ChannelName, Slot};
 
+use crate::bits::Bits;
+use crate::large::Large;
 use crate::rng::Rng;
 
 /// What may go wrong in a run.
@@ -69,9 +71,21 @@ pub(crate) struct Setup {
     pub(crate) twin: bool,
     /// Copies that an acknowledgement needs.
     pub(crate) ack_copies: u8,
+    /// The cluster is a large one.
+    pub(crate) large: Option<Large>,
+    /// Channels of each slot.
+    pub(crate) by_slot: Vec<Vec<usize>>,
+    pub(crate) all_slots: Bits,
+    /// Marks of a process are looked at this often, in microseconds.
+    pub(crate) look_at_marks: u64,
 }
 
 impl Setup {
+    /// The registry's answers may be lost or late.
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.mode != Mode::Planned && self.large.is_none()
+    }
+
     pub(crate) fn draw(rng: &mut Rng, seed: u64, mode: Mode) -> Self {
         let key = HashKey::from_bytes(std::array::from_fn(|_| rng.next() as u8));
         let slots = SlotCount::new(if rng.chance(900) { 8 } else { 64 }).expect("a power of two in range");
@@ -127,7 +141,53 @@ impl Setup {
             split: !planned && seed % 10 == 3,
             twin: !planned && rng.chance(80),
             ack_copies: if rng.chance(125) { 2 } else { 1 },
+            large: None,
+            by_slot: Vec::new(),
+            all_slots: Bits::of(slots.slots()),
+            look_at_marks: 0,
         }
+        .with_index()
+    }
+
+    /// A large cluster: limits and lengths of time are the defaults, the registry is the first gateway's, and nothing else goes
+    /// wrong than that members die.
+    pub(crate) fn draw_large(rng: &mut Rng, seed: u64, large: Large) -> Self {
+        let slots = SlotCount::new(large.slots).expect("a power of two in range");
+        let usual = Self::draw(rng, seed, Mode::One);
+        let key = usual.key;
+        let channels = (0..large.channels as u64).map(|number| Self::draw_channel(rng, &key, slots, number)).collect();
+        Self {
+            slots,
+            timing: Timing::default(),
+            limits: NodeLimits::default(),
+            channels,
+            nodes: (large.nodes, large.nodes + large.nodes.div_ceil(10)),
+            gateways: 3,
+            hosted: true,
+            both_roles: false,
+            targeted: false,
+            delay: large.delay.as_micros() as u64,
+            // Until it is known when all channels are there.
+            quiet_from: u64::MAX / 2,
+            pace: 10_000,
+            island: false,
+            split: false,
+            twin: false,
+            ack_copies: 1,
+            large: Some(large),
+            all_slots: Bits::of(slots.slots()),
+            look_at_marks: 50_000,
+            ..usual
+        }
+        .with_index()
+    }
+
+    fn with_index(mut self) -> Self {
+        self.by_slot = vec![Vec::new(); self.slots.get() as usize];
+        for (at, channel) in self.channels.iter().enumerate() {
+            self.by_slot[channel.slot.index()].push(at);
+        }
+        self
     }
 
     fn draw_channel(rng: &mut Rng, key: &HashKey, slots: SlotCount, number: u64) -> ChannelSetup {

@@ -6,20 +6,23 @@ mod changes;
 mod clients;
 mod evidence;
 mod faults;
+mod filling;
 mod lies;
+mod measures;
 mod network;
 mod process;
 mod registry;
 mod watch;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::message::{Frame, RegistryAnswer, RegistryRequest};
 use ringway_core::registry::Registry;
-use ringway_core::view::{Removal, View};
+use ringway_core::view::{Placement, Removal, View};
 use ringway_core::{Incarnation, MemberId, Slot};
 
 use crate::checker::Checker;
@@ -30,6 +33,8 @@ use crate::{Order, Outcome, Sabotage};
 use clients::Users;
 use evidence::Probe;
 use faults::{Faults, Heal};
+use filling::Filling;
+use measures::Counted;
 use network::Network;
 use process::Process;
 
@@ -119,6 +124,9 @@ pub(crate) struct World {
     pub(crate) users: Users,
     pub(crate) checker: Checker,
     pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) counted: Counted,
+    pub(crate) filling: Filling,
+    placed: VecDeque<(View, Rc<Placement>)>,
     /// Numbers of the last `Sync`s by sender, receiver and slot: what a lie has to name.
     syncs: BTreeMap<(Incarnation, Incarnation, Slot), u64>,
     queue: BinaryHeap<Reverse<Scheduled>>,
@@ -147,7 +155,10 @@ pub(crate) use note;
 impl World {
     pub(crate) fn new(order: Order) -> Self {
         let mut rng = Rng::new(order.seed.wrapping_mul(4) + order.mode as u64);
-        let setup = Arc::new(Setup::draw(&mut rng, order.seed, order.mode));
+        let setup = Arc::new(match order.large {
+            Some(large) => Setup::draw_large(&mut rng, order.seed, large),
+            None => Setup::draw(&mut rng, order.seed, order.mode),
+        });
         let born = Arc::new(View { ack_copies: setup.ack_copies, ..View::born(setup.key, setup.slots) });
         let total = setup.gateways + setup.nodes.1;
         let processes: Vec<Process> = (0..total)
@@ -169,6 +180,9 @@ impl World {
             users: Users::new(&setup),
             checker: Checker::new(&setup),
             sabotage: order.sabotage,
+            counted: Counted::default(),
+            filling: Filling::default(),
+            placed: VecDeque::new(),
             syncs: BTreeMap::new(),
             queue: BinaryHeap::new(),
             kept: Vec::new(),
@@ -183,6 +197,9 @@ impl World {
             setup,
             rng,
         };
+        if let Some(large) = order.large {
+            world.network.spread(&mut world.rng, large.delay.as_micros() as Time);
+        }
         world.begin();
         world
     }
@@ -191,6 +208,10 @@ impl World {
         for at in 0..self.setup.gateways + self.setup.nodes.0 {
             let when = self.rng.range(0, 50 * MS);
             self.schedule(when, Event::Start(at));
+        }
+        if self.setup.large.is_some() {
+            // The rest comes once all channels are there.
+            return self.schedule(400 * MS, Event::Look);
         }
         let quiet = self.setup.quiet_from;
         self.schedule(quiet, Event::Calm);
@@ -235,6 +256,7 @@ impl World {
         if self.checker.violation.is_none() {
             self.check_end();
         }
+        let measures = self.measures();
         self.digest ^= self.checker.acknowledged.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Outcome {
             acknowledged: self.checker.acknowledged,
@@ -243,6 +265,7 @@ impl World {
             faults: self.faults.count,
             violation: self.checker.violation,
             digest: self.digest,
+            measures,
             trace: self.trace.unwrap_or_default(),
         }
     }
@@ -279,6 +302,7 @@ impl World {
     /// Now and then: is everybody settled, and is the run over?
     fn look(&mut self) {
         self.look_for_settled();
+        self.count_settling();
         self.watch_held();
         let Some(since) = self.calm_since else {
             self.schedule(self.now + 20 * MS, Event::Look);

@@ -1,9 +1,11 @@
 //! A few hundred seeds of each mode without a violation, the same run for the same seed, and every lie found.
 
-use ringway_sim::{Mode, Order, Sabotage, run};
+use std::time::Duration;
+
+use ringway_sim::{Large, Mode, Order, Sabotage, run};
 
 fn order(seed: u64, mode: Mode) -> Order {
-    Order { seed, mode, sabotage: None, trace: false }
+    Order { seed, mode, large: None, sabotage: None, trace: false }
 }
 
 /// Runs these seeds on two threads; the first violation fails with what shows it again.
@@ -37,6 +39,25 @@ fn one_fault_at_a_time_loses_nothing() {
 #[test]
 fn overlapping_faults_break_no_promise() {
     all_hold(Mode::Wild, 1..151);
+}
+
+/// Members join, leave and die where a way takes up to a quarter of a second, and much is kept.
+#[test]
+fn a_large_cluster_comes_to_rest_and_keeps_its_limits() {
+    let large = Large {
+        nodes: 8,
+        channels: 4_000,
+        slots: 1024,
+        large_bytes: 2 << 20,
+        disturbed: Duration::from_secs(25),
+        ..Large::default()
+    };
+    for seed in 1..3 {
+        let outcome = run(Order { large: Some(large), ..order(seed, Mode::One) });
+        let measures = outcome.measures.expect("they are taken of a large cluster");
+        assert_eq!(outcome.violation, None, "{measures:?}");
+        assert!(measures.disturbances > 3 && outcome.acknowledged > 8_000, "this run proves nothing: {measures:?}");
+    }
 }
 
 #[test]

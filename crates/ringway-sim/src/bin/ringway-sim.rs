@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use ringway_sim::{Mode, Order, Outcome, Sabotage, run};
+use ringway_sim::{Large, Measures, Mode, Order, Outcome, Sabotage, run};
 
 /// Runs the rules of Ringway in a simulated world, seed by seed, under one checker.
 #[derive(Debug, Parser)]
@@ -37,6 +37,27 @@ struct Options {
     /// Leave a rule out, by the name of its sabotage: `all` tries each, and says which checks found it.
     #[arg(long, value_parser = named)]
     sabotage: Option<Left>,
+    /// Run a large cluster, in which members join, leave and die, and print what it comes to.
+    #[arg(long, conflicts_with_all = ["mode", "sabotage"])]
+    large: bool,
+    /// Nodes of a large cluster.
+    #[arg(long, default_value_t = Large::default().nodes, requires = "large")]
+    nodes: usize,
+    /// Channels of a large cluster.
+    #[arg(long, default_value_t = Large::default().channels, requires = "large")]
+    channels: usize,
+    /// Slots of a large cluster: a power of two.
+    #[arg(long, default_value_t = Large::default().slots, requires = "large")]
+    slots: u32,
+    /// Longest delay of its links, in milliseconds.
+    #[arg(long, default_value_t = Large::default().delay.as_millis() as u64, requires = "large")]
+    delay: u64,
+    /// Megabytes that are published to each of its few large channels.
+    #[arg(long, default_value_t = Large::default().large_bytes >> 20, requires = "large")]
+    large_channel: usize,
+    /// Simulated seconds in which members join, leave and die.
+    #[arg(long, default_value_t = Large::default().disturbed.as_secs(), requires = "large")]
+    disturbed: u64,
 }
 
 /// What is left out.
@@ -73,13 +94,27 @@ impl Choice {
 
 impl Options {
     fn order(&self, seed: u64) -> Order {
+        if self.large {
+            return Order { seed, mode: Mode::One, large: Some(self.large_one()), sabotage: None, trace: false };
+        }
         let turns = [Mode::One, Mode::Wild, Mode::Planned];
         let mode = self.mode.map_or(turns[(seed % 3) as usize], Choice::mode);
         let sabotage = match self.sabotage {
             Some(Left::One(sabotage)) => Some(sabotage),
             _ => None,
         };
-        Order { seed, mode, sabotage, trace: false }
+        Order { seed, mode, large: None, sabotage, trace: false }
+    }
+
+    fn large_one(&self) -> Large {
+        Large {
+            nodes: self.nodes,
+            channels: self.channels,
+            slots: self.slots,
+            delay: Duration::from_millis(self.delay),
+            large_bytes: self.large_channel << 20,
+            disturbed: Duration::from_secs(self.disturbed),
+        }
     }
 }
 
@@ -140,6 +175,35 @@ fn try_each(mut options: Options) {
     }
 }
 
+/// What a run of a large cluster came to, in lines.
+fn said(seed: u64, outcome: &Outcome, measures: &Measures) -> String {
+    let seconds = |micros: u64| micros as f64 / 1e6;
+    let m = measures;
+    let changes = m.views.max(1);
+    format!(
+        "seed {seed}: {} publications acknowledged, {} unanswered; {} views after {} joins, leaves and deaths\n         settled at the latest after {:.1} s; after the last of them everything was at rest within {:.1} s\n         {} frames, {} bytes; {} bytes for changes: {} for each view (of these {} are views), {} bytes of pings\n         most that waited: {} bytes on a link, {} at a member; most of states under way: {} bytes; largest frame {} bytes, of several publications {}\n         longest pause of a channel {:.2} s, usual {:.2} s",
+        outcome.acknowledged,
+        m.unanswered,
+        m.views,
+        m.disturbances,
+        seconds(m.settling),
+        seconds(m.last_settling),
+        m.frames,
+        m.bytes,
+        m.bytes_of_changes,
+        m.bytes_of_changes / changes,
+        m.bytes_of_views / changes,
+        m.bytes_of_pings,
+        m.queue,
+        m.member_queues,
+        m.bulk,
+        m.largest_frame,
+        m.largest_batch,
+        seconds(m.longest_pause),
+        seconds(m.usual_pause)
+    )
+}
+
 fn mode_of(order: &Order) -> String {
     format!("{:?}", order.mode).to_lowercase()
 }
@@ -159,7 +223,11 @@ fn run_all(options: &Options, begun: Instant) -> Sum {
                         return;
                     }
                     let order = options.order(seed);
-                    if found.send((order, run(order))).is_err() {
+                    let outcome = run(order);
+                    if let Some(measures) = &outcome.measures {
+                        println!("{}", said(seed, &outcome, measures));
+                    }
+                    if found.send((order, outcome)).is_err() {
                         return;
                     }
                 }

@@ -50,6 +50,9 @@ impl World {
     }
 
     pub(crate) fn apply_view(&mut self, at: usize, view: &Arc<View>, placement: &Placement) {
+        // What was given up until now was given up in the view before.
+        self.processes[at].marks_next = 0;
+        self.watch_marks(at);
         let lied = self.lied_view(at, view);
         // Whoever is lied to works out for itself what the lie means.
         let placement = if lied == *view { placement.clone() } else { Placement::of(&lied, None) };

@@ -14,15 +14,23 @@ impl World {
             return;
         }
         let planned = self.setup.mode == Mode::Planned;
-        if self.rng.chance(if planned { 600 } else { 250 }) {
+        let large = self.setup.large.is_some();
+        let chance = match (large, planned) {
+            (true, _) => 1000,
+            (_, true) => 600,
+            _ => 250,
+        };
+        if self.rng.chance(chance) {
             self.change();
         }
-        let pause: Time = self.rng.range(50, 600) * MS;
+        let (shortest, longest) = if large { (2000, 8000) } else { (50, 600) };
+        let pause: Time = self.rng.range(shortest, longest) * MS;
         self.schedule(self.now + pause, Event::Change);
     }
 
     pub(crate) fn change(&mut self) {
         self.faults.count += 1;
+        self.count_disturbance();
         match self.rng.below(10) {
             0..=3 => self.join_one(),
             4..=6 => self.drain_one(),

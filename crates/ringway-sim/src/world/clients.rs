@@ -16,6 +16,16 @@ use crate::setup::Setup;
 /// Queries' tokens start here; below are those of publishes.
 const QUERIES: u64 = 1 << 40;
 
+/// Bytes of a publication's number, which is all that most have.
+const NUMBER: usize = 4;
+
+/// The publication's number, and as much behind it as it takes.
+fn payload(publication: u32, size: usize) -> Bytes {
+    let mut data = vec![b'x'; size.max(NUMBER)];
+    data[..NUMBER].copy_from_slice(&publication.to_le_bytes());
+    data.into()
+}
+
 /// A channel that clients of a gateway listen to.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscription {
@@ -107,6 +117,7 @@ impl World {
         let boot = self.processes[at].boot;
         if !self.processes[at].leaving {
             let publishing = !self.is_quiet();
+            self.fill_some(at, now);
             match self.rng.below(100) {
                 0..=69 if publishing => self.publish_some(at, now),
                 70..=84 => self.toggle_some(at, now),
@@ -146,16 +157,21 @@ impl World {
     }
 
     fn publish(&mut self, at: usize, now: Now, channel: usize, key: Option<u32>) {
+        let size = if self.setup.large.is_some() { self.some_size() } else { NUMBER };
+        self.publish_sized(at, now, channel, key, size);
+    }
+
+    pub(super) fn publish_sized(&mut self, at: usize, now: Now, channel: usize, key: Option<u32>, size: usize) {
         let (setup, time) = (self.setup.clone(), self.now);
         let process = &mut self.processes[at];
         let Some(gateway) = &mut process.gateway else { return };
-        if gateway.publishes_waiting() > 200 {
+        if gateway.publishes_waiting() > if setup.large.is_some() { 20_000 } else { 200 } {
             return;
         }
         process.clients.numbers[channel] += 1;
         let (sender, number) = (process.clients.sender, process.clients.numbers[channel]);
         let publication = self.checker.published(Publication::new(channel, sender, number, key, time));
-        let data = Bytes::copy_from_slice(&publication.to_le_bytes());
+        let data = payload(publication, size);
         let entry = Entry { data, info: None, tags: None };
         let new = NewPublish {
             channel: setup.channels[channel].name.clone(),
@@ -181,6 +197,10 @@ impl World {
         let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
         let subscribed = self.processes[at].clients.subscriptions.contains_key(&channel);
         let quiet = self.is_quiet();
+        if quiet && self.setup.large.is_some() {
+            // Where an answer takes so long there would be no moment in which nobody waits for one.
+            return;
+        }
         match subscribed {
             true if !quiet && self.rng.chance(300) => self.unsubscribe(at, now, channel),
             false if !self.setup.channels[channel].is_inbox() => self.subscribe(at, now, channel),
@@ -195,7 +215,7 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, at: usize, now: Now, channel: usize) {
+    pub(super) fn subscribe(&mut self, at: usize, now: Now, channel: usize) {
         let (setup, time) = (self.setup.clone(), self.now);
         let process = &mut self.processes[at];
         let Some(gateway) = &mut process.gateway else { return };
@@ -232,7 +252,7 @@ impl World {
     }
 
     /// A user comes back when it was let go, or when nobody can take the old session for a living one any more.
-    fn user_may_come(&mut self, channel: usize) -> bool {
+    pub(super) fn user_may_come(&mut self, channel: usize) -> bool {
         let user = &self.users.list[channel];
         if user.at.is_some() {
             return false;
@@ -260,7 +280,15 @@ impl World {
     /// Users of inboxes answer pings, late; some are gone without a word, and their sessions end when nobody has answered for a while.
     fn answer_pings(&mut self, at: usize, now: Now) {
         let quiet = self.is_quiet();
-        let subscribed: Vec<usize> = self.processes[at].clients.subscriptions.keys().copied().collect();
+        let subscriptions = &self.processes[at].clients.subscriptions;
+        let subscribed: Vec<usize> = match self.setup.large {
+            // Of very many, some have their turn.
+            Some(_) => {
+                let first = self.rng.below(self.setup.channels.len() as u64) as usize;
+                subscriptions.range(first..).take(20).map(|(channel, _)| *channel).collect()
+            }
+            None => subscriptions.keys().copied().collect(),
+        };
         for channel in subscribed {
             if !self.setup.channels[channel].is_inbox() {
                 continue;

@@ -50,6 +50,7 @@ impl World {
             self.fault();
         }
         let pause = match (wild, self.setup.island) {
+            _ if self.setup.large.is_some() => self.rng.range(500, 3000),
             // Long enough for what the island is about to happen undisturbed.
             (true, true) => self.rng.range(500, 3000),
             (true, false) => self.rng.range(20, 700),
@@ -73,6 +74,11 @@ impl World {
     fn fault(&mut self) {
         let wild = self.setup.mode == Mode::Wild;
         self.faults.count += 1;
+        if self.setup.large.is_some() {
+            let victim = self.some_running();
+            self.count_disturbance();
+            return self.crash_and_restart(victim);
+        }
         if self.setup.hosted && !self.setup.orchestrated && self.rng.chance(150) {
             return self.restart_host();
         }

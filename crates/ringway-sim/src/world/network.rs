@@ -8,6 +8,7 @@ use ringway_core::timing::Now;
 
 use super::process::State;
 use super::{Event, Input, MS, Time, World, note};
+use crate::rng::Rng;
 
 /// The connection of a pair of processes.
 #[derive(Debug)]
@@ -21,7 +22,14 @@ pub(crate) struct Link {
     /// Cuts in force on each direction.
     cut: [u32; 2],
     held: [Vec<Frame>; 2],
+    /// In a large cluster: how far it is, how much it carries, and when the last byte in each direction has gone.
+    latency: Time,
+    pub(crate) bytes_per_second: u64,
+    pub(crate) gone: [Time; 2],
 }
+
+/// Links of a large cluster carry 0.1 to 1 Gbit/s.
+const PACES: [u64; 3] = [12_500_000, 50_000_000, 125_000_000];
 
 /// All links.
 #[derive(Debug)]
@@ -50,10 +58,21 @@ impl Network {
                     last: [0; 2],
                     cut: [0; 2],
                     held: [Vec::new(), Vec::new()],
+                    latency: 0,
+                    bytes_per_second: 0,
+                    gone: [0; 2],
                 });
             }
         }
         network
+    }
+
+    /// A large cluster: some links are short, and some go around the world.
+    pub(crate) fn spread(&mut self, rng: &mut Rng, most: Time) {
+        for link in &mut self.links {
+            link.latency = if rng.chance(300) { most } else { rng.range(most / 500, most + 1) };
+            link.bytes_per_second = rng.pick(&PACES);
+        }
     }
 
     pub(crate) fn of(&self, process: usize) -> &[usize] {
@@ -72,6 +91,18 @@ impl World {
     fn delay(&mut self) -> Time {
         let most = self.setup.delay;
         if self.rng.chance(5) { self.rng.range(most, most * 10 + 1) } else { self.rng.range(20, most + 21) }
+    }
+
+    /// The same for what is no frame.
+    fn delay_of(&mut self, link: usize) -> Time {
+        if self.setup.large.is_some() { self.network.links[link].latency + MS } else { self.delay() }
+    }
+
+    /// What one way to the registry's process and back takes in a large cluster, half of it.
+    pub(crate) fn delay_to_host(&self, at: usize) -> Option<Time> {
+        self.setup.large?;
+        let to_host = |link: &&usize| self.network.links[**link].ends.contains(&0);
+        self.network.of(at).iter().find(to_host).map(|link| self.network.links[*link].latency + MS)
     }
 
     /// Puts a frame on its link, if that is up.
@@ -111,7 +142,10 @@ impl World {
     }
 
     fn carry(&mut self, link: usize, to_second: bool, frame: Frame) {
-        let arrival = self.now + self.delay();
+        let arrival = match self.setup.large {
+            Some(_) => self.weigh(link, to_second, &frame) + self.network.links[link].latency + self.rng.below(MS / 2),
+            None => self.now + self.delay(),
+        };
         let link_state = &mut self.network.links[link];
         let last = &mut link_state.last[usize::from(to_second)];
         *last = arrival.max(*last);
@@ -134,6 +168,10 @@ impl World {
     pub(crate) fn arrive(&mut self, link: usize, generation: u64, to_second: bool, frame: Frame) {
         let state = &self.network.links[link];
         let Some(incarnations) = state.up.filter(|_| state.generation == generation) else { return };
+        if self.setup.large.is_some() {
+            self.part_came(link, to_second, &frame);
+        }
+        let state = &self.network.links[link];
         let to = state.ends[usize::from(to_second)];
         let from = incarnations[usize::from(!to_second)];
         let boot = self.processes[to].boot;
@@ -155,8 +193,9 @@ impl World {
         state.up = Some(incarnations);
         let generation = state.generation;
         note!(self, "{} == {} up", self.processes[ends[0]].id, self.processes[ends[1]].id);
+        self.network.links[link].gone = [0; 2];
         for end in 0..2 {
-            let at = self.now + self.delay();
+            let at = self.now + self.delay_of(link);
             self.network.links[link].last[end] = at;
             self.find_replaced(ends[end], ends[1 - end], at);
             self.schedule(at, Event::To(ends[end], boots[end], Input::LinkUp(incarnations[1 - end], link, generation)));
@@ -177,6 +216,7 @@ impl World {
         let generation = self.network.links[link].generation;
         self.network.links[link].held = [Vec::new(), Vec::new()];
         note!(self, "{} == {} breaks", self.processes[ends[0]].id, self.processes[ends[1]].id);
+        self.parts_lost(link);
         self.lie_about_break(ends, incarnations);
         for end in 0..2 {
             let at = self.now + self.rng.below(5 * MS);

@@ -14,10 +14,11 @@ use ringway_core::registry::Registry;
 use ringway_core::ring::Weight;
 use ringway_core::timing::Now;
 use ringway_core::view::{GatewayEntry, NodeEntry, Placement, View};
-use ringway_core::{Incarnation, MemberId};
+use ringway_core::{Epoch, Incarnation, MemberId};
 
 use super::clients::Clients;
 use super::{Event, Input, MS, Time, World, note};
+use crate::bits::Bits;
 use crate::rng::Rng;
 
 /// Rules are given time this often.
@@ -70,7 +71,10 @@ pub(crate) struct Process {
     /// When it applied its last view.
     pub(crate) view_at: Time,
     /// Slots it held the mark of when it was last looked at.
-    pub(crate) marks: u64,
+    pub(crate) marks: Bits,
+    /// When it is looked at again, and the epoch of the last "settled" that was.
+    pub(crate) marks_next: Time,
+    pub(crate) settled_at: Epoch,
     /// The registry cannot be reached from here until then.
     pub(crate) registry_cut: Time,
     /// It asked to leave, or was told to drain.
@@ -104,7 +108,9 @@ impl Process {
             since: 0,
             clients: Clients::default(),
             view_at: 0,
-            marks: 0,
+            marks: Bits::default(),
+            marks_next: 0,
+            settled_at: Epoch(0),
             registry_cut: 0,
             leaving: false,
         }
@@ -169,7 +175,8 @@ impl World {
         let clock = process.clock(now);
         (process.state, process.incarnation, process.since) = (State::Up, incarnation, now);
         process.life += 1;
-        process.marks = 0;
+        process.marks = Bits::default();
+        process.settled_at = Epoch(0);
         process.flush_due = false;
         process.connections.clear();
         let address: Arc<str> = at.to_string().into();

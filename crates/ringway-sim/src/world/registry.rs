@@ -7,7 +7,6 @@ use ringway_core::message::{RegistryOp, RegistryRequest};
 use ringway_core::view::View;
 
 use super::{Event, Input, MS, World, note};
-use crate::setup::Mode;
 
 impl World {
     /// The registry can be reached from this process now.
@@ -24,7 +23,7 @@ impl World {
         let process = &self.processes[at];
         let (boot, life) = (process.boot, process.life);
         let here = self.setup.hosted && at == 0;
-        let troubled = self.setup.mode != Mode::Planned && !self.is_quiet() && !here;
+        let troubled = self.setup.is_troubled() && !self.is_quiet() && !here;
         if troubled && (self.rng.chance(10) || !self.registry_reaches(at)) {
             return;
         }
@@ -34,6 +33,7 @@ impl World {
             (_, true) => self.rng.range(50 * MS, 1500 * MS),
             _ => self.rng.range(100, 3 * MS),
         };
+        let delay = self.delay_to_host(at).filter(|_| !here).unwrap_or(delay);
         self.schedule(self.now + delay, Event::Request { process: at, boot, life, request });
     }
 
@@ -53,7 +53,7 @@ impl World {
         if self.registry.view().epoch != before.epoch {
             self.view_written(at, &before, &lapsed);
         }
-        let troubled = self.setup.mode != Mode::Planned && !self.is_quiet() && !here;
+        let troubled = self.setup.is_troubled() && !self.is_quiet() && !here;
         if troubled && self.rng.chance(10) {
             return;
         }
@@ -65,6 +65,7 @@ impl World {
         } else {
             self.rng.range(100, 3 * MS)
         };
+        let delay = self.delay_to_host(at).filter(|_| !here).unwrap_or(delay);
         self.schedule(self.now + delay, Event::To(at, boot, Input::Answer(life, answer)));
     }
 
@@ -81,12 +82,13 @@ impl World {
         self.watch_view(before, &view, lapsed);
         for at in 0..self.processes.len() {
             let boot = self.processes[at].boot;
-            let skips = self.setup.mode != Mode::Planned && self.rng.chance(100);
+            let skips = self.setup.is_troubled() && self.rng.chance(100);
             if skips || !self.registry_reaches(at) {
                 continue;
             }
             let late = self.rng.chance(100);
             let delay = if late { self.rng.range(10 * MS, 300 * MS) } else { self.rng.range(100, 10 * MS) };
+            let delay = self.delay_to_host(at).filter(|_| at != 0).unwrap_or(delay);
             self.schedule(self.now + delay, Event::To(at, boot, Input::View(view.clone())));
         }
     }

@@ -16,7 +16,7 @@ use super::{MS, World};
 
 /// The publication in a payload.
 fn publication_of(entry: &Entry) -> u32 {
-    entry.data[..].try_into().map_or(u32::MAX, u32::from_le_bytes)
+    entry.data.first_chunk().map_or(u32::MAX, |number| u32::from_le_bytes(*number))
 }
 
 impl World {
@@ -39,10 +39,19 @@ impl World {
 
     /// The channel of a slot that stands at this node in the life of this position.
     fn channel_at(&self, node: &Node, position: Position, slot: Option<Slot>) -> Option<usize> {
-        let channels = self.setup.channels.iter().enumerate();
-        let mut channels = channels.filter(|(_, channel)| slot.is_none_or(|slot| channel.slot == slot));
-        let stands = |name| node.inspect_channel(name).is_some_and(|report| report.epoch == Some(position.epoch));
-        channels.find(|(_, channel)| stands(&channel.name)).map(|(at, _)| at)
+        let stands = |channel: usize| {
+            let report = node.inspect_channel(&self.setup.channels[channel].name);
+            report.is_some_and(|report| report.epoch == Some(position.epoch))
+        };
+        if let Some(log) = self.checker.logs.get(&position.epoch).filter(|log| stands(log.channel)) {
+            return Some(log.channel);
+        }
+        match slot {
+            Some(slot) => self.setup.by_slot[slot.index()].iter().copied().find(|channel| stands(*channel)),
+            // Where nobody has seen anything of it yet, nothing is in it, and among so many it is not looked for.
+            None if self.setup.large.is_some() && position.offset == 0 => None,
+            None => (0..self.setup.channels.len()).find(|channel| stands(*channel)),
+        }
     }
 
     fn watch_acknowledged(&mut self, at: usize, epoch: Epoch, ok: &PubOk) {

@@ -20,6 +20,8 @@ impl World {
 
     /// A publish was answered.
     pub(crate) fn watch_published(&mut self, publication: u32, result: Result<(Option<Position>, u8), PublishError>) {
+        let sent = self.checker.publications[publication as usize].sent;
+        self.count_answer(sent, result.is_ok());
         let Ok((position, copies)) = result else { return };
         self.checker.acknowledged += 1;
         self.checker.last = self.now;

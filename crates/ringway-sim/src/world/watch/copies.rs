@@ -1,6 +1,7 @@
 //! Complete copies: a mark is true (I1), one is left whatever happens (C1), two after a drain (C6), and who says that it
 //! is settled has all that are wanted (C7).
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ringway_core::node::Node;
@@ -8,9 +9,13 @@ use ringway_core::view::{NodeState, Placement, View};
 use ringway_core::{Epoch, Incarnation, Position, Slot};
 
 use super::publication_of;
+use crate::bits::Bits;
 use crate::checker::Removed;
 use crate::setup::Mode;
 use crate::world::{World, note};
+
+/// Views of which it is kept where everything is.
+const PLACED: usize = 32;
 
 impl World {
     /// Nodes of the registry's view that hold the mark of a slot.
@@ -18,6 +23,22 @@ impl World {
         let nodes = self.registry.view().nodes.iter();
         let nodes = nodes.filter_map(|entry| Some((entry.incarnation, self.node_of(entry.incarnation)?)));
         nodes.filter(move |(_, node)| node.is_marked(slot))
+    }
+
+    /// Those nodes of the registry's view that run.
+    fn nodes_of_view(&self) -> Vec<&Node> {
+        self.registry.view().nodes.iter().filter_map(|entry| self.node_of(entry.incarnation)).collect()
+    }
+
+    /// Where everything is in this view, worked out from nothing. The last answers are kept: all members ask of the same views.
+    pub(crate) fn placed(&mut self, view: &View) -> Rc<Placement> {
+        if let Some((_, placement)) = self.placed.iter().find(|(of, _)| of == view) {
+            return placement.clone();
+        }
+        let placement = Rc::new(Placement::of(view, None));
+        self.placed.truncate(PLACED - 1);
+        self.placed.push_front((view.clone(), placement.clone()));
+        placement
     }
 
     /// I1 at a commit: every complete copy has it.
@@ -33,7 +54,7 @@ impl World {
     /// The slot was lost with an excuse, and nobody in the view has it anew: who still serves it was removed and does not
     /// know yet, and all that it acknowledges, in streams that it begins too, was lost with it.
     pub(super) fn is_lost(&self, slot: Slot) -> bool {
-        self.checker.lost >> slot.0 & 1 == 1 && self.marked(slot).next().is_none()
+        self.checker.lost.has(slot) && self.marked(slot).next().is_none()
     }
 
     /// The node has the stream up to this place, with the same content there.
@@ -50,30 +71,40 @@ impl World {
 
     /// Marks that are new must be true (I1); one that is given up must not be missed (C7).
     pub(crate) fn watch_marks(&mut self, at: usize) {
-        let Some(node) = &self.processes[at].node else { return };
-        let slots = self.setup.slots.get();
-        let marks = (0..slots).filter(|slot| node.is_marked(Slot(*slot))).fold(0u64, |marks, slot| marks | 1 << slot);
-        let before = std::mem::replace(&mut self.processes[at].marks, marks);
-        let incarnation = self.processes[at].incarnation;
-        if marks == before || self.registry.view().node(incarnation).is_none() {
+        let process = &mut self.processes[at];
+        if self.now < process.marks_next {
             return;
         }
-        self.watch_new_marks(at, marks & !before);
-        let given_up = before & !marks;
-        if given_up != 0 {
+        process.marks_next = self.now + self.setup.look_at_marks;
+        let Some(node) = &process.node else { return };
+        let slots = || self.setup.slots.slots();
+        if slots().all(|slot| node.is_marked(slot) == process.marks.has(slot)) {
+            return;
+        }
+        let marks = Bits::of(slots().filter(|slot| node.is_marked(*slot)));
+        let before = std::mem::replace(&mut process.marks, marks.clone());
+        let incarnation = self.processes[at].incarnation;
+        if self.registry.view().node(incarnation).is_none() {
+            return;
+        }
+        self.watch_new_marks(at, &marks.without(&before));
+        let given_up = before.without(&marks);
+        if !given_up.is_empty() {
             self.copies_changed("a mark that was given up", &self.registry.view().clone());
-            self.watch_given_up(at, given_up);
+            self.watch_given_up(at, &given_up);
         }
     }
 
-    fn watch_new_marks(&mut self, at: usize, fresh: u64) {
-        self.checker.lost &= !fresh;
-        let slots = self.setup.slots.slots().filter(|slot| fresh >> slot.0 & 1 == 1 && self.marked(*slot).count() > 1);
-        self.checker.doubled |= slots.fold(0u64, |slots, slot| slots | 1 << slot.0);
+    fn watch_new_marks(&mut self, at: usize, fresh: &Bits) {
+        self.checker.lost.remove_all(fresh);
+        let nodes = self.nodes_of_view();
+        let marked = |slot: &Slot| nodes.iter().filter(|node| node.is_marked(*slot)).count();
+        let doubled = Bits::of(fresh.iter().filter(|slot| marked(slot) > 1));
+        self.checker.doubled.add_all(&doubled);
         let Some(node) = &self.processes[at].node else { return };
-        let lacking = (0..self.setup.channels.len()).find_map(|channel| {
-            let slot = self.setup.channels[channel].slot;
-            let position = self.checker.acknowledged_top(channel).filter(|_| fresh >> slot.0 & 1 == 1)?;
+        let channels = fresh.iter().flat_map(|slot| &self.setup.by_slot[slot.index()]);
+        let lacking = channels.copied().find_map(|channel| {
+            let position = self.checker.acknowledged_top(channel)?;
             (!self.holds(node, channel, position)).then_some((channel, position))
         });
         if let Some((channel, position)) = lacking {
@@ -95,16 +126,15 @@ impl World {
     }
 
     /// C7: a replica gives its mark up only when all that are wanted have theirs.
-    fn watch_given_up(&mut self, at: usize, slots: u64) {
+    fn watch_given_up(&mut self, at: usize, slots: &Bits) {
         let process = &self.processes[at];
         let Some(node) = &process.node else { return };
         let view = node.view().clone();
         if view.node(process.incarnation).is_none() {
             return;
         }
-        let placement = Placement::of(&view, None);
-        let slots = (0..self.setup.slots.get()).filter(|slot| slots >> slot & 1 == 1).map(Slot);
-        let lacking = slots.into_iter().find_map(|slot| Some((slot, self.unmarked(&placement, slot, view.epoch)?)));
+        let placement = self.placed(&view);
+        let lacking = slots.iter().find_map(|slot| Some((slot, self.unmarked(&placement, slot, view.epoch)?)));
         if let Some((slot, lacking)) = lacking {
             let id = &self.processes[at].id;
             self.violate("C7", format!("{id} gives up slot {slot} at {}, and {lacking} has no mark of it", view.epoch));
@@ -115,10 +145,12 @@ impl World {
     pub(super) fn watch_settled(&mut self, at: usize, epoch: Epoch) {
         let process = &self.processes[at];
         let (me, Some(node)) = (process.incarnation, &process.node) else { return };
-        if node.view().epoch != epoch {
+        if node.view().epoch != epoch || self.setup.large.is_some() && process.settled_at == epoch {
             return;
         }
-        let placement = Placement::of(node.view(), None);
+        let view = node.view().clone();
+        self.processes[at].settled_at = epoch;
+        let placement = self.placed(&view);
         let mine = self.setup.slots.slots().filter(|slot| placement.owner(*slot) == Some(me));
         let lacking = mine.into_iter().find_map(|slot| Some((slot, self.unmarked(&placement, slot, epoch)?)));
         if let Some((slot, lacking)) = lacking {
@@ -130,7 +162,7 @@ impl World {
     /// Is everybody settled? Then what was destroyed before counts no longer.
     pub(crate) fn look_for_settled(&mut self) {
         if self.is_settled() {
-            self.checker.settled(self.registry.view().nodes.len());
+            self.checker.settled(self.registry.view().nodes.len(), &self.setup);
         }
     }
 
@@ -163,6 +195,7 @@ impl World {
             self.excuse_lost_slots();
         }
         self.copies_changed("a view", before);
+        self.watch_well(before, view);
         self.watch_gateways(before, view, lapsed);
         let drained = before.nodes.iter().find(|node| view.node(node.incarnation).is_none());
         if drained.is_some_and(|node| node.state() == NodeState::Draining) && view.crashes == before.crashes {
@@ -171,7 +204,9 @@ impl World {
     }
 
     fn excuse_lost_slots(&mut self) {
-        let lost: Vec<Slot> = self.setup.slots.slots().filter(|slot| self.marked(*slot).next().is_none()).collect();
+        let nodes = self.nodes_of_view();
+        let unmarked = |slot: &Slot| !nodes.iter().any(|node| node.is_marked(*slot));
+        let lost: Vec<Slot> = self.setup.slots.slots().filter(unmarked).collect();
         lost.into_iter().for_each(|slot| self.checker.excuse(slot, &self.setup));
     }
 
@@ -180,7 +215,9 @@ impl World {
         if view.nodes.iter().filter(|node| node.serves()).count() < 2 || !self.checker.destroyed.is_empty() {
             return;
         }
-        let single = self.setup.slots.slots().find(|slot| self.marked(*slot).count() < 2);
+        let nodes = self.nodes_of_view();
+        let marked = |slot: &Slot| nodes.iter().filter(|node| node.is_marked(*slot)).count();
+        let single = self.setup.slots.slots().find(|slot| marked(slot) < 2);
         if let Some(slot) = single {
             let copies: Vec<Incarnation> = self.marked(slot).map(|(incarnation, _)| incarnation).collect();
             self.violate("C6", format!("a drain left slot {slot} with complete copies at {copies:?} only"));
@@ -190,16 +227,16 @@ impl World {
     /// A node of this view has lost its memory, or its place: the complete copies there are gone.
     pub(crate) fn copies_destroyed(&mut self, incarnation: Incarnation, view: &View) {
         let marks = self.processes.iter().find(|process| process.incarnation == incarnation && process.holds());
-        let marks = marks.and_then(|process| process.node.as_ref()).map_or(0, |node| {
-            let marked = self.setup.slots.slots().filter(|slot| node.is_marked(*slot));
-            marked.fold(0u64, |marks, slot| marks | 1 << slot.0)
-        });
-        let placement = Placement::of(view, None);
+        let marks = marks
+            .and_then(|process| process.node.as_ref())
+            .map_or_else(Bits::default, |node| Bits::of(self.setup.slots.slots().filter(|slot| node.is_marked(*slot))));
+        let placement = self.placed(view);
         let copies = |slot: &Slot| placement.owner(*slot).into_iter().chain(placement.standby(*slot));
         let due = self.setup.slots.slots().filter(|slot| copies(slot).any(|copy| copy == incarnation));
-        let due = due.fold(0u64, |due, slot| due | 1 << slot.0);
+        let due = Bits::of(due);
         let known = self.checker.destroyed.entry(incarnation).or_default();
-        (known.marks, known.due) = (known.marks | marks, known.due | due);
+        known.marks.add_all(&marks);
+        known.due.add_all(&due);
     }
 
     /// C1: each slot in which something was committed has a complete copy in the view, or a good excuse: in a view of one
@@ -208,17 +245,17 @@ impl World {
     /// owners and standbys to go may take the only one. `view` is the one in which it happened.
     pub(crate) fn copies_changed(&mut self, why: &str, view: &View) {
         let serving = view.nodes.iter().filter(|node| node.serves()).count();
-        for slot in self.setup.slots.slots() {
-            if self.marked(slot).next().is_some() {
-                continue;
-            }
+        let nodes = self.nodes_of_view();
+        let unmarked = |slot: &Slot| !nodes.iter().any(|node| node.is_marked(*slot));
+        let unmarked: Vec<Slot> = self.setup.slots.slots().filter(unmarked).collect();
+        for slot in unmarked {
             let streams = self.checker.logs.values().filter(|log| !log.dead);
             let lives = streams.into_iter().any(|log| self.setup.channels[log.channel].slot == slot);
             if lives {
                 note!(self, "no complete copy of slot {slot} is left after {why}");
             }
             let (destroyed, due) = self.checker.destroyed_of(slot);
-            let doubled = self.checker.doubled >> slot.0 & 1 == 1;
+            let doubled = self.checker.doubled.has(slot);
             // What was lost before cannot be lost again, and where nothing is yet there is nothing to lose: a removed owner
             // may still begin streams there, for as long as it may acknowledge alone.
             let excused = self.is_lost(slot)

@@ -34,11 +34,12 @@ impl World {
     }
 
     fn check_streams(&mut self) {
+        let placement = Placement::of(self.registry.view(), None);
         for channel in 0..self.setup.channels.len() {
             let Some(top) = self.checker.acknowledged_top(channel) else { continue };
             let setup = self.setup.clone();
             let name = &setup.channels[channel].name;
-            let Some(owner) = self.owner_of(channel) else { continue };
+            let Some(owner) = self.owner_of(channel, &placement) else { continue };
             let Some(report) = owner.inspect_channel(name).filter(|report| report.epoch == Some(top.epoch)) else {
                 self.violate("C1", format!("channel {channel} was acknowledged up to {top:?} and is gone"));
                 continue;

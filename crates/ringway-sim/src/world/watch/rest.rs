@@ -41,6 +41,7 @@ impl World {
         if !self.is_settled() {
             return Some(self.unsettled());
         }
+        let placement = Placement::of(self.registry.view(), None);
         for process in self.processes.iter().filter(|process| process.state == State::Up) {
             let Some(gateway) = &process.gateway else { continue };
             let (waiting, lingering) = (gateway.publishes_waiting(), gateway.lingering_count());
@@ -48,7 +49,7 @@ impl World {
                 return Some(format!("{} has {waiting} publishes and {lingering} positions open", process.id));
             }
             for (channel, subscription) in &process.clients.subscriptions {
-                let owner = self.owner_of(*channel)?;
+                let owner = self.owner_of(*channel, &placement)?;
                 let top =
                     owner.inspect_channel(&self.setup.channels[*channel].name).filter(|report| report.epoch.is_some());
                 let there = subscription.position.map(|position| position.offset) == top.map(|report| report.committed);
@@ -86,8 +87,7 @@ impl World {
         format!("not settled: {}", open.map(said).collect::<Vec<_>>().join("; "))
     }
 
-    pub(super) fn owner_of(&self, channel: usize) -> Option<&Node> {
-        let placement = Placement::of(self.registry.view(), None);
+    pub(super) fn owner_of(&self, channel: usize, placement: &Placement) -> Option<&Node> {
         self.node_of(placement.owner(self.setup.channels[channel].slot)?)
     }
 }
