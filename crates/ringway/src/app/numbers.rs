@@ -89,7 +89,12 @@ impl Numbers {
         let help = "Tokens that were not good, of connections and of channels, first ones and renewed ones";
         let faults = self.refusals.as_deref().map(|refusals| refusals.tokens.counts()).into_iter().flatten();
         let faults = faults.map(|(fault, count)| by(fault.name(), count));
-        counters(encoder, "tokens_refused", help, faults.chain([by("other_bearer", refused.other_bearer), by("expire_at", refused.over)]))?;
+        counters(
+            encoder,
+            "tokens_refused",
+            help,
+            faults.chain([by("other_bearer", refused.other_bearer), by("expire_at", refused.over)]),
+        )?;
         let outside = |count: fn(&Refusals) -> &AtomicU64| {
             self.refusals.as_deref().map_or(0, |refusals| count(refusals).load(Ordering::Relaxed))
         };

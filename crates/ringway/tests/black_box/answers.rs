@@ -40,14 +40,14 @@ fn assert_none(differences: &[String]) {
 #[tokio::test]
 async fn one_process_answers_as_it_should() {
     let builder =
-        Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+        Process::builder(&*BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
     let server = Server::start(configured(builder, CONFIG), SOON).await;
     assert_none(&differences(server.addr(), false).await);
 }
 
 #[tokio::test]
 async fn three_nodes_answer_as_they_should() {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "3"]);
     let server = Server::start(configured(builder, &format!("{CONFIG}[cluster]\nslots = 1024\n")), CHANGE).await;
     server.settled(3).await;
     assert_none(&differences(server.addr(), false).await);

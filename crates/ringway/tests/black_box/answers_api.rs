@@ -100,7 +100,7 @@ async fn all_is_right(server: &Server) {
 #[tokio::test]
 async fn answers_of_one_process() {
     let builder =
-        Process::builder(BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
+        Process::builder(&*BINARY, &["serve", "--dev", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
     let server = Server::start(configured(builder, CONFIG), SOON).await;
     all_is_right(&server).await;
     // People are told more of tokens than their bearers.
@@ -112,7 +112,7 @@ async fn answers_of_one_process() {
 
 #[tokio::test]
 async fn answers_of_three_nodes() {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "3"]);
     let server = Server::start(configured(builder, CONFIG), CHANGE).await;
     server.settled(3).await;
     all_is_right(&server).await;
@@ -121,7 +121,7 @@ async fn answers_of_three_nodes() {
 /// Versions and keys are known to whoever owns the channel next.
 #[tokio::test]
 async fn answers_stay_right_when_the_owner_is_killed() {
-    let builder = Process::builder(BINARY, &["demo", "--port", "0", "--nodes", "3"]);
+    let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "3"]);
     let server = Server::start(configured(builder, CONFIG), CHANGE).await;
     server.settled(3).await;
     let mut asked = Asked::new(server.addr(), KEY);

@@ -92,7 +92,9 @@ impl Fault {
                 "its header or claims cannot be read: sub and channel are strings, exp, nbf and expire_at are numbers of seconds"
             }
             Self::User => "its user's name (sub) has more than 255 bytes",
-            Self::Document => "its info or data is no JSON, its b64info or b64data no JSON in Base64, or they are too long",
+            Self::Document => {
+                "its info or data is no JSON, its b64info or b64data no JSON in Base64, or they are too long"
+            }
             Self::OfChannel => "it has a channel: it is for a subscription, and not for a connection",
             Self::NoChannel => "it is for a subscription and names no channel",
             Self::Override => "it has an override: channels are the same for all their subscribers here",
