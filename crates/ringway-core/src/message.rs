@@ -114,7 +114,7 @@ pub enum Lane {
     Copies,
     /// To a gateway: deliveries and answers.
     Deliveries,
-    /// From a gateway to an owner: attaches.
+    /// From a gateway to an owner: attaches, and who came and went.
     Attaches,
 }
 
@@ -140,8 +140,9 @@ impl Message {
             Self::Answer(_, answer) => (Lane::Deliveries, answer.size()),
             Self::Rep(rep) => (Lane::Copies, rep.ops.iter().map(Op::size).sum()),
             Self::State(state) => (Lane::Copies, state.streams.iter().map(StreamState::size).sum()),
-            // Who is present is filled in last, and counts with the channel.
+            // Who is present is filled in last: no more than a few, who count with the channel.
             Self::Attach(attaches) => (Lane::Attaches, attaches.iter().map(Attach::size).sum()),
+            Self::Sessions(change) => (Lane::Attaches, change.size()),
             Self::Syncs(syncs) => (Lane::Copies, syncs.len().saturating_sub(1) * FRAME_OVERHEAD),
             _ => return None,
         };
@@ -419,6 +420,8 @@ pub struct Attach {
     pub sessions: u32,
     /// Who they are, on a channel with presence.
     pub presence: Vec<Presence>,
+    /// They are more than these. All are told in parts when this is answered, and the last part says so.
+    pub more: bool,
 }
 
 impl Attach {
@@ -508,12 +511,20 @@ pub struct SessionChange {
     pub joined: Vec<Presence>,
     /// Client ids that went.
     pub left: Vec<u128>,
+    /// With it all have been told of whom the attach has said that they follow.
+    pub last: bool,
 }
 
 /// So many clients are compared one by one faster than they are hashed.
 const FEW: usize = 8;
 
 impl SessionChange {
+    /// Bytes, as they are counted for limits.
+    fn size(&self) -> usize {
+        let joined: usize = self.joined.iter().map(Presence::size).sum();
+        self.channel.as_str().len() + joined + self.left.len() * size_of::<u128>()
+    }
+
     /// Brings what is known of a gateway's sessions up to date. Somebody who joins and is known already is not doubled.
     pub(crate) fn apply(&self, sessions: &mut u32, presence: &mut Vec<Presence>) {
         *sessions = self.sessions;
@@ -854,7 +865,7 @@ mod tests {
         let present = |client| Presence { client, user: "".into(), conn_info: None, chan_info: None };
         let channel = ChannelName::new("news").unwrap();
         let (joined, left) = (vec![present(2), present(3)], vec![1]);
-        let change = SessionChange { channel, attach: AttachId(1), sessions: 2, joined, left };
+        let change = SessionChange { channel, attach: AttachId(1), sessions: 2, joined, left, last: false };
         let (mut sessions, mut presence) = (2, vec![present(1), present(2)]);
         change.apply(&mut sessions, &mut presence);
         assert_eq!((sessions, presence), (2, vec![present(2), present(3)]));
@@ -865,7 +876,7 @@ mod tests {
         let present = |client| Presence { client, user: "".into(), conn_info: None, chan_info: None };
         let channel = ChannelName::new("news").unwrap();
         let (joined, left) = ((10..30).map(present).collect(), (1..9).collect());
-        let change = SessionChange { channel, attach: AttachId(1), sessions: 22, joined, left };
+        let change = SessionChange { channel, attach: AttachId(1), sessions: 22, joined, left, last: false };
         let (mut sessions, mut presence) = (10, (1..=11).map(present).collect());
         change.apply(&mut sessions, &mut presence);
         let after: Vec<Presence> = [9].into_iter().chain(10..30).map(present).collect();

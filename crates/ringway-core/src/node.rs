@@ -72,6 +72,8 @@ impl Lease {
 struct GatewaySide {
     /// It has sent all attaches of this epoch.
     done: Epoch,
+    /// And all on the link that is up.
+    is_attached: bool,
     /// When it was heard last, on whatever link, or when it came into the view.
     heard: Now,
 }
@@ -295,7 +297,11 @@ impl Node {
             self.drop_listeners(now, gateway);
         }
         for gateway in &view.gateways {
-            self.gateways.entry(gateway.incarnation).or_insert(GatewaySide { done: Epoch(0), heard: now });
+            self.gateways.entry(gateway.incarnation).or_insert(GatewaySide {
+                done: Epoch(0),
+                is_attached: false,
+                heard: now,
+            });
         }
         self.settled_by.retain(|node, _| view.node(*node).is_some());
         self.copies.start_over(|node| view.node(node).is_some());
@@ -368,6 +374,9 @@ impl Node {
     /// A link ended. What it carried may be lost; `need` and marks stay as they are.
     pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
         self.peers.link_down(peer);
+        if let Some(side) = self.gateways.get_mut(&peer) {
+            side.is_attached = false;
+        }
         self.refused.retain(|(owner, _)| *owner != peer);
         self.drop_listeners(now, peer);
         self.copies_link_down(peer);

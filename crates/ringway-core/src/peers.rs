@@ -159,6 +159,11 @@ impl Peers {
         self.last_tick = now;
     }
 
+    /// When time was last let pass.
+    pub fn last_tick(&self) -> Now {
+        self.last_tick
+    }
+
     /// A member that was heard at `last` has been silent for longer than `limit`, in which this one did not stand still.
     pub fn is_silence(&self, now: Now, last: Now, limit: Duration) -> bool {
         now > last.max(self.awake_since) + limit

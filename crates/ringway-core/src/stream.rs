@@ -25,6 +25,8 @@ pub(crate) struct Listener {
     pub(crate) next: u64,
     /// It gets no more of that until the user of the inbox has confirmed some of what it got.
     pub(crate) waits: bool,
+    /// Not all of the sessions were told yet: who is present is not known.
+    pub(crate) is_partial: bool,
     /// Who the sessions are, on a channel with presence.
     pub(crate) presence: Roll,
 }

@@ -5,7 +5,7 @@
 //!
 //! 1. take a [`Batch`] from the [`Inbox`] and give each input to [`Hub::on_input`];
 //! 2. [`Hub::on_events`];
-//! 3. send what `hub.rules` has to send, the [`Attach`]es of a frame completed by [`Hub::fill_attaches`];
+//! 3. send what `hub.rules` has to send, the attaches of a frame completed by [`Hub::fill_attaches`];
 //! 4. [`Hub::flush`], and [`Batch::resume`].
 //!
 //! Frames from other members go to `hub.rules` before step 2, and [`Hub::tick`] is called several times a second.
@@ -20,6 +20,7 @@ mod commands;
 mod config;
 mod connect;
 mod counts;
+mod crowd;
 mod deliver;
 mod feed;
 mod gather;
@@ -60,7 +61,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringway_core::ChannelName;
 use ringway_core::gateway::{ChannelKey, Event, Gateway};
-use ringway_core::message::{Attach, SessionChange};
+use ringway_core::message::SessionChange;
 use ringway_core::timing::Now;
 use slab::Slab;
 
@@ -82,6 +83,7 @@ pub use socket::Socket;
 pub use turns::Turns;
 
 use channel::Channels;
+use crowd::Crowds;
 use gather::Gathering;
 use grants::Grants;
 use parting::Partings;
@@ -105,6 +107,7 @@ pub struct Hub<S = Client> {
     serial: u32,
     names: HashMap<ChannelName, ChannelKey>,
     channels: Channels,
+    crowds: Crowds,
     /// Publishes and queries by the token they were given to the rules with.
     waiting: Slab<Waiting>,
     gatherings: Slab<Gathering>,
@@ -147,6 +150,7 @@ impl<S: Socket> Hub<S> {
             serial: 0,
             names: HashMap::new(),
             channels: Channels::default(),
+            crowds: Crowds::default(),
             waiting: Slab::new(),
             gatherings: Slab::new(),
             calls: 0,
@@ -188,41 +192,14 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// Acts on what the rules report, then lets channels go that nobody listens to and tells owners who came and went.
+    /// Acts on what the rules report, then lets channels go that nobody listens to and tells owners who came and went, and who is there.
     pub fn on_events(&mut self, now: Now) {
         self.drain_events(now);
         // Owners learn who came before they are asked who is there.
         self.settle(now);
         self.feed_sessions(now);
         self.settle(now);
-    }
-
-    /// Completes attaches of one frame with what the rules don't know: who is here. Of very many who are present some are returned, to be told
-    /// behind it, so that neither the frame nor what follows is larger than a part.
-    pub fn fill_attaches(&self, attaches: &mut [Attach]) -> Vec<SessionChange> {
-        let mut room = present::PART_BYTES / 2;
-        attaches.iter_mut().flat_map(|attach| self.fill_attach(attach, &mut room)).collect()
-    }
-
-    fn fill_attach(&self, attach: &mut Attach, room: &mut usize) -> Vec<SessionChange> {
-        let Some(channel) = self.channels.get(attach.attach.channel_key()) else { return Vec::new() };
-        attach.sessions = channel.sessions() as u32;
-        if !attach.options.presence {
-            return Vec::new();
-        }
-        let key = attach.attach.channel_key();
-        let present = channel.keys().filter_map(|session| self.present_in(session, key));
-        let parts = present::parts(*room, present, Vec::new());
-        let (channel, id, sessions) = (&attach.channel, attach.attach, attach.sessions);
-        let change = |part: present::Part| {
-            let (joined, left) = (part.joined, part.left);
-            SessionChange { channel: channel.clone(), attach: id, sessions, joined, left }
-        };
-        let mut parts = parts.into_iter();
-        let first = parts.next().unwrap_or_default();
-        *room = room.saturating_sub(first.bytes);
-        attach.presence = first.joined;
-        parts.map(change).collect()
+        self.tell_crowds();
     }
 
     /// Writes what is queued: one write per socket, however much was sent to it since the last time, and a ping behind it
@@ -287,9 +264,9 @@ impl<S: Socket> Hub<S> {
                 self.detach(now, key);
             } else if let Some(changes) = changes.filter(|_| !is_fresh) {
                 let channel::Changes { joined, left } = *changes;
-                for present::Part { joined, left, .. } in present::parts(present::PART_BYTES, joined.into_iter(), left)
-                {
-                    let change = |channel, attach| SessionChange { channel, attach, sessions, joined, left };
+                for present::Part { joined, left, .. } in present::parts(joined.into_iter(), left) {
+                    let change =
+                        |channel, attach| SessionChange { channel, attach, sessions, joined, left, last: false };
                     self.rules.sessions_changed(key, change);
                 }
             }

@@ -4,6 +4,8 @@
 //! session gets each of them once, whoever owns the inbox. Whoever comes next begins at what is confirmed: what was written
 //! to a socket that never answers is not lost with it.
 
+mod crowds;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{Event, Gateway};
@@ -107,11 +109,19 @@ pub(super) struct Channels {
     parting: Retries<AttachId>,
     /// Attaches that are to be sent to each owner, as it takes them. At most one for each channel is not out of date.
     to_ask: BTreeMap<Incarnation, VecDeque<(AttachId, Tries)>>,
+    /// Channels with more members than their attach had room for, while that is not answered.
+    crowds: BTreeMap<ChannelKey, AttachId>,
+    /// Answered attaches whose members are to be told to each owner, as it takes them.
+    to_tell: BTreeMap<Incarnation, VecDeque<AttachId>>,
 }
 
 impl Channels {
     pub(super) fn is_busy(&self) -> bool {
-        !self.asking.is_empty() || !self.to_ask.is_empty() || !self.dirty.is_empty() || !self.lingering.is_empty()
+        !self.asking.is_empty()
+            || !self.to_ask.is_empty()
+            || !self.to_tell.is_empty()
+            || !self.dirty.is_empty()
+            || !self.lingering.is_empty()
     }
 
     fn next_attach(&mut self, key: ChannelKey) -> AttachId {
@@ -181,6 +191,7 @@ impl Gateway {
     pub fn detach(&mut self, now: Now, key: ChannelKey) -> Option<AttachId> {
         let channel = self.channels.slab.try_remove(key.0 as usize)?;
         self.toll.waiting -= u64::from(channel.paused.is_some());
+        self.channels.crowds.remove(&key);
         let delivered = channel.confirmed_at();
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
         let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
@@ -305,8 +316,8 @@ impl Gateway {
                 None => AttachFrom::Top,
             };
             let (name, options, confirmed) = (channel.name.clone(), channel.options, channel.confirmed);
-            let (sessions, presence) = (0, Vec::new());
-            let attach_channel = Attach { channel: name, attach, from, confirmed, options, sessions, presence };
+            let (sessions, presence, more) = (0, Vec::new(), false);
+            let attach_channel = Attach { channel: name, attach, from, confirmed, options, sessions, presence, more };
             bytes += attach_channel.size();
             batch.push(attach_channel);
             self.channels.asking.push(now, tries, attach);
@@ -355,6 +366,7 @@ impl Gateway {
             }
         }
         self.channels.to_ask.remove(&peer);
+        self.channels.to_tell.remove(&peer);
         for lingering in self.channels.lingering.values_mut() {
             if lingering.owner_told() == Some(peer) {
                 lingering.told = None;
@@ -411,6 +423,7 @@ impl Gateway {
             self.toll.gaps += 1;
             self.events.push_back(Event::Lost { channel: key, at });
         }
+        self.channels.begin_to_tell(key, from, attached.attach);
         self.owner_serves(slot);
     }
 

@@ -136,6 +136,7 @@ impl Node {
             delivered,
             next,
             waits: false,
+            is_partial: attach.more,
             presence: presence.into_iter().collect(),
         });
         stream.used = now;
@@ -252,6 +253,7 @@ impl Node {
         for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == change.attach) {
             listener.sessions = change.sessions;
             listener.presence.apply(change);
+            listener.is_partial &= !change.last;
         }
         let slot = self.slot_of(&change.channel);
         let parked = self.parked.get_mut(&slot).into_iter().flatten();

@@ -1,11 +1,16 @@
 //! Who is on a channel and which channels there are: told page by page, when a gateway has room for a part. A page says what it
 //! is of ([`Census`]), and the next one is refused where that has changed: half of a list is never told for the whole.
+//!
+//! Who is on a channel is known when every gateway has attached here what it has (its `AttachesDone` says so, for each link and each
+//! reign), and when each of these attaches is whole: one with more members than its frame has room for says so, and its last part
+//! says that they are all. Until then nothing is told, and whoever asked asks again.
 
-use super::Node;
-use super::slot::Phase;
+use super::slot::{Phase, Wait};
+use super::{GatewaySide, Node};
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::message::{
-    Answer, Census, ChannelsPage, ChannelsQuery, FRAME_OVERHEAD, Message, PresencePage, PresenceQuery, Refusal,
+    Answer, AttachFrom, Census, ChannelsPage, ChannelsQuery, FRAME_OVERHEAD, Message, PresencePage, PresenceQuery,
+    Refusal,
 };
 use crate::roll::{self, Roll};
 use crate::stream::Stream;
@@ -18,19 +23,38 @@ impl Node {
 
     fn presence_page(&self, query: &PresenceQuery) -> Result<PresencePage, Refusal> {
         let slot = self.slot_of(&query.channel);
-        let reign = self.slots[slot.index()].reign().filter(|_| self.is_ready(slot)).ok_or(Refusal::Retry)?;
+        let reign = self.slots[slot.index()].reign().ok_or(Refusal::Retry)?;
         let census = Census { node: self.me, epoch: reign.term, losses: self.losses };
         let after = behind(query.after.as_ref(), census)?.copied();
+        if !self.knows_members(&query.channel) {
+            return Err(Refusal::Retry);
+        }
         let (clients, more) = roll::page(self.rolls(&query.channel), after, self.peers.part_bytes());
         Ok(PresencePage { census, clients, more })
     }
 
     pub(super) fn presence_stats(&self, channel: &ChannelName) -> Answer {
-        if !self.is_ready(self.slot_of(channel)) {
+        if !self.knows_members(channel) {
             return Answer::Refused(Refusal::Retry);
         }
         let (clients, users) = roll::count(self.rolls(channel));
         Answer::PresenceStats(clients, users)
+    }
+
+    /// Every gateway has told all who are on the channel. One that has been silent for `suspect` and has told nothing is not waited for.
+    fn knows_members(&self, channel: &ChannelName) -> bool {
+        let slot = self.slot_of(channel);
+        let Some(reign) = self.slots[slot.index()].reign().filter(|_| self.is_ready(slot)) else { return false };
+        let (now, suspect) = (self.peers.last_tick(), self.timing.suspect);
+        let is_coming = |side: &GatewaySide| {
+            (side.done < reign.term || !side.is_attached) && !self.peers.is_silence(now, side.heard, suspect)
+        };
+        // A gateway that comes back to the channel waits for the log.
+        let comes_back = |wait: &Wait| matches!(wait, Wait::Attach(_, attach) if attach.channel == *channel && matches!(attach.from, AttachFrom::At(_)));
+        let listeners = self.stream_of(channel).map(|(_, stream)| &stream.listeners[..]).unwrap_or_default();
+        !self.gateways.values().any(is_coming)
+            && !reign.waiting.iter().any(|(_, wait)| comes_back(wait))
+            && !listeners.iter().any(|listener| listener.is_partial)
     }
 
     fn rolls(&self, channel: &ChannelName) -> impl Iterator<Item = &Roll> + Clone {

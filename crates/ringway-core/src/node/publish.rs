@@ -242,7 +242,7 @@ impl Node {
     pub(super) fn on_attaches_done(&mut self, now: Now, from: Incarnation, epoch: Epoch) {
         if self.view().gateway(from).is_some() {
             let side = self.gateways.entry(from).or_default();
-            side.done = side.done.max(epoch);
+            (side.done, side.is_attached) = (side.done.max(epoch), true);
             self.release_held(now);
         }
     }

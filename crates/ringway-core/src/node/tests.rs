@@ -154,8 +154,16 @@ impl Cluster {
     fn attach_confirmed(&mut self, id: u64, channel: &str, from: AttachFrom, confirmed: u64, options: ChannelOptions) {
         let channel_name = ChannelName::new(channel).unwrap();
         let (sessions, presence) = (1, Vec::new());
-        let attach =
-            Attach { channel: channel_name, attach: AttachId(id), from, confirmed, options, sessions, presence };
+        let attach = Attach {
+            channel: channel_name,
+            attach: AttachId(id),
+            from,
+            confirmed,
+            options,
+            sessions,
+            presence,
+            more: false,
+        };
         self.tell_owner(channel, Message::Attach(vec![attach]));
     }
 

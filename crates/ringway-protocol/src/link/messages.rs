@@ -101,13 +101,13 @@ wire_struct!(closed Version { number, epoch });
 wire_struct!(last PubOk { slot, seq, position, copies });
 wire_struct!(last PubNo { slot, seq, why });
 wire_enum!(closed Refusal { 0 => Retry, 1 => Full, 2 => Unrecoverable, 3 => NotAvailable });
-wire_struct!(open Attach { channel, attach, from, options, sessions, presence, confirmed });
+wire_struct!(open Attach { channel, attach, from, options, sessions, presence, confirmed, more });
 wire_enum!(closed AttachFrom { 0 => Top, 1 => Inbox, 2 => At(position) });
 wire_struct!(last Attached { attach, stream, from, users });
 wire_struct!(last Deliver { attach, offset, entry });
 wire_struct!(last Detach { channel, attach, delivered });
 wire_struct!(flagged Presence { client, user; 0 => conn_info, 1 => chan_info });
-wire_struct!(last SessionChange { channel, attach, sessions, joined, left });
+wire_struct!(last SessionChange { channel, attach, sessions, joined, left, last });
 wire_enum!(last Query {
     0 => History([query]),
     1 => Presence([query]),

@@ -35,13 +35,12 @@ pub(super) struct Part {
     pub(super) bytes: usize,
 }
 
-/// Those who went and those who came, in parts of no more bytes than one message may have, the first of no more than `room`. There is
-/// always one, which may be empty; any other has somebody in it. Nobody is among both.
-pub(super) fn parts(room: usize, joined: impl Iterator<Item = Presence>, left: Vec<u128>) -> Vec<Part> {
+/// Those who went and those who came, in parts of no more bytes than one message may have. There is always one, which may be empty; any
+/// other has somebody in it. Nobody is among both.
+pub(super) fn parts(joined: impl Iterator<Item = Presence>, left: Vec<u128>) -> Vec<Part> {
     let mut parts = vec![Part::default()];
     let mut take = |bytes: usize, put: &mut dyn FnMut(&mut Part)| {
-        let limit = if parts.len() == 1 { room } else { PART_BYTES };
-        if parts.last().is_none_or(|part| part.bytes + bytes > limit) {
+        if parts.last().is_none_or(|part| part.bytes + bytes > PART_BYTES) {
             parts.push(Part::default());
         }
         if let Some(part) = parts.last_mut() {
@@ -74,18 +73,12 @@ mod tests {
         };
         let all: Vec<Presence> = (0..1000).map(one).collect();
         let left: Vec<u128> = (1_000_000..1_100_000).collect();
-        for room in [0, 100, PART_BYTES] {
-            let told = parts(room, all.iter().cloned(), left.clone());
-            assert!(told.len() > 50 && told[0].bytes <= room);
-            assert!(told[1..].iter().all(|part| part.bytes > 0 && part.bytes <= PART_BYTES), "no more than a part");
-            let joined: Vec<Presence> = told.iter().flat_map(|part| part.joined.iter().cloned()).collect();
-            let gone: Vec<u128> = told.iter().flat_map(|part| part.left.iter().copied()).collect();
-            assert!(joined == all && gone == left, "everybody, once");
-        }
-        assert_eq!(
-            parts(PART_BYTES, std::iter::empty(), Vec::new()).len(),
-            1,
-            "how many there are is told all the same"
-        );
+        let told = parts(all.iter().cloned(), left.clone());
+        assert!(told.len() > 50);
+        assert!(told.iter().all(|part| part.bytes > 0 && part.bytes <= PART_BYTES), "no more than a part");
+        let joined: Vec<Presence> = told.iter().flat_map(|part| part.joined.iter().cloned()).collect();
+        let gone: Vec<u128> = told.iter().flat_map(|part| part.left.iter().copied()).collect();
+        assert!(joined == all && gone == left, "everybody, once");
+        assert_eq!(parts(std::iter::empty(), Vec::new()).len(), 1, "how many there are is told all the same");
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod confirming;
+mod crowd;
 mod feeding;
 mod foreign;
 mod full;

@@ -306,16 +306,10 @@ impl Task {
 
     /// Completes attaches with who is present.
     fn send_of_gateway(&mut self, mut outgoing: Outgoing) {
-        let (to, epoch) = (outgoing.to, outgoing.frame.epoch);
-        let mut behind = Vec::new();
-        if let (Message::Attach(attaches), Some(hub)) = (&mut outgoing.frame.message, &self.hub) {
-            behind = hub.fill_attaches(attaches);
+        if let (Message::Attach(attaches), Some(hub)) = (&mut outgoing.frame.message, &mut self.hub) {
+            hub.fill_attaches(attaches);
         }
         self.send(outgoing);
-        for change in behind {
-            let frame = Frame { epoch, message: Message::Sessions(Box::new(change)) };
-            self.send(Outgoing { to, frame });
-        }
     }
 
     pub(super) fn send(&mut self, outgoing: Outgoing) {

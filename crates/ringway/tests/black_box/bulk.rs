@@ -1,5 +1,6 @@
 //! Much at once: what is large goes in parts, and costs nobody who has nothing to do with it.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ringway_testkit::{CentrifugeClient, Process, Server, Target, http};
@@ -156,6 +157,54 @@ async fn very_many_who_are_present_are_told_in_parts_and_others_do_not_notice() 
     assert_eq!(counts, json!({"num_clients": 400, "num_users": 100}));
     assert!(members.iter().all(|member| member.closed().is_none()), "nobody is closed for what it asked");
     assert_eq!(closed_links(&server), Vec::<String>::new());
+}
+
+/// So many members of one channel with as much to say of themselves as they may, in turn at these gateways.
+async fn large_crowd(gateways: &[SocketAddr], count: usize) -> Vec<CentrifugeClient> {
+    let info = "i".repeat(LARGE);
+    let mut members = Vec::new();
+    for number in 0..count {
+        let token = token(&json!({"sub": format!("user-{}", number % 100), "info": {"text": info}}));
+        let target = Target::from(gateways[number % gateways.len()]);
+        let mut member = CentrifugeClient::connect_with(&target, json!({"token": token})).await.expect("a member");
+        member.subscribe("crowd").await.expect("a subscription");
+        members.push(member);
+    }
+    members
+}
+
+/// Backends and clients of both gateways are told of every member.
+async fn all_are_told(server: &Server, members: &mut [CentrifugeClient]) {
+    let mut told = vec![server.api("presence", json!({"channel": "crowd"})).await.expect("a list")["presence"].take()];
+    for member in &mut members[..2] {
+        told.push(member.presence("crowd").await.expect("a list that a client can read"));
+    }
+    for told in told {
+        let text = |member: &CentrifugeClient| told[member.id()]["conn_info"]["text"].as_str().map(str::len);
+        assert!(members.iter().all(|member| text(member) == Some(LARGE)), "everybody");
+        assert_eq!(told.as_object().expect("members").len(), members.len(), "and nobody else");
+    }
+}
+
+/// 42 MB, which is more than the queue of a link may hold: when the owner dies, both gateways tell the next one of their half of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_with_much_to_say_is_told_whole_by_the_next_owner() {
+    let config = "[limits.session]\nmessage_bytes = \"128KiB\"\n";
+    let (server, second) = crate::support::two_gateways(3, config).await;
+    let mut members = large_crowd(&[server.addr(), second], 700).await;
+    all_are_told(&server, &mut members).await;
+    for left in [2, 1] {
+        let wait = kill_owner(&server, "crowd", left).await;
+        let began = Instant::now();
+        let (_, others) = others_meanwhile(&server, all_are_told(&server, &mut members)).await;
+        println!("all were told after another {:?}", began.elapsed());
+        assert!(wait.max(others) <= LISTS_WAIT, "others waited for {wait:?} and {others:?}");
+        let listed = server.members().await.expect("members");
+        let active = listed.iter().filter(|member| member.state == "active").count();
+        assert_eq!(active, left + 2, "nobody else is removed: {listed:?}");
+        assert_eq!(closed_links(&server), Vec::<String>::new());
+    }
+    assert!(members.iter().all(|member| member.closed().is_none()), "nobody is closed");
 }
 
 /// So many sessions, each with so many channels of its own with long names.

@@ -15,7 +15,8 @@ fn publish_some(cluster: &mut Cluster, count: u64) -> crate::StreamEpoch {
 
 fn attach(id: u64, from: AttachFrom, confirmed: u64) -> Message {
     let (channel, presence) = (bob(), Vec::new());
-    let attach = Attach { channel, attach: AttachId(id), from, confirmed, options: KEPT, sessions: 1, presence };
+    let attach =
+        Attach { channel, attach: AttachId(id), from, confirmed, options: KEPT, sessions: 1, presence, more: false };
     Message::Attach(vec![attach])
 }
 

@@ -23,7 +23,8 @@ fn present(client: u128) -> Presence {
 impl Cluster {
     fn come_and_go(&mut self, channel: &str, joined: impl Iterator<Item = u128>, left: Vec<u128>) {
         let joined = joined.map(present).collect();
-        let change = SessionChange { channel: name(channel), attach: AttachId(1), sessions: 1, joined, left };
+        let change =
+            SessionChange { channel: name(channel), attach: AttachId(1), sessions: 1, joined, left, last: false };
         self.tell_owner(channel, Message::Sessions(Box::new(change)));
     }
 
@@ -125,6 +126,9 @@ fn a_list_ends_where_its_owner_is_another_one_or_has_lost_a_gateway() {
     cluster.nodes[owner].on_link_up(now, GATEWAY);
     cluster.told.clear();
     assert_eq!(cluster.present_after("news", after), Err(Refusal::Unrecoverable));
+    assert_eq!(cluster.present_after("news", None), Err(Refusal::Retry), "the gateway has not said who is there");
+    cluster.say(owner, Message::AttachesDone(cluster.nodes[owner].view().epoch));
+    cluster.told.clear();
     let again = cluster.present_after("news", None).unwrap();
     cluster.kill_owner("news");
     cluster.told.clear();
@@ -169,4 +173,69 @@ fn the_channels_of_all_nodes_are_all_channels() {
     let mut expected = names;
     expected.sort();
     assert_eq!(found, expected);
+}
+
+/// How many are told, or why none are.
+fn count(cluster: &mut Cluster) -> Result<usize, Refusal> {
+    cluster.told.clear();
+    cluster.tell_owner("news", Message::Query(1, Query::PresenceStats(name("news"))));
+    let counts = cluster.one_answer(|answer| match answer {
+        Answer::PresenceStats(clients, _) => Some(clients as usize),
+        _ => None,
+    });
+    let listed = cluster.present_after("news", None).map(|page| page.clients.len());
+    assert_eq!(listed, counts.map(|count| count as usize), "both or neither");
+    listed
+}
+
+impl Cluster {
+    /// A gateway has more members on "news" than its attach has room for.
+    fn attach_crowd(&mut self, id: u64) {
+        let (channel, from) = (name("news"), AttachFrom::Top);
+        let (sessions, presence) = (20, (0..5).map(present).collect());
+        let attach = AttachId(id);
+        let attach = Attach { channel, attach, from, confirmed: 0, options: WATCHED, sessions, presence, more: true };
+        self.tell_owner("news", Message::Attach(vec![attach]));
+    }
+
+    fn tell_crowd(&mut self, id: u64, clients: std::ops::Range<u128>, left: Vec<u128>, last: bool) {
+        let (channel, attach, joined) = (name("news"), AttachId(id), clients.map(present).collect());
+        let part = SessionChange { channel, attach, sessions: 20, joined, left, last };
+        self.tell_owner("news", Message::Sessions(Box::new(part)));
+    }
+}
+
+#[test]
+fn nobody_is_told_who_is_present_before_all_are_known() {
+    let mut cluster = cluster(1);
+    cluster.attach_crowd(1);
+    assert_eq!(count(&mut cluster), Err(Refusal::Retry));
+    cluster.tell_crowd(1, 0..10, Vec::new(), false);
+    assert_eq!(count(&mut cluster), Err(Refusal::Retry));
+    // Others come and go meanwhile, which says nothing of those who are still to be told.
+    cluster.tell_crowd(1, 20..22, vec![3], false);
+    cluster.tell_crowd(7, 0..1, Vec::new(), true);
+    assert_eq!(count(&mut cluster), Err(Refusal::Retry), "an attach of before is not this one");
+    cluster.tell_crowd(1, 10..20, Vec::new(), true);
+    assert_eq!(count(&mut cluster), Ok(21));
+    // It attaches anew, as after a gap.
+    cluster.attach_crowd(2);
+    assert_eq!(count(&mut cluster), Err(Refusal::Retry));
+    cluster.tell_crowd(2, 0..20, Vec::new(), true);
+    assert_eq!(count(&mut cluster), Ok(20));
+}
+
+#[test]
+fn a_link_that_ends_in_the_middle_leaves_no_half_of_a_crowd() {
+    let mut cluster = cluster(1);
+    cluster.attach_crowd(1);
+    cluster.tell_crowd(1, 0..10, Vec::new(), false);
+    let now = cluster.now;
+    cluster.nodes[0].on_link_up(now, GATEWAY);
+    assert_eq!(count(&mut cluster), Err(Refusal::Retry), "the gateway has not said who is there");
+    cluster.attach_crowd(2);
+    cluster.say(0, Message::AttachesDone(cluster.nodes[0].view().epoch));
+    assert_eq!(count(&mut cluster), Err(Refusal::Retry), "nor now");
+    cluster.tell_crowd(2, 0..20, Vec::new(), true);
+    assert_eq!(count(&mut cluster), Ok(20));
 }

@@ -252,12 +252,10 @@ impl World {
         self.hub.on_events(self.now);
         let frames: Vec<_> = self.hub.rules.drain_frames().collect();
         for mut outgoing in frames {
-            let mut behind = Vec::new();
             if let Message::Attach(attaches) = &mut outgoing.frame.message {
-                behind = self.hub.fill_attaches(attaches);
+                self.hub.fill_attaches(attaches);
             }
             self.said.push(outgoing.frame.message);
-            self.said.extend(behind.into_iter().map(|change| Message::Sessions(Box::new(change))));
         }
         self.hub.flush(self.now);
     }

@@ -174,6 +174,7 @@ fn listening() -> Named {
         options: options(),
         sessions,
         presence,
+        more: matches!(from, AttachFrom::Inbox),
     };
     let attaches = vec![
         attach(AttachFrom::Top, 0, Vec::new()),
@@ -185,7 +186,7 @@ fn listening() -> Named {
     let deliver = |offset, entry| Message::Deliver(Deliver { attach: id, offset, entry });
     let detach = |delivered| Message::Detach(Detach { channel: channel("#u"), attach: id, delivered });
     let (joined, left) = (vec![present(1)], vec![2, 3]);
-    let change = SessionChange { channel: channel("a"), attach: id, sessions: 4, joined, left };
+    let change = SessionChange { channel: channel("a"), attach: id, sessions: 4, joined, left, last: true };
     vec![
         ("attach", Message::Attach(attaches)),
         ("attached", attached(Some(position(9)))),
