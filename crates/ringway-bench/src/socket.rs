@@ -24,7 +24,7 @@ const READ_CHUNK: usize = 64 * 1024;
 /// The most that waits unsent on one socket. A load driver that is this far ahead of the server must stop and not pile up.
 const MAX_UNSENT: usize = 256 * 1024;
 /// The largest message a server may send us: as much as it may ever take.
-const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 /// A server that needs longer than this for a handshake does not serve.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
 
