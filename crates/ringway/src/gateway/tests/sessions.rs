@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringway_core::UserName;
 use ringway_core::message::{Answer, Disconnect, Lane, Message, Presence, SessionChange};
 use serde_json::json;
 
