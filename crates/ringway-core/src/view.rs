@@ -366,9 +366,17 @@ struct Side {
 /// Up to four nodes that should hold a slot.
 pub type Wanted = SmallVec<[Incarnation; 4]>;
 
+#[cfg(test)]
+thread_local! {
+    /// How often tables were computed, for tests that count what a view costs.
+    pub(crate) static COMPUTED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 impl Placement {
     /// Computes the tables of a view, from those of an earlier one where there is one.
     pub fn of(view: &View, before: Option<&Placement>) -> Self {
+        #[cfg(test)]
+        COMPUTED.set(COMPUTED.get() + 1);
         let nodes = |weight: fn(&NodeEntry) -> Weight| -> Vec<(MemberId, Weight)> {
             view.nodes.iter().map(|node| (node.id.clone(), weight(node))).filter(|(_, w)| *w != Weight::ZERO).collect()
         };

@@ -105,6 +105,7 @@ fn rep(length: usize) -> Message {
         entry: entry(length),
         publisher: (Incarnation(0x0123_4567_89ab_cdef), 12_345, 12_340),
         key: None,
+        version: None,
     };
     Message::Rep(Box::new(Rep { slot: Slot(4711), term: Epoch(300), index: 12_345, ops: vec![op] }))
 }
@@ -123,6 +124,7 @@ fn state(entries: u64) -> Message {
         start: 1,
         entries: (0..entries).map(|at| (Duration::from_millis(at), entry(300))).collect(),
         keys: Vec::new(),
+        version: None,
         last: true,
     };
     Message::State(Box::new(SlotState {

@@ -21,14 +21,14 @@ use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, History, Seen};
 pub(super) type Outcome = Result<Response, Response>;
 
 pub(super) async fn publish(State(api): State<Api>, body: Bytes) -> Outcome {
-    let publish = publication(api::decode(&body).map_err(unreadable)?).map_err(failed)?;
+    let publish = publication(&api::decode(&body).map_err(unreadable)?).map_err(failed)?;
     Ok(encode::answer(&api.call(ApiRequest::Publish(Box::new(publish))).await?))
 }
 
 pub(super) async fn broadcast(State(api): State<Api>, body: Bytes) -> Outcome {
     let request: PublishRequest<'_> = api::decode(&body).map_err(unreadable)?;
     let channels = request.channels.iter().map(|name| ChannelName::new(name)).collect();
-    let publish = publication(request).map_err(failed)?;
+    let publish = publication(&request).map_err(failed)?;
     Ok(encode::answer(&api.call(ApiRequest::Broadcast(channels, Box::new(publish))).await?))
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn channels(State(api): State<Api>, body: Bytes) -> Outcome {
     pages::channels(api, Pattern::new(&pattern).map_err(failed)?).await
 }
 
-fn publication(request: PublishRequest<'_>) -> Result<ApiPublish, ApiError> {
+fn publication(request: &PublishRequest<'_>) -> Result<ApiPublish, ApiError> {
     let data = Bytes::from(request.payload()?.into_owned());
     let tags = if request.tags.is_empty() { None } else { serde_json::to_vec(&request.tags).ok().map(Bytes::from) };
     if request.version_epoch.len() > VERSION_EPOCH_BYTES {
