@@ -275,7 +275,7 @@ async fn bad_requests_have_their_status() {
 async fn what_makes_no_sense_is_an_error_in_the_answer() {
     for (path, body) in [
         ("/api/publish", json!({"channel": "news"})),
-        ("/api/disconnect", json!({"user": ""})),
+        ("/api/channels", json!({"pattern": "["})),
         ("/api/disconnect", json!({"user": "ann", "disconnect": {"code": 1000}})),
     ] {
         let (status, text) = exchange(config(), post(path, body.to_string()), never).await;

@@ -163,7 +163,7 @@ fn flags() -> BTreeSet<String> {
 #[test]
 fn flags_that_are_named_are_flags() {
     /// Of cargo and of the simulation.
-    const OTHERS: [&str; 19] = [
+    const OTHERS: [&str; 20] = [
         "bench",
         "release",
         "locked",
@@ -183,6 +183,7 @@ fn flags_that_are_named_are_flags() {
         "no-deps",
         "quiet",
         "ignored",
+        "nocapture",
     ];
     let flags = flags();
     let flag = Regex::new("(?:^|[\\s`(\"])--([a-z][a-z-]+)").unwrap();

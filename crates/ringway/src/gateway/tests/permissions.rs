@@ -27,7 +27,7 @@ fn subscribing_has_its_errors() {
     let table = [
         (r##"{"id":2,"subscribe":{"channel":"#bob"}}"##, 103),
         (r##"{"id":2,"subscribe":{"channel":"#ann"}}"##, 105),
-        (r##"{"id":2,"subscribe":{"channel":"#ann,bob"}}"##, 107),
+        (r##"{"id":2,"subscribe":{"channel":"#ann,bob"}}"##, 102),
         (r##"{"id":2,"subscribe":{"channel":"room#bob,eve"}}"##, 103),
         (r#"{"id":2,"subscribe":{"channel":"$secret"}}"#, 103),
         (r#"{"id":2,"subscribe":{"channel":"other:news"}}"#, 102),

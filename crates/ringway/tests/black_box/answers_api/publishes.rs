@@ -113,6 +113,7 @@ async fn channels(asked: &mut Asked) {
         ("pattern-[bc]*", vec!["pattern-b", "pattern-c"]),
         ("pattern-[!bc]", vec!["pattern-a"]),
         ("pattern-[a-b]", vec!["pattern-a", "pattern-b"]),
+        ("pattern-[^bc]", vec!["pattern-b", "pattern-c"]),
         ("pattern-?", vec!["pattern-a", "pattern-b", "pattern-c"]),
         ("{other,pattern-c}", vec!["other", "pattern-c"]),
         ("nothing*", vec![]),
