@@ -18,7 +18,7 @@ pub struct EdgeConfig {
     pub header_timeout: Duration,
     /// How long a request's body may take, from when it is first waited for.
     pub body_timeout: Duration,
-    /// How long a client may take to read an answer.
+    /// How long a client may take to read 64 KiB of an answer, or the rest of it.
     pub answer_timeout: Duration,
     /// Whose word counts for the address of a client.
     pub proxies: Proxies,

@@ -21,12 +21,15 @@ use crate::door::{Class, Seat};
 use crate::server::Shared;
 use crate::stats::add;
 
+/// So much of an answer has to be taken within `answer_timeout`, again and again until there is no more.
+const TAKEN_BYTES: usize = 64 << 10;
+
 /// What the parts of one connection share: its seat, and how far its request is.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) seat: Seat,
     edge: Arc<Shared>,
-    /// When the answer was there; `None` while there is none to be written.
+    /// When the answer was there, or much more of it had been taken; `None` while there is none to be written.
     answered: Mutex<Option<Instant>>,
     /// The answer is in the connection's buffer, whole.
     is_produced: AtomicBool,
@@ -61,6 +64,13 @@ impl Stage {
     fn is_flushed(&self) {
         if self.is_produced.swap(false, Ordering::Relaxed) && self.answered.lock().take().is_some() {
             self.seat.rest();
+        }
+    }
+
+    /// The client reads.
+    fn is_read(&self) {
+        if let Some(answered) = &mut *self.answered.lock() {
+            *answered = Instant::now();
         }
     }
 
@@ -147,13 +157,29 @@ impl Drop for Produced {
 pub(super) struct Watched {
     pub(super) stream: TcpStream,
     stage: Arc<Stage>,
+    /// Bytes taken since the time of the answer began anew.
+    taken: usize,
     /// Made when the kernel takes no more: most answers fit.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
     pub(super) fn new(stream: TcpStream, stage: Arc<Stage>) -> Self {
-        Self { stream, stage, deadline: None }
+        Self { stream, stage, taken: 0, deadline: None }
+    }
+
+    /// What came of a write.
+    fn after(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => return self.hold(cx),
+            Poll::Ready(Ok(bytes)) => self.taken += bytes,
+            Poll::Ready(Err(_)) => {}
+        }
+        if self.taken >= TAKEN_BYTES {
+            (self.taken, self.deadline) = (0, None);
+            self.stage.is_read();
+        }
+        written
     }
 
     /// The kernel takes no more, for the client does not read.
@@ -174,10 +200,8 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, buf) {
-            Poll::Pending => self.hold(cx),
-            written => written,
-        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.after(written, cx)
     }
 
     fn poll_write_vectored(
@@ -185,10 +209,8 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write_vectored(cx, bufs) {
-            Poll::Pending => self.hold(cx),
-            written => written,
-        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.after(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

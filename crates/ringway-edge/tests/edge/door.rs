@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway_edge::{ConnOptions, EdgeConfig, Proxies, ProxyHeader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -108,10 +108,24 @@ async fn an_answer_has_its_time() {
     let stats = test.edge.clone();
     eventually("it is closed", || stats.stats().closed.answer.load(Ordering::Relaxed) == 1).await;
     eventually("its place is free", || stats.stats().http.load(Ordering::Relaxed) == 0).await;
-    let mut quick = saying(1, test.addr, &get("/large")).await;
-    let mut read = Vec::new();
-    timeout(PATIENCE, quick.read_to_end(&mut read)).await.unwrap().unwrap();
-    assert!(read.len() > LARGE);
+}
+
+#[tokio::test]
+async fn who_reads_an_answer_gets_it_all_however_long_that_takes() {
+    let within = Duration::from_millis(200);
+    let test = edge(|config| config.answer_timeout = within).await;
+    let mut slow = saying(1, test.addr, &get("/large")).await;
+    let (mut part, mut read, began) = (vec![0; 1 << 20], 0, Instant::now());
+    loop {
+        let got = timeout(PATIENCE, slow.read(&mut part)).await.unwrap().unwrap();
+        read += got;
+        if got == 0 {
+            break;
+        }
+        // It is the pace that is tried.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(read > LARGE && began.elapsed() > within * 2, "{read} bytes in {:?}", began.elapsed());
 }
 
 #[tokio::test]

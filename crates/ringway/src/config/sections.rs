@@ -53,7 +53,7 @@ pub struct Server {
     pub header_timeout: Duration,
     /// Time for a request's body.
     pub body_timeout: Duration,
-    /// Time for a client to read an answer.
+    /// Time for a client to read 64 KiB of an answer, or the rest of it.
     pub answer_timeout: Duration,
     /// Proxies in front, whose word counts for the address of a client, and how they say it.
     pub proxies: Proxies,
