@@ -110,6 +110,7 @@ fn keys_that_have_no_place_go_with_a_difference() {
     });
     cluster.acknowledged();
     cluster.kill_owner("news");
+    cluster.attach(1, "news", AttachFrom::Top, KEPT);
     assert_eq!(cluster.publish_key("news", UNKEPT, "k"), 0);
     assert_eq!((cluster.delivered(), cluster.history("news")), (vec![], vec![1, 2]));
 }
@@ -157,4 +158,21 @@ fn an_order_is_told_to_every_gateway_or_refused() {
     let now = cluster.now;
     cluster.nodes[0].on_link_down(now, GATEWAY);
     assert_eq!(cluster.nodes[0].tell_gateways(&order), Answer::Refused(Refusal::Retry));
+}
+
+#[test]
+fn what_is_not_kept_is_delivered_by_the_one_who_took_it() {
+    let mut cluster = Cluster::of(2);
+    cluster.attach(1, "live", AttachFrom::Top, UNKEPT);
+    let slot = cluster.slot("live");
+    let (owner, copy) = (cluster.owner(slot), 1 - cluster.owner(slot));
+    cluster.interrupt(owner, copy, |cluster| {
+        cluster.seq += 1;
+        cluster.publish_as(cluster.seq, cluster.seq, "live", UNKEPT, Some("k"));
+        assert_eq!(cluster.delivered(), [], "its key is not committed");
+        // Another one owns it from now on, and has nothing that it could deliver.
+        cluster.nodes[owner].stop(slot);
+        cluster.settle();
+        assert_eq!((cluster.delivered(), cluster.place()), (vec![(1, 0)], 0));
+    });
 }
