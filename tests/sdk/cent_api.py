@@ -6,6 +6,7 @@
 import os
 import sys
 import uuid
+from urllib.parse import urlsplit
 
 from cent import (
     BroadcastRequest,
@@ -23,7 +24,9 @@ from cent import (
 
 
 def main(server):
-    client = Client(f"{server.rstrip('/')}/api", api_key=os.environ["RINGWAY_API_KEY"], timeout=10)
+    # What a server prints is the address of its page.
+    at = urlsplit(server)
+    client = Client(f"{at.scheme}://{at.netloc}/api", api_key=os.environ["RINGWAY_API_KEY"], timeout=10)
     channel = f"sdk-cent-{uuid.uuid4()}"
 
     def publish(data, **more):
