@@ -40,10 +40,11 @@ pub const SLOT_LINES: usize = 4096;
 /// Inboxes in one frame of how far they were confirmed: 276 bytes each at the most, and so less than 128 KiB. More take a further frame.
 pub const INBOX_LINES: usize = 448;
 
-/// Bytes of what a connection's token says of its client (`info`), and of what a subscription's token says. A token that says more is refused as
-/// invalid. So the description of one client, of which others are told, fits into a part.
+/// Bytes of what a connection's token says of its client (`info`). A token that says more is invalid. So the description of one client, of
+/// which others are told, fits into a part.
 pub const CLIENT_INFO_BYTES: usize = 64 << 10;
-/// See [`CLIENT_INFO_BYTES`].
+
+/// Bytes of what a subscription's token says of its bearer (`info`), which is told with the former. A token that says more is invalid.
 pub const CHANNEL_INFO_BYTES: usize = 32 << 10;
 
 /// Bounds of one gateway's rules.

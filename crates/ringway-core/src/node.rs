@@ -554,10 +554,9 @@ impl Node {
     }
 
     fn info(&self, now: Now) -> NodeInfo {
-        let owned = self.streams.iter().filter(|(_, stream)| stream.is_attended());
-        let subscriptions =
-            owned.map(|(_, stream)| stream.listeners.iter().map(|l| u64::from(l.sessions)).sum::<u64>()).sum();
-        let channels = self.streams.iter().filter(|(_, stream)| stream.is_attended()).count() as u64;
+        let attended = self.streams.iter().map(|(_, stream)| stream).filter(|stream| stream.is_attended());
+        let (channels, subscriptions) = attended
+            .fold((0, 0), |(channels, sessions), stream| (channels + 1, sessions + u64::from(stream.sessions())));
         NodeInfo { subscriptions, users: self.users, channels, uptime: now.saturating_sub(self.born) }
     }
 

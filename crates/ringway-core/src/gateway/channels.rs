@@ -517,12 +517,10 @@ impl Gateway {
                 None => reports.push((owner, vec![report])),
             }
         }
-        for (owner, mut report) in reports {
-            while report.len() > INBOX_LINES {
-                let rest = report.split_off(INBOX_LINES);
-                self.peers.send(owner, Message::Delivered(std::mem::replace(&mut report, rest)));
+        for (owner, report) in reports {
+            for lines in report.chunks(INBOX_LINES) {
+                self.peers.send(owner, Message::Delivered(lines.to_vec()));
             }
-            self.peers.send(owner, Message::Delivered(report));
         }
     }
 

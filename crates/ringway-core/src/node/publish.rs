@@ -92,21 +92,10 @@ impl Node {
             self.take_unkept(now, from, publish);
             return;
         }
-        if let Some(position) = self.made_before(now, &publish) {
-            self.slots[slot.index()].publisher(from).take(seq, floor, position);
-            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
+        if self.is_answered_without_the_log(now, from, &publish) {
             return;
         }
-        if self.is_held_up_by_a_copy(slot) {
-            self.refuse(from, slot, seq, Refusal::Retry);
-            return;
-        }
-        let Some(stream_key) = self.place_for(now, &publish) else {
-            // Counts as an answer: the next number may follow.
-            self.slots[slot.index()].publisher(from).last = seq;
-            self.refuse(from, slot, seq, Refusal::Full);
-            return;
-        };
+        let Some(stream_key) = self.place_for(now, &publish) else { return self.refuse_for_good(from, slot, seq) };
         let stream = &self.streams[stream_key as usize];
         let (offset, first) = (stream.top() + 1, stream.first_after_append(now, publish.entry.size()));
         let Publish { channel, entry, options, idempotency_key: key, version, .. } = publish;
@@ -114,6 +103,27 @@ impl Node {
         self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher, key, version });
         self.streams[stream_key as usize].hold_back();
         self.when_committed(now, slot, Wait::Publish { stream: stream_key, offset, gateway: from, seq });
+    }
+
+    /// Nothing is to be recorded of it: what it says was said before, or a copy does not keep up.
+    fn is_answered_without_the_log(&mut self, now: Now, from: Incarnation, publish: &Publish) -> bool {
+        let (slot, seq) = (publish.slot, publish.seq);
+        if let Some(position) = self.made_before(now, publish) {
+            self.slots[slot.index()].publisher(from).take(seq, publish.floor, position);
+            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
+            return true;
+        }
+        let is_held_up = self.is_held_up_by_a_copy(slot);
+        if is_held_up {
+            self.refuse(from, slot, seq, Refusal::Retry);
+        }
+        is_held_up
+    }
+
+    /// There is no room. It counts as an answer: the next number may follow.
+    fn refuse_for_good(&mut self, from: Incarnation, slot: Slot, seq: u64) {
+        self.slots[slot.index()].publisher(from).last = seq;
+        self.refuse(from, slot, seq, Refusal::Full);
     }
 
     /// A copy of this slot does not keep up with what it is sent: whoever publishes here goes at its pace.
@@ -159,21 +169,11 @@ impl Node {
     /// committed: a crash in between loses it, as it may lose whatever is not kept.
     fn take_keyed(&mut self, now: Now, from: Incarnation, publish: Publish) {
         let (slot, seq, floor) = (publish.slot, publish.seq, publish.floor);
-        if let Some(position) = self.made_before(now, &publish) {
-            self.slots[slot.index()].publisher(from).take(seq, floor, position);
-            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
-            return;
-        }
-        if self.is_held_up_by_a_copy(slot) {
-            self.refuse(from, slot, seq, Refusal::Retry);
+        if self.is_answered_without_the_log(now, from, &publish) {
             return;
         }
         let key = publish.idempotency_key.clone().filter(|_| self.has_place_for_key(now, &publish));
-        let Some(key) = key else {
-            self.slots[slot.index()].publisher(from).last = seq;
-            self.refuse(from, slot, seq, Refusal::Full);
-            return;
-        };
+        let Some(key) = key else { return self.refuse_for_good(from, slot, seq) };
         let (channel, publisher) = (publish.channel.clone(), (from, seq, floor));
         self.record(now, slot, Op::Key { channel, publisher, key });
         self.when_committed(now, slot, Wait::Unkept(from, Box::new(publish)));
