@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ringway_core::{Epoch, Incarnation, Position, Slot, StreamEpoch};
 
-use crate::bits::Bits;
 use crate::setup::Setup;
 use crate::world::Time;
+use ringway_core::ring::SlotSet;
 
 /// Something that must never be was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +78,9 @@ pub(crate) struct Removed {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Destroyed {
     /// It had the mark.
-    pub(crate) marks: Bits,
+    pub(crate) marks: SlotSet,
     /// It was owner or standby.
-    pub(crate) due: Bits,
+    pub(crate) due: SlotSet,
 }
 
 /// Everything that was seen.
@@ -105,9 +105,9 @@ pub(crate) struct Checker {
     /// Nodes that lost their memory or their place since everybody was settled.
     pub(crate) destroyed: BTreeMap<Incarnation, Destroyed>,
     /// Slots that had two complete copies at some time since everybody was settled.
-    pub(crate) doubled: Bits,
+    pub(crate) doubled: SlotSet,
     /// Slots whose last complete copy went with an excuse, and that have none since.
-    pub(crate) lost: Bits,
+    pub(crate) lost: SlotSet,
     senders: u32,
 }
 
@@ -126,8 +126,8 @@ impl Checker {
             keys: BTreeMap::new(),
             removed: BTreeMap::new(),
             destroyed: BTreeMap::new(),
-            doubled: Bits::default(),
-            lost: Bits::default(),
+            doubled: SlotSet::default(),
+            lost: SlotSet::default(),
             senders: 0,
         }
     }
@@ -159,12 +159,12 @@ impl Checker {
     /// Everybody in a view of so many nodes is settled: every slot has its copies.
     pub(crate) fn settled(&mut self, nodes: usize, setup: &Setup) {
         self.destroyed.clear();
-        self.doubled = if nodes > 1 { setup.all_slots.clone() } else { Bits::default() };
+        self.doubled = if nodes > 1 { setup.all_slots.clone() } else { SlotSet::default() };
     }
 
     /// How many complete copies of a slot, and how many of its owners and standbys, went since everybody was settled.
     pub(crate) fn destroyed_of(&self, slot: Slot) -> (usize, usize) {
-        let count = |bits: fn(&Destroyed) -> &Bits| self.destroyed.values().filter(|d| bits(d).has(slot)).count();
+        let count = |bits: fn(&Destroyed) -> &SlotSet| self.destroyed.values().filter(|d| bits(d).has(slot)).count();
         (count(|destroyed| &destroyed.marks), count(|destroyed| &destroyed.due))
     }
 

@@ -11,7 +11,6 @@
 //! epoch. Besides: idempotency keys, inboxes, history, and channels without history over planned changes. A
 //! [`Sabotage`] leaves a rule out, to show that these checks bite.
 
-mod bits;
 mod checker;
 mod large;
 mod rng;

@@ -8,9 +8,9 @@ use ringway_core::ring::{HashKey, SlotCount, slot_of};
 use ringway_core::timing::Timing;
 use ringway_core::{ChannelName, Slot};
 
-use crate::bits::Bits;
 use crate::large::Large;
 use crate::rng::Rng;
+use ringway_core::ring::SlotSet;
 
 /// What may go wrong in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub(crate) struct Setup {
     pub(crate) large: Option<Large>,
     /// Channels of each slot.
     pub(crate) by_slot: Vec<Vec<usize>>,
-    pub(crate) all_slots: Bits,
+    pub(crate) all_slots: SlotSet,
     /// Marks of a process are looked at this often, in microseconds.
     pub(crate) look_at_marks: u64,
 }
@@ -143,7 +143,7 @@ impl Setup {
             ack_copies: if rng.chance(125) { 2 } else { 1 },
             large: None,
             by_slot: Vec::new(),
-            all_slots: Bits::of(slots.slots()),
+            all_slots: SlotSet::of(slots.slots()),
             look_at_marks: 0,
         }
         .with_index()
@@ -175,7 +175,7 @@ impl Setup {
             twin: false,
             ack_copies: 1,
             large: Some(large),
-            all_slots: Bits::of(slots.slots()),
+            all_slots: SlotSet::of(slots.slots()),
             look_at_marks: 50_000,
             ..usual
         }

@@ -14,15 +14,43 @@ pub struct SlotSet {
 impl SlotSet {
     /// The set of these slots.
     pub fn of(slots: impl IntoIterator<Item = Slot>) -> Self {
-        let mut bits = Vec::new();
-        for slot in slots {
-            let (byte, bit) = place(slot);
-            if bits.len() <= byte {
-                bits.resize(byte + 1, 0);
-            }
-            bits[byte] |= bit;
+        let mut set = Self::default();
+        slots.into_iter().for_each(|slot| set.add(slot));
+        set
+    }
+
+    /// Puts a slot in.
+    pub fn add(&mut self, slot: Slot) {
+        let (byte, bit) = place(slot);
+        if self.bits.len() <= byte {
+            self.bits.resize(byte + 1, 0);
         }
-        Self { bits }
+        self.bits[byte] |= bit;
+    }
+
+    /// Puts all of another set in.
+    pub fn add_all(&mut self, others: &Self) {
+        others.iter().for_each(|slot| self.add(slot));
+    }
+
+    /// Takes all of another set out.
+    pub fn remove_all(&mut self, others: &Self) {
+        self.bits.iter_mut().zip(&others.bits).for_each(|(bits, others)| *bits &= !others);
+    }
+
+    /// Those of this set that are not in the other.
+    pub fn without(&self, others: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.remove_all(others);
+        rest
+    }
+
+    /// The slots, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
+        let bytes = self.bits.iter().enumerate().filter(|(_, bits)| **bits != 0);
+        bytes.flat_map(|(at, bits)| {
+            (0..8).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| Slot(at as u32 * 8 + bit))
+        })
     }
 
     /// The slot is in it.
@@ -65,6 +93,18 @@ mod tests {
         for slot in (0..70_000).map(Slot) {
             assert_eq!(set.has(slot), put.contains(&slot), "{slot:?}");
         }
+        assert_eq!(set.iter().collect::<Vec<_>>(), put);
         assert!(SlotSet::default().is_empty() && !SlotSet::default().has(Slot(0)));
+    }
+
+    #[test]
+    fn sets_are_put_together_and_taken_from_one_another() {
+        let (mut set, other) = (SlotSet::of([1, 9, 40].map(Slot)), SlotSet::of([9, 10].map(Slot)));
+        assert_eq!(set.without(&other).iter().collect::<Vec<_>>(), [1, 40].map(Slot));
+        set.add_all(&other);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [1, 9, 10, 40].map(Slot));
+        set.remove_all(&SlotSet::of([1, 40, 900].map(Slot)));
+        assert_eq!(set.without(&other), SlotSet { bits: vec![0; 6] });
+        assert!(set.without(&other).is_empty());
     }
 }

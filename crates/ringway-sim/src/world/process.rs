@@ -18,8 +18,8 @@ use ringway_core::{Epoch, Incarnation, MemberId};
 
 use super::clients::Clients;
 use super::{Event, Input, MS, Time, World, note};
-use crate::bits::Bits;
 use crate::rng::Rng;
+use ringway_core::ring::SlotSet;
 
 /// Rules are given time this often.
 const TICK: Time = 10 * MS;
@@ -71,7 +71,7 @@ pub(crate) struct Process {
     /// When it applied its last view.
     pub(crate) view_at: Time,
     /// Slots it held the mark of when it was last looked at.
-    pub(crate) marks: Bits,
+    pub(crate) marks: SlotSet,
     /// When it is looked at again, and the epoch of the last "settled" that was.
     pub(crate) marks_next: Time,
     pub(crate) settled_at: Epoch,
@@ -108,7 +108,7 @@ impl Process {
             since: 0,
             clients: Clients::default(),
             view_at: 0,
-            marks: Bits::default(),
+            marks: SlotSet::default(),
             marks_next: 0,
             settled_at: Epoch(0),
             registry_cut: 0,
@@ -175,7 +175,7 @@ impl World {
         let clock = process.clock(now);
         (process.state, process.incarnation, process.since) = (State::Up, incarnation, now);
         process.life += 1;
-        process.marks = Bits::default();
+        process.marks = SlotSet::default();
         process.settled_at = Epoch(0);
         process.flush_due = false;
         process.connections.clear();

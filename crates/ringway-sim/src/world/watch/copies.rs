@@ -9,10 +9,10 @@ use ringway_core::view::{NodeState, Placement, View};
 use ringway_core::{Epoch, Incarnation, Position, Slot};
 
 use super::publication_of;
-use crate::bits::Bits;
 use crate::checker::Removed;
 use crate::setup::Mode;
 use crate::world::{World, note};
+use ringway_core::ring::SlotSet;
 
 /// Views of which it is kept where everything is.
 const PLACED: usize = 32;
@@ -81,7 +81,7 @@ impl World {
         if slots().all(|slot| node.is_marked(slot) == process.marks.has(slot)) {
             return;
         }
-        let marks = Bits::of(slots().filter(|slot| node.is_marked(*slot)));
+        let marks = SlotSet::of(slots().filter(|slot| node.is_marked(*slot)));
         let before = std::mem::replace(&mut process.marks, marks.clone());
         let incarnation = self.processes[at].incarnation;
         if self.registry.view().node(incarnation).is_none() {
@@ -95,11 +95,11 @@ impl World {
         }
     }
 
-    fn watch_new_marks(&mut self, at: usize, fresh: &Bits) {
+    fn watch_new_marks(&mut self, at: usize, fresh: &SlotSet) {
         self.checker.lost.remove_all(fresh);
         let nodes = self.nodes_of_view();
         let marked = |slot: &Slot| nodes.iter().filter(|node| node.is_marked(*slot)).count();
-        let doubled = Bits::of(fresh.iter().filter(|slot| marked(slot) > 1));
+        let doubled = SlotSet::of(fresh.iter().filter(|slot| marked(slot) > 1));
         self.checker.doubled.add_all(&doubled);
         let Some(node) = &self.processes[at].node else { return };
         let channels = fresh.iter().flat_map(|slot| &self.setup.by_slot[slot.index()]);
@@ -126,7 +126,7 @@ impl World {
     }
 
     /// C7: a replica gives its mark up only when all that are wanted have theirs.
-    fn watch_given_up(&mut self, at: usize, slots: &Bits) {
+    fn watch_given_up(&mut self, at: usize, slots: &SlotSet) {
         let process = &self.processes[at];
         let Some(node) = &process.node else { return };
         let view = node.view().clone();
@@ -227,13 +227,13 @@ impl World {
     /// A node of this view has lost its memory, or its place: the complete copies there are gone.
     pub(crate) fn copies_destroyed(&mut self, incarnation: Incarnation, view: &View) {
         let marks = self.processes.iter().find(|process| process.incarnation == incarnation && process.holds());
-        let marks = marks
-            .and_then(|process| process.node.as_ref())
-            .map_or_else(Bits::default, |node| Bits::of(self.setup.slots.slots().filter(|slot| node.is_marked(*slot))));
+        let marks = marks.and_then(|process| process.node.as_ref()).map_or_else(SlotSet::default, |node| {
+            SlotSet::of(self.setup.slots.slots().filter(|slot| node.is_marked(*slot)))
+        });
         let placement = self.placed(view);
         let copies = |slot: &Slot| placement.owner(*slot).into_iter().chain(placement.standby(*slot));
         let due = self.setup.slots.slots().filter(|slot| copies(slot).any(|copy| copy == incarnation));
-        let due = Bits::of(due);
+        let due = SlotSet::of(due);
         let known = self.checker.destroyed.entry(incarnation).or_default();
         known.marks.add_all(&marks);
         known.due.add_all(&due);
