@@ -43,7 +43,7 @@ pub fn payload(bytes: &[u8]) -> Result<Cow<'_, [u8]>, InvalidJson> {
 }
 
 /// Strips the white space between the tokens of a document that is known to be valid JSON.
-pub(crate) fn compact(document: &[u8]) -> Result<Cow<'_, [u8]>, InvalidJson> {
+fn compact(document: &[u8]) -> Result<Cow<'_, [u8]>, InvalidJson> {
     let mut scan = Scan { document, at: 0, depth: 0 };
     scan.tokens()?;
     if scan.at == document.len() {

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
 use super::ApiError;
 use crate::centrifuge::Disconnect;
-use crate::json::fields::{nullable, object, text};
+use crate::json::fields::{nullable, object, payload, text};
 
 /// Publishes to one channel, or with `/api/broadcast` the same to several.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -23,7 +22,7 @@ pub struct PublishRequest<'a> {
     #[serde(deserialize_with = "nullable")]
     pub channels: Vec<String>,
     /// The payload as JSON; see [`PublishRequest::payload`].
-    #[serde(borrow, deserialize_with = "payload_or_null")]
+    #[serde(borrow, deserialize_with = "payload")]
     pub data: Option<Cow<'a, [u8]>>,
     /// The payload in Base64, instead of `data`.
     #[serde(borrow, deserialize_with = "text")]
@@ -61,11 +60,6 @@ impl PublishRequest<'_> {
         let compact = crate::json::payload(&decoded).map_err(|_| ApiError::BadRequest)?;
         Ok(Cow::Owned(compact.into_owned()))
     }
-}
-
-/// A payload, raw and compact, borrowed from the body if it came so. `null` is one like others; what is nested too deep is none.
-fn payload_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, [u8]>>, D::Error> {
-    Ok(crate::json::compact(<&RawValue>::deserialize(deserializer)?.get().as_bytes()).ok())
 }
 
 /// Asks about one channel.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::json::lenient::{Given, Payload, Text, nested, plain, read_leniently};
+use crate::json::lenient::{Given, Payload, Text, plain, read_leniently};
 
 /// One thing that a client asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,7 +164,7 @@ pub struct HistoryRequest<'a> {
 read_leniently!(HistoryRequest {
     "channel" => channel: Text,
     "limit" => limit: plain(),
-    "since" => since: nested(),
+    "since" => since: plain(),
     "reverse" => reverse: plain(),
 });
 

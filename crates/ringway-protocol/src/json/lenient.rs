@@ -21,17 +21,9 @@ pub(crate) struct Given;
 /// Reads a number or the like; see [`fields::nullable`].
 pub(crate) struct Plain<T>(PhantomData<T>);
 
-/// Reads an object, or `null` for none.
-pub(crate) struct Nested<T>(PhantomData<T>);
-
 /// A [`Plain`] for the field that it is assigned to.
 pub(crate) fn plain<T>() -> Plain<T> {
     Plain(PhantomData)
-}
-
-/// A [`Nested`] for the field that it is assigned to.
-pub(crate) fn nested<T>() -> Nested<T> {
-    Nested(PhantomData)
 }
 
 impl<'de> DeserializeSeed<'de> for Text {
@@ -63,14 +55,6 @@ impl<'de, T: Deserialize<'de> + Default> DeserializeSeed<'de> for Plain<T> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         fields::nullable(deserializer)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Nested<T> {
-    type Value = Option<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
-        Option::deserialize(deserializer)
     }
 }
 
