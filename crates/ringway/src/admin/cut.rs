@@ -11,6 +11,7 @@ use ringway_link::{Links, Slow};
 use serde::Deserialize;
 
 use super::actions::Done;
+use super::error::read;
 use super::members::unknown;
 use super::{Admin, AdminError};
 use crate::orchestrator::cut::{Cut, Fault, Slowing};
@@ -48,11 +49,7 @@ pub(super) async fn cut(
     body: Bytes,
 ) -> Result<Json<Done>, AdminError> {
     let links = admin.testable()?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|why| {
-        AdminError::bad_request(format!(
-            "the body cannot be read: {why}. Send {{\"from\":\"node-2\",\"seconds\":3,\"one_way\":false}}"
-        ))
-    })?;
+    let asked: Asked = read(&body, r#"{"from":"node-2","seconds":3,"one_way":false}"#)?;
     let (id, from) = admin.two(&id, &asked.from)?;
     let cut = Cut { from, one_way: asked.one_way, duration: length(asked.seconds)? };
     admin.disturb(links, &id, Fault::Cut(cut)).await?;
@@ -65,11 +62,7 @@ pub(super) async fn slow(
     body: Bytes,
 ) -> Result<Json<Done>, AdminError> {
     let links = admin.testable()?;
-    let asked: AskedSlow = serde_json::from_slice(&body).map_err(|why| {
-        AdminError::bad_request(format!(
-            "the body cannot be read: {why}. Send {{\"from\":\"node-2\",\"seconds\":3,\"delay_ms\":250,\"bytes_per_second\":1000000}}"
-        ))
-    })?;
+    let asked: AskedSlow = read(&body, r#"{"from":"node-2","seconds":3,"delay_ms":250,"bytes_per_second":1000000}"#)?;
     let (id, from) = admin.two(&id, &asked.from)?;
     let AskedSlow { delay_ms, bytes_per_second, .. } = asked;
     if delay_ms > LATEST_MS {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::cluster::ChangeError;
@@ -44,6 +45,12 @@ impl AdminError {
     pub(super) fn conflict(text: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, text: text.into() }
     }
+}
+
+/// Reads a body. `send` says what is to be sent.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8], send: &str) -> Result<T, AdminError> {
+    serde_json::from_slice(body)
+        .map_err(|why| AdminError::bad_request(format!("the body cannot be read: {why}. Send {send}")))
 }
 
 impl IntoResponse for AdminError {

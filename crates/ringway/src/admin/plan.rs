@@ -11,6 +11,7 @@ use ringway_core::view::NodeState;
 use ringway_core::{MemberId, Slot};
 use serde::{Deserialize, Serialize};
 
+use super::error::read;
 use super::weight::{draining, weight_of};
 use super::{Admin, AdminError};
 use crate::changes;
@@ -119,11 +120,10 @@ pub struct Heir {
 }
 
 pub(super) async fn foretell(State(admin): State<Admin>, body: Bytes) -> Result<Json<Plan>, AdminError> {
-    let asked: Asked = serde_json::from_slice(&body).map_err(|why| {
-        AdminError::bad_request(format!(
-            "the body cannot be read: {why}. Send {{\"action\":\"add\"}}, with \"member\" if it is started elsewhere, or \"stop\" or \"kill\" with \"member\", or \"weight\" with \"member\" and \"weight\""
-        ))
-    })?;
+    let asked: Asked = read(
+        &body,
+        r#"{"action":"add"}, with "member" if it is started elsewhere, or "stop" or "kill" with "member", or "weight" with "member" and "weight""#,
+    )?;
     let change = admin.change_asked(&asked).await?;
     let state = admin.cluster.state();
     let plan = plan::Plan::of(&state.view, &state.placement, &change).map_err(refused)?;

@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use serde::Deserialize;
 
+use super::error::read;
 use super::members::Member;
 use super::{Admin, AdminError};
 use crate::config::duration;
@@ -22,11 +23,7 @@ impl Wish {
         if body.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_slice(body).map_err(|why| {
-            AdminError::bad_request(format!(
-                "the body cannot be read: {why}. Send none, or {{\"mode\":\"reset\",\"window\":\"5s\"}}"
-            ))
-        })
+        read(body, r#"none, or {"mode":"reset","window":"5s"}"#)
     }
 
     /// Nothing is asked for.

@@ -9,6 +9,7 @@ use ringway_core::view::{NodeEntry, NodeState};
 use serde::Deserialize;
 
 use super::actions::{Done, VIEW_DEADLINE};
+use super::error::read;
 use super::members::unknown;
 use super::rebalance::Wish;
 use super::{Admin, AdminError};
@@ -31,9 +32,8 @@ pub(super) async fn set(
     body: Bytes,
 ) -> Result<Json<Done>, AdminError> {
     let node = admin.node_in_view(&id)?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|why| {
-        AdminError::bad_request(format!("the body cannot be read: {why}. Send {{\"weight\":2}}, and {{\"mode\":\"reset\",\"window\":\"5s\"}} with it if you like; 1 is the usual weight"))
-    })?;
+    let asked: Asked =
+        read(&body, r#"{"weight":2}, and {"mode":"reset","window":"5s"} with it if you like; 1 is the usual weight"#)?;
     let weight = weight_of(asked.weight)?;
     let rebalance = admin.rebalance(&Wish { mode: asked.mode, window: asked.window })?;
     if node.state() == NodeState::Draining {
