@@ -70,7 +70,7 @@ async fn start(id: &str, incarnation: u64) -> anyhow::Result<(Links, Receiver<Ev
             cluster: "".into(),
             secret,
             limits: Limits::default(),
-            strangers: ringway_link::Strangers::default(),
+            on_wrong_secret: ringway_link::OnWrongSecret::default(),
         },
     ))
 }

@@ -139,7 +139,7 @@ async fn shake(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> Resu
     let me = shared.me();
     let caller = shared.keys.greet(&mut stream, &me).await?;
     let hello = Instant::now();
-    let wrong = || shared.strangers.treat(from.ip());
+    let wrong = || shared.on_wrong_secret.treat(from.ip());
     let (peer, purpose) = shared.keys.accept(&mut stream, &me, caller, &shared.faults, wrong).await?;
     shared.door.know(from.ip());
     match purpose {

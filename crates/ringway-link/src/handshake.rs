@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::fault::Faults;
-use crate::strangers::Treatment;
+use crate::wrong_secret::Treatment;
 
 /// The join secret: whoever knows it is a member. Any bytes; it is never sent and never shown.
 #[derive(Clone)]

@@ -25,7 +25,7 @@ mod outgoing;
 mod pairs;
 mod route;
 mod shared;
-mod strangers;
+mod wrong_secret;
 
 #[cfg(test)]
 mod tests;
@@ -42,4 +42,4 @@ pub use links::{LinkStats, Links, Settings};
 pub use outgoing::SendError;
 pub use ringway_protocol::link::{Identity, Rejection, Roles};
 pub use route::{Route, RouteError};
-pub use strangers::{Strangers, Treatment};
+pub use wrong_secret::{OnWrongSecret, Treatment};

@@ -23,7 +23,7 @@ use crate::handshake::{Keys, Secret};
 use crate::limits::Limits;
 use crate::pairs::Pairs;
 use crate::shared::Shared;
-use crate::strangers::Strangers;
+use crate::wrong_secret::OnWrongSecret;
 
 /// What links are made with.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Settings {
     /// Bounds.
     pub limits: Limits,
     /// What becomes of whoever knocks with a wrong secret.
-    pub strangers: Strangers,
+    pub on_wrong_secret: OnWrongSecret,
 }
 
 /// All links of one member. Cheap to clone; with the last clone everything ends at once.
@@ -81,7 +81,7 @@ pub struct LinkStats {
 impl Links {
     /// Begins to accept on the open port. What happens comes out of the receiver; when that is dropped all links end.
     pub fn start(listener: Listener, settings: Settings) -> (Self, mpsc::Receiver<Event>) {
-        let Settings { identity, cluster, secret, limits, strangers } = settings;
+        let Settings { identity, cluster, secret, limits, on_wrong_secret } = settings;
         let own = identity.incarnation;
         let (events, receiver) = mpsc::channel(limits.events);
         let stop = CancellationToken::new();
@@ -93,7 +93,7 @@ impl Links {
             events,
             pairs: Pairs::new(own),
             faults: Faults::default(),
-            strangers,
+            on_wrong_secret,
             dials: Mutex::new(HashMap::new()),
             quiet: stop.child_token(),
             stop: stop.clone(),

@@ -18,7 +18,7 @@ use crate::fault::Faults;
 use crate::handshake::{HandshakeError, Keys, Proved, receive, send};
 use crate::limits::Limits;
 use crate::pairs::{Installed, Pairs, Side};
-use crate::strangers::Strangers;
+use crate::wrong_secret::OnWrongSecret;
 
 /// One for each [`crate::Links`].
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) pairs: Pairs,
     pub(crate) faults: Faults,
     pub(crate) door: Arc<Door>,
-    pub(crate) strangers: Strangers,
+    pub(crate) on_wrong_secret: OnWrongSecret,
     /// What is being dialed, with what ends it.
     pub(crate) dials: Mutex<HashMap<Target, CancellationToken>>,
     /// Nothing new is dialed or accepted. Cancelled with `stop`.

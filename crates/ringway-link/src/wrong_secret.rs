@@ -18,9 +18,9 @@ pub enum Treatment {
 
 /// Asked once for each wrong join secret.
 #[derive(Clone)]
-pub struct Strangers(Arc<dyn Fn(IpAddr) -> Treatment + Send + Sync>);
+pub struct OnWrongSecret(Arc<dyn Fn(IpAddr) -> Treatment + Send + Sync>);
 
-impl Strangers {
+impl OnWrongSecret {
     /// Decides by the address that a caller comes from. Must not block.
     pub fn new(decide: impl Fn(IpAddr) -> Treatment + Send + Sync + 'static) -> Self {
         Self(Arc::new(decide))
@@ -32,14 +32,14 @@ impl Strangers {
 }
 
 /// Refuses all at once.
-impl Default for Strangers {
+impl Default for OnWrongSecret {
     fn default() -> Self {
         Self::new(|_| Treatment::Refuse)
     }
 }
 
-impl fmt::Debug for Strangers {
+impl fmt::Debug for OnWrongSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Strangers(..)")
+        f.write_str("OnWrongSecret(..)")
     }
 }

@@ -249,7 +249,8 @@ impl Bound {
         });
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
         let limits = ringway_link::Limits::default();
-        let settings = Settings { identity, cluster: "".into(), secret, limits, strangers: guesses.at_the_link_port() };
+        let settings =
+            Settings { identity, cluster: "".into(), secret, limits, on_wrong_secret: guesses.at_the_link_port() };
         let (links, mut events) = Links::start(self.links, settings);
 
         let mut early = Vec::new();

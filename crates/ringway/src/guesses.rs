@@ -22,7 +22,7 @@ use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use ringway_edge::ClientAddr;
-use ringway_link::{Strangers, Treatment};
+use ringway_link::{OnWrongSecret, Treatment};
 use tracing::warn;
 
 /// Wrong ones of an address in a [`WINDOW`] that are answered at once.
@@ -142,9 +142,9 @@ impl Guesses {
     }
 
     /// For the links: what becomes of whoever knocks with a wrong join secret.
-    pub(crate) fn at_the_link_port(&self) -> Strangers {
+    pub(crate) fn at_the_link_port(&self) -> OnWrongSecret {
         let guesses = self.clone();
-        Strangers::new(move |from| match guesses.wrong(from, Kind::JoinSecret) {
+        OnWrongSecret::new(move |from| match guesses.wrong(from, Kind::JoinSecret) {
             Reply::AtOnce => Treatment::Refuse,
             Reply::Late(delay) => Treatment::RefuseAfter(delay),
             Reply::Last => Treatment::Close,

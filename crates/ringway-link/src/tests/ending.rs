@@ -125,7 +125,7 @@ async fn a_process_that_comes_back_is_found() {
             cluster: "".into(),
             secret,
             limits,
-            strangers: crate::Strangers::default(),
+            on_wrong_secret: crate::OnWrongSecret::default(),
         },
     );
     assert_eq!(a.up_at_last().await.1, identity);

@@ -55,7 +55,7 @@ impl Member {
             cluster: "".into(),
             secret,
             limits: Limits::default(),
-            strangers: crate::Strangers::default(),
+            on_wrong_secret: crate::OnWrongSecret::default(),
         };
         change(&mut settings);
         let (links, events) = Links::start(listener, settings);

@@ -12,8 +12,8 @@ use super::member::{Member, identity};
 use crate::fault::Faults;
 use crate::handshake::Keys;
 use crate::{
-    DialError, Ended, Event, Evidence, HandshakeError, Listener, Rejection, Roles, Route, RouteError, Secret,
-    Strangers, Target, Treatment,
+    DialError, Ended, Event, Evidence, HandshakeError, Listener, OnWrongSecret, Rejection, Roles, Route, RouteError,
+    Secret, Target, Treatment,
 };
 
 async fn failure(member: &mut Member) -> DialError {
@@ -83,7 +83,8 @@ async fn a_wrong_secret_is_told_to_the_acceptor() {
 async fn wrong_secrets_may_be_told_late_or_not_at_all_and_the_right_one_of_the_same_address_waits_for_nothing() {
     let deadline = Duration::from_secs(20);
     let treated = async |how| {
-        let strangers = move |settings: &mut crate::Settings| settings.strangers = Strangers::new(move |_| how);
+        let strangers =
+            move |settings: &mut crate::Settings| settings.on_wrong_secret = OnWrongSecret::new(move |_| how);
         let b = Member::with("b", 2, strangers).await;
         let wrong = Member::with("wrong", 3, |settings| settings.secret = Secret::new("guess")).await;
         let began = Instant::now();
@@ -102,7 +103,7 @@ async fn wrong_secrets_may_be_told_late_or_not_at_all_and_the_right_one_of_the_s
     assert!(matches!(found, Evidence::Unknown(DialError::Handshake(HandshakeError::Io(_)))), "{found:?}");
     // Nobody waits for what would be told in an hour, but the one who is wrong.
     let strangers = |settings: &mut crate::Settings| {
-        settings.strangers = Strangers::new(|_| Treatment::RefuseAfter(Duration::from_secs(3_600)));
+        settings.on_wrong_secret = OnWrongSecret::new(|_| Treatment::RefuseAfter(Duration::from_secs(3_600)));
     };
     let b = Member::with("b", 2, strangers).await;
     let wrong = Member::with("wrong", 3, |settings| settings.secret = Secret::new("guess")).await;
