@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use ringway_core::message::{HistoryPage, Presence};
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::api::{self, Answer, ApiError, NodeInfo, PublishedAt};
-use ringway_protocol::centrifuge::{ClientInfo, HistoryResult, Publication};
+use ringway_protocol::centrifuge::{HistoryResult, Publication};
 
 use crate::gateway::stored::Stored;
 use crate::gateway::{ApiAnswer, MemberInfo, present};
@@ -49,11 +49,8 @@ pub(super) fn history_part(page: &HistoryPage, top: Position, is_first: bool, is
 
 /// The same of who is present.
 pub(super) fn presence_part(found: &[Presence], is_first: bool, is_last: bool) -> Bytes {
-    let clients: Vec<String> = found.iter().map(present::client_id).collect();
-    let infos: Vec<ClientInfo<'_>> =
-        found.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
     let mut part = Vec::new();
-    api::presence_part(&mut part, &infos, is_first, is_last);
+    present::with_infos(found, |infos| api::presence_part(&mut part, infos, is_first, is_last));
     part.into()
 }
 

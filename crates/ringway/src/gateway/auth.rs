@@ -15,6 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use ringway_core::UserName;
 use ringway_core::limits::CLIENT_INFO_BYTES;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use fault::Fault;
@@ -94,7 +95,7 @@ impl Verifier {
     /// # Errors
     /// [`TokenError`] if it is not good now.
     pub fn verify(&self, token: &str) -> Result<Credentials, TokenError> {
-        self.verify_at(token, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        self.verify_at(token, now())
     }
 
     fn verify_at(&self, token: &str, now: Duration) -> Result<Credentials, TokenError> {
@@ -102,28 +103,58 @@ impl Verifier {
     }
 
     fn read(&self, token: &str, now: Duration) -> Result<Credentials, Fault> {
-        let key = self.key.as_ref().ok_or(Fault::NoSecret)?;
-        let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
-        let claims = decoded.map_err(|error| Fault::of(&error))?.claims;
+        let claims: Claims = self.claims(token)?;
         if claims.channel.is_some_and(|channel| !channel.is_empty()) {
             return Err(Fault::OfChannel);
         }
-        // A clock that is behind the issuer's mends itself: whoever comes again later is let in.
-        if claims.nbf.is_some_and(|nbf| date(nbf) > now) {
-            return Err(Fault::NotYet);
-        }
-        if claims.exp.is_some_and(|exp| date(exp) <= now) {
-            return Err(Fault::Expired);
-        }
+        let times = Times { nbf: claims.nbf, exp: claims.exp, expire_at: claims.expire_at };
+        let lifetime = times.lifetime(now)?;
         let user = match claims.sub.as_deref() {
             None | Some("") => None,
             Some(name) => Some(UserName::any(name).map_err(|_| Fault::User)?),
         };
-        let end = claims.expire_at.map_or(claims.exp, |end| (end > 0.0).then_some(end));
-        let lifetime = end.map(|end| date(end).saturating_sub(now));
         let info = document(claims.info.as_deref(), claims.b64info.as_deref(), CLIENT_INFO_BYTES)?;
         Ok(Credentials { user, info, lifetime })
     }
+}
+
+impl Verifier {
+    /// What a token says, if it is ours.
+    fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, Fault> {
+        let key = self.key.as_ref().ok_or(Fault::NoSecret)?;
+        let decoded = jsonwebtoken::decode(token, key, &self.validation);
+        decoded.map(|decoded| decoded.claims).map_err(|error| Fault::of(&error))
+    }
+}
+
+/// When a token is good, and for how long what it grants.
+struct Times {
+    nbf: Option<f64>,
+    exp: Option<f64>,
+    expire_at: Option<f64>,
+}
+
+impl Times {
+    /// How long what it grants is good for from now on; `None`: for ever. Zero: it was over before it began.
+    ///
+    /// # Errors
+    /// The token is not good now.
+    fn lifetime(&self, now: Duration) -> Result<Option<Duration>, Fault> {
+        // A clock that is behind the issuer's mends itself: whoever comes again later is let in.
+        if self.nbf.is_some_and(|nbf| date(nbf) > now) {
+            return Err(Fault::NotYet);
+        }
+        if self.exp.is_some_and(|exp| date(exp) <= now) {
+            return Err(Fault::Expired);
+        }
+        let end = self.expire_at.map_or(self.exp, |end| (end > 0.0).then_some(end));
+        Ok(end.map(|end| date(end).saturating_sub(now)))
+    }
+}
+
+/// The time since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A time since 1970, of which there is nothing before, and no end.

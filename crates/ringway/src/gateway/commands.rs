@@ -8,8 +8,8 @@ use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Reply};
 use super::auth::{Grant, TokenError};
 use super::command::{Ask, Command, Named, Subscribe};
 use super::config::{Allowed, ChannelRules};
-use super::granted::Denied;
 use super::session::{HELD_COMMANDS, Session, SessionKey, State, Wish};
+use super::tokens::Denied;
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {

@@ -6,12 +6,12 @@ use ringway_protocol::centrifuge::ClientInfo;
 use uuid::Uuid;
 
 /// The id of a connection as clients see it.
-pub(crate) fn client_id(presence: &Presence) -> String {
+fn client_id(presence: &Presence) -> String {
     Uuid::from_u128(presence.client).to_string()
 }
 
 /// Who it is, as clients see it.
-pub(crate) fn client_info<'a>(presence: &'a Presence, client: &'a str) -> ClientInfo<'a> {
+fn client_info<'a>(presence: &'a Presence, client: &'a str) -> ClientInfo<'a> {
     let raw = |info: &'a Option<Bytes>| info.as_deref().unwrap_or_default();
     ClientInfo {
         user: &presence.user,
@@ -21,39 +21,48 @@ pub(crate) fn client_info<'a>(presence: &'a Presence, client: &'a str) -> Client
     }
 }
 
+/// Lets something be done with how all of them are told.
+pub(crate) fn with_infos<T>(present: &[Presence], then: impl FnOnce(&[ClientInfo<'_>]) -> T) -> T {
+    let clients: Vec<String> = present.iter().map(client_id).collect();
+    let infos: Vec<ClientInfo<'_>> =
+        present.iter().zip(&clients).map(|(one, client)| client_info(one, client)).collect();
+    then(&infos)
+}
+
 /// Bytes of those who are told to an owner with one message.
 pub(super) const PART_BYTES: usize = 128 << 10;
-
-/// Bytes of a client id, as it is counted.
-const CLIENT_BYTES: usize = 16;
 
 /// Who came and went, as far as one message tells.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) joined: Vec<Presence>,
     pub(super) left: Vec<u128>,
-    pub(super) bytes: usize,
+    bytes: usize,
+}
+
+impl Part {
+    /// Counts so many bytes more. Where there is no room for them, another part takes the place of this one.
+    fn take(&mut self, bytes: usize, full: &mut Vec<Self>) {
+        if self.bytes > 0 && self.bytes + bytes > PART_BYTES {
+            full.push(std::mem::take(self));
+        }
+        self.bytes += bytes;
+    }
 }
 
 /// Those who went and those who came, in parts of no more bytes than one message may have. There is always one, which may be empty; any
 /// other has somebody in it. Nobody is among both.
 pub(super) fn parts(joined: impl Iterator<Item = Presence>, left: Vec<u128>) -> Vec<Part> {
-    let mut parts = vec![Part::default()];
-    let mut take = |bytes: usize, put: &mut dyn FnMut(&mut Part)| {
-        if parts.last().is_none_or(|part| part.bytes + bytes > PART_BYTES) {
-            parts.push(Part::default());
-        }
-        if let Some(part) = parts.last_mut() {
-            part.bytes += bytes;
-            put(part);
-        }
-    };
+    let (mut parts, mut part) = (Vec::new(), Part::default());
     for client in left {
-        take(CLIENT_BYTES, &mut |part| part.left.push(client));
+        part.take(size_of::<u128>(), &mut parts);
+        part.left.push(client);
     }
     for one in joined {
-        take(one.size(), &mut |part| part.joined.push(one.clone()));
+        part.take(one.size(), &mut parts);
+        part.joined.push(one);
     }
+    parts.push(part);
     parts
 }
 

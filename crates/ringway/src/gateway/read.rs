@@ -6,7 +6,7 @@ use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
 use ringway_core::message::{Answer, HistoryPage, HistoryQuery, PresencePage, PresenceQuery, Refusal};
 use ringway_core::timing::Now;
-use ringway_protocol::centrifuge::{ClientInfo, Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
 use ringway_protocol::ws::{self, Opcode};
 
 use super::channel::PAGES;
@@ -98,15 +98,14 @@ impl<S: Socket> Hub<S> {
     ) {
         let is_first = query.after.is_none();
         let is_last = !query.advance(page);
-        let clients: Vec<String> = page.clients.iter().map(present::client_id).collect();
-        let infos: Vec<ClientInfo<'_>> =
-            page.clients.iter().zip(&clients).map(|(one, client)| present::client_info(one, client)).collect();
-        if is_first && is_last {
-            self.reply(session.key, id, &Reply::Presence(&infos));
-        } else {
-            let write = |out: &mut Vec<u8>| json::presence_part(out, id, &infos, is_first, is_last);
-            self.send_part(session.key, fragment(write, is_first, is_last));
-        }
+        present::with_infos(&page.clients, |infos| {
+            if is_first && is_last {
+                self.reply(session.key, id, &Reply::Presence(infos));
+            } else {
+                let write = |out: &mut Vec<u8>| json::presence_part(out, id, infos, is_first, is_last);
+                self.send_part(session.key, fragment(write, is_first, is_last));
+            }
+        });
         let rest = Reading { id, wanted: Wanted::Presence(query), tries: 0 };
         self.sent_part(now, session, (!is_last).then_some(rest));
     }

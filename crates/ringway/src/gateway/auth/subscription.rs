@@ -1,6 +1,6 @@
 //! Subscription tokens: what opens one channel to one user.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ringway_core::limits::CHANNEL_INFO_BYTES;
@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::fault::Fault;
-use super::{TokenError, Verifier, date, document};
+use super::{Times, TokenError, Verifier, document, now};
 
 /// What a subscription token grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Verifier {
     /// # Errors
     /// [`TokenError`] if it is not good now.
     pub fn verify_subscription(&self, token: &str) -> Result<Grant, TokenError> {
-        self.verify_subscription_at(token, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        self.verify_subscription_at(token, now())
     }
 
     fn verify_subscription_at(&self, token: &str, now: Duration) -> Result<Grant, TokenError> {
@@ -65,29 +65,21 @@ impl Verifier {
     }
 
     fn read_subscription(&self, token: &str, now: Duration) -> Result<Grant, Fault> {
-        let key = self.key.as_ref().ok_or(Fault::NoSecret)?;
-        let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
-        let claims = decoded.map_err(|error| Fault::of(&error))?.claims;
-        if claims.nbf.is_some_and(|nbf| date(nbf) > now) {
-            return Err(Fault::NotYet);
-        }
-        if claims.exp.is_some_and(|exp| date(exp) <= now) {
-            return Err(Fault::Expired);
-        }
+        let claims: Claims = self.claims(token)?;
+        let lifetime = Times { nbf: claims.nbf, exp: claims.exp, expire_at: claims.expire_at }.lifetime(now)?;
         if claims.channel.is_empty() {
             return Err(Fault::NoChannel);
         }
         if claims.overrides.is_some() {
             return Err(Fault::Override);
         }
-        let end = claims.expire_at.map_or(claims.exp, |end| (end > 0.0).then_some(end));
         Ok(Grant {
             user: claims.sub.into(),
             channel: claims.channel.into(),
             client: claims.client.into(),
             info: document(claims.info.as_deref(), claims.b64info.as_deref(), CHANNEL_INFO_BYTES)?,
             data: document(claims.data.as_deref(), claims.b64data.as_deref(), usize::MAX)?,
-            lifetime: end.map(|end| date(end).saturating_sub(now)),
+            lifetime,
         })
     }
 }
