@@ -58,12 +58,43 @@ struct Line {
     last_seq: u64,
     head: u32,
     tail: u32,
-    /// First of the list that was not sent to the owner of now.
+    /// First of the list that may have to be sent to the owner of now. What is before it was sent there, or has been refused since.
     unsent: u32,
     /// It was refused then: after a pause, back to the head.
     refused: Option<Now>,
     /// Refusals since one was last answered for good, or the owner was another.
     tries: Tries,
+    /// Highest number that was sent.
+    sent_to: u64,
+    /// Numbers above the first and up to the second that are under way were sent before it was refused: they will be refused too.
+    doomed: (u64, u64),
+}
+
+impl Line {
+    fn is_doomed(&self, seq: u64) -> bool {
+        self.doomed.0 < seq && seq <= self.doomed.1
+    }
+
+    fn has_sent(&mut self, seq: u64) {
+        self.sent_to = self.sent_to.max(seq);
+        if self.is_doomed(seq) {
+            self.doomed.0 = seq;
+        }
+    }
+
+    /// The owner has refused this number, and takes none above it that is under way.
+    fn doom_behind(&mut self, refused: u64) {
+        if !self.is_doomed(refused) {
+            self.doomed = (refused, self.sent_to);
+        }
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        let (refused, tries) = (None, Tries::default());
+        Self { last_seq: 0, head: NONE, tail: NONE, unsent: NONE, refused, tries, sent_to: 0, doomed: (0, 0) }
+    }
 }
 
 /// What an owner was sent and has not answered.
@@ -187,9 +218,8 @@ impl Gateway {
             return Err(PublishError::Busy);
         }
         let slot = self.slot_of(new.channel.as_str());
-        let empty = Line { last_seq: 0, head: NONE, tail: NONE, unsent: NONE, refused: None, tries: Tries::default() };
         let publishes = &mut self.publishes;
-        let line = publishes.lines.entry(slot).or_insert(empty);
+        let line = publishes.lines.entry(slot).or_default();
         line.last_seq += 1;
         let seq = line.last_seq;
         let NewPublish { channel, entry, options, idempotency_key, version } = new;
@@ -220,7 +250,8 @@ impl Gateway {
         self.publishes.acknowledged
     }
 
-    /// Sends what the window of a slot allows.
+    /// Sends what the window of a slot allows. What its owner was sent and has not answered is not sent again: the owner has it, or
+    /// will have it before anything that is sent now, and a window of it for each refusal would fill the link.
     fn send_line(&mut self, slot: Slot) {
         let Some(owner) = self.reachable_owner(slot) else { return };
         let Some(mut line) = self.publishes.lines.get_mut(&slot) else { return };
@@ -234,12 +265,20 @@ impl Gateway {
             if pending.publish.seq >= floor + WINDOW || may_be_taken {
                 break;
             }
+            if pending.sent == Some(owner) {
+                if line.is_doomed(pending.publish.seq) {
+                    break;
+                }
+                line.unsent = pending.next;
+                continue;
+            }
             let sent = self.publishes.sent.entry(owner).or_default();
-            if sent.bytes >= self.limits.sent_bytes && pending.sent != Some(owner) {
+            if sent.bytes >= self.limits.sent_bytes {
                 sent.waiting.insert(slot);
                 break;
             }
             pending.publish.floor = floor;
+            line.has_sent(pending.publish.seq);
             let publish = pending.publish.clone();
             let key = std::mem::replace(&mut line.unsent, pending.next);
             self.publishes.set_sent(key, Some(owner));
@@ -259,7 +298,7 @@ impl Gateway {
     /// Starts a slot's list over, at an owner that has not refused it yet.
     fn send_again(&mut self, slot: Slot) {
         if let Some(line) = self.publishes.lines.get_mut(&slot) {
-            line.tries = Tries::default();
+            (line.tries, line.doomed) = (Tries::default(), (0, 0));
         }
         self.start_over(slot);
     }
@@ -365,6 +404,7 @@ impl Gateway {
         }
         publishes.set_sent(key, None);
         let Some(line) = publishes.lines.get_mut(&no.slot) else { return };
+        line.doom_behind(no.seq);
         if owner != Some(from) {
             line.unsent = line.head;
             self.send_line(no.slot);

@@ -1,12 +1,20 @@
 //! Much at once: publishes and attaches wait here for what their owner has room for.
 
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::message::Lane;
 
 impl World {
     fn with_limits(limits: GatewayLimits) -> Self {
+        Self::with(limits, Timing::default())
+    }
+
+    fn with(limits: GatewayLimits, timing: Timing) -> Self {
         let mut world = Self::new();
-        world.gateway = Gateway::new(ME, world.view.clone(), Timing::default(), limits);
+        world.gateway = Gateway::new(ME, world.view.clone(), timing, limits);
         world.gateway.on_view(world.now, world.view.clone());
         world.gateway.on_link_up(world.now, FIRST);
         world.sent.clear();
@@ -62,6 +70,91 @@ fn what_was_given_up_lets_others_go() {
     assert_eq!(world.publishes().len(), 3);
     world.pass(1_100);
     assert_eq!(world.publishes().len(), 1, "those before it ran out of time");
+}
+
+#[test]
+fn what_is_under_way_behind_a_refused_one_is_not_sent_again_before_it_is_refused_too() {
+    let mut world = World::new();
+    (1..=5).for_each(|token| world.publish(token));
+    let refuse = |world: &mut World, sent: &Publish| {
+        world.hear(Message::PubNo(PubNo { slot: sent.slot, seq: sent.seq, why: Refusal::Retry }));
+        world.pass(50);
+        world.seqs()
+    };
+    let sent = world.publishes();
+    assert_eq!(refuse(&mut world, &sent[2]), [3], "1 and 2 were taken, 4 and 5 are under way");
+    world.publish(6);
+    assert!(world.seqs().is_empty(), "6 follows 4 and 5, which will be refused");
+    assert_eq!(refuse(&mut world, &sent[3]), [4]);
+    assert_eq!(refuse(&mut world, &sent[4]), [5, 6]);
+}
+
+/// An owner that is far away and takes what it is sent in the order of its numbers, or not for now.
+struct FarOwner {
+    /// What is under way there, and the answers that are under way back.
+    there: VecDeque<(u64, Publish)>,
+    back: VecDeque<(u64, Message)>,
+    last: u64,
+    taken: Vec<u64>,
+}
+
+impl FarOwner {
+    fn hear(&mut self, at: u64, publish: Publish, refuses: bool) {
+        let Publish { slot, seq, floor, .. } = publish;
+        let (is_old, is_next) = (seq <= self.last, seq == self.last + 1 || seq == floor);
+        let answer = if is_old || (is_next && !refuses) {
+            if !is_old {
+                self.last = seq;
+                self.taken.push(seq);
+            }
+            Message::PubOk(PubOk { slot, seq, position: Some(super::at(seq)), copies: 2 })
+        } else {
+            Message::PubNo(PubNo { slot, seq, why: Refusal::Retry })
+        };
+        self.back.push_back((at, answer));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However far the owner is and whatever it refuses, a link has no more under way than there is room for.
+    #[test]
+    fn refusals_do_not_multiply_what_is_under_way(
+        delay in 1_u64..60,
+        refusals in proptest::collection::vec(0_u64..400, 0..12),
+        limit in 1_usize..30,
+    ) {
+        const ALL: u64 = 40;
+        let patient = Timing { deadline: Duration::from_secs(3600), ..Timing::default() };
+        let mut world = World::with(GatewayLimits { sent_bytes: limit * 100, ..GatewayLimits::default() }, patient);
+        let mut owner = FarOwner { there: VecDeque::new(), back: VecDeque::new(), last: 0, taken: Vec::new() };
+        let mut ended = Vec::new();
+        for step in 0_u64.. {
+            if step < ALL {
+                world.publish_to(step + 1, "news");
+            }
+            let at = step + delay;
+            owner.there.extend(world.publishes().into_iter().map(|publish| (at, publish)));
+            prop_assert!(owner.there.len() <= limit, "{} are under way, not {limit}", owner.there.len());
+            while let Some((_, publish)) = owner.there.pop_front_if(|(due, _)| *due <= step) {
+                // It refuses for twenty steps at a time.
+                let refuses = refusals.iter().any(|from| (*from..*from + 20).contains(&step));
+                owner.hear(at, publish, refuses);
+            }
+            while let Some((_, answer)) = owner.back.pop_front_if(|(due, _)| *due <= step) {
+                world.hear(answer);
+            }
+            world.pass(10);
+            let token = |event| if let Event::Published { token, result: Ok(_) } = event { Some(token) } else { None };
+            ended.extend(world.events().into_iter().filter_map(token));
+            if ended.len() == ALL as usize {
+                break;
+            }
+        }
+        prop_assert_eq!(&owner.taken, &(1..=ALL).collect::<Vec<_>>());
+        prop_assert_eq!(ended, owner.taken);
+    }
 }
 
 #[test]
