@@ -33,7 +33,7 @@ use crate::{Order, Outcome, Sabotage};
 use clients::Users;
 use evidence::Probe;
 use faults::{Faults, Heal};
-use filling::Filling;
+use filling::{Filling, LARGE_CHANNELS};
 use measures::Counted;
 use network::Network;
 use process::Process;
@@ -316,11 +316,21 @@ impl World {
         }
         if still && self.unconverged().is_none() {
             self.converged = true;
-        } else if self.now > since + CALM {
+        } else if self.now > since + self.longest_calm() {
             let why = self.unconverged().unwrap_or_default();
-            self.violate("C5", format!("not converged {} ms after the last fault: {why}", CALM / MS));
+            self.violate("C5", format!("not converged {} ms after the last fault: {why}", self.longest_calm() / MS));
         }
         self.schedule(self.now + 50 * MS, Event::Look);
+    }
+
+    /// How long everything may take to come to rest. In a large cluster all large channels may have to go to one node, and a copy goes
+    /// at `bulk_bytes` per round trip.
+    fn longest_calm(&self) -> Time {
+        let copied = self.setup.large.map_or(0, |large| {
+            let trips = (LARGE_CHANNELS * large.large_bytes / self.setup.limits.bulk_bytes) as u64;
+            trips * 2 * large.delay.as_micros() as Time
+        });
+        CALM + copied
     }
 
     pub(crate) fn is_quiet(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What backends are answered.
 
 use super::ApiError;
-use crate::centrifuge::json::{cut, cut_object, history, presence, presence_stats};
+use crate::centrifuge::json::{self, history, list_part, presence, presence_stats, publications_size};
 use crate::centrifuge::{ClientInfo, HistoryResult};
 use crate::json::{Object, list, whole};
 
@@ -71,10 +71,11 @@ pub fn answer(out: &mut Vec<u8>, outcome: &Result<Answer<'_>, ApiError>) {
 
 /// Appends a part of the body of an answer to `history`, as [`crate::centrifuge::json::history_part`] does for clients.
 pub fn history_part(out: &mut Vec<u8>, result: &HistoryResult<'_>, is_first: bool, is_last: bool) {
-    let (mut whole, mut frame) = (Vec::new(), Vec::new());
-    answer(&mut whole, &Ok(Answer::History(result)));
-    answer(&mut frame, &Ok(Answer::History(&HistoryResult { publications: &[], ..*result })));
-    cut(out, &whole, &frame, is_first, is_last);
+    let write = |out: &mut Vec<u8>, publications| {
+        answer(out, &Ok(Answer::History(&HistoryResult { publications, ..*result })));
+    };
+    out.reserve(publications_size(result.publications));
+    list_part(out, |out| write(out, &[]), |out| write(out, result.publications), is_first, is_last);
 }
 
 /// The same for an answer to `presence`.
@@ -88,10 +89,8 @@ pub fn channels_part(out: &mut Vec<u8>, channels: &[(&str, u64)], is_first: bool
 }
 
 fn object_part(out: &mut Vec<u8>, part: &Answer<'_>, empty: &Answer<'_>, is_first: bool, is_last: bool) {
-    let (mut whole, mut frame) = (Vec::new(), Vec::new());
-    answer(&mut whole, &Ok(part.clone()));
-    answer(&mut frame, &Ok(empty.clone()));
-    cut_object(out, &whole, &frame, is_first, is_last);
+    let write = |out: &mut Vec<u8>, said: &Answer<'_>| answer(out, &Ok(said.clone()));
+    json::object_part(out, |out| write(out, empty), |out| write(out, part), is_first, is_last);
 }
 
 fn error(o: &mut Object<'_>, error: ApiError) {

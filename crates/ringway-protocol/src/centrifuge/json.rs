@@ -4,9 +4,9 @@ mod decode;
 mod encode;
 
 pub use decode::{BadFrame, COMMANDS_PER_FRAME, Commands, decode_frame};
-pub(crate) use encode::{cut, cut_object};
 pub(crate) use encode::{history, presence, presence_stats};
 pub use encode::{history_part, ping, presence_part, push, reply};
+pub(crate) use encode::{list_part, object_part, publications_size};
 
 /// Stands between the messages of a frame. Payloads are compact, so it never stands inside of one.
 pub const SEPARATOR: u8 = b'\n';

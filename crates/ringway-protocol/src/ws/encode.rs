@@ -31,12 +31,28 @@ pub fn frame_with(kind: Kind, size_hint: usize, fill: impl FnOnce(&mut BytesMut)
     let mut out = BytesMut::with_capacity(MAX_SERVER_HEAD + size_hint);
     out.put_bytes(0, MAX_SERVER_HEAD);
     fill(&mut out);
-    // The head's size depends on the payload's, so it is written last, against the payload's front.
-    let head = whole(kind.into(), out.len() - MAX_SERVER_HEAD, None);
-    let unused = MAX_SERVER_HEAD - head.size();
-    head.write(&mut &mut out[unused..MAX_SERVER_HEAD]);
+    let unused = write_head(&mut out, kind.into(), true);
     out.advance(unused);
     out.freeze()
+}
+
+/// A fragment of a server message whose payload `fill` appends to the buffer it is given, as [`frame_with`] does. The first one has the
+/// message's opcode, the others have [`Opcode::Continuation`].
+#[must_use]
+pub fn fragment_with(opcode: Opcode, is_last: bool, fill: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = vec![0; MAX_SERVER_HEAD];
+    fill(&mut out);
+    let unused = write_head(&mut out, opcode, is_last);
+    Bytes::from(out).slice(unused..)
+}
+
+/// Writes the head of a frame against the front of its payload: the head's size depends on the payload's. Returns the bytes that are
+/// left over before it.
+fn write_head(out: &mut [u8], opcode: Opcode, is_last: bool) -> usize {
+    let head = Head { fin: is_last, ..whole(opcode, out.len() - MAX_SERVER_HEAD, None) };
+    let unused = MAX_SERVER_HEAD - head.size();
+    head.write(&mut &mut out[unused..MAX_SERVER_HEAD]);
+    unused
 }
 
 /// Appends one whole server message to `out`, for callers that collect several.

@@ -178,6 +178,9 @@ fn a_frame_filled_in_place_equals_one_copied() {
         let payload = vec![b'x'; len];
         let filled = frame_with(Kind::Text, 16, |out| out.extend_from_slice(&payload));
         assert_eq!(filled, frame(Kind::Text, &payload));
+        let (mut written, fill) = (BytesMut::new(), |out: &mut Vec<u8>| out.extend_from_slice(&payload));
+        write_fragment(&mut written, Opcode::Continuation, &payload, false, None);
+        assert_eq!(fragment_with(Opcode::Continuation, false, fill), written);
         let mut appended = BytesMut::from(&b"before"[..]);
         append_frame(&mut appended, Kind::Text, &payload);
         assert_eq!(appended[6..], filled[..]);

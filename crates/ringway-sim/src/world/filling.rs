@@ -8,7 +8,7 @@ use super::{Event, MS, Time, World};
 use crate::large::LARGEST;
 
 /// Channels that get very much.
-const LARGE_CHANNELS: usize = 6;
+pub(super) const LARGE_CHANNELS: usize = 6;
 /// Channels that a gateway takes at one step, and large publications beside them.
 const STEP: usize = 200;
 const LARGE_STEP: usize = 4;

@@ -1,6 +1,6 @@
 //! What clients read: history and presence.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ringway_core::Position;
 use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
@@ -196,11 +196,8 @@ fn advance(query: &mut HistoryQuery, page: &HistoryPage, top: Position) {
 
 /// A fragment of the message that is a reply.
 fn fragment(write: impl FnOnce(&mut Vec<u8>), is_first: bool, is_last: bool) -> Bytes {
-    let (mut payload, mut frame) = (Vec::new(), BytesMut::new());
-    write(&mut payload);
     let opcode = if is_first { Opcode::Text } else { Opcode::Continuation };
-    ws::write_fragment(&mut frame, opcode, &payload, is_last, None);
-    frame.freeze()
+    ws::fragment_with(opcode, is_last, write)
 }
 
 /// The query for a part of a stream.

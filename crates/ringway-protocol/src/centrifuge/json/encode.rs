@@ -37,41 +37,74 @@ pub fn reply(out: &mut Vec<u8>, id: u32, reply: &Reply<'_>) {
 /// Appends a part of the reply to a history command, for an answer that is too long to be made at once: the parts of one
 /// reply, one after the other, are what [`reply`] writes for all of their publications.
 pub fn history_part(out: &mut Vec<u8>, id: u32, result: &HistoryResult<'_>, is_first: bool, is_last: bool) {
-    let (mut whole, mut frame) = (Vec::new(), Vec::new());
-    reply(&mut whole, id, &Reply::History(result));
-    reply(&mut frame, id, &Reply::History(&HistoryResult { publications: &[], ..*result }));
-    cut(out, &whole, &frame, is_first, is_last);
+    let write = |out: &mut Vec<u8>, publications| {
+        reply(out, id, &Reply::History(&HistoryResult { publications, ..*result }));
+    };
+    out.reserve(publications_size(result.publications));
+    list_part(out, |out| write(out, &[]), |out| write(out, result.publications), is_first, is_last);
 }
 
 /// Appends a part of the reply to a presence command, in the same way.
 pub fn presence_part(out: &mut Vec<u8>, id: u32, subscribers: &[ClientInfo<'_>], is_first: bool, is_last: bool) {
-    let (mut whole, mut frame) = (Vec::new(), Vec::new());
-    reply(&mut whole, id, &Reply::Presence(subscribers));
-    reply(&mut frame, id, &Reply::Presence(&[]));
-    cut_object(out, &whole, &frame, is_first, is_last);
+    let write = |out: &mut Vec<u8>, subscribers| reply(out, id, &Reply::Presence(subscribers));
+    object_part(out, |out| write(out, &[]), |out| write(out, subscribers), is_first, is_last);
 }
 
-/// Appends a part of a text that ends with an object told in parts. `whole` is the text with this part's members, `frame` the
+/// About how many bytes publications take, so that a buffer for them need not grow.
+pub(crate) fn publications_size(publications: &[Publication<'_>]) -> usize {
+    const FIELDS: usize = 128;
+    publications.iter().map(|one| FIELDS + one.data.len() + one.tags.len()).sum::<usize>() + FIELDS
+}
+
+/// Appends a part of a text that ends with an object told in parts. `whole` writes the text with this part's members, `frame` the
 /// one without any. Nothing stands behind the object but brackets.
-pub(crate) fn cut_object(out: &mut Vec<u8>, whole: &[u8], frame: &[u8], is_first: bool, is_last: bool) {
-    let head = frame.iter().rposition(|byte| *byte == b'{').map_or(0, |at| at + 1);
-    cut_at(out, whole, frame, head, is_first, is_last);
+pub(crate) fn object_part(
+    out: &mut Vec<u8>,
+    frame: impl FnOnce(&mut Vec<u8>),
+    whole: impl FnOnce(&mut Vec<u8>),
+    is_first: bool,
+    is_last: bool,
+) {
+    let head = |frame: &[u8]| frame.iter().rposition(|byte| *byte == b'{');
+    part(out, frame, whole, head, is_first, is_last);
 }
 
-/// Appends a part of a text whose first list is told in parts. `whole` is the text with this part's elements, `frame` the
+/// Appends a part of a text whose first list is told in parts. `whole` writes the text with this part's elements, `frame` the
 /// one without any. No bracket stands before the list.
-pub(crate) fn cut(out: &mut Vec<u8>, whole: &[u8], frame: &[u8], is_first: bool, is_last: bool) {
-    let head = frame.iter().position(|byte| *byte == b'[').map_or(0, |at| at + 1);
-    cut_at(out, whole, frame, head, is_first, is_last);
+pub(crate) fn list_part(
+    out: &mut Vec<u8>,
+    frame: impl FnOnce(&mut Vec<u8>),
+    whole: impl FnOnce(&mut Vec<u8>),
+    is_first: bool,
+    is_last: bool,
+) {
+    let head = |frame: &[u8]| frame.iter().position(|byte| *byte == b'[');
+    part(out, frame, whole, head, is_first, is_last);
 }
 
-/// The same, where the elements stand behind so many bytes.
-fn cut_at(out: &mut Vec<u8>, whole: &[u8], frame: &[u8], head: usize, is_first: bool, is_last: bool) {
-    let tail = frame.len() - head;
-    if !is_first && whole.len() > frame.len() {
-        out.push(b',');
+/// The same, where the elements stand behind the bracket at `opens`. The text is written where it stays, and what other parts say of
+/// it is cut off: parts are large.
+fn part(
+    out: &mut Vec<u8>,
+    frame: impl FnOnce(&mut Vec<u8>),
+    whole: impl FnOnce(&mut Vec<u8>),
+    opens: impl FnOnce(&[u8]) -> Option<usize>,
+    is_first: bool,
+    is_last: bool,
+) {
+    let mut empty = Vec::new();
+    frame(&mut empty);
+    let head = opens(&empty).map_or(0, |at| at + 1);
+    let start = out.len();
+    whole(out);
+    let is_empty = out.len() - start == empty.len();
+    if !is_last {
+        out.truncate(out.len() - (empty.len() - head));
     }
-    out.extend_from_slice(&whole[if is_first { 0 } else { head }..whole.len() - if is_last { 0 } else { tail }]);
+    if !is_first {
+        let comma = (!is_empty).then_some(b',');
+        out.splice(start..start + head, comma);
+    }
 }
 
 /// Appends a push. One encoding of a publication serves all subscribers of its channel.
