@@ -40,6 +40,10 @@ pub const SLOT_LINES: usize = 4096;
 /// Inboxes in one frame of how far they were confirmed: 276 bytes each at the most, and so less than 128 KiB. More take a further frame.
 pub const INBOX_LINES: usize = 448;
 
+/// Bytes of who came to channels, and of how many are there, that a gateway has under way to one owner. Above it whoever comes is told
+/// later, in parts, as the owner takes them. Who left is told at once, for that is 16 bytes each.
+pub const JOINS_UNDER_WAY: usize = 4 << 20;
+
 /// Bytes of what a connection's token says of its client (`info`). A token that says more is invalid. So the description of one client, of
 /// which others are told, fits into a part.
 pub const CLIENT_INFO_BYTES: usize = 64 << 10;

@@ -511,8 +511,10 @@ pub struct SessionChange {
     pub joined: Vec<Presence>,
     /// Client ids that went.
     pub left: Vec<u128>,
-    /// With it all have been told of whom the attach has said that they follow.
+    /// With it all have been told of whom the attach, or a change after it, has said that they follow.
     pub last: bool,
+    /// Others have come and follow. Who is there is not known before all of them were told.
+    pub more: bool,
 }
 
 /// So many clients are compared one by one faster than they are hashed.
@@ -865,7 +867,8 @@ mod tests {
         let present = |client| Presence { client, user: "".into(), conn_info: None, chan_info: None };
         let channel = ChannelName::new("news").unwrap();
         let (joined, left) = (vec![present(2), present(3)], vec![1]);
-        let change = SessionChange { channel, attach: AttachId(1), sessions: 2, joined, left, last: false };
+        let change =
+            SessionChange { channel, attach: AttachId(1), sessions: 2, joined, left, last: false, more: false };
         let (mut sessions, mut presence) = (2, vec![present(1), present(2)]);
         change.apply(&mut sessions, &mut presence);
         assert_eq!((sessions, presence), (2, vec![present(2), present(3)]));
@@ -876,7 +879,8 @@ mod tests {
         let present = |client| Presence { client, user: "".into(), conn_info: None, chan_info: None };
         let channel = ChannelName::new("news").unwrap();
         let (joined, left) = ((10..30).map(present).collect(), (1..9).collect());
-        let change = SessionChange { channel, attach: AttachId(1), sessions: 22, joined, left, last: false };
+        let change =
+            SessionChange { channel, attach: AttachId(1), sessions: 22, joined, left, last: false, more: false };
         let (mut sessions, mut presence) = (10, (1..=11).map(present).collect());
         change.apply(&mut sessions, &mut presence);
         let after: Vec<Presence> = [9].into_iter().chain(10..30).map(present).collect();

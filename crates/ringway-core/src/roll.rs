@@ -149,7 +149,15 @@ mod tests {
         let mut roll: Roll = (1..=11).map(present).collect();
         let channel = ChannelName::new("news").unwrap();
         let (joined, left) = ((10..30).map(present).collect(), (1..9).collect());
-        roll.apply(&SessionChange { channel, attach: AttachId(1), sessions: 22, joined, left, last: false });
+        roll.apply(&SessionChange {
+            channel,
+            attach: AttachId(1),
+            sessions: 22,
+            joined,
+            left,
+            last: false,
+            more: false,
+        });
         let after: Vec<u128> = roll.after(None).map(|one| one.client).collect();
         assert_eq!(after, [9].into_iter().chain(10..30).collect::<Vec<_>>());
         assert_eq!(count([&roll, &Roll::default()].into_iter()), (21, 3));

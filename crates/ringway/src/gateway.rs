@@ -61,7 +61,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringway_core::ChannelName;
 use ringway_core::gateway::{ChannelKey, Event, Gateway};
-use ringway_core::message::SessionChange;
 use ringway_core::timing::Now;
 use slab::Slab;
 
@@ -257,18 +256,13 @@ impl<S: Socket> Hub<S> {
             let Some(channel) = self.channels.get_mut(key) else { continue };
             channel.is_listed = false;
             channel.tidy();
-            let sessions = channel.sessions() as u32;
+            let sessions = channel.sessions();
             let changes = channel.changes.take();
             let is_fresh = std::mem::take(&mut channel.is_fresh);
             if sessions == 0 {
                 self.detach(now, key);
             } else if let Some(changes) = changes.filter(|_| !is_fresh) {
-                let channel::Changes { joined, left } = *changes;
-                for present::Part { joined, left, .. } in present::parts(joined.into_iter(), left) {
-                    let change =
-                        |channel, attach| SessionChange { channel, attach, sessions, joined, left, last: false };
-                    self.rules.sessions_changed(key, change);
-                }
+                self.tell_changes(key, *changes);
             }
         }
         self.part_from_others();
@@ -280,6 +274,7 @@ impl<S: Socket> Hub<S> {
             self.names.remove(name);
         }
         self.channels.remove(key);
+        self.crowds.forget(key);
         let word = self.rules.detach(now, key);
         self.await_word(key, word);
     }

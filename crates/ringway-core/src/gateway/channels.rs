@@ -46,6 +46,8 @@ struct Channel {
     /// Whom it was asked of; `None`: nobody yet.
     asked: Option<Incarnation>,
     answered: bool,
+    /// The owner is to be told of members, or more of them, when the attach is answered, or is being told.
+    follows: bool,
     /// Handed on up to here; `None` before the first answer.
     position: Option<Position>,
     /// Confirmed up to here, in the position's stream: of an inbox alone.
@@ -109,9 +111,7 @@ pub(super) struct Channels {
     parting: Retries<AttachId>,
     /// Attaches that are to be sent to each owner, as it takes them. At most one for each channel is not out of date.
     to_ask: BTreeMap<Incarnation, VecDeque<(AttachId, Tries)>>,
-    /// Channels with more members than their attach had room for, while that is not answered.
-    crowds: BTreeMap<ChannelKey, AttachId>,
-    /// Answered attaches whose members are to be told to each owner, as it takes them.
+    /// Answered attaches whose members, or some of them, are to be told to each owner, as it takes them. Each once.
     to_tell: BTreeMap<Incarnation, VecDeque<AttachId>>,
 }
 
@@ -152,7 +152,7 @@ impl Gateway {
         let key = ChannelKey(entry.key() as u32);
         let (attach, oldest) = (AttachId(u64::MAX), AttachId(u64::MAX));
         let (asked, position) = (None, None);
-        let (answered, known, dirty, paused) = (false, false, false, None);
+        let (answered, follows, known, dirty, paused) = (false, false, false, false, None);
         entry.insert(Channel {
             name,
             slot,
@@ -162,6 +162,7 @@ impl Gateway {
             oldest,
             asked,
             answered,
+            follows,
             position,
             confirmed: 0,
             known,
@@ -191,7 +192,6 @@ impl Gateway {
     pub fn detach(&mut self, now: Now, key: ChannelKey) -> Option<AttachId> {
         let channel = self.channels.slab.try_remove(key.0 as usize)?;
         self.toll.waiting -= u64::from(channel.paused.is_some());
-        self.channels.crowds.remove(&key);
         let delivered = channel.confirmed_at();
         let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
         let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
@@ -279,6 +279,8 @@ impl Gateway {
         let Some(channel) = self.channels.slab.get(key.0 as usize) else { return };
         let owner = self.reachable_owner(channel.slot);
         let Some(channel) = self.channels.slab.get_mut(key.0 as usize) else { return };
+        // A new attach says who is there.
+        channel.follows &= channel.attach == attach;
         (channel.attach, channel.asked, channel.answered) = (attach, owner, false);
         channel.oldest = channel.oldest.min(attach);
         if let Some(owner) = owner {
@@ -423,7 +425,7 @@ impl Gateway {
             self.toll.gaps += 1;
             self.events.push_back(Event::Lost { channel: key, at });
         }
-        self.channels.begin_to_tell(key, from, attached.attach);
+        self.channels.begin_to_tell(key);
         self.owner_serves(slot);
     }
 

@@ -253,12 +253,12 @@ impl Node {
         for listener in listeners.filter(|listener| listener.gateway == from && listener.attach == change.attach) {
             listener.sessions = change.sessions;
             listener.presence.apply(change);
-            listener.is_partial &= !change.last;
+            listener.is_partial = (listener.is_partial || change.more) && !change.last;
         }
         let slot = self.slot_of(&change.channel);
         let parked = self.parked.get_mut(&slot).into_iter().flatten();
         for (_, attach) in parked.filter(|(gateway, parked)| *gateway == from && parked.attach == change.attach) {
-            change.apply(&mut attach.sessions, &mut attach.presence);
+            apply(change, attach);
         }
         let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
         for (_, wait) in &mut reign.waiting {
@@ -266,7 +266,7 @@ impl Node {
                 && *gateway == from
                 && attach.attach == change.attach
             {
-                change.apply(&mut attach.sessions, &mut attach.presence);
+                apply(change, attach);
             }
         }
     }
@@ -359,4 +359,10 @@ impl Node {
         };
         self.peers.send_part(from, Message::Answer(id, answer));
     }
+}
+
+/// Brings an attach that waits up to date.
+fn apply(change: &SessionChange, attach: &mut Attach) {
+    change.apply(&mut attach.sessions, &mut attach.presence);
+    attach.more |= change.more;
 }

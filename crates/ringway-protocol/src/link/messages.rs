@@ -107,7 +107,7 @@ wire_struct!(last Attached { attach, stream, from, users });
 wire_struct!(last Deliver { attach, offset, entry });
 wire_struct!(last Detach { channel, attach, delivered });
 wire_struct!(flagged Presence { client, user; 0 => conn_info, 1 => chan_info });
-wire_struct!(last SessionChange { channel, attach, sessions, joined, left, last });
+wire_struct!(last SessionChange { channel, attach, sessions, joined, left, last, more });
 wire_enum!(last Query {
     0 => History([query]),
     1 => Presence([query]),

@@ -17,7 +17,6 @@
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::Presence;
 use smallvec::SmallVec;
 
 use super::command::Command;
@@ -108,7 +107,9 @@ impl Transit {
 
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub(super) joined: Vec<Presence>,
+    /// Who came, or is to be seen anew. They are described when their owner is told: by then some may have left.
+    pub(super) joined: Vec<SessionKey>,
+    /// Who left. Whoever is among both left before it came.
     pub(super) left: Vec<u128>,
 }
 
@@ -154,22 +155,6 @@ impl Channel {
     pub(super) fn tidy(&mut self) {
         if self.transit.as_ref().is_some_and(|transit| transit.len() == 0) {
             self.transit = None;
-        }
-    }
-}
-
-impl Changes {
-    pub(super) fn join(&mut self, who: Option<Presence>) {
-        if let Some(who) = who {
-            self.left.retain(|client| *client != who.client);
-            self.joined.push(who);
-        }
-    }
-
-    pub(super) fn leave(&mut self, who: Option<u128>) {
-        if let Some(who) = who {
-            self.joined.retain(|presence| presence.client != who);
-            self.left.push(who);
         }
     }
 }

@@ -1,28 +1,46 @@
-//! Channels with more members than an attach has room for: their owner is told who they are in parts, as it takes them.
+//! What owners are told of who is on a channel: who came and left in a turn, at once; and in parts, as the owner takes them, those for
+//! whom there is no room: members of a channel that is attached, and whoever comes while much is under way.
 //!
-//! A part is made of what is so when it goes. Who comes or goes meanwhile is told at once, before or after the part that tells of the
-//! session, and the owner knows the same in the end: a part never says what was undone before it. So nothing is kept but the keys of
-//! those who are still to be told, of one channel for each owner.
+//! A part is made of what is so when it goes. Who comes or goes meanwhile is told before or after the part that tells of the session, and
+//! the owner knows the same in the end: a part never says what was undone before it. So nothing is kept but the keys of those who are
+//! still to be told: of those who came too many at a time, and of the one channel of each owner that is told whole.
+//!
+//! Who left is told at once, for that is little: what is told later is who is there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use ringway_core::Incarnation;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::{Attach, AttachId, Presence, SessionChange};
 
-use super::present::PART_BYTES;
+use super::channel::Changes;
 use super::session::SessionKey;
 use super::{Hub, Socket};
+
+/// Bytes of those who are told to an owner with one message.
+const PART_BYTES: usize = 128 << 10;
+
+/// Those who left that are told with one message: it is then a part.
+const LEFT_MOST: usize = PART_BYTES / size_of::<u128>();
 
 /// Bytes of members that go with each attach of a frame, and with the frame at the most. They do not count as under way to the owner, so
 /// the first is little.
 const ROOM: usize = 2 << 10;
 const ROOM_MOST: usize = PART_BYTES / 2;
 
-/// Who is still to be told to each owner, of the attach that is next there.
+/// Who is still to be told, of channels whose members follow. Where nothing is said of such a channel, it is told whole.
+///
+/// A client that comes and goes all the time stands in it more than once, so twice as many keys as a channel has sessions are looked
+/// through, and those that are over are dropped.
 #[derive(Debug, Default)]
 pub(super) struct Crowds {
-    rest: HashMap<Incarnation, (AttachId, Vec<SessionKey>)>,
+    rest: HashMap<ChannelKey, VecDeque<SessionKey>>,
+}
+
+impl Crowds {
+    /// The channel is attached, which says all, or let go.
+    pub(super) fn forget(&mut self, channel: ChannelKey) {
+        self.rest.remove(&channel);
+    }
 }
 
 impl<S: Socket> Hub<S> {
@@ -31,6 +49,7 @@ impl<S: Socket> Hub<S> {
     pub fn fill_attaches(&mut self, attaches: &mut [Attach]) {
         let mut room = (attaches.len() * ROOM).min(ROOM_MOST);
         for attach in attaches {
+            self.crowds.forget(attach.attach.channel_key());
             self.fill_attach(attach, &mut room);
             if attach.more {
                 self.rules.members_follow(attach.attach);
@@ -55,40 +74,101 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// Tells owners more of the members that they wait for, as much as they have room for.
-    pub(super) fn tell_crowds(&mut self) {
-        while let Some((owner, attach)) = self.rules.next_to_tell() {
-            let Some(part) = self.next_part(owner, attach) else { return };
-            self.rules.tell_part(owner, part);
+    /// Tells a channel's owner who left it, and who came as far as there is room. Others who came are told in parts.
+    pub(super) fn tell_changes(&mut self, key: ChannelKey, changes: Changes) {
+        let Changes { mut joined, mut left } = changes;
+        joined.sort_unstable();
+        joined.dedup();
+        let mut joined = VecDeque::from(joined);
+        while left.len() > LEFT_MOST {
+            let gone = left.split_off(left.len() - LEFT_MOST);
+            self.tell_change(key, Vec::new(), gone, false);
         }
-        if !self.crowds.rest.is_empty() && !self.rules.has_to_tell() {
-            self.crowds.rest.clear();
+        loop {
+            let is_little = joined.is_empty() && !left.is_empty();
+            if !is_little && !self.rules.has_room_for_joins(key) {
+                return self.put_off(key, joined, left);
+            }
+            let part = self.take_part(key, &mut joined, left.len() * size_of::<u128>());
+            self.tell_change(key, part, std::mem::take(&mut left), false);
+            if joined.is_empty() {
+                return;
+            }
         }
     }
 
-    fn next_part(&mut self, owner: Incarnation, attach: AttachId) -> Option<SessionChange> {
+    /// There is no room for those who came. Their owner is told that they follow: until then it does not say who is there.
+    fn put_off(&mut self, key: ChannelKey, joined: VecDeque<SessionKey>, left: Vec<u128>) {
+        let has_come = !joined.is_empty();
+        let is_news = self.rules.joins_follow(key);
+        if is_news {
+            self.crowds.rest.insert(key, joined);
+        } else if let Some(mut rest) = self.crowds.rest.remove(&key) {
+            rest.extend(joined);
+            let sessions = self.channels.get(key).map_or(0, |channel| channel.sessions());
+            if rest.len() > 2 * sessions {
+                rest.make_contiguous().sort_unstable();
+                let mut last = None;
+                rest.retain(|session| last.replace(*session) != Some(*session) && self.is_on(*session, key));
+            }
+            self.crowds.rest.insert(key, rest);
+        }
+        if !left.is_empty() || is_news && has_come {
+            self.tell_change(key, Vec::new(), left, has_come);
+        }
+    }
+
+    fn tell_change(&mut self, key: ChannelKey, joined: Vec<Presence>, left: Vec<u128>, more: bool) {
+        let sessions = self.channels.get(key).map_or(0, |channel| channel.sessions() as u32);
+        self.rules.sessions_changed(key, |channel, attach| SessionChange {
+            channel,
+            attach,
+            sessions,
+            joined,
+            left,
+            last: false,
+            more,
+        });
+    }
+
+    /// Tells owners more of the members that they wait for, as much as they have room for.
+    pub(super) fn tell_crowds(&mut self) {
+        while let Some((owner, attach)) = self.rules.next_to_tell() {
+            let Some(part) = self.next_part(attach) else { return };
+            self.rules.tell_part(owner, part);
+        }
+    }
+
+    fn next_part(&mut self, attach: AttachId) -> Option<SessionChange> {
         let key = attach.channel_key();
         let channel = self.rules.channel_name(key)?.clone();
-        let mut rest = match self.crowds.rest.remove(&owner) {
-            Some((of, rest)) if of == attach => rest,
-            _ => self.channels.get(key).map(|channel| channel.keys().collect()).unwrap_or_default(),
+        let has_presence = self.rules.channel_options(key).is_some_and(|options| options.presence);
+        let all = || {
+            self.channels.get(key).filter(|_| has_presence).map(|channel| channel.keys().collect()).unwrap_or_default()
         };
-        let (mut joined, mut bytes) = (Vec::new(), 0);
-        while let Some(session) = rest.pop() {
+        let mut rest = self.crowds.rest.remove(&key).unwrap_or_else(all);
+        let joined = self.take_part(key, &mut rest, 0);
+        let last = rest.is_empty();
+        if !last {
+            self.crowds.rest.insert(key, rest);
+        }
+        let sessions = self.channels.get(key).map_or(0, |channel| channel.sessions() as u32);
+        Some(SessionChange { channel, attach, sessions, joined, left: Vec::new(), last, more: false })
+    }
+
+    /// Describes the next ones, if they are on the channel by now: as many as a part has room for that has so many bytes, or one.
+    fn take_part(&self, key: ChannelKey, rest: &mut VecDeque<SessionKey>, mut bytes: usize) -> Vec<Presence> {
+        let mut joined = Vec::new();
+        while let Some(session) = rest.pop_front() {
             let Some(one) = self.member(session, key) else { continue };
             bytes += one.size();
             if bytes > PART_BYTES && !joined.is_empty() {
-                rest.push(session);
+                rest.push_front(session);
                 break;
             }
             joined.push(one);
         }
-        let last = rest.is_empty();
-        if !last {
-            self.crowds.rest.insert(owner, (attach, rest));
-        }
-        let sessions = self.channels.get(key).map_or(0, |channel| channel.sessions() as u32);
-        Some(SessionChange { channel, attach, sessions, joined, left: Vec::new(), last })
+        joined
     }
 
     /// Nobody is still to be told.
@@ -97,9 +177,18 @@ impl<S: Socket> Hub<S> {
         self.crowds.rest.is_empty()
     }
 
+    /// Keys of those.
+    #[cfg(test)]
+    pub(super) fn crowds_keep(&self) -> usize {
+        self.crowds.rest.values().map(VecDeque::len).sum()
+    }
+
     /// Whoever has this key by now, if it is on the channel.
     fn member(&self, session: SessionKey, channel: ChannelKey) -> Option<Presence> {
-        self.sessions.get(session as usize).filter(|session| session.sub(channel).is_some())?;
-        self.present_in(session, channel)
+        if self.is_on(session, channel) { self.present_in(session, channel) } else { None }
+    }
+
+    fn is_on(&self, session: SessionKey, channel: ChannelKey) -> bool {
+        self.sessions.get(session as usize).is_some_and(|session| session.sub(channel).is_some())
     }
 }

@@ -45,11 +45,10 @@ impl<S: Socket> Hub<S> {
         if let Some(grant) = wish.grant() {
             self.keep_grant(now, key, channel, grant);
         }
-        let Some(joined) = self.present_in(key, channel) else { return };
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
         let Some(entry) = self.channels.get_mut(channel) else { return };
         if !entry.is_fresh {
-            entry.changes.get_or_insert_default().join(has_presence.then_some(joined));
+            entry.changes.get_or_insert_default().joined.extend(has_presence.then_some(key));
         }
         let newcomer = Newcomer { session: key, wish, page: None, pages: 0, unread: None, held: Vec::new() };
         match entry.is_attached {

@@ -62,7 +62,7 @@ impl<S: Socket> Hub<S> {
         self.counts.subscriptions -= 1;
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
         if let Some(entry) = self.channels.get_mut(channel) {
-            entry.changes.get_or_insert_default().leave(has_presence.then_some(client));
+            entry.changes.get_or_insert_default().left.extend(has_presence.then_some(client));
         }
         self.list(channel);
         Some(sub)

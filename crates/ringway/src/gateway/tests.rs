@@ -8,6 +8,7 @@ mod foreign;
 mod full;
 pub(super) mod harness;
 mod inbox;
+mod joins;
 mod lost;
 mod order;
 mod parting;

@@ -137,12 +137,8 @@ impl<S: Socket> Hub<S> {
     /// Others are to see a session as its new token says.
     fn show_anew(&mut self, key: SessionKey, channel: ChannelKey) {
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
-        let Some(presence) = self.present_in(key, channel).filter(|_| has_presence) else { return };
-        if let Some(entry) = self.channels.get_mut(channel) {
-            let changes = entry.changes.get_or_insert_default();
-            changes.leave(Some(presence.client));
-            changes.join(Some(presence));
-        }
+        let Some(entry) = self.channels.get_mut(channel).filter(|_| has_presence) else { return };
+        entry.changes.get_or_insert_default().joined.push(key);
         self.list(channel);
     }
 

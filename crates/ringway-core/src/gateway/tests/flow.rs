@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::Lane;
+use crate::limits::JOINS_UNDER_WAY;
+use crate::message::{Lane, Presence, SessionChange};
 
 impl World {
     fn with_limits(limits: GatewayLimits) -> Self {
@@ -70,6 +71,83 @@ fn what_was_given_up_lets_others_go() {
     assert_eq!(world.publishes().len(), 3);
     world.pass(1_100);
     assert_eq!(world.publishes().len(), 1, "those before it ran out of time");
+}
+
+impl World {
+    /// Tells the owner at once that somebody with so much to be said came, if there is room.
+    fn join(&mut self, key: ChannelKey, client: u128, bytes: usize) -> bool {
+        let info = Some(Bytes::from(vec![b'x'; bytes]));
+        let joined = vec![Presence { client, user: "".into(), conn_info: info, chan_info: None }];
+        let has_room = self.gateway.has_room_for_joins(key);
+        if has_room {
+            let (sessions, left) = (1, Vec::new());
+            self.gateway.sessions_changed(key, |channel, attach| SessionChange {
+                channel,
+                attach,
+                sessions,
+                joined,
+                left,
+                last: false,
+                more: false,
+            });
+        }
+        self.collect();
+        has_room
+    }
+
+    fn to_tell(&mut self) -> Option<(Incarnation, ChannelKey)> {
+        self.gateway.next_to_tell().map(|(owner, attach)| (owner, attach.channel_key()))
+    }
+
+    /// Tells the last part of whoever is next.
+    fn tell_last(&mut self) {
+        let (owner, attach) = self.gateway.next_to_tell().unwrap();
+        let channel = self.gateway.channel_name(attach.channel_key()).unwrap().clone();
+        let (joined, left) = (Vec::new(), Vec::new());
+        let part = SessionChange { channel, attach, sessions: 1, joined, left, last: true, more: false };
+        self.gateway.tell_part(owner, part);
+    }
+}
+
+#[test]
+fn who_comes_is_told_at_once_up_to_a_limit_for_each_owner_and_what_was_taken_makes_room() {
+    let mut world = World::with_limits(GatewayLimits::default());
+    let (one, other) = (world.attach("one").0, world.attach("other").0);
+    let told = |world: &mut World, key| (0..1_000).take_while(|client| world.join(key, *client, 64 << 10)).count();
+    assert_eq!(told(&mut world, one), JOINS_UNDER_WAY / (64 << 10), "and one that goes beyond it a little");
+    assert_eq!(told(&mut world, other), 0, "channels of one owner share the limit");
+    world.hear(Message::Taken(Lane::Attaches, u64::MAX));
+    assert!(told(&mut world, other) > 10);
+    world.replace_owner(Incarnation(2));
+    assert!(world.gateway.has_room_for_joins(one), "another owner has other room");
+}
+
+#[test]
+fn members_follow_once_the_attach_is_answered_and_each_channel_once() {
+    let mut world = World::with_limits(GatewayLimits::default());
+    let ((early, first), (late, second)) = (world.attach("early"), world.attach("late"));
+    world.attached(&first, 0, 0);
+    let follow = |world: &mut World, key| (0..3).map(|_| world.gateway.joins_follow(key)).collect::<Vec<_>>();
+    assert_eq!(follow(&mut world, late), [true, false, false], "it is news once");
+    assert_eq!(world.to_tell(), None, "the attach might be sent again");
+    assert_eq!(follow(&mut world, early), [true, false, false]);
+    world.attached(&second, 0, 0);
+    assert_eq!(world.to_tell(), Some((FIRST, early)));
+    world.tell_last();
+    assert_eq!(world.to_tell(), Some((FIRST, late)));
+    assert_eq!(follow(&mut world, early), [true, false, false], "it is told, so there may be news again");
+    world.tell_last();
+    // The owner changes in the middle: the next one is told by the attach.
+    world.replace_owner(Incarnation(2));
+    assert_eq!(world.to_tell(), None);
+    assert_eq!(follow(&mut world, early), [true, false, false]);
+    for attach in world.attaches() {
+        world.attached(&attach, 0, 0);
+    }
+    assert_eq!(world.to_tell(), Some((Incarnation(2), early)));
+    world.gateway.detach(world.now, early);
+    assert_eq!(world.to_tell(), None);
+    assert!(!world.gateway.has_to_tell());
 }
 
 #[test]

@@ -23,8 +23,15 @@ fn present(client: u128) -> Presence {
 impl Cluster {
     fn come_and_go(&mut self, channel: &str, joined: impl Iterator<Item = u128>, left: Vec<u128>) {
         let joined = joined.map(present).collect();
-        let change =
-            SessionChange { channel: name(channel), attach: AttachId(1), sessions: 1, joined, left, last: false };
+        let change = SessionChange {
+            channel: name(channel),
+            attach: AttachId(1),
+            sessions: 1,
+            joined,
+            left,
+            last: false,
+            more: false,
+        };
         self.tell_owner(channel, Message::Sessions(Box::new(change)));
     }
 
@@ -200,7 +207,7 @@ impl Cluster {
 
     fn tell_crowd(&mut self, id: u64, clients: std::ops::Range<u128>, left: Vec<u128>, last: bool) {
         let (channel, attach, joined) = (name("news"), AttachId(id), clients.map(present).collect());
-        let part = SessionChange { channel, attach, sessions: 20, joined, left, last };
+        let part = SessionChange { channel, attach, sessions: 20, joined, left, last, more: false };
         self.tell_owner("news", Message::Sessions(Box::new(part)));
     }
 }
@@ -223,6 +230,32 @@ fn nobody_is_told_who_is_present_before_all_are_known() {
     assert_eq!(count(&mut cluster), Err(Refusal::Retry));
     cluster.tell_crowd(2, 0..20, Vec::new(), true);
     assert_eq!(count(&mut cluster), Ok(20));
+}
+
+#[test]
+fn nobody_is_told_who_is_present_while_some_who_came_are_still_to_be_told() {
+    let mut cluster = cluster(1);
+    let follow = |cluster: &mut Cluster, left: Vec<u128>| {
+        let (channel, attach, joined) = (name("news"), AttachId(1), Vec::new());
+        let mark = SessionChange { channel, attach, sessions: 20, joined, left, last: false, more: true };
+        cluster.tell_owner("news", Message::Sessions(Box::new(mark)));
+    };
+    cluster.attach(1, "news", AttachFrom::Top, WATCHED);
+    cluster.tell_crowd(1, 0..10, Vec::new(), false);
+    assert_eq!(count(&mut cluster), Ok(10));
+    for round in 0..3 {
+        follow(&mut cluster, vec![round]);
+        assert_eq!(count(&mut cluster), Err(Refusal::Retry), "some are still to be told");
+        cluster.tell_crowd(1, 20..25, Vec::new(), false);
+        assert_eq!(count(&mut cluster), Err(Refusal::Retry), "and more");
+        cluster.tell_crowd(1, 25..30, Vec::new(), true);
+        assert_eq!(count(&mut cluster), Ok(19 - round as usize));
+    }
+    // Another attach says all that there is.
+    follow(&mut cluster, Vec::new());
+    cluster.attach(2, "news", AttachFrom::Top, WATCHED);
+    cluster.tell_crowd(2, 0..3, Vec::new(), false);
+    assert_eq!(count(&mut cluster), Ok(3));
 }
 
 #[test]

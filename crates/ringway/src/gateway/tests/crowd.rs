@@ -10,24 +10,35 @@ use super::harness::{Peer, World, at};
 
 const OWNER: Incarnation = Incarnation(2);
 /// Bytes of parts that may be under way.
-const UNDER_WAY: usize = 256 << 10;
+pub(super) const UNDER_WAY: usize = 256 << 10;
 /// Bytes of a session's description, and of the whole of what is told of it at the most.
 const INFO: usize = 60_000;
-const ONE: usize = INFO + 100;
+pub(super) const ONE: usize = INFO + 100;
 
 /// What the owner knows of "news".
 #[derive(Default)]
-struct Owner {
+pub(super) struct Owner {
     attach: Option<AttachId>,
-    is_whole: bool,
-    present: BTreeSet<u128>,
+    /// It says who is there.
+    pub(super) is_whole: bool,
+    pub(super) present: BTreeSet<u128>,
     /// Frames taken.
     read: usize,
 }
 
 impl Owner {
+    /// The link has ended: nobody listens there any more.
+    pub(super) fn forget(&mut self) {
+        (self.attach, self.is_whole) = (None, false);
+        self.present.clear();
+    }
+
+    pub(super) fn attach(&self) -> Option<AttachId> {
+        self.attach
+    }
+
     /// Takes what was said since the last time. Returns its bytes.
-    fn take(&mut self, world: &World) -> usize {
+    pub(super) fn take(&mut self, world: &World) -> usize {
         let said = &world.said[self.read..];
         self.read = world.said.len();
         said.iter().map(|message| self.take_one(message)).sum()
@@ -48,49 +59,55 @@ impl Owner {
                 }
                 bytes(&change.joined)
             }
+            Message::Detach(detach) if self.attach == Some(detach.attach) => {
+                self.forget();
+                0
+            }
             _ => 0,
         }
     }
 
     fn apply(&mut self, change: &SessionChange) {
-        change.left.iter().for_each(|client| assert!(self.present.remove(client) || !self.is_whole));
+        self.present.retain(|client| !change.left.contains(client));
         self.present.extend(change.joined.iter().map(|one| one.client));
-        self.is_whole |= change.last;
+        self.is_whole = self.is_whole && !change.more || change.last;
     }
 }
 
 impl World {
     /// So many sessions on "news" with large descriptions, all in one turn.
     fn crowd(&mut self, count: usize) -> Vec<Peer> {
-        let peers: Vec<Peer> = (0..count).map(|_| self.anonymous()).collect();
-        self.describe();
+        let peers = self.described(count);
         peers.iter().for_each(|peer| self.subscribe(peer));
         self.turn();
         peers
     }
 
-    fn describe(&mut self) {
+    /// So many sessions with large descriptions.
+    pub(super) fn described(&mut self, count: usize) -> Vec<Peer> {
         let info = Bytes::from(vec![b'1'; INFO]);
+        let peers = (0..count).map(|_| self.anonymous()).collect();
         self.hub.sessions.iter_mut().for_each(|(_, session)| session.info = Some(Box::new(info.clone())));
+        peers
     }
 
-    fn subscribe(&mut self, peer: &Peer) {
+    pub(super) fn subscribe(&mut self, peer: &Peer) {
         self.queue(peer, r#"{"id":2,"subscribe":{"channel":"news"}}"#);
     }
 
-    fn unsubscribe(&mut self, peer: &Peer) {
+    pub(super) fn unsubscribe(&mut self, peer: &Peer) {
         self.queue(peer, r#"{"id":3,"unsubscribe":{"channel":"news"}}"#);
     }
 
     /// Who is on "news".
-    fn members(&self) -> BTreeSet<u128> {
-        let key = self.hub.names.iter().find(|(name, _)| name.as_str() == "news").map(|(_, key)| *key).unwrap();
-        let keys = self.hub.channels.get(key).unwrap().keys();
+    pub(super) fn members(&self) -> BTreeSet<u128> {
+        let key = self.hub.names.iter().find(|(name, _)| name.as_str() == "news").map(|(_, key)| *key);
+        let keys = key.into_iter().flat_map(|key| self.hub.channels.get(key).unwrap().keys());
         keys.map(|session| self.hub.sessions[session as usize].client.as_u128()).collect()
     }
 
     /// The owner takes what was sent.
-    fn taken(&mut self) {
+    pub(super) fn taken(&mut self) {
         self.hear(Message::Taken(Lane::Attaches, u64::MAX));
         self.turn();
     }

@@ -14,7 +14,7 @@ use ringway_core::message::{
 };
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::timing::{Now, Timing};
-use ringway_core::view::{GatewayEntry, NodeEntry, View};
+use ringway_core::view::{GatewayEntry, NodeEntry, Removal, View};
 use ringway_edge::Room;
 use ringway_protocol::centrifuge::json;
 use serde_json::Value;
@@ -245,6 +245,22 @@ impl World {
         let mut world = Self { hub, now, config, owner, view, said: Vec::new() };
         world.turn();
         world
+    }
+
+    /// Another node takes the place of the owner, for which nothing more is heard or said. Ends the turn.
+    pub(super) fn replace_owner(&mut self, by: Incarnation) {
+        let next = self.view.nodes[0].clone();
+        let next = self.view.with_node(NodeEntry { incarnation: by, ..next }).without(self.owner, Removal::Proven);
+        let view = Arc::new(View { epoch: self.view.epoch.next(), ..next });
+        self.hub.rules.on_link_down(self.now, self.owner);
+        self.hub.rules.on_view(self.now, view.clone());
+        self.hub.rules.on_link_up(self.now, by);
+        (self.owner, self.view) = (by, view);
+        self.turn();
+    }
+
+    pub(super) fn owner(&self) -> Incarnation {
+        self.owner
     }
 
     /// What a driver does at the end of a turn.

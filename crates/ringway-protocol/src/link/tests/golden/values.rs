@@ -186,7 +186,7 @@ fn listening() -> Named {
     let deliver = |offset, entry| Message::Deliver(Deliver { attach: id, offset, entry });
     let detach = |delivered| Message::Detach(Detach { channel: channel("#u"), attach: id, delivered });
     let (joined, left) = (vec![present(1)], vec![2, 3]);
-    let change = SessionChange { channel: channel("a"), attach: id, sessions: 4, joined, left, last: true };
+    let change = SessionChange { channel: channel("a"), attach: id, sessions: 4, joined, left, last: true, more: true };
     vec![
         ("attach", Message::Attach(attaches)),
         ("attached", attached(Some(position(9)))),
