@@ -45,12 +45,12 @@ mod routes;
 mod session;
 mod socket;
 pub(crate) mod stored;
-mod strangers;
 mod timers;
 mod tokens;
 mod turns;
 mod waiting;
 mod wheel;
+mod wrong_tokens;
 
 #[cfg(test)]
 mod tests;

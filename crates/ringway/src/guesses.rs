@@ -44,7 +44,7 @@ pub enum Kind {
     AdminToken,
     /// Of `/api`.
     ApiKey,
-    /// Of clients that connect.
+    /// Of clients: to connect, to stay, and for channels.
     ClientToken,
     /// Of the cluster's members.
     JoinSecret,
@@ -75,7 +75,7 @@ impl Kind {
                 warn!(%from, "wrong API keys {REST}: look at who is there, and whether a back end has an old key");
             }
             Self::ClientToken => {
-                warn!(%from, "wrong connection tokens {REST}: look at who is there, and whether whoever issues tokens signs them with [client] token_hmac_secret");
+                warn!(%from, "wrong client tokens {REST}: look at who is there, and whether whoever issues tokens signs them with [client] token_hmac_secret");
             }
             Self::JoinSecret => {
                 warn!(%from, "wrong join secrets {REST}: look at who is there, and let nobody but members reach the link port");
@@ -85,10 +85,10 @@ impl Kind {
 }
 
 /// What is counted together.
-type Source = (IpAddr, Kind);
+type Source = (Network, Kind);
 
-/// How a wrong one is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a wrong one is answered, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reply {
     AtOnce,
     /// After this.
@@ -152,15 +152,15 @@ impl Guesses {
     }
 
     /// Counts a wrong one.
-    pub(crate) fn wrong(&self, from: IpAddr, kind: Kind) -> Reply {
-        let source = (network(from), kind);
-        let (reply, is_news) = self.0.known.lock().wrong(source, Instant::now());
+    pub(crate) fn wrong(&self, from: impl Into<Network>, kind: Kind) -> Reply {
+        let from = from.into();
+        let (reply, is_news) = self.0.known.lock().wrong((from, kind), Instant::now());
         self.0.wrong[kind as usize].fetch_add(1, Ordering::Relaxed);
         if reply != Reply::AtOnce {
             self.0.limited[kind as usize].fetch_add(1, Ordering::Relaxed);
         }
         if is_news {
-            kind.news(from);
+            kind.news(from.address());
         }
         reply
     }
@@ -172,7 +172,7 @@ impl Known {
         self.sweep(now);
         // Whoever is not remembered while as many as possible are counts as nobody in particular.
         let is_full = self.by_source.len() >= KNOWN && !self.by_source.contains_key(&from);
-        let source = if is_full { (NOBODY, from.1) } else { from };
+        let source = if is_full { (Network::of(NOBODY), from.1) } else { from };
         let tries = self.by_source.entry(source).or_insert_with(|| Tries::since(now));
         if now.saturating_duration_since(tries.since) >= WINDOW {
             *tries = Tries::since(now);
@@ -215,11 +215,34 @@ pub(crate) fn source(extensions: &Extensions) -> IpAddr {
     extensions.get().map_or(NOBODY, |ClientAddr(address)| *address)
 }
 
-/// Whoever has one IPv6 address has its whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
-        v4 @ IpAddr::V4(_) => v4,
+/// What an address is counted as: whoever has one IPv6 address has its whole /64. In 8 bytes, for each connection of a client has one.
+///
+/// It holds an IPv6 network's upper half. An IPv4 address stands where the multicast networks would be that nothing comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Network(u64);
+
+impl Network {
+    const V4: u64 = 0xffff_ffff << 32;
+
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(v6) => Self((v6.to_bits() >> 64) as u64),
+            IpAddr::V4(v4) => Self(Self::V4 | u64::from(v4.to_bits())),
+        }
+    }
+
+    /// The address, or the first one of the network.
+    fn address(self) -> IpAddr {
+        match self.0 & Self::V4 == Self::V4 {
+            true => IpAddr::V4(Ipv4Addr::from_bits(self.0 as u32)),
+            false => IpAddr::V6((u128::from(self.0) << 64).into()),
+        }
+    }
+}
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        Self::of(address)
     }
 }
 
@@ -243,8 +266,8 @@ pub(crate) async fn refuse(reply: Reply, wrong: impl IntoResponse, limited: impl
 mod tests {
     use super::*;
 
-    const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
-    const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    const ONE: Network = Network(Network::V4 | 0x7f00_0001);
+    const OTHER: Network = Network(Network::V4 | 0x7f00_0002);
 
     #[test]
     fn ten_slips_are_answered_at_once_then_64_a_second_late_and_others_are_the_last() {
@@ -278,9 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn a_network_is_told_by_its_first_address() {
+        for (address, told) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("0.0.0.0", "0.0.0.0"),
+            ("255.255.255.255", "255.255.255.255"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("::1", "::"),
+        ] {
+            let told: IpAddr = told.parse().unwrap();
+            assert_eq!(Network::of(address.parse().unwrap()).address(), told, "{address}");
+        }
+        assert_eq!(Network::of(Ipv4Addr::LOCALHOST.into()), ONE);
+    }
+
+    #[test]
     fn no_more_addresses_are_remembered_than_there_is_room_for_and_old_ones_make_room() {
         let (mut known, now) = (Known::default(), Instant::now());
-        let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(number + 1));
+        let address = |number: u32| Network::of(Ipv4Addr::from_bits(number + 1).into());
         for number in 0..2 * KNOWN as u32 {
             known.wrong((address(number), Kind::ApiKey), now);
         }

@@ -98,7 +98,7 @@ impl Numbers {
         let outside = |count: fn(&Refusals) -> &AtomicU64| {
             self.refusals.as_deref().map_or(0, |refusals| count(refusals).load(Ordering::Relaxed))
         };
-        let connects_invalid = refused.invalid + outside(|refusals| &refusals.late_tokens);
+        let connects_invalid = refused.invalid + outside(|refusals| &refusals.turned_away);
         let help = "Times that a session had more commands than its pace allows, and was not read from for a while";
         counter(encoder, "sessions_paced", help, outside(|refusals| &refusals.paced))?;
         let full = self.edge.as_ref().map_or(0, |edge| edge.stats().refused.load(Ordering::Relaxed));

@@ -39,9 +39,12 @@ pub enum TokenError {
     /// The client is asked for a new one: it has expired, or is not good yet.
     #[error("the token has expired")]
     Expired,
-    /// Not ours, damaged, or without proper claims.
+    /// Not ours, or damaged: perhaps a guess.
     #[error("the token is invalid")]
     Invalid,
+    /// Ours, but without proper claims. Clients are told the same.
+    #[error("the token's claims are of no use")]
+    Unfit,
 }
 
 /// Checks tokens under one key.
@@ -123,7 +126,11 @@ impl Verifier {
     fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, Fault> {
         let key = self.key.as_ref().ok_or(Fault::NoSecret)?;
         let decoded = jsonwebtoken::decode(token, key, &self.validation);
-        decoded.map(|decoded| decoded.claims).map_err(|error| Fault::of(&error))
+        decoded.map(|decoded| decoded.claims).map_err(|error| match Fault::of(&error) {
+            // Claims are read when the signature is right, but the header before that.
+            Fault::Claims if jsonwebtoken::decode_header(token).is_err() => Fault::Malformed,
+            fault => fault,
+        })
     }
 }
 

@@ -116,6 +116,26 @@ impl Ask {
         matches!(self, Self::Publish(..) | Self::History(_) | Self::Presence(_) | Self::PresenceStats(_))
     }
 
+    /// It shows a token that was not signed with our secret.
+    pub(super) fn is_guess(&self) -> bool {
+        let fault = match self {
+            Self::Connect(connect) => connect.credentials.as_ref().and_then(|shown| shown.as_ref().err()),
+            Self::Refresh(shown) => shown.as_ref().as_ref().err(),
+            Self::Subscribe(subscribe) => subscribe.token.as_ref().and_then(|shown| shown.as_ref().err()),
+            Self::SubRefresh(refresh) => refresh.token.as_ref().and_then(|shown| shown.as_ref().err()),
+            Self::Unsubscribe(_)
+            | Self::Publish(..)
+            | Self::Presence(_)
+            | Self::PresenceStats(_)
+            | Self::History(_)
+            | Self::Rpc
+            | Self::Send
+            | Self::Pong
+            | Self::Broken => None,
+        };
+        fault == Some(&TokenError::Invalid)
+    }
+
     /// The channel that it is about, if it has a proper name.
     pub(super) fn channel(&self) -> Option<&ChannelName> {
         let named = match self {

@@ -66,7 +66,7 @@ impl<S: Socket> Hub<S> {
                 self.counts.refused.without_token += 1;
                 return self.close(key, Disconnect::BadRequest);
             }
-            Some(Err(TokenError::Invalid)) => {
+            Some(Err(TokenError::Invalid | TokenError::Unfit)) => {
                 self.counts.refused.invalid += 1;
                 return self.close(key, Disconnect::InvalidToken);
             }
@@ -140,7 +140,7 @@ impl<S: Socket> Hub<S> {
                 self.expire_after(now, key, credentials.lifetime);
             }
             Err(TokenError::Expired) => self.close(key, Disconnect::ConnectionExpired),
-            Err(TokenError::Invalid) => self.close(key, Disconnect::InvalidToken),
+            Err(TokenError::Invalid | TokenError::Unfit) => self.close(key, Disconnect::InvalidToken),
             Ok(_) => {
                 self.counts.refused.other_bearer += 1;
                 self.close(key, Disconnect::InvalidToken);
@@ -188,6 +188,8 @@ impl<S: Socket> Hub<S> {
         let key = ticket.session();
         self.end(key);
         self.sessions.try_remove(key as usize);
+        // What comes late with this ticket is not the next one's that has the key.
+        ticket.forget_session();
     }
 
     fn end(&mut self, key: SessionKey) {

@@ -18,9 +18,12 @@ use super::command::{Ask, Command};
 use super::inbox::{ClientInput, Inbox, Protocol, Ticket};
 use super::pace::Pace;
 use super::routes::Refusals;
-use super::strangers::{Stranger, Strangers, turn_away};
+use super::wrong_tokens;
 use super::{Client, SessionLimits};
-use crate::guesses::Reply;
+use crate::guesses::{Guesses, Network, Reply};
+
+/// What a message asks, in order.
+pub(super) type Commands = SmallVec<[Command; 1]>;
 
 /// What all connections of a gateway share.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub(super) struct Desk {
     pub(super) limits: SessionLimits,
     pub(super) pace: Pace,
     pub(super) refusals: Arc<Refusals>,
-    pub(super) strangers: Strangers,
+    pub(super) guesses: Guesses,
 }
 
 impl Desk {
@@ -57,6 +60,13 @@ impl Desk {
         if must_pause { Flow::Pause } else { Flow::Continue }
     }
 
+    /// The same for commands of a Centrifuge client.
+    pub(super) fn push_commands(&self, conn: &Client, ticket: &Arc<Ticket>, commands: Commands) -> Flow {
+        let bytes = commands.iter().map(Command::size).sum();
+        let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;
+        self.push(conn, ticket, ClientInput::Commands(ticket.clone(), commands), bytes, asks)
+    }
+
     /// Counts commands; whether the connection may go on reading after them. One that is paused for another reason is looked at
     /// with its next message.
     fn pace(&self, conn: &Client, paid: &mut u32, commands: u32, flow: Flow) -> Flow {
@@ -79,23 +89,22 @@ pub struct CentrifugeHandler {
     ticket: Arc<Ticket>,
     /// Up to when its commands are paid for.
     paid: u32,
-    /// Until it has said who it is.
-    stranger: Stranger,
+    /// Where it comes from: its wrong tokens are counted by that.
+    from: Network,
 }
 
 impl CentrifugeHandler {
     pub(super) fn new(desk: Arc<Desk>, from: IpAddr) -> Self {
-        let stranger = desk.strangers.enter(from);
-        Self { desk, ticket: Ticket::new(), paid: 0, stranger }
+        Self { desk, ticket: Ticket::new(), paid: 0, from: Network::of(from) }
     }
 
     /// What a message asks, in order. JSON is JSON, in whichever kind of message it comes.
-    fn commands(&self, message: &Message<'_>) -> SmallVec<[Command; 1]> {
+    fn commands(&self, message: &Message<'_>) -> Commands {
         let bytes = match message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
         };
-        let mut commands = SmallVec::new();
+        let mut commands = Commands::new();
         let frame = json::decode_frame(bytes).ok();
         let mut is_broken = frame.is_none();
         for command in frame.into_iter().flatten() {
@@ -112,23 +121,23 @@ impl CentrifugeHandler {
         commands
     }
 
-    /// Whether a client with a wrong token is one too many of its address, and has been dealt with here.
-    fn turned_away(&mut self, conn: &Client, commands: &[Command]) -> Option<Flow> {
-        let reply = self.desk.strangers.look(&mut self.stranger, commands);
-        if reply == Reply::AtOnce {
-            return None;
-        }
-        // Those who are known refresh.
-        let is_new = self.stranger != Stranger::NONE;
-        self.desk.refusals.late_tokens.fetch_add(u64::from(is_new), Ordering::Relaxed);
-        Some(turn_away(conn, reply.delay()))
+    /// What becomes of a message with wrong tokens that are too many of their address.
+    fn put_off(&mut self, conn: &Client, mut commands: Commands, reply: Reply) -> Flow {
+        let Some(delay) = reply.delay() else {
+            let strangers = u64::from(wrong_tokens::is_of_stranger(&commands));
+            self.desk.refusals.turned_away.fetch_add(strangers, Ordering::Relaxed);
+            return wrong_tokens::turn_away(conn);
+        };
+        wrong_tokens::end_at_last(&mut commands);
+        let pace = self.desk.pace.count(&mut self.paid, paced(&commands));
+        wrong_tokens::hand_on_late(&self.desk, conn, &self.ticket, commands, delay.max(pace.unwrap_or_default()))
     }
 }
 
-impl Drop for CentrifugeHandler {
-    fn drop(&mut self) {
-        self.desk.strangers.forget(&mut self.stranger);
-    }
+/// How many of them count for the pace.
+fn paced(commands: &Commands) -> u32 {
+    let is_paced = |command: &&Command| !matches!(command.ask, Ask::Publish(..) | Ask::Pong);
+    commands.iter().filter(is_paced).count() as u32
 }
 
 impl Handler for CentrifugeHandler {
@@ -141,15 +150,12 @@ impl Handler for CentrifugeHandler {
             return Flow::Continue;
         }
         let commands = self.commands(&message);
-        if let Some(flow) = self.turned_away(conn, &commands) {
-            return flow;
+        let reply = wrong_tokens::look(&self.desk.guesses, self.from, &commands);
+        if reply != Reply::AtOnce {
+            return self.put_off(conn, commands, reply);
         }
-        let bytes = commands.iter().map(Command::size).sum();
-        let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;
-        let is_paced = |command: &&Command| !matches!(command.ask, Ask::Publish(..) | Ask::Pong);
-        let paced = commands.iter().filter(is_paced).count() as u32;
-        let input = ClientInput::Commands(self.ticket.clone(), commands);
-        let flow = self.desk.push(conn, &self.ticket, input, bytes, asks);
+        let paced = paced(&commands);
+        let flow = self.desk.push_commands(conn, &self.ticket, commands);
         self.desk.pace(conn, &mut self.paid, paced, flow)
     }
 
@@ -216,5 +222,15 @@ impl Handler for PlainHandler {
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
         self.desk.inbox.push_always(ClientInput::Closed(self.ticket.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_connection_has_for_itself_is_small() {
+        assert!(size_of::<CentrifugeHandler>() <= 32, "{}", size_of::<CentrifugeHandler>());
     }
 }

@@ -39,7 +39,7 @@ pub enum ClientInput<S> {
     Room(Arc<Ticket>),
     /// The client answered the WebSocket ping of this number, the last one that it was sent.
     Ponged(Arc<Ticket>, u32),
-    /// The connection is over; last input with this ticket.
+    /// The connection is over. What comes later with this ticket means nothing.
     Closed(Arc<Ticket>),
     /// A call of the HTTP API.
     Call(Call),
@@ -87,6 +87,11 @@ impl Ticket {
 
     pub(super) fn set_session(&self, key: u32) {
         self.session.store(key, Ordering::Relaxed);
+    }
+
+    /// The session is over, and its key may be another one's.
+    pub(super) fn forget_session(&self) {
+        self.set_session(u32::MAX);
     }
 
     pub(super) fn is_broken(&self) -> bool {

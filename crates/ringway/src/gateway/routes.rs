@@ -20,7 +20,6 @@ use super::auth::{Faults, Verifier};
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
 use super::pace::Pace;
-use super::strangers::Strangers;
 use super::{Client, GatewayConfig, origin};
 use crate::guesses::Guesses;
 
@@ -39,8 +38,8 @@ pub struct Refusals {
     pub tokens: Arc<Faults>,
     /// Times that a session had more commands than its pace allows, and was not read from for a while.
     pub paced: AtomicU64,
-    /// Clients whose token was wrong after too many others of their address: the hub has not seen it.
-    pub late_tokens: AtomicU64,
+    /// Clients that wanted to connect, and whose token was wrong after too many others of their address: the hub has not seen them.
+    pub turned_away: AtomicU64,
 }
 
 /// Decides which handler serves an upgrade.
@@ -58,8 +57,7 @@ impl SocketRoutes {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref());
         let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
         let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
-        let strangers = Strangers::new(guesses);
-        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals, strangers };
+        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals, guesses };
         Self { refusals: desk.refusals.clone(), desk: Arc::new(desk), config, has_echo: false }
     }
 

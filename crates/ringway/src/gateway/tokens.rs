@@ -77,7 +77,7 @@ impl<S: Socket> Hub<S> {
             }
             Ok(grant) => Ok(grant),
             Err(TokenError::Expired) => Err(Denied::Error(ErrorCode::TokenExpired)),
-            Err(TokenError::Invalid) => Err(Denied::Error(ErrorCode::PermissionDenied)),
+            Err(TokenError::Invalid | TokenError::Unfit) => Err(Denied::Error(ErrorCode::PermissionDenied)),
         }
     }
 

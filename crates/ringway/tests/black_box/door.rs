@@ -12,7 +12,7 @@ use ringway_testkit::{CentrifugeClient, Process, RawWs, Server, eventually, http
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{BINARY, CHANGE, SOON, demo, dev, named, plain, serve};
+use crate::support::{BINARY, CHANGE, SOON, demo, dev, named, plain, serve, token};
 
 /// A connection from one of this machine's other addresses.
 async fn from(last: u8, to: SocketAddr) -> Option<TcpStream> {
@@ -150,9 +150,70 @@ async fn wrong_connection_tokens_are_told_late_and_right_ones_of_the_same_addres
     let answers = flood.join_all().await;
     assert!(answers.iter().all(|answer| matches!(answer, Frame::Close(Some(3500), _))), "{answers:?}");
     assert_eq!(wrong(&server, "client_token").await, (161.0, 151.0));
-    let refused = server.metrics("ringway_connects_refused_total").await.expect("metrics");
-    assert_eq!(refused[r#"{reason="token_invalid"}"#], 161.0);
-    server.process.wait_for("wrong connection tokens keep coming", SOON).await;
+    eventually(SOON, || async {
+        let refused = server.metrics("ringway_connects_refused_total").await.expect("metrics");
+        (refused[r#"{reason="token_invalid"}"#] == 161.0).then_some(())
+    })
+    .await;
+    server.process.wait_for("wrong client tokens keep coming", SOON).await;
+}
+
+/// Asks to stay on with this token, or for a channel. Gives the error's code, or the close frame's, and how long it took.
+async fn shown(raw: &mut RawWs, asked: &str, token: &str) -> (u64, Duration) {
+    let began = Instant::now();
+    let fields = serde_json::json!({"id": 7, asked: {"channel": "news", "token": token}});
+    raw.send_text(&fields.to_string()).await.expect("it is sent");
+    match raw.recv(SOON).await.expect("an answer") {
+        Frame::Text(text) => {
+            let reply: serde_json::Value = serde_json::from_str(&text).expect("one answer");
+            (reply["error"]["code"].as_u64().unwrap_or_default(), began.elapsed())
+        }
+        Frame::Close(code, _) => (code.unwrap_or_default().into(), began.elapsed()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A connection with a right token.
+async fn inside(server: &Server) -> RawWs {
+    let mut raw = RawWs::connect(server.addr(), "/connection/websocket").await.expect("a socket");
+    let connect = serde_json::json!({"id": 1, "connect": {"token": token(&serde_json::json!({}))}});
+    raw.send_text(&connect.to_string()).await.expect("it is sent");
+    assert!(matches!(raw.recv(SOON).await.expect("an answer"), Frame::Text(_)), "it is let in");
+    raw
+}
+
+#[tokio::test]
+async fn who_is_inside_guesses_tokens_no_faster_than_who_is_not() {
+    const LATE: Duration = Duration::from_secs(1);
+    let server = dev("").await;
+    let expired = token(&serde_json::json!({"channel": "news", "exp": 1}));
+    let mut guesser = inside(&server).await;
+    for _ in 0..20 {
+        assert_eq!(shown(&mut guesser, "subscribe", &expired).await.0, 109, "what has expired is no guess");
+    }
+    for _ in 0..9 {
+        assert_eq!(shown(&mut guesser, "subscribe", "wrong").await.0, 103);
+    }
+    assert_eq!(shown(&mut inside(&server).await, "refresh", "wrong").await.0, 3500);
+    assert_eq!(wrong(&server, "client_token").await, (10.0, 0.0));
+    let (code, took) = shown(&mut guesser, "subscribe", "wrong").await;
+    assert!(code == 103 && took >= LATE, "{code} after {took:?}");
+    let right = token(&serde_json::json!({"channel": "news"}));
+    let (code, took) = shown(&mut guesser, "subscribe", &right).await;
+    assert!(code == 0 && took < LATE, "{code} after {took:?}: a right one passes, also the guesser's");
+    for asked in ["refresh", "sub_refresh"] {
+        let mut raw = inside(&server).await;
+        assert_eq!(shown(&mut raw, "subscribe", &right).await.0, 0);
+        let (code, took) = shown(&mut raw, asked, "wrong").await;
+        assert!(code == 3500 && took >= LATE, "{asked}: {code} after {took:?}");
+    }
+    assert_eq!(wrong(&server, "client_token").await, (13.0, 3.0));
+    // A hundred in one message are a hundred.
+    let many: Vec<String> =
+        (1..=100).map(|id| format!(r#"{{"id":{id},"subscribe":{{"channel":"c","token":"x"}}}}"#)).collect();
+    guesser.send_text(&many.join("\n")).await.expect("it is sent");
+    assert!(matches!(guesser.closed(SOON).await, Ok(Some((3500, _)))));
+    assert_eq!(wrong(&server, "client_token").await, (113.0, 103.0));
 }
 
 /// One who says hello at a link port, and guesses the rest. Gives how long it takes until it is told, or closed.

@@ -87,9 +87,9 @@ impl Fault {
             Self::NotYet => "its time (nbf) has not come: set the clocks of this machine and of the one that signs",
             Self::Signature => "its signature is wrong: whoever signs it needs the token_hmac_secret of this gateway",
             Self::Algorithm => "it is not signed with HS256, HS384 or HS512",
-            Self::Malformed => "it is no JSON Web Token",
+            Self::Malformed => "it is no JSON Web Token, or its header cannot be read",
             Self::Claims => {
-                "its header or claims cannot be read: sub and channel are strings, exp, nbf and expire_at are numbers of seconds"
+                "its claims cannot be read: sub and channel are strings, exp, nbf and expire_at are numbers of seconds"
             }
             Self::User => "its user's name (sub) has more than 255 bytes",
             Self::Document => {
@@ -123,7 +123,10 @@ impl Faults {
         }
         match fault {
             Fault::Expired | Fault::NotYet => TokenError::Expired,
-            _ => TokenError::Invalid,
+            Fault::Signature | Fault::Algorithm | Fault::Malformed | Fault::NoSecret => TokenError::Invalid,
+            Fault::Claims | Fault::User | Fault::Document | Fault::OfChannel | Fault::NoChannel | Fault::Override => {
+                TokenError::Unfit
+            }
         }
     }
 }

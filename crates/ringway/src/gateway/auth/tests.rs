@@ -27,7 +27,7 @@ fn a_good_token_names_its_user() {
 }
 
 #[test]
-fn an_expired_token_is_not_an_invalid_one() {
+fn an_expired_token_and_one_without_proper_claims_are_not_invalid_ones() {
     assert_eq!(verify(&json!({"sub": "ann", "exp": 999})), Err(TokenError::Expired));
     for bad in [
         json!({"sub": "a".repeat(256)}),
@@ -37,7 +37,7 @@ fn an_expired_token_is_not_an_invalid_one() {
         json!({"sub": "ann", "b64info": "%"}),
         json!({"sub": "ann", "channel": "news"}),
     ] {
-        assert_eq!(verify(&bad), Err(TokenError::Invalid), "{bad}");
+        assert_eq!(verify(&bad), Err(TokenError::Unfit), "{bad}");
     }
 }
 
@@ -47,6 +47,8 @@ fn other_keys_and_no_key_are_invalid() {
     assert_eq!(Verifier::new(Some("key")).verify_at(&foreign, NOW), Err(TokenError::Invalid));
     assert_eq!(Verifier::new(None).verify_at(&foreign, NOW), Err(TokenError::Invalid));
     assert_eq!(Verifier::new(Some("key")).verify_at("garbage", NOW), Err(TokenError::Invalid));
+    let odd_header = token(&json!({}), "key").replacen("eyJ", "eyB", 1);
+    assert_eq!(Verifier::new(Some("key")).verify_at(&odd_header, NOW), Err(TokenError::Invalid));
 }
 
 #[test]

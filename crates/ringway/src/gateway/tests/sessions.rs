@@ -386,3 +386,17 @@ fn any_lifetime_of_a_token_works() {
         assert_eq!(peer.closed(), None, "{seconds} s");
     }
 }
+
+#[test]
+fn what_comes_after_a_connection_ended_is_not_the_next_ones_that_has_its_key() {
+    let mut world = World::open();
+    let gone = world.anonymous();
+    let late = world.commands(&gone, r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    let key = gone.ticket.session();
+    world.hang_up(&gone);
+    let next = world.anonymous();
+    assert_eq!(next.ticket.session(), key);
+    world.input(late);
+    world.turn();
+    assert!(next.seen().is_empty() && gone.seen().is_empty() && world.hub.names.is_empty());
+}
