@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::{Attach, AttachId, Presence, SessionChange};
 
-use super::channel::Changes;
+use super::channel::{Changes, Channel};
 use super::session::SessionKey;
 use super::{Hub, Socket};
 
@@ -105,7 +105,7 @@ impl<S: Socket> Hub<S> {
             self.crowds.rest.insert(key, joined);
         } else if let Some(mut rest) = self.crowds.rest.remove(&key) {
             rest.extend(joined);
-            let sessions = self.channels.get(key).map_or(0, |channel| channel.sessions());
+            let sessions = self.channels.get(key).map_or(0, Channel::sessions);
             if rest.len() > 2 * sessions {
                 rest.make_contiguous().sort_unstable();
                 let mut last = None;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ringway_testkit::{CentrifugeClient, Process, Server, Target, http};
-use serde_json::json;
+use ringway_testkit::{CentrifugeClient, Process, Server, Target, eventually, http};
+use serde_json::{Value, json};
 
 use crate::support::{BINARY, CHANGE, configured, token};
 
@@ -159,14 +159,18 @@ async fn very_many_who_are_present_are_told_in_parts_and_others_do_not_notice() 
     assert_eq!(closed_links(&server), Vec::<String>::new());
 }
 
+/// The connect of one who has as much to say of itself as it may.
+fn much_to_say(number: usize) -> Value {
+    let info = json!({"text": "i".repeat(LARGE)});
+    json!({"token": token(&json!({"sub": format!("user-{}", number % 100), "info": info}))})
+}
+
 /// So many members of one channel with as much to say of themselves as they may, one in ten at the other gateway.
 async fn large_crowd(gateway: SocketAddr, other: SocketAddr, count: usize) -> Vec<CentrifugeClient> {
-    let info = "i".repeat(LARGE);
     let mut members = Vec::new();
     for number in 0..count {
-        let token = token(&json!({"sub": format!("user-{}", number % 100), "info": {"text": info}}));
         let target = Target::from(if number % 10 == 0 { other } else { gateway });
-        let mut member = CentrifugeClient::connect_with(&target, json!({"token": token})).await.expect("a member");
+        let mut member = CentrifugeClient::connect_with(&target, much_to_say(number)).await.expect("a member");
         member.subscribe("crowd").await.expect("a subscription");
         members.push(member);
     }
@@ -204,6 +208,32 @@ async fn a_crowd_with_much_to_say_is_told_whole_by_the_next_owner() {
         assert_eq!(active, left + 2, "nobody else is removed: {listed:?}");
         assert_eq!(closed_links(&server), Vec::<String>::new());
     }
+    assert!(members.iter().all(|member| member.closed().is_none()), "nobody is closed");
+}
+
+/// 54 MB of those who come while their owner takes nothing: more than the queue of a link holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_comes_while_its_owner_takes_nothing_is_told_whole_when_it_does() {
+    let (server, second) = crate::support::two_gateways(2, "[limits.session]\nmessage_bytes = \"128KiB\"\n").await;
+    let mut members = vec![CentrifugeClient::connect_with(&second.into(), much_to_say(0)).await.expect("a member")];
+    members[0].subscribe("crowd").await.expect("a subscription");
+    for number in 1..900 {
+        members.push(CentrifugeClient::connect_with(&second.into(), much_to_say(number)).await.expect("a member"));
+    }
+    let stall = json!({"from": "gateway-1", "seconds": 6, "bytes_per_second": 0});
+    let owner = owner(&server, "crowd").await;
+    let answer = server.admin_post_json(&format!("/admin/members/{owner}/slow"), &stall).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    for member in &mut members[1..] {
+        member.subscribe("crowd").await.expect("a subscription, of which the owner need not know yet");
+    }
+    let listed = async || {
+        let listed = server.api("presence", json!({"channel": "crowd"})).await;
+        listed.ok().filter(|listed| listed["presence"].as_object().is_some_and(|found| found.len() == 900))
+    };
+    eventually(CHANGE, listed).await;
+    all_are_told(&server, &mut members).await;
+    assert_eq!(closed_links(&server), Vec::<String>::new());
     assert!(members.iter().all(|member| member.closed().is_none()), "nobody is closed");
 }
 

@@ -95,7 +95,7 @@ impl World {
         has_room
     }
 
-    fn to_tell(&mut self) -> Option<(Incarnation, ChannelKey)> {
+    fn next_told(&mut self) -> Option<(Incarnation, ChannelKey)> {
         self.gateway.next_to_tell().map(|(owner, attach)| (owner, attach.channel_key()))
     }
 
@@ -129,24 +129,24 @@ fn members_follow_once_the_attach_is_answered_and_each_channel_once() {
     world.attached(&first, 0, 0);
     let follow = |world: &mut World, key| (0..3).map(|_| world.gateway.joins_follow(key)).collect::<Vec<_>>();
     assert_eq!(follow(&mut world, late), [true, false, false], "it is news once");
-    assert_eq!(world.to_tell(), None, "the attach might be sent again");
+    assert_eq!(world.next_told(), None, "the attach might be sent again");
     assert_eq!(follow(&mut world, early), [true, false, false]);
     world.attached(&second, 0, 0);
-    assert_eq!(world.to_tell(), Some((FIRST, early)));
+    assert_eq!(world.next_told(), Some((FIRST, early)));
     world.tell_last();
-    assert_eq!(world.to_tell(), Some((FIRST, late)));
+    assert_eq!(world.next_told(), Some((FIRST, late)));
     assert_eq!(follow(&mut world, early), [true, false, false], "it is told, so there may be news again");
     world.tell_last();
     // The owner changes in the middle: the next one is told by the attach.
     world.replace_owner(Incarnation(2));
-    assert_eq!(world.to_tell(), None);
+    assert_eq!(world.next_told(), None);
     assert_eq!(follow(&mut world, early), [true, false, false]);
     for attach in world.attaches() {
         world.attached(&attach, 0, 0);
     }
-    assert_eq!(world.to_tell(), Some((Incarnation(2), early)));
+    assert_eq!(world.next_told(), Some((Incarnation(2), early)));
     world.gateway.detach(world.now, early);
-    assert_eq!(world.to_tell(), None);
+    assert_eq!(world.next_told(), None);
     assert!(!world.gateway.has_to_tell());
 }
 
