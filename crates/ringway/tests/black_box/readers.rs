@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway_protocol::ws::Opcode;
 use ringway_testkit::raw::{Frame, RawWs};
@@ -71,6 +71,12 @@ fn kilobytes(server: &Server, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.pid())).expect("a process");
     let line = status.lines().find(|line| line.starts_with(name)).expect("the line");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+}
+
+/// Whether the process has taken a SIGSTOP.
+fn stopped(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    status.lines().any(|line| line.starts_with("State:") && line.contains("stopped"))
 }
 
 #[tokio::test]
@@ -152,22 +158,27 @@ async fn many_reads_in_one_frame_are_answered_and_cost_little() {
 }
 
 #[tokio::test]
-async fn a_history_of_many_pages_is_one_answer() {
+async fn a_history_of_many_pages_is_one_answer_and_costs_little() {
+    const COUNT: u64 = 240;
     let server = dev("").await;
-    for number in 0..90 {
-        server.publish("news", json!([number, "x".repeat(20_000)])).await.expect("an acknowledgement");
+    let data = "x".repeat(60_000);
+    for _ in 0..COUNT {
+        server.publish("news", json!(data)).await.expect("an acknowledgement");
     }
     let mut socket = bob(server.addr(), &[json!({"id": 2, "subscribe": {"channel": "news"}})]).await;
     while next(&mut socket).await.iter().all(|message| message["id"] != 2) {}
+    let before = kilobytes(&server, "VmHWM");
     socket.send_text(r#"{"id":3,"history":{"channel":"news","limit":-1}}"#).await.expect("it takes it");
     let by_client = next(&mut socket).await.remove(0);
     let by_server = server.api("history", json!({"channel": "news", "limit": -1})).await.expect("an answer");
     for answer in [&by_client["history"], &by_server] {
         let publications = answer["publications"].as_array().expect("publications");
         let offsets: Vec<u64> = publications.iter().filter_map(|one| one["offset"].as_u64()).collect();
-        assert_eq!(offsets, (1..=90).collect::<Vec<_>>());
-        assert_eq!(answer["offset"], 90);
+        assert_eq!(offsets, (1..=COUNT).collect::<Vec<_>>());
+        assert_eq!(answer["offset"], COUNT);
     }
+    let grown = kilobytes(&server, "VmHWM") - before;
+    assert!(grown < 8 * 1024, "two answers of 14 MB, one after the other, cost {grown} kB");
 }
 
 #[tokio::test]
@@ -198,23 +209,29 @@ async fn a_pong_behind_publishes_that_wait_is_in_time() {
     let client =
         "token_hmac_secret = \"a signing key for tests alone\"\nping_interval = \"1s\"\npong_timeout = \"300ms\"";
     let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "1"]);
-    let builder = configured(builder, &format!("[client]\n{client}\n[cluster]\nslots = 1024\n"));
+    let builder = configured(
+        builder,
+        &format!("[client]\n{client}\n[cluster]\nslots = 1024\n[cluster.timing]\ndeadline = \"2s\"\n"),
+    );
     let server = Server::start(builder, CHANGE).await;
     server.settled(1).await;
     let subscribe = json!({"id": 2, "subscribe": {"channel": "news"}});
     let mut socket = bob(server.addr(), &[subscribe]).await;
     while next(&mut socket).await.iter().all(|message| message["id"] != 2) {}
-    server.act("node-1", "freeze").await.expect("it freezes");
+    let node = server.act("node-1", "freeze").await.expect("it freezes");
+    // The signal is on its way when the action is answered, and what the node still answers does not wait.
+    eventually(SOON, || async { stopped(node.pid).then_some(()) }).await;
     let publishes: Vec<String> = (0..40)
         .map(|number| json!({"id": 10 + number, "publish": {"channel": "news", "data": number}}).to_string())
         .collect();
     for publish in &publishes {
         socket.send_text(publish).await.expect("it takes it");
     }
-    // The server gives them up after five seconds; it is not read from until then.
-    let mut answered = 0;
+    // The server gives them up after two seconds; it is not read from until then, and the ping's 1.3 s are over.
+    let (mut answered, began) = (0, Instant::now());
     while answered < publishes.len() {
         answered += next(&mut socket).await.iter().filter(|message| message["id"].is_u64()).count();
     }
+    assert!(began.elapsed() > Duration::from_secs(2), "no ping came while they waited: {:?}", began.elapsed());
     server.act("node-1", "thaw").await.expect("it thaws");
 }
