@@ -5,6 +5,7 @@ mod answers_api;
 mod bad_input;
 mod bulk;
 mod centrifuge;
+mod chaos;
 mod commands;
 mod confirmed;
 mod cuts;

@@ -6,7 +6,8 @@ use ringway_testkit::process::alive;
 use ringway_testkit::{Process, eventually};
 use serde_json::Value;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_ringway");
+use crate::support::BINARY;
+
 /// A run of a quarter of a minute, with its start, and the settling and draining at its end, on a busy machine.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
 const SOON: Duration = Duration::from_secs(30);
@@ -15,7 +16,7 @@ const LOAD: [&str; 7] = ["chaos", "--clients", "60", "--plain", "40", "--rate", 
 
 async fn run(args: &[&str]) -> Value {
     let words: Vec<&str> = LOAD.iter().chain(args).copied().chain(["--json"]).collect();
-    let mut chaos = Process::start(BINARY, &words);
+    let mut chaos = Process::start(&*BINARY, &words);
     let status = chaos.wait_exit(RUN_LIMIT).await;
     assert!(status.success(), "{}\n{}", chaos.stderr(), chaos.stdout());
     assert_eq!(chaos.descendants(), Vec::<u32>::new(), "it leaves nobody behind");
@@ -48,14 +49,14 @@ async fn changes_one_after_the_other_close_no_socket() {
 #[tokio::test]
 async fn ctrl_c_ends_the_faults_and_reports_and_a_kill_leaves_nobody() {
     let words: Vec<&str> = LOAD.iter().copied().chain(["--minutes", "10", "--json"]).collect();
-    let mut chaos = Process::start(BINARY, &words);
+    let mut chaos = Process::start(&*BINARY, &words);
     eventually(SOON, || async { chaos.stderr().contains("clients are connected").then_some(()) }).await;
     chaos.interrupt();
     assert!(chaos.wait_exit(RUN_LIMIT).await.success(), "{}", chaos.stderr());
     let report: Value = serde_json::from_str(&chaos.stdout()).expect("a report in JSON");
     assert_eq!((&report["interrupted"], &report["clean"]), (&Value::from(true), &Value::from(true)), "{report:#}");
 
-    let chaos = Process::start(BINARY, &words);
+    let chaos = Process::start(&*BINARY, &words);
     eventually(SOON, || async { chaos.stderr().contains("clients are connected").then_some(()) }).await;
     let members = chaos.descendants();
     assert_eq!(members.len(), 5, "a demo, three nodes and another gateway: {members:?}");
