@@ -127,7 +127,8 @@ async fn a_socket_that_ends_is_reported() {
         ringway_testkit::eventually(Duration::from_secs(10), || async { server.has("bench-3").then_some(()) }).await;
         server.close_all("bench-3", 3008, "slow").await;
     };
-    let (report, ()) = tokio::join!(traffic(&server, "p2p --users 10 --seconds 1 --warmup 0 --rate 100"), closing);
+    let (report, ()) =
+        tokio::join!(traffic(&server, "p2p --users 10 --seconds 1 --warmup 0 --rate 100 --drain 1"), closing);
     assert_eq!(report.traffic.closed, 1, "{report}");
     assert!(!report.is_clean() && report.to_string().contains("3008"), "{report}");
 }

@@ -115,7 +115,7 @@ async fn without_its_second_node_a_cluster_is_degraded_until_it_is_back() {
 async fn where_both_copies_are_lost_it_fails_until_their_slots_begin_anew() {
     let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "3"]);
     // An owner begins anew six fifths of this after the loss.
-    let config = "[cluster]\nslots = 256\n[cluster.timing]\npair = \"7s\"\n";
+    let config = "[cluster]\nslots = 256\n[cluster.timing]\npair = \"5s\"\n";
     let mut server = Server::start(configured(builder, config), CHANGE).await;
     server.settled(3).await;
     let (addr, lost) = (server.addr(), ["node-1", "node-2"]);

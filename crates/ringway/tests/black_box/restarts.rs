@@ -19,12 +19,14 @@ const KEY: &str = "an API key for tests";
 const CHANNELS: usize = 16;
 /// Full service after the last one is up.
 const BACK: Duration = Duration::from_secs(5);
-/// The same where a stream may begin anew only later than any removed owner may still act.
-const BACK_ANEW: Duration = Duration::from_secs(15);
+/// The same where a stream may begin anew only later than any removed owner may still act: six fifths of `pair` in [`CONFIG`].
+const BACK_ANEW: Duration = Duration::from_secs(8);
 
 const CONFIG: &str = "\
 [cluster]
 slots = 256
+[cluster.timing]
+pair = \"3s\"
 [client]
 anonymous = true
 [drain]
