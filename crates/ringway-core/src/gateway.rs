@@ -132,8 +132,7 @@ impl Gateway {
     /// queries are asked again, publishes that were not answered end as unknown, for nobody will answer them now.
     ///
     /// The view may be another cluster's. Then positions say nothing there, and every stream is found to have begun anew.
-    #[must_use]
-    pub fn reborn(mut self, now: Now, me: Incarnation, view: Arc<View>) -> Self {
+    pub fn live_anew(&mut self, now: Now, me: Incarnation, view: Arc<View>) {
         let linked: Vec<Incarnation> = self.peers.linked().collect();
         for peer in linked {
             self.forget_attaches_at(now, peer);
@@ -143,9 +142,12 @@ impl Gateway {
         if !view.is_of_one_cluster_with(self.view()) {
             self.count_slots_anew(&view);
         }
-        let (placement, peers) = (None, Peers::new(view, self.limits.bulk_bytes));
-        let (owed, awaited, departed) = (Vec::new(), Vec::new(), Vec::new());
-        Self { me, placement, peers, owed, awaited, departed, loads: HashMap::new(), ..self }
+        (self.me, self.placement) = (me, None);
+        self.peers = Peers::new(view, self.limits.bulk_bytes);
+        self.loads.clear();
+        self.owed.clear();
+        self.awaited.clear();
+        self.departed.clear();
     }
 
     /// The incarnation that publishes are numbered under.

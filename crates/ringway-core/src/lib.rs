@@ -5,6 +5,7 @@ pub mod gateway;
 pub mod id;
 pub mod limits;
 pub mod member;
+pub mod membership;
 pub mod message;
 pub mod node;
 pub mod pauses;

@@ -1,32 +1,79 @@
-//! Membership, as each member works at it: it joins, keeps its lease, removes the dead, and leaves when asked.
+//! A member without I/O: the rules of all its roles, and the turn in which they answer each other. Whoever has the links, the sockets and
+//! the time is a pump around it: it hands in what has come, takes a turn, and carries out what comes out. The process is one, the
+//! simulation is another, and neither knows in which order things are done inside.
 //!
-//! Everything goes through the registry's compare-and-set on the epoch; nobody is in charge. The rules are R11 and
-//! R14 to R20 of ARCHITECTURE.md.
+//! ```text
+//!              ┌─────────────────────────── a turn ───────────────────────────┐
+//!   frames     │  membership ──view, lease──▶ node ◀──frames to itself──┐      │   frames
+//!   links   ──▶│      │                        ▲                        ▼      │──▶
+//!   answers    │      └──────view──▶ gateway ◀─┴── what clients ask ── front  │   requests, and what else
+//!   time       │                                                              │   others must know
+//!              └──────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A turn ends when nobody inside has more to say to the others. A newer view is applied by every role before anything that follows
+//! from it is said.
 
-mod changes;
-mod lease;
-mod removals;
-
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::id::{Epoch, Incarnation, MemberId};
-use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
-use crate::node::Lease;
-use crate::ring::Weight;
+use crate::gateway::Gateway;
+use crate::id::{Epoch, Incarnation};
+use crate::membership::{Action, Change, ChangeError, Identity, Membership, Sign};
+use crate::message::{Frame, Load, Message, RegistryAnswer, RegistryRequest};
+use crate::node::{Lease, Node};
+use crate::peers::Outgoing;
 use crate::timing::{Now, Timing};
-use crate::view::{GatewayEntry, NodeEntry, Placement, Removal, View};
+use crate::view::{Placement, Removal, View};
 
-/// What a member wants done.
+/// Rounds in which the roles of one member answer each other. They end by themselves; the bound keeps a fault from hanging the process.
+const ROUNDS: usize = 10_000;
+
+/// What stands before a gateway's rules: those who listen, ask and publish there.
+pub trait Front {
+    /// The rules behind it.
+    fn gateway(&self) -> &Gateway;
+    /// The same, to tell them something.
+    fn gateway_mut(&mut self) -> &mut Gateway;
+    /// Takes what the rules have to tell, and lets them know what follows from it. Comes after every round of a turn.
+    fn take_events(&mut self, now: Now);
+    /// Adds to a frame of the gateway's what only the front knows.
+    fn complete(&mut self, message: &mut Message);
+    /// Lets time pass.
+    fn pass(&mut self, now: Now);
+}
+
+/// A gateway whose events somebody else takes.
+impl Front for Gateway {
+    fn gateway(&self) -> &Gateway {
+        self
+    }
+
+    fn gateway_mut(&mut self) -> &mut Gateway {
+        self
+    }
+
+    fn take_events(&mut self, _now: Now) {}
+
+    fn complete(&mut self, _message: &mut Message) {}
+
+    fn pass(&mut self, _now: Now) {}
+}
+
+/// What a turn comes to, beside frames.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Send this to the registry.
+pub enum Output {
+    /// To be asked of the registry, wherever it is.
     Request(RegistryRequest),
-    /// A newer view, and what it means: apply it.
-    View(Arc<View>, Placement),
-    /// The lease is another one.
-    Lease(Lease),
+    /// Every role has applied this view.
+    Applied {
+        /// The one before.
+        before: Arc<View>,
+        /// The new one.
+        view: Arc<View>,
+        /// What it means.
+        placement: Placement,
+    },
     /// This incarnation is over: everything starts again with a new one (R11).
     Expelled,
     /// This member asked to leave, and has.
@@ -41,423 +88,420 @@ pub enum Action {
     Changed(u64, Result<Epoch, ChangeError>),
 }
 
-/// What a member that is taken for dead has failed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Sign {
-    /// Nothing of it came on its link.
-    #[error("nothing was heard of it for {0:.1?}")]
-    Silent(Duration),
-    /// It did not renew its lease.
-    #[error("its lease has lapsed")]
-    Lapsed,
+/// What a simulation keeps from the roles or tells them wrongly, to see whether its checker notices. Nothing, in a process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lies {
+    /// The view that a member is told instead of this one.
+    pub view: Option<fn(Incarnation, &View) -> View>,
+    /// The lease that its node believes to have.
+    pub lease: Option<Lease>,
+    /// Its node is not told when a link ends.
+    pub hides_breaks: bool,
 }
 
-/// A change of the view that somebody asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Another weight for a node; zero drains it.
-    Weight(Incarnation, Weight),
-    /// A member leaves the view.
-    Remove(Incarnation, Removal),
-    /// A gateway sheds its clients and will leave.
-    DrainGateway(Incarnation),
-}
-
-/// Why a change was not written. Nothing changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
-    /// No such member.
-    #[error("that member is not in the view")]
-    NotInView,
-    /// The cluster cannot spare the node.
-    #[error("the other nodes are too few: without it two must stay, or one and nobody else")]
-    NoRoom,
-    /// The registry did not answer.
-    #[error("the registry did not answer in time; the change may or may not have been written")]
-    Unknown,
-}
-
-/// Where this member stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// Not in the view yet.
-    Outside,
-    /// In the view.
-    Inside,
-    /// In the view, and to leave it as soon as there is room and everybody is settled.
-    Leaving,
-    /// Over.
-    Gone,
-}
-
-/// What a request was for.
-#[derive(Debug, Clone, PartialEq)]
-enum Purpose {
-    Renew,
-    /// The lease key, before joining or affirming; then comes the write.
-    Put,
-    Join,
-    Affirm {
-        put_sent: Now,
-    },
-    Leases,
-    Remove,
-    Activate,
-    Leave,
-    Turn,
-    Asked(u64, Change),
-}
-
+/// The rules of one member, through all its incarnations.
 #[derive(Debug)]
-struct Open {
-    purpose: Purpose,
-    sent: Now,
-    epoch: Epoch,
-}
-
-/// The membership rules of one incarnation.
-#[derive(Debug)]
-pub struct Member {
-    timing: Timing,
-    id: MemberId,
+pub struct Member<F> {
     me: Incarnation,
-    node: Option<NodeEntry>,
-    gateway: Option<GatewayEntry>,
-    /// The registry is in this process: the lease cannot lapse.
-    hosts_registry: bool,
-    /// The member whose process the registry is in. Whoever could write its removal has just heard from it.
-    host: Option<Incarnation>,
-    standing: Standing,
-    view: Arc<View>,
-    placement: Option<Placement>,
-    /// What I last asked to be written, and what it means: mostly it is the next view.
-    sealed: Option<(Arc<View>, Placement)>,
-    view_since: Now,
-    last_renewal: Option<Now>,
-    lapsed: bool,
-    next_renewal: Now,
-    next_look: Now,
-    last_tick: Now,
-    /// When this process last stood still for a while: what it did not hear then proves nothing.
-    awake_since: Now,
-    put_sent: Option<Now>,
-    open: BTreeMap<u64, Open>,
-    next_request: u64,
-    last_answer: Now,
-    answered_from: Now,
-    heard: BTreeMap<Incarnation, Now>,
-    evidence: BTreeMap<Incarnation, Removal>,
-    asked: VecDeque<(u64, Change, Now)>,
-    id_taken: bool,
-    /// Members whose leases had lapsed when the registry was last asked.
-    lapsed_members: Vec<Incarnation>,
-    found_full: bool,
-    actions: VecDeque<Action>,
+    timing: Timing,
+    membership: Membership,
+    node: Option<Node>,
+    front: Option<F>,
+    /// What the roles here say to each other.
+    local: VecDeque<Frame>,
+    /// What the gateway here has taken of what the node here sent: for the next turn.
+    taken: Vec<Frame>,
+    /// What a role has just said. Empty between turns.
+    fresh: Vec<Outgoing>,
+    frames: Vec<Outgoing>,
+    outputs: VecDeque<Output>,
+    /// What was said to itself, where somebody watches.
+    overheard: Option<Vec<Outgoing>>,
+    lies: Lies,
 }
 
-/// What this member is, for the view.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Stable name.
-    pub id: MemberId,
-    /// This life.
-    pub incarnation: Incarnation,
-    /// Its entry as a node.
-    pub node: Option<NodeEntry>,
-    /// Its entry as a gateway.
-    pub gateway: Option<GatewayEntry>,
-}
-
-impl Member {
+impl<F: Front> Member<F> {
     /// A member that knows a view (perhaps an old one) and is not in it.
-    pub fn new(now: Now, identity: Identity, view: Arc<View>, timing: Timing, hosts_registry: bool) -> Self {
-        let Identity { id, incarnation, node, gateway } = identity;
+    pub fn new(now: Now, identity: Identity, view: &Arc<View>, timing: Timing, hosts_registry: bool) -> Self {
+        let me = identity.incarnation;
+        let membership = Membership::new(now, identity, view.clone(), timing, hosts_registry);
         Self {
+            me,
             timing,
-            id,
-            me: incarnation,
-            node,
-            gateway,
-            hosts_registry,
-            host: hosts_registry.then_some(incarnation),
-            standing: Standing::Outside,
-            view,
-            placement: None,
-            sealed: None,
-            view_since: now,
-            last_renewal: None,
-            lapsed: false,
-            next_renewal: now,
-            next_look: now,
-            last_tick: now,
-            awake_since: now,
-            put_sent: None,
-            open: BTreeMap::new(),
-            next_request: 0,
-            last_answer: now,
-            answered_from: now,
-            heard: BTreeMap::new(),
-            evidence: BTreeMap::new(),
-            asked: VecDeque::new(),
-            id_taken: false,
-            lapsed_members: Vec::new(),
-            found_full: false,
-            actions: VecDeque::new(),
+            membership,
+            node: None,
+            front: None,
+            local: VecDeque::new(),
+            taken: Vec::new(),
+            fresh: Vec::new(),
+            frames: Vec::new(),
+            outputs: VecDeque::new(),
+            overheard: None,
+            lies: Lies::default(),
         }
     }
 
-    /// What the newest view means; `None` before the first one that this member was told of.
-    pub fn placement(&self) -> Option<&Placement> {
-        self.placement.as_ref()
+    /// The same with these roles.
+    #[must_use]
+    pub fn with(mut self, now: Now, node: Option<Node>, front: Option<F>) -> Self {
+        (self.node, self.front) = (node, front);
+        self.link_myself(now);
+        self
+    }
+
+    /// Watches what this member says to itself.
+    #[must_use]
+    pub fn overheard(mut self) -> Self {
+        self.overheard = Some(Vec::new());
+        self
+    }
+
+    /// The same among lies.
+    #[must_use]
+    pub fn lied_to(mut self, lies: Lies) -> Self {
+        self.lies = lies;
+        self
+    }
+
+    /// The same member in a new incarnation, which is not in the view. What its node held is gone, and `node` is another; a gateway keeps
+    /// its channels and who listens to them. Links are to be told of anew.
+    pub fn live_anew(
+        &mut self,
+        now: Now,
+        identity: Identity,
+        view: &Arc<View>,
+        hosts_registry: bool,
+        node: Option<Node>,
+    ) {
+        self.me = identity.incarnation;
+        self.membership = Membership::new(now, identity, view.clone(), self.timing, hosts_registry);
+        self.node = node;
+        let told = self.told(view);
+        if let Some(front) = &mut self.front {
+            front.gateway_mut().live_anew(now, self.me, told);
+        }
+        self.local.clear();
+        self.taken.clear();
+        self.frames.clear();
+        self.outputs.clear();
+        self.link_myself(now);
+    }
+
+    /// Roles of one member speak to each other as members do, without a link between them.
+    fn link_myself(&mut self, now: Now) {
+        if let (Some(node), Some(front)) = (&mut self.node, &mut self.front) {
+            node.on_link_up(now, self.me);
+            front.gateway_mut().on_link_up(now, self.me);
+        }
+        let lease = self.membership.lease();
+        self.set_lease(now, lease);
+    }
+
+    /// This life.
+    pub fn incarnation(&self) -> Incarnation {
+        self.me
+    }
+
+    /// Its rules of membership, to look at.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// The newest view known.
     pub fn view(&self) -> &Arc<View> {
-        &self.view
+        self.membership.view()
     }
 
-    /// This incarnation is in the view.
-    pub fn is_inside(&self) -> bool {
-        matches!(self.standing, Standing::Inside | Standing::Leaving)
+    /// Its node, to look at.
+    pub fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
     }
 
-    /// Says which member's process the registry is in.
-    pub fn set_host(&mut self, host: Incarnation) {
-        self.host = Some(host);
+    /// Its gateway's rules, to look at.
+    pub fn gateway(&self) -> Option<&Gateway> {
+        self.front.as_ref().map(Front::gateway)
     }
 
-    /// The way to the registry is new: what was asked on the old one, and only says that I am alive, is asked again now.
-    pub fn on_registry_link(&mut self, now: Now) {
-        self.open.retain(|_, open| !matches!(open.purpose, Purpose::Renew | Purpose::Put | Purpose::Leases));
-        self.next_renewal = now;
+    /// What stands before its gateway.
+    pub fn front(&self) -> Option<&F> {
+        self.front.as_ref()
     }
 
-    /// A frame of this member came in at this time.
+    /// The same, to hand in what clients want.
+    pub fn front_mut(&mut self) -> Option<&mut F> {
+        self.front.as_mut()
+    }
+
+    /// Something of a member was read at this time, whether it was taken since or waits.
     pub fn heard(&mut self, at: Now, peer: Incarnation) {
-        let heard = self.heard.entry(peer).or_default();
-        *heard = at.max(*heard);
-    }
-
-    /// When a member was heard last.
-    pub fn last_heard(&self, peer: Incarnation) -> Now {
-        self.heard.get(&peer).copied().unwrap_or_default()
-    }
-
-    /// A member is known to have died: its process ended, or its host refuses the link that just broke (R15).
-    pub fn evidence(&mut self, now: Now, peer: Incarnation, proof: Removal) {
-        if self.view.has(peer) && peer != self.me {
-            self.evidence.entry(peer).or_insert(proof);
-            self.act_on_evidence(now);
+        self.membership.heard(at, peer);
+        if let Some(node) = &mut self.node {
+            node.heard(at, peer);
         }
     }
 
-    /// Evidence that turned out wrong: the member answers.
-    pub fn refute(&mut self, peer: Incarnation) {
-        if self.evidence.get(&peer) == Some(&Removal::Suspected) {
-            self.evidence.remove(&peer);
+    /// The registry is in the process of that member.
+    pub fn set_host(&mut self, now: Now, host: Incarnation) {
+        self.membership.set_host(host);
+        self.membership.on_registry_link(now);
+    }
+
+    /// A link came up, anew or instead of an older one.
+    pub fn on_link_up(&mut self, now: Now, peer: Incarnation) {
+        self.heard(now, peer);
+        self.membership.refute(peer);
+        if let Some(node) = &mut self.node {
+            node.on_link_up(now, peer);
+        }
+        if let Some(front) = &mut self.front {
+            front.gateway_mut().on_link_up(now, peer);
         }
     }
 
-    /// Asks to leave. [`Action::Left`] follows when there was room and everything is handed over; a drain that must
-    /// wait its turn waits.
-    pub fn leave(&mut self) {
-        if self.standing == Standing::Inside {
-            self.standing = Standing::Leaving;
+    /// A link ended.
+    pub fn on_link_down(&mut self, now: Now, peer: Incarnation) {
+        if let Some(node) = self.node.as_mut().filter(|_| !self.lies.hides_breaks) {
+            node.on_link_down(now, peer);
+        }
+        if let Some(front) = &mut self.front {
+            front.gateway_mut().on_link_down(now, peer);
         }
     }
 
-    /// Asks for a change; [`Action::Changed`] with this token ends it.
-    pub fn change(&mut self, now: Now, token: u64, change: Change) {
-        self.asked.push_back((token, change, now));
-        self.act_on_asked(now);
+    /// A frame came on a link. What concerns no role (requests to the registry, resets and the like) is for the pump, and is not taken.
+    pub fn on_frame(&mut self, now: Now, from: Incarnation, frame: Frame) {
+        let Frame { epoch, message } = frame;
+        match message {
+            Message::RegistryAnswer(answer) => self.on_answer(now, &answer),
+            Message::Moved(view) => {
+                self.on_view(now, &view);
+                self.act(now);
+                self.tell_both(now, from, epoch, &Message::Moved(view));
+            }
+            Message::Ping(load) => self.tell_both(now, from, epoch, &Message::Ping(load)),
+            message if message.is_for_gateway() => {
+                if let Some(front) = &mut self.front {
+                    front.gateway_mut().on_message(now, from, epoch, message);
+                }
+            }
+            message => {
+                if let Some(node) = &mut self.node {
+                    node.on_message(now, from, epoch, message);
+                }
+            }
+        }
+    }
+
+    fn tell_both(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: &Message) {
+        if let Some(node) = &mut self.node {
+            node.on_message(now, from, epoch, message.clone());
+        }
+        if let Some(front) = &mut self.front {
+            front.gateway_mut().on_message(now, from, epoch, message.clone());
+        }
+    }
+
+    /// The registry answered.
+    pub fn on_answer(&mut self, now: Now, answer: &RegistryAnswer) {
+        self.membership.on_answer(now, answer);
     }
 
     /// A newer view was seen, wherever it came from.
     pub fn on_view(&mut self, now: Now, view: &Arc<View>) {
-        if !view.follows(&self.view) {
-            return;
-        }
-        let before = std::mem::replace(&mut self.view, view.clone());
-        let sealed = self.sealed.take().filter(|(sealed, _)| sealed == view);
-        let placement = sealed.map_or_else(|| Placement::of(view, self.placement.as_ref()), |(_, placement)| placement);
-        self.placement = Some(placement.clone());
-        self.view_since = now;
-        self.evidence.retain(|peer, _| view.has(*peer));
-        // Of those who just left, it is still asked when they were last heard.
-        self.heard.retain(|peer, _| view.has(*peer) || before.has(*peer));
-        self.actions.push_back(Action::View(view.clone(), placement));
-        let had_my_id = |view: &View| view.incarnation_of(&self.id).is_some();
-        match (self.standing, view.has(self.me)) {
-            (Standing::Outside, true) => self.standing = Standing::Inside,
-            // Whoever had my id is gone: my turn, at once.
-            (Standing::Outside, false) if had_my_id(&before) && !had_my_id(view) => self.next_renewal = now,
-            (Standing::Inside | Standing::Leaving, false) => self.end(),
-            _ => {}
-        }
-        self.act_on_evidence(now);
-        self.act_on_asked(now);
+        self.membership.on_view(now, view);
     }
 
-    /// The view has moved on without me.
-    fn end(&mut self) {
-        let left = self.standing == Standing::Leaving;
-        self.standing = Standing::Gone;
-        self.actions.push_back(if left { Action::Left } else { Action::Expelled });
+    /// A member is known to have died (R15).
+    pub fn evidence(&mut self, now: Now, peer: Incarnation, proof: Removal) {
+        self.membership.evidence(now, peer, proof);
     }
 
-    /// The registry answered. An answer that comes after its time counts as none: its outcome was taken as unknown. So does one
-    /// of another cluster's registry.
-    pub fn on_answer(&mut self, now: Now, answer: &RegistryAnswer) {
-        if self.view.accepts(&answer.view).is_err() {
-            return;
-        }
-        if now > self.last_answer + self.timing.ttl / 2 {
-            self.answered_from = now;
-        }
-        self.last_answer = now;
-        let open = self.open.get(&answer.id).map(|open| (open.purpose.clone(), open.sent, open.epoch));
-        if let Some((Purpose::Join | Purpose::Affirm { .. }, ..)) = open {
-            // The view in the answer decides, below.
-        } else {
-            self.on_view(now, &answer.view);
-        }
-        let Some((purpose, sent, epoch)) = open else { return };
-        self.conclude(now, answer, &purpose, sent, epoch);
-        self.open.remove(&answer.id);
-        self.on_view(now, &answer.view);
+    /// Asks to leave; [`Output::Left`] follows.
+    pub fn leave(&mut self) {
+        self.membership.leave();
     }
 
-    fn conclude(&mut self, now: Now, answer: &RegistryAnswer, purpose: &Purpose, sent: Now, epoch: Epoch) {
-        let inside = answer.view.has(self.me);
-        match purpose {
-            Purpose::Renew if answer.done && inside && !self.lapsed && !self.has_run_out(now) => self.renewed(sent),
-            Purpose::Renew if !answer.done => self.lapse(),
-            Purpose::Put if answer.done && (self.standing == Standing::Outside || self.lapsed) => {
-                self.put_sent = Some(sent);
-                self.next_renewal = now;
+    /// Asks for a change; [`Output::Changed`] with this token ends it.
+    pub fn change(&mut self, now: Now, token: u64, change: Change) {
+        self.membership.change(now, token, change);
+    }
+
+    /// Tells its node alone of a view. A lie, for simulations.
+    pub fn mislead_node(&mut self, now: Now, view: &Arc<View>) {
+        if let Some(node) = &mut self.node {
+            node.on_view(now, view);
+        }
+    }
+
+    /// Lets time pass for the roles. [`Self::tick_membership`] follows: what they have done until then counts there.
+    pub fn tick(&mut self, now: Now) {
+        if let Some(node) = &mut self.node {
+            node.tick(now);
+        }
+        if let Some(front) = &mut self.front {
+            front.gateway_mut().tick(now);
+            front.pass(now);
+        }
+    }
+
+    /// Lets time pass for the rules of membership.
+    pub fn tick_membership(&mut self, now: Now) {
+        let node = &self.node;
+        self.membership.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
+    }
+
+    /// Tells every linked member that this one lives, and how it is.
+    pub fn ping(&mut self, load: Load) {
+        if let Some(front) = &mut self.front {
+            front.gateway_mut().ping(load);
+        } else if let Some(node) = &mut self.node {
+            node.ping();
+        }
+    }
+
+    /// Lets the rules act until none of them has more to say to another, and ends the turn: what was collected for batches goes out.
+    pub fn turn(&mut self, now: Now) {
+        for frame in std::mem::take(&mut self.taken) {
+            self.on_frame(now, self.me, frame);
+        }
+        self.rounds(now, true);
+    }
+
+    /// The same in the middle of a turn: more comes in before it ends.
+    pub fn act_on(&mut self, now: Now) {
+        self.rounds(now, false);
+    }
+
+    fn rounds(&mut self, now: Now, ends: bool) {
+        for _ in 0..ROUNDS {
+            self.act(now);
+            self.collect(now, ends);
+            if self.local.is_empty() {
+                return;
             }
-            // It succeeded, but the view has moved on without me: this incarnation is both alive and dead.
-            Purpose::Join if answer.done && !inside => {
-                self.standing = Standing::Gone;
-                self.actions.push_back(Action::Expelled);
+            while let Some(frame) = self.local.pop_front() {
+                self.on_frame(now, self.me, frame);
             }
-            Purpose::Join if answer.done => {
-                if let Some(put) = self.put_sent.take() {
-                    self.renewed(put);
-                    self.next_renewal = now;
+        }
+    }
+
+    /// Does what the rules of membership want.
+    fn act(&mut self, now: Now) {
+        while let Some(action) = self.membership.next_action() {
+            let output = match action {
+                Action::View(view, placement) => {
+                    self.apply(now, view, placement);
+                    continue;
                 }
-            }
-            // Somebody else wrote first: try again on the newer view, while the key is fresh.
-            Purpose::Join => {
-                self.next_renewal = now;
-                self.put_sent = self.put_sent.filter(|put| now < *put + self.timing.renew());
-            }
-            Purpose::Affirm { put_sent } if answer.done && inside => {
-                self.lapsed = false;
-                self.renewed(*put_sent);
-                // It counts from two answers ago: over a long way, the next renewal must not wait for its turn.
-                self.next_renewal = now;
-            }
-            Purpose::Affirm { .. } => self.next_renewal = now,
-            // In a newer view, whoever had lapsed may have affirmed.
-            Purpose::Leases if answer.view.epoch == epoch && self.view.epoch == epoch => {
-                self.remove_lapsed(now, &answer.lapsed);
-            }
-            Purpose::Asked(token, _) if answer.done => {
-                self.actions.push_back(Action::Changed(*token, Ok(epoch.next())));
-            }
-            Purpose::Asked(token, change) => self.asked.push_front((*token, *change, sent)),
-            _ => {}
-        }
-    }
-
-    /// Lets time pass. `settled` tells the newest epoch at which a node was settled, my own included.
-    pub fn tick(&mut self, now: Now, settled: impl Fn(Incarnation) -> Epoch) {
-        if self.standing == Standing::Gone {
-            return;
-        }
-        self.expire(now);
-        if now > self.last_tick + self.timing.ping * 4 {
-            self.awake_since = now;
-        }
-        self.last_tick = now;
-        if self.has_run_out(now) {
-            self.lapse();
-        }
-        if now >= self.next_renewal {
-            self.next_renewal = now + self.timing.renew();
-            self.keep_lease(now);
-        }
-        if self.standing == Standing::Outside {
-            self.act_on_evidence(now);
-            return;
-        }
-        if now >= self.next_look_at_leases(now) {
-            self.next_look = now + self.timing.renew();
-            self.look_at_leases(now);
-        }
-        self.look_at_links(now);
-        self.act_on_evidence(now);
-        self.act_on_asked(now);
-        self.finish_changes(now, settled);
-    }
-
-    /// A view with the checksum of its tables: members that place differently will notice.
-    fn sealed(&mut self, mut view: View) -> Arc<View> {
-        let placement = Placement::of(&view, self.placement.as_ref());
-        view.checksum = placement.checksum();
-        let view = Arc::new(view);
-        self.sealed = Some((view.clone(), placement));
-        view
-    }
-
-    fn request(&mut self, now: Now, purpose: Purpose, op: RegistryOp) {
-        self.next_request += 1;
-        let id = self.next_request;
-        self.open.insert(id, Open { purpose, sent: now, epoch: self.view.epoch });
-        self.actions.push_back(Action::Request(RegistryRequest { id, op }));
-    }
-
-    /// Requests without an answer have an unknown outcome.
-    fn expire(&mut self, now: Now) {
-        let limit = self.timing.registry_timeout();
-        let late: Vec<u64> = self.open.iter().filter(|(_, open)| now >= open.sent + limit).map(|(id, _)| *id).collect();
-        for id in late {
-            match self.open.remove(&id).map(|open| open.purpose) {
-                // The view has told what the answer did not.
-                Some(Purpose::Join) if self.standing != Standing::Outside => {
-                    if let Some(put) = self.put_sent.take() {
-                        self.renewed(put);
-                    }
+                Action::Lease(lease) => {
+                    self.set_lease(now, lease);
+                    continue;
                 }
-                // Perhaps I am in the view, perhaps I was: only another incarnation is sure not to be.
-                Some(Purpose::Join) => {
-                    self.standing = Standing::Gone;
-                    self.actions.push_back(Action::Expelled);
+                Action::Request(request) => Output::Request(request),
+                Action::Expelled => {
+                    self.node = None;
+                    Output::Expelled
                 }
-                Some(Purpose::Asked(token, _)) => {
-                    self.actions.push_back(Action::Changed(token, Err(ChangeError::Unknown)));
-                }
-                _ => {}
+                Action::Left => Output::Left,
+                Action::IdTaken(by) => Output::IdTaken(by),
+                Action::Full => Output::Full,
+                Action::Suspects(peer, sign) => Output::Suspects(peer, sign),
+                Action::Changed(token, result) => Output::Changed(token, result),
+            };
+            self.outputs.push_back(output);
+        }
+    }
+
+    fn apply(&mut self, now: Now, view: Arc<View>, placement: Placement) {
+        let of_front = self.gateway().map(Gateway::view);
+        let before = of_front.or_else(|| self.node().map(Node::view)).unwrap_or(&view).clone();
+        let told = self.told(&view);
+        // Whoever is lied to works out for itself what the lie means.
+        let means = if Arc::ptr_eq(&told, &view) { placement.clone() } else { Placement::of(&told, None) };
+        if let Some(node) = &mut self.node {
+            node.on_view_placed(now, &told, &means);
+        }
+        if let Some(front) = &mut self.front {
+            front.gateway_mut().on_view_placed(now, told, &means);
+        }
+        self.outputs.push_back(Output::Applied { before, view, placement });
+    }
+
+    /// What the roles are told instead of this view.
+    fn told(&self, view: &Arc<View>) -> Arc<View> {
+        self.lies.view.map_or_else(|| view.clone(), |lie| Arc::new(lie(self.me, view)))
+    }
+
+    fn set_lease(&mut self, now: Now, lease: Lease) {
+        if let Some(node) = &mut self.node {
+            node.set_lease(now, self.lies.lease.unwrap_or(lease));
+        }
+    }
+
+    /// Takes what the roles have said: what is for this member itself, and what goes out.
+    fn collect(&mut self, now: Now, ends: bool) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        if let Some(node) = &mut self.node {
+            if ends {
+                node.finish_turn();
+            }
+            node.swap_frames(&mut fresh);
+            self.sort(&mut fresh);
+        }
+        if let Some(front) = &mut self.front {
+            front.take_events(now);
+            front.gateway_mut().swap_frames(&mut fresh);
+            for outgoing in &mut fresh {
+                front.complete(&mut outgoing.frame.message);
+            }
+            self.sort(&mut fresh);
+        }
+        self.fresh = fresh;
+    }
+
+    /// Keeps apart what is for others and what is for this member itself. Where it has one role, it has nothing to say to itself.
+    fn sort(&mut self, fresh: &mut Vec<Outgoing>) {
+        if self.frames.is_empty() && (self.node.is_none() || self.front.is_none()) {
+            return std::mem::swap(&mut self.frames, fresh);
+        }
+        for outgoing in fresh.drain(..) {
+            if outgoing.to == self.me {
+                self.keep(outgoing);
+            } else {
+                self.frames.push(outgoing);
             }
         }
     }
 
-    fn is_writing(&self) -> bool {
-        let writes = |purpose: &Purpose| !matches!(purpose, Purpose::Renew | Purpose::Put | Purpose::Leases);
-        self.open.values().any(|open| writes(&open.purpose))
-    }
-
-    fn write(&mut self, now: Now, purpose: Purpose, view: View) {
-        if !self.is_writing() {
-            let view = self.sealed(view);
-            self.request(now, purpose, RegistryOp::Cas(view));
+    fn keep(&mut self, outgoing: Outgoing) {
+        if let Some(overheard) = &mut self.overheard {
+            overheard.push(outgoing.clone());
+        }
+        match outgoing.frame.message {
+            // One part a turn: others have theirs in between, as if there were a link.
+            Message::Taken(..) => self.taken.push(outgoing.frame),
+            _ => self.local.push_back(outgoing.frame),
         }
     }
 
-    /// Takes the next thing to be done.
-    pub fn next_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+    /// Something is left for the next turn.
+    pub fn has_more(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
+    /// Puts the frames for others into an empty buffer that changes places with the one they are in.
+    pub fn swap_frames(&mut self, frames: &mut Vec<Outgoing>) {
+        std::mem::swap(&mut self.frames, frames);
+    }
+
+    /// Takes what was said to itself since the last time, if that is watched.
+    pub fn take_overheard(&mut self) -> Vec<Outgoing> {
+        self.overheard.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Takes the next thing that others must know.
+    pub fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
     }
 }
 

@@ -95,9 +95,9 @@ pub enum ChangeError {
     Unknown,
 }
 
-impl From<ringway_core::member::ChangeError> for ChangeError {
-    fn from(why: ringway_core::member::ChangeError) -> Self {
-        use ringway_core::member::ChangeError as Why;
+impl From<ringway_core::membership::ChangeError> for ChangeError {
+    fn from(why: ringway_core::membership::ChangeError) -> Self {
+        use ringway_core::membership::ChangeError as Why;
         match why {
             Why::NotInView => Self::NotInView,
             Why::NoRoom => Self::NotNow(why.to_string()),

@@ -61,6 +61,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringway_core::ChannelName;
 use ringway_core::gateway::{ChannelKey, Event, Gateway};
+use ringway_core::member::Front;
+use ringway_core::message::Message;
 use ringway_core::timing::Now;
 use slab::Slab;
 
@@ -135,6 +137,31 @@ pub struct Hub<S = Client> {
     /// For encoding; always left empty.
     scratch: Vec<u8>,
     counts: Counts,
+}
+
+impl<S: Socket> Front for Hub<S> {
+    fn gateway(&self) -> &Gateway {
+        &self.rules
+    }
+
+    fn gateway_mut(&mut self) -> &mut Gateway {
+        &mut self.rules
+    }
+
+    fn take_events(&mut self, now: Now) {
+        self.on_events(now);
+    }
+
+    /// Attaches leave with who is present.
+    fn complete(&mut self, message: &mut Message) {
+        if let Message::Attach(attaches) = message {
+            self.fill_attaches(attaches);
+        }
+    }
+
+    fn pass(&mut self, now: Now) {
+        self.tick(now);
+    }
 }
 
 impl<S: Socket> Hub<S> {

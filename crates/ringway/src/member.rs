@@ -1,7 +1,7 @@
-//! The member task: one task owns all rules of this process and drives them. Links, sockets, HTTP and time bring
-//! inputs; frames, answers and facts go out. Nothing is shared and nothing is locked.
+//! The member task: one task owns the rules of this process ([`Member`]) and is the pump around them. Links, sockets, HTTP and time
+//! bring inputs; frames, answers and facts go out. Nothing is shared and nothing is locked.
 //!
-//! A turn: take what has come in, let the rules act until none has anything more to say, send, flush the sockets.
+//! A turn: take what has come in, let the rules act, carry out what they want, send, flush the sockets.
 
 mod arrival;
 mod dials;
@@ -11,7 +11,6 @@ mod facts;
 mod hindrance;
 mod join;
 mod leaving;
-mod news;
 mod reach;
 mod registrar;
 mod resets;
@@ -20,15 +19,16 @@ mod telling;
 mod turn;
 mod unreached;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::gateway::Gateway;
 use ringway_core::id::{Birth, Epoch, Incarnation, MemberId};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
-use ringway_core::member::{Identity as Entry, Member};
-use ringway_core::message::{Frame, Load};
+use ringway_core::member::Member;
+use ringway_core::membership::Identity as Entry;
+use ringway_core::message::Load;
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
@@ -192,9 +192,7 @@ struct Task {
     /// The node's share of the slots: what the config says, or what it was given last. It outlives an incarnation.
     weight: Option<Weight>,
     me: Incarnation,
-    rules: Member,
-    node: Option<Node>,
-    hub: Option<Hub>,
+    member: Member<Hub>,
     registry: Option<Registrar>,
     /// The member that the registry is with, in its newest life.
     host: Option<Incarnation>,
@@ -207,9 +205,6 @@ struct Task {
     dialed: Vec<Target>,
     /// Members of the view without a link to this node, since when.
     missing: HashMap<Target, Now>,
-    local: VecDeque<Frame>,
-    /// What the gateway here has taken of what the node here sent: for the next turn.
-    taken: Vec<Frame>,
     /// What the rules have to say, on its way to the links. Empty between turns.
     frames: Vec<Outgoing>,
     /// Inputs of clients; kept for its memory.
@@ -262,7 +257,7 @@ pub async fn run(parts: Parts) -> End {
     let inbox = fixed.gateway.as_ref().map(|gateway| gateway.inbox.clone());
     let telling = Telling::new(parts.teller, parts.view.clone());
     let (registry, mut kept) = parts.registry.unzip();
-    let mut task = Task::new(fixed, parts.node, parts.incarnation, parts.view, registry, evidence, telling);
+    let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, registry, evidence, telling);
     task.dialed.extend(parts.join);
     for event in early {
         task.on_link_event(clock::now(), event);
@@ -301,7 +296,7 @@ pub async fn run(parts: Parts) -> End {
                 task.take_events(&mut events, EVENTS - 1);
             }
             () = arrived(inbox.as_deref()) => {}
-            () = std::future::ready(()), if !task.taken.is_empty() => {}
+            () = std::future::ready(()), if task.member.has_more() => {}
         }
         task.take_inputs(clock::now(), inbox.as_deref());
         if let Some(end) = task.outdated.take() {
@@ -335,26 +330,24 @@ impl Task {
         parts: Static,
         weight: Option<Weight>,
         me: Incarnation,
-        view: Arc<View>,
+        view: &Arc<View>,
         registry: Option<Registrar>,
         evidence: mpsc::Sender<Finding>,
         telling: Telling,
     ) -> Self {
         let now = clock::now();
         let hosts = registry.is_some();
-        let rules = Member::new(now, parts.entry(me, weight), view.clone(), parts.timing, hosts);
-        let node = weight.map(|_| parts.node(now, me, view.clone()));
+        let (identity, node) = (parts.entry(me, weight), weight.map(|_| parts.node(now, me, view.clone())));
         let hub = parts.gateway.as_ref().map(|gateway| {
-            let rules = Gateway::new(me, view, parts.timing, parts.limits.0);
+            let rules = Gateway::new(me, view.clone(), parts.timing, parts.limits.0);
             Hub::new(now, rules, gateway.config.clone())
         });
-        let mut task = Self {
+        let member = Member::new(now, identity, view, parts.timing, hosts).with(now, node, hub);
+        Self {
             parts,
             weight,
             me,
-            rules,
-            node,
-            hub,
+            member,
             registry,
             host: hosts.then_some(me),
             is_arriving: false,
@@ -363,8 +356,6 @@ impl Task {
             loads: HashMap::new(),
             dialed: Vec::new(),
             missing: HashMap::new(),
-            local: VecDeque::new(),
-            taken: Vec::new(),
             frames: Vec::new(),
             batch: Batch::default(),
             turns: Turns::default(),
@@ -382,19 +373,6 @@ impl Task {
             facts_changed: true,
             expulsions: 0,
             telling,
-        };
-        task.link_myself(now);
-        task
-    }
-
-    /// Roles of one process speak to each other as members do, without a link between them.
-    fn link_myself(&mut self, now: Now) {
-        if let (Some(node), Some(hub)) = (&mut self.node, &mut self.hub) {
-            node.on_link_up(now, self.me);
-            hub.rules.on_link_up(now, self.me);
-        }
-        if let Some(node) = &mut self.node {
-            node.set_lease(now, self.rules.lease());
         }
     }
 
@@ -403,7 +381,7 @@ impl Task {
         self.expulsions += 1;
         warn!("the view went on without this member; joining again");
         let birth = self.parts.links.identity().birth;
-        let view = self.rules.view().clone();
+        let view = self.member.view().clone();
         self.take_new_life(now, &view, birth);
     }
 
@@ -418,23 +396,17 @@ impl Task {
     /// Rules anew, for a member that knows this view and is not in it. What a node held is gone; a gateway keeps its sessions.
     fn settle_in(&mut self, now: Now, view: &Arc<View>) {
         let hosts = self.registry.is_some();
-        self.rules = Member::new(now, self.parts.entry(self.me, self.weight), view.clone(), self.parts.timing, hosts);
+        let identity = self.parts.entry(self.me, self.weight);
+        let node = self.weight.map(|_| self.parts.node(now, self.me, view.clone()));
+        self.member.live_anew(now, identity, view, hosts, node);
         self.host = hosts.then_some(self.me);
-        self.node = self.weight.map(|_| self.parts.node(now, self.me, view.clone()));
-        if let Some(hub) = &mut self.hub {
-            let empty = Gateway::new(self.me, view.clone(), self.parts.timing, self.parts.limits.0);
-            hub.rules = std::mem::replace(&mut hub.rules, empty).reborn(now, self.me, view.clone());
-        }
-        self.local.clear();
-        self.taken.clear();
-        self.link_myself(now);
     }
 
     fn has_left(&mut self, now: Now) -> bool {
         let Some(since) = self.left else { return false };
         // Publishes that were sent here before the view came are refused, not lost: stay until every gateway knows.
-        let epoch = self.rules.view().epoch;
-        let knows = |peer: &Incarnation| match &self.node {
+        let epoch = self.member.view().epoch;
+        let knows = |peer: &Incarnation| match self.member.node() {
             Some(node) => node.heard_epoch(*peer).is_none_or(|heard| heard >= epoch),
             None => true,
         };

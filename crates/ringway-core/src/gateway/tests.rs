@@ -341,13 +341,9 @@ fn a_new_incarnation_keeps_positions_and_gives_up_publishes() {
     world.attached(&attach, 5, 5);
     world.publish(9);
     world.events();
-    let gateway = std::mem::replace(
-        &mut world.gateway,
-        Gateway::new(ME, world.view.clone(), Timing::default(), GatewayLimits::default()),
-    );
     let reborn = GatewayEntry { incarnation: Incarnation(200), ..me() };
     world.view = Arc::new(world.view.without(ME, Removal::Suspected).with_gateway(reborn));
-    world.gateway = gateway.reborn(world.now, Incarnation(200), world.view.clone());
+    world.gateway.live_anew(world.now, Incarnation(200), world.view.clone());
     world.gateway.on_view(world.now, world.view.clone());
     world.gateway.on_link_up(world.now, FIRST);
     world.collect();

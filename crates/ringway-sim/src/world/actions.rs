@@ -1,9 +1,7 @@
 //! What a member's rules want done, and the ends of processes and incarnations.
 
-use std::sync::Arc;
-
-use ringway_core::member::Action;
-use ringway_core::view::{Placement, View};
+use ringway_core::member::{Member, Output};
+use ringway_core::view::View;
 
 use super::process::State;
 use super::{Event, Input, MS, World, note};
@@ -14,56 +12,27 @@ const LINGER: u64 = 300 * MS;
 impl World {
     /// Carries out what the member wants.
     pub(crate) fn act(&mut self, at: usize) {
-        loop {
-            let process = &mut self.processes[at];
-            let Some(action) = process.member.as_mut().and_then(ringway_core::member::Member::next_action) else {
-                return;
-            };
-            match action {
-                Action::Request(request) => self.send_request(at, request),
-                Action::View(view, placement) => {
-                    self.apply_view(at, &view, &placement);
+        while let Some(output) = self.processes[at].member.as_mut().and_then(Member::next_output) {
+            match output {
+                Output::Request(request) => self.send_request(at, request),
+                Output::Applied { view, .. } => {
+                    self.processes[at].view_at = self.now;
                     self.look_after(at, &view);
                     self.drain_if_told(at, &view);
                 }
-                Action::Lease(lease) => {
-                    let now = process.clock(self.now);
-                    let lease = self.lied_lease(lease);
-                    if let Some(node) = &mut self.processes[at].node {
-                        node.set_lease(now, lease);
-                    }
-                }
-                Action::Expelled => {
+                Output::Expelled => {
                     self.expel(at);
                     return;
                 }
-                Action::Left => {
+                Output::Left => {
                     self.leave_world(at);
                     return;
                 }
-                Action::Full => note!(self, "{} waits until there is room", self.processes[at].id),
-                Action::IdTaken(by) => note!(self, "{} waits for {by} to be removed", self.processes[at].id),
-                Action::Suspects(peer, sign) => note!(self, "{} has {peer} removed: {sign}", self.processes[at].id),
-                Action::Changed(_, result) => note!(self, "{} changed: {result:?}", self.processes[at].id),
+                Output::Full => note!(self, "{} waits until there is room", self.processes[at].id),
+                Output::IdTaken(by) => note!(self, "{} waits for {by} to be removed", self.processes[at].id),
+                Output::Suspects(peer, sign) => note!(self, "{} has {peer} removed: {sign}", self.processes[at].id),
+                Output::Changed(_, result) => note!(self, "{} changed: {result:?}", self.processes[at].id),
             }
-        }
-    }
-
-    pub(crate) fn apply_view(&mut self, at: usize, view: &Arc<View>, placement: &Placement) {
-        // What was given up until now was given up in the view before.
-        self.processes[at].marks_next = 0;
-        self.watch_marks(at);
-        let lied = self.lied_view(at, view);
-        // Whoever is lied to works out for itself what the lie means.
-        let placement = if lied == *view { placement.clone() } else { Placement::of(&lied, None) };
-        let process = &mut self.processes[at];
-        process.view_at = self.now;
-        let now = process.clock(self.now);
-        if let Some(node) = &mut process.node {
-            node.on_view_placed(now, &lied, &placement);
-        }
-        if let Some(gateway) = &mut process.gateway {
-            gateway.on_view_placed(now, lied, &placement);
         }
     }
 
@@ -86,7 +55,6 @@ impl World {
         }
         let (boot, life, bound) = (process.boot, process.life, process.pause);
         process.pause = (process.pause * 2).min(1000 * MS);
-        process.node = None;
         process.outbox.clear();
         self.break_all(at);
         let pause = self.rng.below(bound);
@@ -109,8 +77,6 @@ impl World {
         process.frozen = false;
         process.boot += 1;
         process.member = None;
-        process.node = None;
-        process.gateway = None;
         process.backlog.clear();
         process.outbox.clear();
         self.client_ended(at);

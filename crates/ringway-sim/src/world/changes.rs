@@ -1,6 +1,6 @@
 //! What is changed on purpose, at moments that the seed picks: members join and leave, weights are others.
 
-use ringway_core::member::Change;
+use ringway_core::membership::Change;
 use ringway_core::ring::Weight;
 
 use super::process::State;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringway_core::gateway::{ChannelKey, Event as GatewayEvent, NewPublish};
+use ringway_core::member::Member;
 use ringway_core::message::{Answer, AttachId, Entry, HistoryPage, HistoryQuery, Query};
 use ringway_core::timing::Now;
 use ringway_core::{Incarnation, Position};
@@ -111,7 +112,7 @@ impl Users {
 impl World {
     /// The clients of a gateway do something, and will again after a pause.
     pub(crate) fn client_step(&mut self, at: usize, now: Now) {
-        if self.processes[at].gateway.is_none() {
+        if !self.processes[at].has_gateway() {
             return;
         }
         let boot = self.processes[at].boot;
@@ -164,7 +165,7 @@ impl World {
     pub(super) fn publish_sized(&mut self, at: usize, now: Now, channel: usize, key: Option<u32>, size: usize) {
         let (setup, time) = (self.setup.clone(), self.now);
         let process = &mut self.processes[at];
-        let Some(gateway) = &mut process.gateway else { return };
+        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
         if gateway.publishes_waiting() > if setup.large.is_some() { 20_000 } else { 200 } {
             return;
         }
@@ -218,7 +219,7 @@ impl World {
     pub(super) fn subscribe(&mut self, at: usize, now: Now, channel: usize) {
         let (setup, time) = (self.setup.clone(), self.now);
         let process = &mut self.processes[at];
-        let Some(gateway) = &mut process.gateway else { return };
+        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
         let key = gateway.attach(now, setup.channels[channel].name.clone(), setup.channels[channel].options);
         let session = self.checker.subscribed(channel, time);
         let (pinged, vanished) = (None, false);
@@ -237,7 +238,7 @@ impl World {
         let Some(subscription) = process.clients.subscriptions.remove(&channel) else { return };
         process.clients.by_key.remove(&subscription.key);
         self.checker.unsubscribed(subscription.session, time);
-        let Some(gateway) = &mut process.gateway else { return };
+        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
         let confirmed = gateway.confirmed(subscription.key);
         let parting = gateway.detach(now, subscription.key);
         let user = &mut self.users.list[channel];
@@ -259,7 +260,7 @@ impl World {
         }
         let Some((at, boot, incarnation, _)) = user.leaving else { return true };
         let lists = |node: &ringway_core::node::Node| node.view().gateway(incarnation).is_some();
-        let listed = self.processes.iter().any(|process| process.node.as_ref().is_some_and(lists));
+        let listed = self.processes.iter().any(|process| process.node().is_some_and(lists));
         let gone = self.processes[at].boot != boot && !listed;
         if gone {
             self.users.list[channel].leaving = None;
@@ -310,7 +311,8 @@ impl World {
             } else if answers {
                 let (key, written) = (subscription.key, subscription.position);
                 let answered = std::mem::replace(&mut subscription.pinged, written);
-                if let (Some(gateway), Some(answered)) = (&mut process.gateway, answered) {
+                if let (Some(gateway), Some(answered)) = (process.member.as_mut().and_then(Member::front_mut), answered)
+                {
                     gateway.confirm(key, answered);
                 }
             }
@@ -355,7 +357,7 @@ impl World {
         let setup = &self.setup.channels[reading.channel];
         let (channel, options) = (setup.name.clone(), setup.options);
         let process = &mut self.processes[at];
-        let Some(gateway) = &mut process.gateway else { return };
+        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
         process.clients.next_query += 1;
         let token = QUERIES + process.clients.next_query;
         let since = since.map(|position| (position.offset, Some(position.epoch)));
@@ -387,10 +389,13 @@ impl World {
         }
     }
 
+    fn next_event(&mut self, at: usize) -> Option<GatewayEvent> {
+        self.processes[at].member.as_mut()?.front_mut()?.next_event()
+    }
+
     /// What the gateway's rules tell its clients.
     pub(crate) fn client_events(&mut self, at: usize) {
-        while let Some(event) = self.processes[at].gateway.as_mut().and_then(ringway_core::gateway::Gateway::next_event)
-        {
+        while let Some(event) = self.next_event(at) {
             match event {
                 GatewayEvent::Published { token, result } => {
                     note!(self, "{}: publish {token} ends: {result:?}", self.processes[at].id);
@@ -435,7 +440,8 @@ impl World {
             position.offset = offset;
         }
         if self.sabotage == Some(Sabotage::ConfirmWrites)
-            && let (Some(gateway), Some(written)) = (&mut process.gateway, subscription.position)
+            && let (Some(gateway), Some(written)) =
+                (process.member.as_mut().and_then(Member::front_mut), subscription.position)
         {
             gateway.confirm(key, written);
         }

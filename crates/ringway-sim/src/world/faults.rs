@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ringway_core::Incarnation;
-use ringway_core::member::{Change, Member};
+use ringway_core::membership::Change;
 use ringway_core::message::{Message, StateKind};
 use ringway_core::node::Lease;
 use ringway_core::ring::Weight;
@@ -64,7 +64,7 @@ impl World {
     fn leases_are_fresh(&self) -> bool {
         let view = self.registry.view();
         let inside = self.processes.iter().filter(|process| view.has(process.incarnation));
-        inside.into_iter().all(|process| match process.member.as_ref().map(Member::lease) {
+        inside.into_iter().all(|process| match process.member.as_ref().map(|member| member.membership().lease()) {
             Some(Lease::Forever) => true,
             Some(Lease::Since(sent)) => process.clock(self.now) < sent + self.setup.timing.ttl / 2,
             _ => false,

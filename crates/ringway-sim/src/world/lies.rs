@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ringway_core::member::Lies;
 use ringway_core::message::{AttachFrom, ClaimedSlot, Frame, Have, Message, Op, SlotState, StateKind};
 use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
@@ -149,7 +150,7 @@ impl World {
     /// The term that a replica holds: with it, whatever comes is taken.
     fn newest_term(&self, replica: Incarnation, slot: ringway_core::Slot) -> Epoch {
         let process = self.processes.iter().find(|process| process.incarnation == replica);
-        let node = process.and_then(|process| process.node.as_ref());
+        let node = process.and_then(|process| process.node());
         node.and_then(|node| node.inspect(slot)).map_or(Epoch(0), |report| report.term)
     }
 
@@ -161,12 +162,13 @@ impl World {
         for end in 0..2 {
             let process = &mut self.processes[ends[end]];
             let now = process.clock(self.now);
-            let Some(node) = process.node.as_mut().filter(|_| !process.frozen) else { continue };
+            let Some(member) = process.member.as_mut().filter(|_| !process.frozen) else { continue };
+            let Some(node) = member.node() else { continue };
             let gone = incarnations[1 - end];
             if node.view().node(gone).is_some() && node.view().nodes.len() > 1 {
                 let mut view = node.view().affirmed();
                 view.nodes.retain(|node| node.incarnation == incarnations[end]);
-                node.on_view(now, &Arc::new(view));
+                member.mislead_node(now, &Arc::new(view));
             }
         }
     }
@@ -190,8 +192,18 @@ impl World {
         (ends && self.network.is_cut(from, to)).then_some(to)
     }
 
-    pub(crate) fn lied_lease(&self, lease: Lease) -> Lease {
-        if self.sabotage == Some(Sabotage::ForgeLease) { Lease::Forever } else { lease }
+    /// What a process is told wrongly, from its start.
+    pub(crate) fn lies_for(&self, at: usize) -> Lies {
+        let view: Option<fn(Incarnation, &View) -> View> = match self.sabotage {
+            Some(Sabotage::HideRemovals) => Some(|_, view| View { removals: 0, ..view.clone() }),
+            Some(Sabotage::HideCopies) => Some(|_, view| View { ack_copies: 1, ..view.clone() }),
+            Some(Sabotage::ForgeWeights) if self.is_misled(at) => Some(with_light_others),
+            _ => None,
+        };
+        let lease = (self.sabotage == Some(Sabotage::ForgeLease)).then_some(Lease::Forever);
+        // A link ended and its node is not told: it goes on sending, and somebody answers.
+        let hides_breaks = self.sabotage == Some(Sabotage::DropUnreachable);
+        Lies { view, lease, hides_breaks }
     }
 
     /// The first node and the last gateway place differently from all others.
@@ -200,25 +212,8 @@ impl World {
     }
 
     pub(crate) fn lied_view(&self, at: usize, view: &Arc<View>) -> Arc<View> {
-        match self.sabotage {
-            Some(Sabotage::HideRemovals) => Arc::new(View { removals: 0, ..(**view).clone() }),
-            Some(Sabotage::HideCopies) => Arc::new(View { ack_copies: 1, ..(**view).clone() }),
-            Some(Sabotage::ForgeWeights) if self.is_misled(at) => {
-                let mut view = (**view).clone();
-                let light = Weight::from_thousandths(1).unwrap_or(Weight::ONE);
-                for node in view.nodes.iter_mut().filter(|node| node.incarnation != self.processes[at].incarnation) {
-                    node.now = if node.serves() { light } else { node.now };
-                    node.next = if node.stays() { light } else { node.next };
-                }
-                Arc::new(view)
-            }
-            _ => view.clone(),
-        }
-    }
-
-    /// A link ended and its node is not told: it goes on sending, and somebody answers.
-    pub(super) fn hides_break(&self) -> bool {
-        self.sabotage == Some(Sabotage::DropUnreachable)
+        let lie = self.lies_for(at).view;
+        lie.map_or_else(|| view.clone(), |lie| Arc::new(lie(self.processes[at].incarnation, view)))
     }
 
     fn note_sync(&mut self, from: usize, to: Incarnation, slot: Slot, number: u64) {
@@ -228,6 +223,16 @@ impl World {
     fn is_linked(&self, from: usize, to: Incarnation) -> bool {
         self.processes[from].connections.contains_key(&to)
     }
+}
+
+/// The view in which all other nodes weigh next to nothing.
+fn with_light_others(me: Incarnation, view: &View) -> View {
+    let (mut view, light) = (view.clone(), Weight::from_thousandths(1).unwrap_or(Weight::ONE));
+    for node in view.nodes.iter_mut().filter(|node| node.incarnation != me) {
+        node.now = if node.serves() { light } else { node.now };
+        node.next = if node.stays() { light } else { node.next };
+    }
+    view
 }
 
 fn is_sync(state: &SlotState) -> bool {

@@ -117,13 +117,7 @@ impl World {
     }
 
     fn put(&mut self, from: usize, out: Outgoing) {
-        let process = &mut self.processes[from];
-        if out.to == process.incarnation {
-            process.loop_last = process.loop_last.max(self.now + 5);
-            let (at, boot, sender) = (process.loop_last, process.boot, process.incarnation);
-            self.schedule(at, Event::To(from, boot, Input::Frame(sender, out.frame)));
-            return;
-        }
+        let process = &self.processes[from];
         let Some((link, generation)) = process.connections.get(&out.to).copied() else { return };
         if self.network.links[link].generation != generation || self.network.links[link].up.is_none() {
             return;
@@ -244,17 +238,10 @@ impl World {
         }
         process.connections.insert(peer, (link, generation));
         if let Some(member) = &mut process.member {
-            member.heard(now, peer);
             if is_host {
-                member.set_host(peer);
-                member.on_registry_link(now);
+                member.set_host(now, peer);
             }
-        }
-        if let Some(gateway) = &mut process.gateway {
-            gateway.on_link_up(now, peer);
-        }
-        if let Some(node) = &mut process.node {
-            node.on_link_up(now, peer);
+            member.on_link_up(now, peer);
         }
     }
 
@@ -265,16 +252,8 @@ impl World {
         }
         process.connections.remove(&peer);
         self.look_for_evidence(at, peer);
-        let hidden = self.hides_break();
-        let process = &mut self.processes[at];
-        if let Some(gateway) = &mut process.gateway {
-            gateway.on_link_down(now, peer);
-        }
-        if hidden {
-            return;
-        }
-        if let Some(node) = &mut process.node {
-            node.on_link_down(now, peer);
+        if let Some(member) = &mut self.processes[at].member {
+            member.on_link_down(now, peer);
         }
     }
 

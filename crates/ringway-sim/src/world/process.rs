@@ -1,4 +1,4 @@
-//! A process: its rules, its clock, whether it runs. This is also how a real process has to drive the rules.
+//! A process: a member, its clock, whether it runs; and the pump around it, with a network that takes its time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use ringway_core::gateway::Gateway;
 use ringway_core::limits::GatewayLimits;
-use ringway_core::member::{Identity, Member};
+use ringway_core::member::Member;
+use ringway_core::membership::Identity;
 use ringway_core::message::{Frame, Message};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
 use ringway_core::registry::Registry;
 use ringway_core::ring::Weight;
 use ringway_core::timing::Now;
-use ringway_core::view::{GatewayEntry, NodeEntry, Placement, View};
+use ringway_core::view::{GatewayEntry, NodeEntry, View};
 use ringway_core::{Epoch, Incarnation, MemberId};
 
 use super::clients::Clients;
@@ -54,16 +55,13 @@ pub(crate) struct Process {
     pub(crate) incarnation: Incarnation,
     /// Offset in microseconds and rate in millionths of the local clock.
     clock: (u64, u64),
-    pub(crate) member: Option<Member>,
-    pub(crate) node: Option<Node>,
-    pub(crate) gateway: Option<Gateway>,
+    pub(crate) member: Option<Member<Gateway>>,
     pub(crate) backlog: VecDeque<Input>,
     /// Connections this process knows: link and generation by the peer's incarnation.
     pub(crate) connections: BTreeMap<Incarnation, (usize, u64)>,
     pub(crate) outbox: Vec<Outgoing>,
     flush_due: bool,
     next_ping: Now,
-    pub(crate) loop_last: Time,
     /// Bound of the next pause before coming back (R11), and when this incarnation began.
     pub(crate) pause: Time,
     pub(crate) since: Time,
@@ -96,14 +94,11 @@ impl Process {
             incarnation: Incarnation(0),
             clock: (rng.below(1_000_000_000), rng.range(990_000, 1_010_001)),
             member: None,
-            node: None,
-            gateway: None,
             backlog: VecDeque::new(),
             connections: BTreeMap::new(),
             outbox: Vec::new(),
             flush_due: false,
             next_ping: Duration::ZERO,
-            loop_last: 0,
             pause: 30 * MS,
             since: 0,
             clients: Clients::default(),
@@ -119,6 +114,15 @@ impl Process {
     /// What its clock shows.
     pub(crate) fn clock(&self, now: Time) -> Now {
         Duration::from_nanos((self.clock.0 + now) * self.clock.1 / 1000)
+    }
+
+    /// Its node, while it has one.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.member.as_ref()?.node()
+    }
+
+    pub(crate) fn has_gateway(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.gateway().is_some())
     }
 
     pub(crate) fn runs(&self) -> bool {
@@ -154,7 +158,7 @@ impl World {
         process.pause = 30 * MS;
         process.backlog.clear();
         process.outbox.clear();
-        process.gateway = None;
+        process.member = None;
         process.clients = Clients::new(sender, channels);
         let boot = process.boot;
         self.live(at);
@@ -197,30 +201,29 @@ impl World {
         });
         let hosts = setup.hosted && at == 0;
         let identity = Identity { id, incarnation, node, gateway };
-        let mut member = Member::new(clock, identity, view.clone(), setup.timing, hosts);
-        if setup.hosted && at != 0 {
-            member.set_host(self.processes[0].incarnation);
-        }
         // No view is taken in which what is fixed at birth is another: who lies about that lies from the start.
-        let told = self.lied_view(at, &view);
+        let (told, lies) = (self.lied_view(at, &view), self.lies_for(at));
+        let host = self.processes[0].incarnation;
         let process = &mut self.processes[at];
-        process.member = Some(member);
-        process.node =
+        let node =
             process.is_node.then(|| Node::new(clock, incarnation, told.clone(), setup.timing, setup.limits, random));
-        let old = process.gateway.take();
-        process.gateway = process.is_gateway.then(|| match old {
-            Some(gateway) => gateway.reborn(clock, incarnation, told),
+        let member = match process.member.take() {
+            Some(mut member) => {
+                member.live_anew(clock, identity, &view, hosts, node);
+                member
+            }
             None => {
                 let limits = GatewayLimits { bulk_bytes: setup.limits.bulk_bytes, ..GatewayLimits::default() };
-                Gateway::new(incarnation, told, setup.timing, limits)
+                let gateway = process.is_gateway.then(|| Gateway::new(incarnation, told, setup.timing, limits));
+                let member = Member::new(clock, identity, &view, setup.timing, hosts).overheard().lied_to(lies);
+                member.with(clock, node, gateway)
             }
-        });
-        note!(self, "{} lives as {incarnation} with {view:?}", self.processes[at].id);
-        if self.processes[at].is_node && self.processes[at].is_gateway {
-            self.processes[at].gateway.as_mut().into_iter().for_each(|gateway| gateway.on_link_up(clock, incarnation));
-            self.processes[at].node.as_mut().into_iter().for_each(|node| node.on_link_up(clock, incarnation));
+        };
+        let member = process.member.insert(member);
+        if setup.hosted && at != 0 {
+            member.set_host(clock, host);
         }
-        self.apply_view(at, &view, &Placement::of(&view, None));
+        note!(self, "{} lives as {incarnation} with {view:?}", self.processes[at].id);
         self.find_my_former_life(at, &view);
         self.connect_all(at);
         self.turn(at);
@@ -256,12 +259,7 @@ impl World {
 
     /// Most ticks have nothing to say: their turn ends at once, and only what they do say waits for its flush.
     fn turn_of_tick(&mut self, at: usize) {
-        self.act(at);
-        if let Some(node) = &mut self.processes[at].node {
-            node.finish_turn();
-        }
-        self.collect(at);
-        self.client_events(at);
+        self.act_on(at, Member::turn);
         if !self.processes[at].outbox.is_empty() {
             self.schedule_flush(at);
         }
@@ -269,6 +267,7 @@ impl World {
 
     pub(crate) fn take_input(&mut self, at: usize, input: Input) {
         let now = self.processes[at].clock(self.now);
+        self.watch_before(at, &input);
         match input {
             Input::Tick => self.tick(at, now),
             Input::Client => self.client_step(at, now),
@@ -309,65 +308,58 @@ impl World {
     fn tick(&mut self, at: usize, now: Now) {
         let process = &mut self.processes[at];
         let boot = process.boot;
-        let node = process.node.as_ref();
         if let Some(member) = &mut process.member {
-            let settled = |peer: Incarnation| node.map(|node| node.settled_by(peer)).unwrap_or_default();
-            member.tick(now, settled);
-        }
-        if let Some(node) = &mut process.node {
-            node.tick(now);
-        }
-        if let Some(gateway) = &mut process.gateway {
-            gateway.tick(now);
-        }
-        if now >= process.next_ping && process.state == State::Up {
-            process.next_ping = now + self.setup.timing.ping;
-            if let Some(node) = &mut process.node {
-                node.ping();
-            } else if let Some(gateway) = &mut process.gateway {
-                gateway.ping(Default::default());
+            member.tick(now);
+            member.tick_membership(now);
+            if now >= process.next_ping && process.state == State::Up {
+                process.next_ping = now + self.setup.timing.ping;
+                let load = member.node().map(Node::load).unwrap_or_default();
+                member.ping(load);
             }
         }
         let next = self.now + TICK;
         self.schedule(next, Event::To(at, boot, Input::Tick));
     }
 
-    /// A frame: the member learns of views and of life, then the role that it is for gets it.
     fn take_frame(&mut self, at: usize, now: Now, from: Incarnation, frame: Frame) {
-        let Frame { epoch, message } = frame;
-        if let Some(member) = &mut self.processes[at].member {
-            member.heard(now, from);
-            if let Message::Moved(view) = &message {
-                member.on_view(now, view);
-                self.act(at);
-            }
-        }
-        if let Message::Publish(publish) = &message {
+        if let Message::Publish(publish) = &frame.message {
             self.publish_arrived(&publish.entry);
         }
-        let process = &mut self.processes[at];
-        let (to_node, to_gateway) = roles_of(&message);
-        match (&mut process.node, &mut process.gateway) {
-            (Some(node), Some(gateway)) => {
-                if to_gateway {
-                    gateway.on_message(now, from, epoch, message.clone());
-                }
-                if to_node {
-                    node.on_message(now, from, epoch, message);
-                }
-            }
-            (Some(node), None) => node.on_message(now, from, epoch, message),
-            (None, Some(gateway)) => gateway.on_message(now, from, epoch, message),
-            (None, None) => {}
+        if let Some(member) = &mut self.processes[at].member {
+            member.heard(now, from);
+            member.on_frame(now, from, frame);
+        }
+    }
+
+    /// A newer view may come with this: what was given up until now was given up in the view before.
+    fn watch_before(&mut self, at: usize, input: &Input) {
+        let epoch = match input {
+            Input::Frame(_, Frame { message: Message::Moved(view), .. }) | Input::View(view) => view.epoch,
+            Input::Answer(_, answer) => answer.view.epoch,
+            _ => return,
+        };
+        if self.processes[at].member.as_ref().is_some_and(|member| member.view().epoch < epoch) {
+            self.processes[at].marks_next = 0;
+            self.watch_marks(at);
         }
     }
 
     /// After every input: actions are carried out, frames collected and watched, events told to the clients.
     pub(crate) fn turn(&mut self, at: usize) {
+        self.act_on(at, Member::act_on);
+        self.schedule_flush(at);
+    }
+
+    /// Lets the rules act, to the end of a turn or not yet, and carries out what they want.
+    fn act_on(&mut self, at: usize, act: fn(&mut Member<Gateway>, Now)) {
+        let process = &mut self.processes[at];
+        let now = process.clock(self.now);
+        if let Some(member) = &mut process.member {
+            act(member, now);
+        }
         self.act(at);
         self.collect(at);
         self.client_events(at);
-        self.schedule_flush(at);
     }
 
     fn schedule_flush(&mut self, at: usize) {
@@ -380,23 +372,22 @@ impl World {
         }
     }
 
-    /// Takes what the rules want sent, under the checker's eyes.
+    /// Takes what the rules want sent, and what they have said to themselves, under the checker's eyes.
     pub(crate) fn collect(&mut self, at: usize) {
-        let process = &mut self.processes[at];
-        let mut out = std::mem::take(&mut process.outbox);
-        let first = out.len();
-        if let Some(node) = &mut process.node {
-            out.extend(node.drain_frames());
+        let Some(member) = &mut self.processes[at].member else { return };
+        let mut frames = Vec::new();
+        member.swap_frames(&mut frames);
+        let overheard = member.take_overheard();
+        for said in &overheard {
+            if let Message::Publish(publish) = &said.frame.message {
+                self.publish_arrived(&publish.entry);
+            }
         }
-        let from_node = out.len();
-        if let Some(gateway) = &mut process.gateway {
-            out.extend(gateway.drain_frames());
-        }
-        for sent in &out[first..from_node] {
-            self.watch_sent(at, sent);
+        for said in overheard.iter().chain(&frames) {
+            self.watch_sent(at, said);
         }
         self.watch_marks(at);
-        self.processes[at].outbox = out;
+        self.processes[at].outbox.append(&mut frames);
     }
 
     /// The turn ends: batches are closed, and everything goes on its links.
@@ -409,20 +400,9 @@ impl World {
         if process.frozen {
             return;
         }
-        if let Some(node) = &mut process.node {
-            node.finish_turn();
-        }
-        self.collect(at);
+        self.act_on(at, Member::turn);
         for out in std::mem::take(&mut self.processes[at].outbox) {
             self.send(at, out);
         }
-    }
-}
-
-/// Which roles a message is for: node, gateway.
-pub(crate) fn roles_of(message: &Message) -> (bool, bool) {
-    match message {
-        Message::Ping(_) | Message::Moved(_) => (true, true),
-        message => (!message.is_for_gateway(), message.is_for_gateway()),
     }
 }

@@ -23,7 +23,7 @@ impl World {
     /// The node of this incarnation, wherever it still holds its memory.
     fn node_of(&self, incarnation: Incarnation) -> Option<&Node> {
         let process = self.processes.iter().find(|process| process.incarnation == incarnation && process.holds())?;
-        process.node.as_ref()
+        process.node()
     }
 
     /// A node says something: what it calls committed is looked at before it goes.
@@ -56,7 +56,7 @@ impl World {
 
     fn watch_acknowledged(&mut self, at: usize, epoch: Epoch, ok: &PubOk) {
         let process = &self.processes[at];
-        let (incarnation, Some(node)) = (process.incarnation, &process.node) else { return };
+        let (incarnation, Some(node)) = (process.incarnation, process.node()) else { return };
         let reign = node.inspect(ok.slot).and_then(|report| report.reign);
         let channel = ok.position.and_then(|position| self.channel_at(node, position, Some(ok.slot)));
         let entry = |(channel, position): (usize, Position)| {
@@ -82,7 +82,7 @@ impl World {
         let Some(channel) = self.checker.publications.get(publication as usize).map(|known| known.channel) else {
             return;
         };
-        let node = self.processes[at].node.as_ref();
+        let node = self.processes[at].node();
         let report = node.and_then(|node| node.inspect_channel(&self.setup.channels[channel].name));
         let Some(epoch) = report.and_then(|report| report.epoch).filter(|_| deliver.offset > 0) else { return };
         let position = Position { epoch, offset: deliver.offset };
@@ -94,7 +94,7 @@ impl World {
 
     /// The top that an attach is answered with is committed.
     fn watch_served(&mut self, at: usize, attached: &Attached) {
-        let (Some(position), Some(node)) = (attached.stream, &self.processes[at].node) else { return };
+        let (Some(position), Some(node)) = (attached.stream, self.processes[at].node()) else { return };
         if let Some(channel) = self.channel_at(node, position, None) {
             self.committed(channel, position);
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ringway_core::gateway::{ChannelKey, Event, Gateway};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
-use ringway_core::member::{Action, Identity, Member};
+use ringway_core::member::{Member, Output};
+use ringway_core::membership::Identity;
 use ringway_core::message::{Frame, Message, RegistryRequest};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
@@ -58,10 +59,7 @@ impl std::ops::Add for Reached {
 pub(super) struct Subject {
     now: Now,
     random: u64,
-    me: Incarnation,
-    member: Member,
-    node: Node,
-    gateway: Gateway,
+    member: Member<Gateway>,
     registry: Registry,
     keys: Vec<ChannelKey>,
     known: Known,
@@ -92,42 +90,52 @@ fn first_view() -> View {
     view
 }
 
+fn identity(me: Incarnation) -> Identity {
+    let (mut node, mut gateway) = (node(1), gateway(1));
+    (node.incarnation, gateway.incarnation) = (me, me);
+    Identity { id: node.id.clone(), incarnation: me, node: Some(node), gateway: Some(gateway) }
+}
+
+fn new_node(now: Now, me: Incarnation, view: &Arc<View>, random: u64) -> Node {
+    Node::new(now, me, view.clone(), Timing::default(), NodeLimits::default(), random)
+}
+
 impl Subject {
     pub(super) fn new(seed: u64) -> Self {
         let (view, now, me) = (Arc::new(first_view()), Duration::from_secs(100), Incarnation(1));
         let timing = Timing::default();
+        let gateway = Gateway::new(me, view.clone(), timing, GatewayLimits::default());
+        let member = Member::new(now, identity(me), &view, timing, true).overheard();
         let mut subject = Self {
             now,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-            me,
-            member: Self::member(now, me, &view),
-            node: Node::new(now, me, view.clone(), timing, NodeLimits::default(), seed),
-            gateway: Gateway::new(me, view.clone(), timing, GatewayLimits::default()),
-            registry: Registry::new(view.clone(), timing.ttl),
+            member: member.with(now, Some(new_node(now, me, &view, seed)), Some(gateway)),
+            registry: Registry::new(view, timing.ttl),
             keys: Vec::new(),
             known: Known::default(),
             reached: Reached { lives: 1, ..Reached::default() },
         };
         subject.link_all();
-        subject.node.on_view(now, &view);
-        subject.gateway.on_view(now, view);
         subject.settle();
         subject
     }
 
-    fn member(now: Now, me: Incarnation, view: &Arc<View>) -> Member {
-        let (mut node, mut gateway) = (node(1), gateway(1));
-        (node.incarnation, gateway.incarnation) = (me, me);
-        let identity = Identity { id: node.id.clone(), incarnation: me, node: Some(node), gateway: Some(gateway) };
-        Member::new(now, identity, view.clone(), Timing::default(), true)
+    fn link_all(&mut self) {
+        for peer in OTHERS.map(Incarnation) {
+            self.member.on_link_up(self.now, peer);
+        }
     }
 
-    fn link_all(&mut self) {
-        for peer in OTHERS.map(Incarnation).into_iter().chain([self.me]) {
-            self.node.on_link_up(self.now, peer);
-            self.gateway.on_link_up(self.now, peer);
-        }
-        self.node.set_lease(self.now, self.member.lease());
+    fn me(&self) -> Incarnation {
+        self.member.incarnation()
+    }
+
+    fn node(&self) -> &Node {
+        self.member.node().expect("it is a node")
+    }
+
+    fn gateway(&mut self) -> &mut Gateway {
+        self.member.front_mut().expect("it is a gateway")
     }
 
     pub(super) fn reached(&self) -> Reached {
@@ -168,10 +176,11 @@ impl Subject {
             _ => {
                 let kind = self.below(MESSAGE_KINDS as u64) as usize;
                 let mut message = message_of_kind(kind, &mut self.choices());
-                let inside = Inside { node: &self.node, gateway: &self.gateway, random: self.random >> 8 };
+                let gateway = self.member.gateway().expect("it is a gateway");
+                let inside = Inside { node: self.node(), gateway, random: self.random >> 8 };
                 let bent = if self.random.is_multiple_of(2) { inside.bend(&mut message) } else { None };
                 match bent {
-                    Some(from) => self.hear_at(self.node.view().epoch, from, message),
+                    Some(from) => self.hear_at(self.node().view().epoch, from, message),
                     None => {
                         let from = Incarnation(self.one_of(&OTHERS));
                         self.hear(from, message);
@@ -180,9 +189,9 @@ impl Subject {
             }
         }
         self.settle();
-        let live = |slot: &u32| self.node.inspect(Slot(*slot)).is_some_and(|report| report.reign.is_some());
+        let live = |slot: &u32| self.node().inspect(Slot(*slot)).is_some_and(|report| report.reign.is_some());
         self.reached.live += (0..SLOTS).filter(live).count();
-        let reports = channels().into_iter().filter_map(|name| self.node.inspect_channel(&name));
+        let reports = channels().into_iter().filter_map(|name| self.node().inspect_channel(&name));
         self.reached.kept +=
             reports.map(|report| (report.top + 1).saturating_sub(report.first) as usize).sum::<usize>();
     }
@@ -192,32 +201,29 @@ impl Subject {
         let view = self.member.view();
         let epoch = view.epoch.0;
         self.known.numbers = [0, 1, 2, 3, epoch - 1, epoch, epoch, epoch, epoch.saturating_add(1), u64::MAX].into();
-        self.known.incarnations = OTHERS.map(Incarnation).into_iter().chain([self.me]).collect();
+        self.known.incarnations = OTHERS.map(Incarnation).into_iter().chain([self.me()]).collect();
         self.known.channels = channels();
         self.known.slots = (0..=SLOTS).map(Slot).collect();
         self.known.cluster = Some((view.key, view.slots));
         self.known.attaches.truncate(64);
-        self.known.streams = channels().iter().filter_map(|name| self.node.inspect_channel(name)?.epoch).collect();
+        self.known.streams = channels().iter().filter_map(|name| self.node().inspect_channel(name)?.epoch).collect();
     }
 
     fn pass(&mut self) {
         let millis = self.one_of(&[1, 10, 10, 100, 100, 1000, 5000]);
         self.now += Duration::from_millis(millis);
-        let settled = self.one_of(&[Epoch(0), self.member.view().epoch]);
-        self.member.tick(self.now, |_| settled);
-        self.node.tick(self.now);
-        self.gateway.tick(self.now);
-        self.node.ping();
+        self.member.tick(self.now);
+        self.member.tick_membership(self.now);
+        let load = self.node().load();
+        self.member.ping(load);
     }
 
     fn relink(&mut self) {
         let peer = Incarnation(self.one_of(&OTHERS));
         if self.below(2) == 0 {
-            self.node.on_link_down(self.now, peer);
-            self.gateway.on_link_down(self.now, peer);
+            self.member.on_link_down(self.now, peer);
         }
-        self.node.on_link_up(self.now, peer);
-        self.gateway.on_link_up(self.now, peer);
+        self.member.on_link_up(self.now, peer);
     }
 
     fn take_view(&mut self, view: Arc<View>) {
@@ -239,44 +245,20 @@ impl Subject {
                 let answer = self.registry.handle(self.now, request);
                 self.member.on_view(self.now, &answer.view);
             }
-            Message::RegistryAnswer(answer) => self.member.on_answer(self.now, &answer),
-            Message::Moved(view) => {
-                self.member.on_view(self.now, &view);
-                self.act();
-                self.both(from, epoch, Message::Moved(view));
-            }
-            Message::Ping(load) => self.both(from, epoch, Message::Ping(load)),
-            message => self.one(from, epoch, message),
+            message => self.member.on_frame(self.now, from, Frame { epoch, message }),
         }
     }
 
-    fn both(&mut self, from: Incarnation, epoch: Epoch, message: Message) {
-        self.node.on_message(self.now, from, epoch, message.clone());
-        self.gateway.on_message(self.now, from, epoch, message);
-    }
-
-    fn one(&mut self, from: Incarnation, epoch: Epoch, message: Message) {
-        if message.is_for_gateway() {
-            self.gateway.on_message(self.now, from, epoch, message);
-        } else {
-            self.node.on_message(self.now, from, epoch, message);
-        }
-    }
-
+    /// Carries out what the rules want.
     fn act(&mut self) {
-        while let Some(action) = self.member.next_action() {
-            match action {
-                Action::Request(request) => {
+        while let Some(output) = self.member.next_output() {
+            match output {
+                Output::Request(request) => {
                     let answer = self.registry.handle(self.now, request);
                     self.member.on_answer(self.now, &answer);
                 }
-                Action::View(view, placement) => {
-                    self.reached.views += 1;
-                    self.node.on_view_placed(self.now, &view, &placement);
-                    self.gateway.on_view_placed(self.now, view, &placement);
-                }
-                Action::Lease(lease) => self.node.set_lease(self.now, lease),
-                Action::Expelled | Action::Left => self.start_over(),
+                Output::Applied { .. } => self.reached.views += 1,
+                Output::Expelled | Output::Left => self.start_over(),
                 _ => {}
             }
         }
@@ -285,46 +267,40 @@ impl Subject {
     /// A new incarnation joins in the place of this one.
     fn start_over(&mut self) {
         self.reached.lives += 1;
-        self.me = Incarnation(1_000 + self.reached.lives as u64);
+        let me = Incarnation(1_000 + self.reached.lives as u64);
         let view = self.registry.view().clone();
-        self.member = Self::member(self.now, self.me, &view);
-        self.node = Node::new(self.now, self.me, view.clone(), Timing::default(), NodeLimits::default(), self.random);
-        let empty = Gateway::new(self.me, view.clone(), Timing::default(), GatewayLimits::default());
-        self.gateway = std::mem::replace(&mut self.gateway, empty).reborn(self.now, self.me, view);
+        let node = new_node(self.now, me, &view, self.random);
+        self.member.live_anew(self.now, identity(me), &view, true, Some(node));
         self.link_all();
     }
 
     /// Rules answer each other, and honest members answer them, until nobody has more to say.
     fn settle(&mut self) {
-        let mut frames: VecDeque<(Incarnation, Frame)> = VecDeque::new();
+        let mut answers: VecDeque<(Incarnation, Frame)> = VecDeque::new();
         let mut count = 0;
         loop {
+            self.member.turn(self.now);
             self.act();
-            self.node.finish_turn();
-            let outgoing: Vec<Outgoing> = self.node.drain_frames().chain(self.gateway.drain_frames()).collect();
-            count += outgoing.len();
+            let (said, mut frames) = (self.member.take_overheard(), Vec::new());
+            self.member.swap_frames(&mut frames);
+            count += said.len() + frames.len();
             assert!(count < FRAMES_MOST, "one step makes too many frames");
-            for Outgoing { to, frame } in outgoing {
-                self.overhear(&frame.message);
-                if to == self.me {
-                    frames.push_back((to, frame));
-                } else if self.below(8) > 0 {
-                    frames.extend(answer(&frame).map(|frame| (to, frame)));
+            said.iter().chain(&frames).for_each(|out| self.overhear(&out.frame.message));
+            let went_on = !frames.is_empty();
+            for Outgoing { to, frame } in frames {
+                if self.below(8) > 0 {
+                    answers.extend(answer(&frame).map(|frame| (to, frame)));
                 }
             }
-            let Some((from, frame)) = frames.pop_front() else { break };
-            self.one_or_both(from, frame);
+            match answers.pop_front() {
+                Some((from, frame)) => self.member.on_frame(self.now, from, frame),
+                None if went_on || self.member.has_more() => {}
+                None => break,
+            }
         }
-        while let Some(event) = self.gateway.next_event() {
+        while let Some(event) = self.gateway().next_event() {
             self.reached.attached += usize::from(matches!(event, Event::Attached { .. }));
             self.reached.published += usize::from(matches!(event, Event::Published { result: Ok(_), .. }));
-        }
-    }
-
-    fn one_or_both(&mut self, from: Incarnation, Frame { epoch, message }: Frame) {
-        match message {
-            Message::Moved(_) | Message::Ping(_) => self.both(from, epoch, message),
-            message => self.one(from, epoch, message),
         }
     }
 

@@ -29,7 +29,7 @@ impl Task {
             first_gateway = %host.id, address = %host.address,
             "the first gateway was started again without what it knew, so this is another cluster: starting over in it. Channels begin anew"
         );
-        let old = self.rules.view();
+        let old = self.member.view();
         let nobody = View { copies: old.copies, ack_copies: old.ack_copies, ..View::born(old.key, old.slots) };
         self.is_arriving = true;
         for target in self.dialed.extract_if(.., |target| target.member.is_some()) {

@@ -62,8 +62,8 @@ impl Task {
 
     /// A node dials those whose turn it was to dial it, gateways too, if they have not come.
     pub(super) fn dial_in_their_place(&mut self, now: Now) {
-        let view = self.rules.view().clone();
-        if self.node.is_none() || self.registry.is_some() || self.is_arriving || !view.has(self.me) {
+        let view = self.member.view().clone();
+        if self.member.node().is_none() || self.registry.is_some() || self.is_arriving || !view.has(self.me) {
             return;
         }
         let is_linked =
@@ -139,37 +139,24 @@ impl Task {
     pub(super) fn meet(&mut self, now: Now, peer: Incarnation) {
         if self.peers.get(&peer).is_some_and(|known| known.identity.keeps_registry) {
             self.host = Some(peer);
-            self.rules.set_host(peer);
-            self.rules.on_registry_link(now);
+            self.member.set_host(now, peer);
         }
         self.dial_back(peer);
         self.telling.is_back(peer);
-        self.rules.heard(now, peer);
-        self.rules.refute(peer);
-        if let Some(node) = &mut self.node {
-            node.on_link_up(now, peer);
-        }
-        if let Some(hub) = &mut self.hub {
-            hub.rules.on_link_up(now, peer);
-        }
+        self.member.on_link_up(now, peer);
         self.facts_changed = true;
     }
 
     fn on_down(&mut self, now: Now, identity: &ringway_link::Identity) {
         let peer = identity.incarnation;
         if let Some(known) = self.peers.remove(&peer) {
-            self.rules.heard(known.last_heard(now), peer);
+            self.member.heard(known.last_heard(now), peer);
         }
         self.note_end(now, peer);
         self.loads.remove(&peer);
-        if let Some(node) = &mut self.node {
-            node.on_link_down(now, peer);
-        }
-        if let Some(hub) = &mut self.hub {
-            hub.rules.on_link_down(now, peer);
-        }
+        self.member.on_link_down(now, peer);
         self.look_for_evidence(identity);
-        self.reach.unlinked(peer, self.rules.view());
+        self.reach.unlinked(peer, self.member.view());
         self.door.unlinked(peer);
         self.facts_changed = true;
     }

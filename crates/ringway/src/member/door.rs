@@ -75,7 +75,7 @@ impl Door {
 impl Task {
     /// A newcomer is linked: dials it back, if the registry is here.
     pub(super) fn dial_back(&mut self, peer: Incarnation) {
-        let is_new = self.registry.is_some() && !self.rules.view().has(peer) && !self.reach.has_reached(peer);
+        let is_new = self.registry.is_some() && !self.member.view().has(peer) && !self.reach.has_reached(peer);
         if let Some(identity) = self.peers.get(&peer).filter(|_| is_new).map(|known| known.identity.clone()) {
             self.begin_to_dial_back(&identity, None);
         }
@@ -95,7 +95,7 @@ impl Task {
 
     /// Whether a request may be carried out now. A newcomer's waits for the dial back.
     pub(super) fn let_in(&mut self, now: Now, from: Incarnation, request: RegistryRequest) -> Option<RegistryRequest> {
-        let knocks = matches!(request.op, RegistryOp::Put(_)) && !self.rules.view().has(from);
+        let knocks = matches!(request.op, RegistryOp::Put(_)) && !self.member.view().has(from);
         if self.registry.is_none() || !knocks {
             return Some(request);
         }
@@ -143,7 +143,7 @@ impl Task {
     /// Answers a newcomer that it gets no lease, and says why.
     fn deny(&self, to: Incarnation, request: &RegistryRequest, why: &str) {
         let Some(peer) = self.peers.get(&to) else { return };
-        let view = self.rules.view().clone();
+        let view = self.member.view().clone();
         let epoch = view.epoch;
         let answer = RegistryAnswer { id: request.id, done: false, view, lapsed: Vec::new() };
         for message in [Message::KeptOut(why.into()), Message::RegistryAnswer(answer)] {

@@ -55,7 +55,7 @@ impl Proof {
 impl Task {
     /// The link of a member ended: is it dead?
     pub(super) fn look_for_evidence(&self, identity: &Identity) {
-        if self.rules.view().has(identity.incarnation) {
+        if self.member.view().has(identity.incarnation) {
             self.probe(Target::member(identity.address.clone(), identity.id.clone(), identity.incarnation));
         }
     }
@@ -64,7 +64,7 @@ impl Task {
     /// had given that life up: nobody would ever hear of it again. Gateways are linked with nodes and with the registry's member, so
     /// these look after them.
     pub(super) fn look_after(&self, view: &View) {
-        let looks_after_gateways = self.node.is_some() || self.registry.is_some();
+        let looks_after_gateways = self.member.node().is_some() || self.registry.is_some();
         let is_mine = |id: &MemberId| *id == self.parts.id;
         for (id, incarnation, address) in view.members() {
             let is_due = looks_after_gateways || view.node(incarnation).is_some();
@@ -76,12 +76,12 @@ impl Task {
 
     /// A life of this id that is listed where this member listens now has ended: an address belongs to one process at a time.
     pub(super) fn look_for_my_former_life(&mut self, now: Now) {
-        let (view, here) = (self.rules.view().clone(), self.parts.links.identity().address.clone());
+        let (view, here) = (self.member.view().clone(), self.parts.links.identity().address.clone());
         let former = view
             .members()
             .find(|(id, incarnation, address)| **id == self.parts.id && *incarnation != self.me && **address == here);
         if let Some((_, incarnation, _)) = former {
-            self.rules.evidence(now, incarnation, Removal::Proven);
+            self.member.evidence(now, incarnation, Removal::Proven);
         }
     }
 
@@ -123,14 +123,14 @@ impl Task {
 
     /// A probe proved something. It counts only while there is no link: the member may have come back meanwhile.
     fn on_proof(&mut self, now: Now, proof: &Proof) {
-        let id = self.rules.view().id_of(proof.dead).filter(|_| !self.peers.contains_key(&proof.dead));
+        let id = self.member.view().id_of(proof.dead).filter(|_| !self.peers.contains_key(&proof.dead));
         if let Some(id) = id {
             let why = match proof.how {
                 Removal::Suspected => "its link ended and nobody listens where it did",
                 _ => "another life of it answers",
             };
             warn!(member = %id, "a member is dead: {why}");
-            self.rules.evidence(now, proof.dead, proof.how);
+            self.member.evidence(now, proof.dead, proof.how);
         }
     }
 

@@ -14,17 +14,17 @@ impl Task {
     /// Publishes the state as it is.
     pub(super) fn publish_facts(&mut self, now: Now) {
         self.facts_changed = false;
-        let view = self.rules.view().clone();
+        let view = self.member.view().clone();
         let before = self.parts.seat.borrow().clone();
         let is_same = before.view.epoch == view.epoch && before.view.is_of_one_cluster_with(&view);
         let placement = if is_same {
             before.placement.clone()
         } else {
-            let known = self.rules.placement().cloned();
+            let known = self.member.membership().placement().cloned();
             Arc::new(known.unwrap_or_else(|| Placement::of(&view, Some(&before.placement))))
         };
         let silent = self.parts.timing.silent();
-        let reach = |peer: &Incarnation| match now > self.rules.last_heard(*peer) + silent {
+        let reach = |peer: &Incarnation| match now > self.member.membership().last_heard(*peer) + silent {
             true => Reach::Silent,
             false => Reach::Up,
         };
@@ -38,18 +38,18 @@ impl Task {
     }
 
     fn stats(&self, now: Now) -> Stats {
-        let waiting = self.hub.as_ref().map_or(0, |hub| hub.rules.publishes_waiting() as u64);
+        let waiting = self.member.front().map_or(0, |hub| hub.rules.publishes_waiting() as u64);
         Stats {
-            hub: self.hub.as_ref().map(crate::gateway::Hub::counts),
+            hub: self.member.front().map(crate::gateway::Hub::counts),
             node: self.load(),
-            acknowledged: self.hub.as_ref().map(|hub| hub.rules.publishes_acknowledged()).unwrap_or_default(),
+            acknowledged: self.member.front().map(|hub| hub.rules.publishes_acknowledged()).unwrap_or_default(),
             publishes_waiting: waiting,
-            epoch: self.rules.view().epoch.0,
+            epoch: self.member.view().epoch.0,
             turned: now,
-            registry_answered: self.rules.registry_answered(),
+            registry_answered: self.member.membership().registry_answered(),
             leaving: self.leaving.is_some() || self.left.is_some(),
             expulsions: self.expulsions,
-            toll: self.hub.as_ref().map(|hub| hub.rules.toll().clone()),
+            toll: self.member.front().map(|hub| hub.rules.toll().clone()),
         }
     }
 }

@@ -124,7 +124,7 @@ impl Task {
                 Some(why) => self.drained(why),
                 None if self.waits_for_others(now) => {}
                 // Asked again and again: whatever undoes it, this member still means to leave.
-                None => self.rules.leave(),
+                None => self.member.leave(),
             }
         }
         let Some(awaited) = self.awaited(now) else { return };
@@ -139,7 +139,7 @@ impl Task {
 
     /// Other members that are on their way out.
     fn others_leaving(&self) -> usize {
-        let view = self.rules.view();
+        let view = self.member.view();
         let nodes = view.nodes.iter().filter(|node| node.serves() && !node.stays()).map(|node| node.incarnation);
         let gateways = view.gateways.iter().filter(|gateway| gateway.draining).map(|gateway| gateway.incarnation);
         let leaving: std::collections::BTreeSet<_> =
@@ -149,7 +149,7 @@ impl Task {
 
     /// The registry is here, and others have needed it to leave until just now.
     fn waits_for_others(&mut self, now: Now) -> bool {
-        let view = self.rules.view();
+        let view = self.member.view();
         let beside = view.members().any(|(_, member, _)| member != self.me);
         let are_leaving = self.others_leaving() > 0;
         let Some(leaving) = self.leaving.as_mut().filter(|_| beside && self.registry.is_some()) else { return false };
@@ -169,7 +169,7 @@ impl Task {
 
     /// Why this member has nothing that another one could take, or nobody who could.
     fn nothing_to_hand_over(&self, now: Now) -> Option<&'static str> {
-        let (view, leaving) = (self.rules.view(), self.leaving.as_ref()?);
+        let (view, leaving) = (self.member.view(), self.leaving.as_ref()?);
         if self.left.is_some() {
             return None;
         }
@@ -180,14 +180,14 @@ impl Task {
         if owns && view.nodes.len() == 1 {
             return Some("this is the last node, so there is nobody to take what it holds");
         }
-        let gives_up = !owns && !self.rules.registry_answers(now) && now >= leaving.since + PATIENCE;
+        let gives_up = !owns && !self.member.membership().registry_answers(now) && now >= leaving.since + PATIENCE;
         gives_up.then_some("the registry does not answer, and a gateway has nothing that must be handed over")
     }
 
     /// What stands in the way of the end.
     fn awaited(&self, now: Now) -> Option<Awaited> {
         self.leaving.as_ref()?;
-        if let (Some(_), Some(hub)) = (&self.shedding, &self.hub) {
+        if let (Some(_), Some(hub)) = (&self.shedding, self.member.front()) {
             return match (hub.still_open(), hub.rules.lingering_count()) {
                 (0, 0) => None,
                 (0, inboxes) => Some(Awaited::Inboxes(inboxes)),
@@ -195,8 +195,8 @@ impl Task {
             };
         }
         self.draining.as_ref().filter(|_| self.left.is_none())?;
-        let view = self.rules.view();
-        if !self.rules.registry_answers(now) {
+        let view = self.member.view();
+        if !self.member.membership().registry_answers(now) {
             return Some(Awaited::Registry);
         }
         let others = self.others_leaving();
@@ -208,7 +208,7 @@ impl Task {
         }
         let others = view.nodes.iter().filter(|node| node.incarnation != self.me);
         let others = others.filter_map(|node| self.loads.get(&node.incarnation)).map(|load| load.unsettled);
-        let mine = self.node.as_ref().map_or(0, ringway_core::node::Node::unsettled);
+        let mine = self.member.node().map_or(0, ringway_core::node::Node::unsettled);
         match mine + others.sum::<u64>() {
             0 => Some(Awaited::View),
             slots => Some(Awaited::Copies(slots)),

@@ -87,14 +87,14 @@ impl Task {
         let is_listed = |(_, incarnation, address): (&MemberId, Incarnation, &Arc<str>)| {
             incarnation == peer && *address == target.address
         };
-        let was_let_in = self.registry.is_some() && self.rules.view().members().any(is_listed);
+        let was_let_in = self.registry.is_some() && self.member.view().members().any(is_listed);
         was_let_in && means_the_same_here(&target.address, &mine.address)
             || self.reach.is_its_own_host(peer, &target.address, &mine.address)
     }
 
     /// The registry's member says why it does not let this one in.
     pub(super) fn on_kept_out(&mut self, from: Incarnation, why: &str) {
-        if Some(from) != self.host || self.rules.is_inside() {
+        if Some(from) != self.host || self.member.membership().is_inside() {
             return;
         }
         warn!("this member is kept out of the cluster: {why}");
@@ -104,7 +104,7 @@ impl Task {
 
     /// This member is in the view, if it was kept out before.
     pub(super) fn note_let_in(&mut self) {
-        if self.rules.is_inside() && self.reach.kept_out.take().is_some() {
+        if self.member.membership().is_inside() && self.reach.kept_out.take().is_some() {
             info!("this member is let into the cluster");
             self.facts_changed = true;
         }
@@ -115,7 +115,7 @@ impl Task {
         let Some((id, peer)) = &target.member else {
             return warn!("the first gateway cannot be dialed at {} ({why}); trying again", target.address);
         };
-        if self.peers.contains_key(peer) || !self.rules.view().has(*peer) {
+        if self.peers.contains_key(peer) || !self.member.view().has(*peer) {
             return;
         }
         let line = format!("{id} cannot be dialed at {}: there is no link between it and this member", target.address);

@@ -23,7 +23,7 @@ impl Task {
                 "clients are asked to connect anew by the cluster's first gateway, which is linked with all others";
             return Err(ChangeError::NotNow(why.to_owned()));
         }
-        let view = self.rules.view().clone();
+        let view = self.member.view().clone();
         let frame = Frame { epoch: view.epoch, message: Message::Reset(Box::new(order.clone())) };
         let mut missed = Vec::new();
         for gateway in &view.gateways {
@@ -49,7 +49,7 @@ impl Task {
             debug!(%from, "an order to connect anew from somebody who gives none");
             return;
         }
-        if let Some(hub) = &mut self.hub {
+        if let Some(hub) = self.member.front_mut() {
             let whose =
                 order.slots.as_ref().map_or("all".to_owned(), |slots| format!("those of {} slots", slots.len()));
             info!(number = order.number, "asking clients to connect anew: {whose}, within {}", Span(order.window));
@@ -63,12 +63,12 @@ impl Task {
     }
 
     /// Says how far this gateway is with its orders. While the link is away the news wait.
-    pub(super) fn report_resets(&mut self) {
+    pub(super) fn report_resets(&mut self, now: Now) {
         let Some(to) = self.reachable_host() else { return };
-        let counts = self.hub.as_mut().map(crate::gateway::Hub::take_reset_counts).unwrap_or_default();
-        let epoch = self.rules.view().epoch;
+        let counts = self.member.front_mut().map(crate::gateway::Hub::take_reset_counts).unwrap_or_default();
+        let epoch = self.member.view().epoch;
         for count in counts {
-            self.send(Outgoing { to, frame: Frame { epoch, message: Message::ResetCount(count) } });
+            self.send(now, Outgoing { to, frame: Frame { epoch, message: Message::ResetCount(count) } });
         }
     }
 }

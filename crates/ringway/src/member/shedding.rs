@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway_core::member::Change;
+use ringway_core::membership::Change;
 use ringway_core::timing::Now;
 use tokio::sync::oneshot;
 use tracing::info;
@@ -60,11 +60,11 @@ impl Task {
     /// Begins to send clients away. `done` is told when nobody is left, which without a gateway is at once.
     pub(super) fn begin_to_shed(&mut self, now: Now, within: Duration, done: oneshot::Sender<()>) {
         self.begin_to_leave(now);
-        let (Some(hub), Some(gateway)) = (&self.hub, &self.parts.gateway) else {
+        let (Some(hub), Some(gateway)) = (self.member.front(), &self.parts.gateway) else {
             let _ = done.send(());
             return;
         };
-        let view = self.rules.view().clone();
+        let view = self.member.view().clone();
         let others = view.gateways.iter().any(|other| other.incarnation != self.me && !other.draining);
         let has_slots = view.node(self.me).is_some() && view.nodes.len() > 1;
         let time = within * if has_slots { SHARE_BESIDE_SLOTS } else { SHARE } / 100;
@@ -76,13 +76,13 @@ impl Task {
         if view.gateway(self.me).is_some() {
             // Others only show it, so nobody waits for the outcome.
             self.next_change += 1;
-            self.rules.change(now, self.next_change, Change::DrainGateway(self.me));
+            self.member.change(now, self.next_change, Change::DrainGateway(self.me));
         }
     }
 
     /// Sends away those whose time has come.
     pub(super) fn shed(&mut self, now: Now) {
-        let (Some(shedding), Some(hub)) = (&mut self.shedding, &mut self.hub) else { return };
+        let (Some(shedding), Some(hub)) = (&mut self.shedding, self.member.front_mut()) else { return };
         if hub.shed(now, shedding.step(now, hub.staying())) > 0 {
             shedding.empty = None;
             return;

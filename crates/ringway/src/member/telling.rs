@@ -76,7 +76,7 @@ impl Task {
     fn departure(&self, now: Now, incarnation: Incarnation) -> Departure {
         let sockets = self.loads.get(&incarnation).map_or(0, |load| load.sockets);
         // Who was never heard was lost just now, for all that is known.
-        let heard = Some(self.rules.last_heard(incarnation)).filter(|heard| *heard > Now::ZERO);
+        let heard = Some(self.member.membership().last_heard(incarnation)).filter(|heard| *heard > Now::ZERO);
         match self.telling.ended.get(&incarnation) {
             Some((since, sockets)) => Departure { incarnation, since: *since, ended: true, sockets: *sockets },
             None => Departure { incarnation, since: heard.unwrap_or(now), ended: false, sockets },
@@ -85,14 +85,14 @@ impl Task {
 
     /// A member said how it is.
     pub(super) fn tell_load(&self, now: Now, node: Incarnation, epoch: Epoch, load: Load) {
-        if self.rules.view().node(node).is_some() {
+        if self.member.view().node(node).is_some() {
             self.telling.tell(Fact::Node { at: now, node, epoch, settled: load.unsettled == 0 });
         }
     }
 
     /// Says at once that this node is settled: others wait for that.
     pub(super) fn report_settled(&mut self, now: Now) {
-        let settled = self.node.as_ref().filter(|node| node.is_settled()).map(|node| node.view().epoch);
+        let settled = self.member.node().filter(|node| node.is_settled()).map(|node| node.view().epoch);
         if std::mem::replace(&mut self.telling.settled, settled) != settled && settled.is_some() {
             self.ping(now);
         }
@@ -100,7 +100,7 @@ impl Task {
 
     /// Says what this gateway saw, if that is more than it said, or said of an older view or on another link.
     pub(super) fn report_toll(&mut self, now: Now) {
-        let (Some(hub), Some(gateway)) = (&self.hub, &self.parts.gateway) else { return };
+        let (Some(hub), Some(gateway)) = (self.member.front(), &self.parts.gateway) else { return };
         if now < self.telling.next_report {
             return;
         }
@@ -115,7 +115,7 @@ impl Task {
             return;
         }
         let toll = Toll { closed, ..seen.clone() };
-        self.send(Outgoing { to, frame: Frame { epoch, message: Message::Toll(Box::new(toll.clone())) } });
+        self.send(now, Outgoing { to, frame: Frame { epoch, message: Message::Toll(Box::new(toll.clone())) } });
         self.telling.told = Some((epoch, link, toll));
         self.telling.next_report = now + REPORT;
     }

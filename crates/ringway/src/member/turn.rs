@@ -1,13 +1,13 @@
-//! One turn of the member task: rules are asked until none has anything more to say, and what they say is done.
+//! One turn of the member task: the rules take theirs, and what comes out is carried out.
 
 use std::sync::Arc;
 
 use ringway_core::Incarnation;
-use ringway_core::member::Action;
+use ringway_core::member::Output;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
-use ringway_core::view::{Placement, Removal, View};
+use ringway_core::view::{Difference, Placement, Removal, View};
 use ringway_link::Event;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
@@ -26,23 +26,13 @@ impl Task {
     /// Lets time pass, then takes a turn.
     pub(super) fn tick(&mut self, now: Now) {
         for (peer, known) in &self.peers {
-            self.rules.heard(known.last_heard(now), *peer);
-            if let Some(node) = &mut self.node {
-                node.heard(known.last_heard(now), *peer);
-            }
+            self.member.heard(known.last_heard(now), *peer);
         }
-        if let Some(node) = &mut self.node {
-            node.tick(now);
-        }
-        if let Some(hub) = &mut self.hub {
-            hub.rules.tick(now);
-            hub.tick(now);
-        }
+        self.member.tick(now);
         self.shed(now);
         self.leave_on(now);
-        let node = &self.node;
         if !self.is_arriving {
-            self.rules.tick(now, |peer| node.as_ref().map_or_else(Default::default, |node| node.settled_by(peer)));
+            self.member.tick_membership(now);
         }
         self.beat(now);
         self.report_settled(now);
@@ -56,7 +46,7 @@ impl Task {
         if due {
             self.next_ping = now + self.parts.timing.ping;
             self.ping(now);
-            self.report_resets();
+            self.report_resets(now);
             self.dial_in_their_place(now);
             self.look_at_owners(now);
             self.facts_changed = true;
@@ -80,7 +70,7 @@ impl Task {
     /// Takes what clients have brought, then takes a turn.
     pub(super) fn take_inputs(&mut self, now: Now, inbox: Option<&Inbox<Client>>) {
         let mut batch = std::mem::take(&mut self.batch);
-        if let (Some(inbox), Some(hub)) = (inbox, &mut self.hub) {
+        if let (Some(inbox), Some(hub)) = (inbox, self.member.front_mut()) {
             inbox.take(&mut batch);
             self.turns.work_off(now, hub, &mut batch);
             if self.turns.is_waiting() {
@@ -101,14 +91,14 @@ impl Task {
             Command::Drain(done) => {
                 self.begin_to_drain(now, done);
                 // Whoever came in through a handshake that was under way.
-                if let Some(hub) = &mut self.hub {
+                if let Some(hub) = self.member.front_mut() {
                     hub.shut_down();
                 }
                 None
             }
             Command::Stop(done) => {
                 self.give_up_leaving(now);
-                if let Some(hub) = &mut self.hub {
+                if let Some(hub) = self.member.front_mut() {
                     hub.shut_down();
                 }
                 Some(done)
@@ -118,10 +108,10 @@ impl Task {
 
     pub(super) fn on_order(&mut self, now: Now, order: Order) {
         use cluster::Change;
-        use ringway_core::member::Change as Asked;
+        use ringway_core::membership::Change as Asked;
         let Order { change, answer } = order;
         let asked = match change {
-            Change::Drain(member) if self.rules.view().node(member).is_some() => {
+            Change::Drain(member) if self.member.view().node(member).is_some() => {
                 Asked::Weight(member, ringway_core::ring::Weight::ZERO)
             }
             Change::Drain(member) => Asked::DrainGateway(member),
@@ -134,32 +124,29 @@ impl Task {
             }
             Change::Reset(reset) => {
                 // An asker who does not wait any more needs no answer.
-                let _ = answer.send(self.give_reset(now, &reset).map(|()| self.rules.view().epoch));
+                let _ = answer.send(self.give_reset(now, &reset).map(|()| self.member.view().epoch));
                 return;
             }
         };
         self.next_change += 1;
         self.changes.insert(self.next_change, answer);
-        self.rules.change(now, self.next_change, asked);
+        self.member.change(now, self.next_change, asked);
     }
 
-    /// Does what the rules want until they want nothing more, then writes to the sockets.
+    /// Lets the rules act and carries out what they want, until they want nothing more; then writes to the sockets.
     pub(super) fn turn(&mut self, now: Now) {
-        for frame in std::mem::take(&mut self.taken) {
-            self.on_frame(now, self.me, frame);
-        }
         for _ in 0..ROUNDS {
-            while let Some(action) = self.rules.next_action() {
-                self.act(now, action);
+            self.member.turn(now);
+            let mut goes_on = false;
+            while let Some(output) = self.member.next_output() {
+                goes_on |= self.carry_out(now, output);
             }
-            self.send_frames(now);
-            let Some(frame) = self.local.pop_front() else { break };
-            self.on_frame(now, self.me, frame);
-            while let Some(frame) = self.local.pop_front() {
-                self.on_frame(now, self.me, frame);
+            self.send_frames();
+            if !goes_on {
+                break;
             }
         }
-        if let Some(hub) = &mut self.hub {
+        if let Some(hub) = self.member.front_mut() {
             hub.flush(now);
         }
         if self.facts_changed {
@@ -167,54 +154,51 @@ impl Task {
         }
     }
 
-    /// Puts on the links what the rules have to say, and here what they say to each other.
-    fn send_frames(&mut self, now: Now) {
+    fn send_frames(&mut self) {
         let mut frames = std::mem::take(&mut self.frames);
-        if let Some(node) = &mut self.node {
-            node.finish_turn();
-            node.swap_frames(&mut frames);
-            frames.drain(..).for_each(|outgoing| self.send(outgoing));
-        }
-        if let Some(hub) = &mut self.hub {
-            hub.on_events(now);
-            hub.rules.swap_frames(&mut frames);
-            frames.drain(..).for_each(|outgoing| self.send_of_gateway(outgoing));
-        }
+        self.member.swap_frames(&mut frames);
+        frames.drain(..).for_each(|outgoing| self.put(&outgoing));
         self.frames = frames;
     }
 
-    fn act(&mut self, now: Now, action: Action) {
-        match action {
-            Action::Request(request) => self.ask_registry(now, request),
-            Action::View(view, placement) => self.apply(now, &view, &placement),
-            Action::Lease(lease) => {
-                if let Some(node) = &mut self.node {
-                    node.set_lease(now, lease);
-                }
+    /// True if the rules were told something, which they may have to say something about.
+    fn carry_out(&mut self, now: Now, output: Output) -> bool {
+        match output {
+            Output::Request(request) => {
+                self.ask_registry(now, request);
+                return self.registry.is_some();
             }
-            Action::Expelled => self.start_over(now),
-            Action::Left => {
-                info!(epoch = %self.rules.view().epoch, "everything is handed over; this member has left the view");
+            Output::Applied { before, view, placement } => {
+                self.on_applied(now, &before, &view, &placement);
+                return true;
+            }
+            Output::Expelled => {
+                self.start_over(now);
+                return true;
+            }
+            Output::Left => {
+                info!(epoch = %self.member.view().epoch, "everything is handed over; this member has left the view");
                 self.left = Some(now);
             }
-            Action::IdTaken(_) => {
+            Output::IdTaken(_) => {
                 warn!(id = %self.parts.id, "a member with this id is in the view; joining when it is gone");
             }
-            Action::Full => {
+            Output::Full => {
                 let most = ringway_core::ring::MAX_NODES;
                 warn!(id = %self.parts.id, "the cluster has {most} nodes, which is the most; joining when one has left");
             }
-            Action::Suspects(peer, sign) => {
-                if let Some(id) = self.rules.view().id_of(peer) {
+            Output::Suspects(peer, sign) => {
+                if let Some(id) = self.member.view().id_of(peer) {
                     warn!(member = %id, "a member is taken for dead: {sign}; asking for its removal");
                 }
             }
-            Action::Changed(token, result) => {
+            Output::Changed(token, result) => {
                 if let Some(answer) = self.changes.remove(&token) {
                     let _ = answer.send(result.map_err(spoken));
                 }
             }
         }
+        false
     }
 
     fn ask_registry(&mut self, now: Now, request: RegistryRequest) {
@@ -222,7 +206,7 @@ impl Task {
             return self.on_request(now, self.me, request);
         }
         let Some(peer) = self.host.and_then(|host| self.peers.get(&host)) else { return };
-        let frame = Frame { epoch: self.rules.view().epoch, message: Message::RegistryRequest(request) };
+        let frame = Frame { epoch: self.member.view().epoch, message: Message::RegistryRequest(request) };
         if let Err(error) = peer.sender.send(&frame) {
             debug!(%error, "the registry's link took no request");
         }
@@ -250,27 +234,22 @@ impl Task {
                 // A link that is full closes itself, and its other end reads the view when it is back.
                 let _ = peer.sender.send(&frame);
             }
-            self.rules.on_view(now, &answer.view);
+            self.member.on_view(now, &answer.view);
         }
         if to == self.me {
-            self.rules.on_answer(now, &answer);
+            self.member.on_answer(now, &answer);
         } else if let Some(peer) = self.peers.get(&to) {
             let _ = peer.sender.send(&Frame { epoch, message: Message::RegistryAnswer(answer) });
         }
     }
 
-    fn apply(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
-        info!("view {}: {}", view.epoch, self.news_in(view));
+    /// Every role has applied a view.
+    fn on_applied(&mut self, now: Now, before: &View, view: &Arc<View>, placement: &Placement) {
+        info!("view {}: {}", view.epoch, Difference::new(before, view));
         self.weight = view.node(self.me).filter(|node| node.stays()).map(|node| node.next).or(self.weight);
-        if let Some(node) = &mut self.node {
-            node.on_view_placed(now, view, placement);
-        }
-        if let Some(hub) = &mut self.hub {
-            hub.rules.on_view_placed(now, view.clone(), placement);
-            if let Some(placement) = hub.rules.placement().filter(|placement| placement.checksum() != view.checksum) {
-                error!(epoch = %view.epoch, mine = placement.checksum(), theirs = view.checksum,
-                       "this member places slots differently from the one that wrote the view; run the same version everywhere");
-            }
+        if placement.checksum() != view.checksum {
+            error!(epoch = %view.epoch, mine = placement.checksum(), theirs = view.checksum,
+                   "this member places slots differently from the one that wrote the view; run the same version everywhere");
         }
         self.tell_view(now, view, placement);
         self.follow_view(now, view);
@@ -282,19 +261,15 @@ impl Task {
     /// Tells every linked member that this one is alive, and how it is.
     pub(super) fn ping(&mut self, now: Now) {
         let load = self.load();
-        if let Some(node) = &self.node {
+        if let Some(node) = self.member.node() {
             self.tell_load(now, self.me, node.view().epoch, load);
         }
         self.loads.insert(self.me, load);
-        if let Some(hub) = &mut self.hub {
-            hub.rules.ping(load);
-        } else if let Some(node) = &mut self.node {
-            node.ping();
-        }
+        self.member.ping(load);
     }
 
     pub(super) fn load(&self) -> Load {
-        let node = self.node.as_ref().map(ringway_core::node::Node::load).unwrap_or_default();
+        let node = self.member.node().map(ringway_core::node::Node::load).unwrap_or_default();
         let sockets = self.parts.gateway.as_ref().map_or(0, |gateway| gateway.edge.open());
         Load { sockets, ..node }
     }
@@ -304,31 +279,26 @@ impl Task {
         self.host.filter(|host| *host == self.me || self.peers.contains_key(host))
     }
 
-    /// Completes attaches with who is present.
-    fn send_of_gateway(&mut self, mut outgoing: Outgoing) {
-        if let (Message::Attach(attaches), Some(hub)) = (&mut outgoing.frame.message, &mut self.hub) {
-            hub.fill_attaches(attaches);
+    /// Sends what this process has to say, to itself too.
+    pub(super) fn send(&mut self, now: Now, outgoing: Outgoing) {
+        match outgoing.to == self.me {
+            true => self.on_frame(now, self.me, outgoing.frame),
+            false => self.put(&outgoing),
         }
-        self.send(outgoing);
     }
 
-    pub(super) fn send(&mut self, outgoing: Outgoing) {
-        if outgoing.to == self.me && matches!(outgoing.frame.message, Message::Taken(..)) {
-            // One part a turn: others have theirs in between, as if there were a link.
-            self.taken.push(outgoing.frame);
-        } else if outgoing.to == self.me {
-            self.local.push_back(outgoing.frame);
-        } else if let Some(peer) = self.peers.get(&outgoing.to)
+    fn put(&self, outgoing: &Outgoing) {
+        if let Some(peer) = self.peers.get(&outgoing.to)
             && let Err(error) = peer.sender.send(&outgoing.frame)
         {
             debug!(peer = %peer.identity.id, %error, "a link took no frame");
         }
     }
 
-    /// Gives a frame to the rules it is for.
+    /// Takes a frame for this process, or gives it to the rules.
     pub(super) fn on_frame(&mut self, now: Now, from: Incarnation, frame: Frame) {
-        let Frame { epoch, message } = frame;
-        match message {
+        let epoch = frame.epoch;
+        match frame.message {
             Message::RegistryAnswer(answer) if self.is_arriving => self.arrive(now, from, &answer),
             // What is said before it is known which cluster this is concerns nobody here.
             _ if self.is_arriving => {}
@@ -337,34 +307,17 @@ impl Task {
                     self.on_request(now, from, request);
                 }
             }
-            Message::RegistryAnswer(answer) => self.rules.on_answer(now, &answer),
-            Message::Moved(view) if self.is_not_of_this_registry(&view) => {}
-            Message::Moved(view) => {
-                self.rules.on_view(now, &view);
-                while let Some(action) = self.rules.next_action() {
-                    self.act(now, action);
-                }
-                self.for_both(now, from, epoch, &Message::Moved(view));
-            }
-            Message::Ping(load) => {
-                self.loads.insert(from, load);
-                self.tell_load(now, from, epoch, load);
-                self.for_both(now, from, epoch, &Message::Ping(load));
-            }
+            Message::Moved(ref view) if self.is_not_of_this_registry(view) => {}
             Message::KeptOut(why) => self.on_kept_out(from, &why),
             Message::Reset(order) => self.on_reset(now, from, &order),
             Message::ResetCount(count) => self.on_reset_count(now, from, count),
             Message::Toll(toll) => self.telling.tell(Fact::Toll { at: now, gateway: from, epoch, toll }),
-            message if message.is_for_gateway() => {
-                if let Some(hub) = &mut self.hub {
-                    hub.rules.on_message(now, from, epoch, message);
-                }
+            Message::Ping(load) => {
+                self.loads.insert(from, load);
+                self.tell_load(now, from, epoch, load);
+                self.member.on_frame(now, from, frame);
             }
-            message => {
-                if let Some(node) = &mut self.node {
-                    node.on_message(now, from, epoch, message);
-                }
-            }
+            _ => self.member.on_frame(now, from, frame),
         }
     }
 
@@ -378,20 +331,11 @@ impl Task {
         }
         is_strange
     }
-
-    fn for_both(&mut self, now: Now, from: Incarnation, epoch: ringway_core::Epoch, message: &Message) {
-        if let Some(node) = &mut self.node {
-            node.on_message(now, from, epoch, message.clone());
-        }
-        if let Some(hub) = &mut self.hub {
-            hub.rules.on_message(now, from, epoch, message.clone());
-        }
-    }
 }
 
 /// An error of the rules as the rest of the process is told it.
-fn spoken(error: ringway_core::member::ChangeError) -> cluster::ChangeError {
-    use ringway_core::member::ChangeError;
+fn spoken(error: ringway_core::membership::ChangeError) -> cluster::ChangeError {
+    use ringway_core::membership::ChangeError;
     match error {
         ChangeError::NotInView => cluster::ChangeError::NotInView,
         ChangeError::NoRoom => cluster::ChangeError::NotNow(error.to_string()),

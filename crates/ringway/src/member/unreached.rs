@@ -53,14 +53,14 @@ impl Task {
             return;
         }
         self.close_stale_links(now);
-        if self.hub.is_some() {
+        if self.member.front().is_some() {
             self.follow_absences(now);
             self.send_away_from_absent(now);
         }
     }
 
     fn close_stale_links(&self, now: Now) {
-        let view = self.rules.view();
+        let view = self.member.view();
         let across = |peer: Incarnation| match (view.node(self.me), view.gateway(self.me)) {
             (Some(_), _) => view.gateway(peer).is_some() && view.node(peer).is_none(),
             (None, Some(_)) => view.node(peer).is_some(),
@@ -75,12 +75,12 @@ impl Task {
     }
 
     fn reaches(&self, now: Now, node: Incarnation) -> bool {
-        let heard = || now <= self.rules.last_heard(node) + self.parts.timing.suspect;
+        let heard = || now <= self.member.membership().last_heard(node) + self.parts.timing.suspect;
         node == self.me || (self.peers.contains_key(&node) && heard())
     }
 
     fn follow_absences(&mut self, now: Now) {
-        let view = self.rules.view().clone();
+        let view = self.member.view().clone();
         let owners = view.nodes.iter().filter(|node| node.serves()).map(|node| node.incarnation);
         let absent: Vec<Incarnation> = owners.filter(|node| !self.reaches(now, *node)).collect();
         let back = self.unreached.nodes.extract_if(.., |node, _| !absent.contains(node));
@@ -99,7 +99,7 @@ impl Task {
     /// Asks the clients of owners that were absent for long to connect elsewhere. Not while it is unknown whether those live:
     /// a node that is dead is as dead for all others.
     fn send_away_from_absent(&mut self, now: Now) {
-        let lives = |node: Incarnation| self.rules.is_known_to_live(now, node);
+        let lives = |node: Incarnation| self.member.membership().is_known_to_live(now, node);
         let due = |(node, absence): (&Incarnation, &Absence)| {
             (now >= absence.acted.unwrap_or(absence.since) + SEND_AWAY && lives(*node)).then_some(*node)
         };
@@ -107,14 +107,14 @@ impl Task {
         if due.is_empty() || self.leaving.is_some() {
             return;
         }
-        let view = self.rules.view().clone();
+        let view = self.member.view().clone();
         let elsewhere = view
             .gateways
             .iter()
             .any(|gateway| gateway.incarnation != self.me && !gateway.draining && lives(gateway.incarnation));
         let slots = self.slots_of(&view, &due);
         let (names, count) = (names(&view, &due), slots.len());
-        let (Some(hub), Some(gateway)) = (&mut self.hub, &self.parts.gateway) else { return };
+        let (Some(hub), Some(gateway)) = (self.member.front_mut(), &self.parts.gateway) else { return };
         let first = self.unreached.nodes.iter().any(|(node, absence)| due.contains(node) && absence.acted.is_none());
         if !elsewhere {
             if first {
@@ -134,7 +134,7 @@ impl Task {
     }
 
     fn slots_of(&self, view: &View, owners: &[Incarnation]) -> SlotSet {
-        let placement = self.rules.placement();
+        let placement = self.member.membership().placement();
         let owner = |slot| placement.and_then(|placement| placement.owner(slot));
         SlotSet::of(view.slots.slots().filter(|slot| owner(*slot).is_some_and(|owner| owners.contains(&owner))))
     }

@@ -177,8 +177,8 @@ struct FarOwner {
 }
 
 impl FarOwner {
-    fn hear(&mut self, at: u64, publish: Publish, refuses: bool) {
-        let Publish { slot, seq, floor, .. } = publish;
+    fn hear(&mut self, at: u64, publish: &Publish, refuses: bool) {
+        let Publish { slot, seq, floor, .. } = *publish;
         let (is_old, is_next) = (seq <= self.last, seq == self.last + 1 || seq == floor);
         let answer = if is_old || (is_next && !refuses) {
             if !is_old {
@@ -218,7 +218,7 @@ proptest! {
             while let Some((_, publish)) = owner.there.pop_front_if(|(due, _)| *due <= step) {
                 // It refuses for twenty steps at a time.
                 let refuses = refusals.iter().any(|from| (*from..*from + 20).contains(&step));
-                owner.hear(at, publish, refuses);
+                owner.hear(at, &publish, refuses);
             }
             while let Some((_, answer)) = owner.back.pop_front_if(|(due, _)| *due <= step) {
                 world.hear(answer);

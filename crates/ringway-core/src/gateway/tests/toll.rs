@@ -79,9 +79,7 @@ fn what_cannot_be_filled_is_a_gap() {
 fn a_new_incarnation_counts_on() {
     let mut world = World::new();
     attached(&mut world);
-    let other = Gateway::new(ME, world.view.clone(), Timing::default(), GatewayLimits::default());
-    let gateway = std::mem::replace(&mut world.gateway, other);
-    world.gateway = gateway.reborn(world.now, Incarnation(200), world.view.clone());
+    world.gateway.live_anew(world.now, Incarnation(200), world.view.clone());
     let toll = world.gateway.toll();
     assert_eq!((toll.process, toll.waiting), (ME, 1));
 }

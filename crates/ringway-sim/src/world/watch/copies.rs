@@ -76,7 +76,7 @@ impl World {
             return;
         }
         process.marks_next = self.now + self.setup.look_at_marks;
-        let Some(node) = &process.node else { return };
+        let Some(node) = process.node() else { return };
         let slots = || self.setup.slots.slots();
         if slots().all(|slot| node.is_marked(slot) == process.marks.has(slot)) {
             return;
@@ -101,7 +101,7 @@ impl World {
         let marked = |slot: &Slot| nodes.iter().filter(|node| node.is_marked(*slot)).count();
         let doubled = SlotSet::of(fresh.iter().filter(|slot| marked(slot) > 1));
         self.checker.doubled.add_all(&doubled);
-        let Some(node) = &self.processes[at].node else { return };
+        let Some(node) = self.processes[at].node() else { return };
         let channels = fresh.iter().flat_map(|slot| &self.setup.by_slot[slot.index()]);
         let lacking = channels.copied().find_map(|channel| {
             let position = self.checker.acknowledged_top(channel)?;
@@ -118,7 +118,7 @@ impl World {
 
     /// The node is the live owner and knows nothing of this stream: the next publication begins another.
     fn begins_anew(&self, at: usize, channel: usize, position: Position) -> bool {
-        let Some(node) = &self.processes[at].node else { return false };
+        let Some(node) = self.processes[at].node() else { return false };
         let setup = &self.setup.channels[channel];
         let lives = node.inspect(setup.slot).is_some_and(|report| report.reign.is_some());
         let epoch = node.inspect_channel(&setup.name).and_then(|report| report.epoch);
@@ -128,7 +128,7 @@ impl World {
     /// C7: a replica gives its mark up only when all that are wanted have theirs.
     fn watch_given_up(&mut self, at: usize, slots: &SlotSet) {
         let process = &self.processes[at];
-        let Some(node) = &process.node else { return };
+        let Some(node) = process.node() else { return };
         let view = node.view().clone();
         if view.node(process.incarnation).is_none() {
             return;
@@ -144,7 +144,7 @@ impl World {
     /// C7: who says that it is settled has every copy that is wanted.
     pub(super) fn watch_settled(&mut self, at: usize, epoch: Epoch) {
         let process = &self.processes[at];
-        let (me, Some(node)) = (process.incarnation, &process.node) else { return };
+        let (me, Some(node)) = (process.incarnation, process.node()) else { return };
         if node.view().epoch != epoch || self.setup.large.is_some() && process.settled_at == epoch {
             return;
         }
@@ -227,7 +227,7 @@ impl World {
     /// A node of this view has lost its memory, or its place: the complete copies there are gone.
     pub(crate) fn copies_destroyed(&mut self, incarnation: Incarnation, view: &View) {
         let marks = self.processes.iter().find(|process| process.incarnation == incarnation && process.holds());
-        let marks = marks.and_then(|process| process.node.as_ref()).map_or_else(SlotSet::default, |node| {
+        let marks = marks.and_then(|process| process.node()).map_or_else(SlotSet::default, |node| {
             SlotSet::of(self.setup.slots.slots().filter(|slot| node.is_marked(*slot)))
         });
         let placement = self.placed(view);

@@ -28,7 +28,7 @@ impl World {
         let Some(process) = process.filter(|process| process.state == State::Up && !process.leaving) else {
             return false;
         };
-        let lease = process.member.as_ref().map(ringway_core::member::Member::lease);
+        let lease = process.member.as_ref().map(|member| member.membership().lease());
         let good = match lease {
             Some(Lease::Forever) => true,
             Some(Lease::Since(sent)) => process.clock(self.now) < sent + self.setup.timing.own(),
@@ -47,7 +47,7 @@ impl World {
         let holds = |slot: Slot, at: usize| {
             let process = &self.processes[at];
             let late = process.runs() && self.now > began.max(process.view_at) + limit;
-            let report = process.node.as_ref().filter(|_| late).and_then(|node| node.inspect(slot));
+            let report = process.node().filter(|_| late).and_then(|node| node.inspect(slot));
             report.and_then(|report| report.reign).is_some_and(|reign| reign.held > 0)
         };
         let held = (0..self.processes.len()).find_map(|at| {

@@ -1,5 +1,6 @@
 //! Rest: is everybody settled, and has everybody converged once the faults are over (C5)?
 
+use ringway_core::member::Member;
 use ringway_core::node::Node;
 use ringway_core::view::{NodeState, Placement};
 use ringway_core::{Incarnation, Slot};
@@ -16,7 +17,7 @@ impl World {
         });
         let settled = |incarnation: Incarnation| {
             let process = self.processes.iter().find(|process| process.incarnation == incarnation);
-            let node = process.filter(|process| process.runs()).and_then(|process| process.node.as_ref());
+            let node = process.filter(|process| process.runs()).and_then(|process| process.node());
             node.is_some_and(|node| node.is_settled() && node.view().epoch == view.epoch)
         };
         gateways_live && !view.nodes.is_empty() && view.nodes.iter().all(|node| settled(node.incarnation))
@@ -43,7 +44,7 @@ impl World {
         }
         let placement = Placement::of(self.registry.view(), None);
         for process in self.processes.iter().filter(|process| process.state == State::Up) {
-            let Some(gateway) = &process.gateway else { continue };
+            let Some(gateway) = process.member.as_ref().and_then(Member::gateway) else { continue };
             let (waiting, lingering) = (gateway.publishes_waiting(), gateway.lingering_count());
             if waiting > 0 || lingering > 0 {
                 return Some(format!("{} has {waiting} publishes and {lingering} positions open", process.id));
@@ -73,7 +74,7 @@ impl World {
     /// Who is not settled, and a slot that keeps it from that.
     fn unsettled(&self) -> String {
         let placement = Placement::of(self.registry.view(), None);
-        let open = self.processes.iter().filter_map(|process| Some((process, process.node.as_ref()?)));
+        let open = self.processes.iter().filter_map(|process| Some((process, process.node()?)));
         let open = open.filter(|(_, node)| !node.is_settled());
         let slot = |process: &Process, node: &Node| {
             let mut owned = self.setup.slots.slots().filter(|slot| placement.owner(*slot) == Some(process.incarnation));

@@ -23,21 +23,29 @@ impl Subject {
         let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
         let key = (self.below(4) == 0).then(|| "key".into());
         match self.below(4) {
-            0 => self.keys.push(self.gateway.attach(self.now, channel, options)),
+            0 => {
+                let now = self.now;
+                let key = self.gateway().attach(now, channel, options);
+                self.keys.push(key);
+            }
             1 if !self.keys.is_empty() => {
                 let at = self.below(self.keys.len() as u64) as usize;
                 let key = self.keys.swap_remove(at);
-                if let Some(position) = self.gateway.position(key).filter(|_| self.random.is_multiple_of(3)) {
-                    self.gateway.confirm(key, position);
+                let (now, confirms) = (self.now, self.random.is_multiple_of(3));
+                if let Some(position) = self.gateway().position(key).filter(|_| confirms) {
+                    self.gateway().confirm(key, position);
                 }
-                self.gateway.detach(self.now, key);
+                self.gateway().detach(now, key);
             }
-            2 => drop(self.gateway.query(self.now, 1, Query::PresenceStats(channel))),
-            _ => drop(self.gateway.publish(
-                self.now,
-                1,
-                NewPublish { channel, entry, options, idempotency_key: key, version: None },
-            )),
+            2 => {
+                let now = self.now;
+                let _ = self.gateway().query(now, 1, Query::PresenceStats(channel));
+            }
+            _ => {
+                let (now, new) =
+                    (self.now, NewPublish { channel, entry, options, idempotency_key: key, version: None });
+                let _ = self.gateway().publish(now, 1, new);
+            }
         }
     }
 
@@ -62,7 +70,7 @@ impl Subject {
     /// A view that somebody could have written.
     pub(super) fn change_view(&mut self) {
         let view = self.registry.view().clone();
-        let me = self.me;
+        let me = self.me();
         let peer = self.one_of(&[me, Incarnation(2), Incarnation(3), Incarnation(4), Incarnation(5)]);
         let changed = match self.below(7) {
             0 => view.affirmed(),

@@ -1,12 +1,12 @@
 //! Changes of the view that somebody asked for, and the next step of those that are under way (R19, R20).
 
-use super::{Action, Change, ChangeError, Member, Purpose, Standing};
+use super::{Action, Change, ChangeError, Membership, Purpose, Standing};
 use crate::id::{Epoch, Incarnation};
 use crate::ring::Weight;
 use crate::timing::Now;
 use crate::view::{NodeEntry, NodeState, Removal, View};
 
-impl Member {
+impl Membership {
     pub(super) fn act_on_asked(&mut self, now: Now) {
         if self.is_writing() || self.standing == Standing::Gone {
             return;

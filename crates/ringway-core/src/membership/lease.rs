@@ -1,13 +1,13 @@
 //! A member joins, keeps its lease, and knows when it is over (R14).
 
-use super::{Action, Member, Purpose, Standing};
+use super::{Action, Membership, Purpose, Standing};
 use crate::message::RegistryOp;
 use crate::node::Lease;
 use crate::ring::MAX_NODES;
 use crate::timing::Now;
 use crate::view::Removal;
 
-impl Member {
+impl Membership {
     /// The lease as it is.
     pub fn lease(&self) -> Lease {
         match (self.hosts_registry, self.last_renewal, self.lapsed) {

@@ -1,13 +1,13 @@
 //! Members that are dead are taken out of the view: their leases lapsed, their links are silent, or there is proof
 //! (R15 to R18).
 
-use super::{Action, Member, Purpose, Sign, Standing};
+use super::{Action, Membership, Purpose, Sign, Standing};
 use crate::id::Incarnation;
 use crate::message::RegistryOp;
 use crate::timing::Now;
 use crate::view::{NodeEntry, Removal};
 
-impl Member {
+impl Membership {
     /// Asks for lapsed leases, if the registry was there for me all the time and the view is old enough (R16).
     pub(super) fn look_at_leases(&mut self, now: Now) {
         let old = now >= self.view_since + self.timing.suspect;
