@@ -66,20 +66,34 @@ fn every_source_is_reached_by_a_mod_line() {
     }
 }
 
-#[test]
-fn the_rules_know_no_runtime_no_socket_and_no_clock() {
-    let manifest = read(&crates().join("ringway-core/Cargo.toml"));
-    let dependencies = manifest.split("[dev-dependencies]").next().unwrap_or_default();
-    for banned in ["tokio", "rand", "socket2", "nix", "tracing"] {
+/// A crate of rules depends on none of these and uses none of those, its tests aside.
+fn knows_nothing_of(name: &str, dependencies: &[&str], words: &[&str]) {
+    let manifest = read(&crates().join(name).join("Cargo.toml"));
+    let depends = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+    for banned in dependencies {
         let is_banned = |line: &str| line.split(['.', ' ', '=']).next() == Some(banned);
-        assert!(!dependencies.lines().any(is_banned), "ringway-core depends on {banned}");
+        assert!(!depends.lines().any(is_banned), "{name} depends on {banned}");
     }
-    for file in all_files(&crates().join("ringway-core/src")) {
+    let is_test = |file: &Path| file.iter().any(|part| part == "tests");
+    for file in all_files(&crates().join(name).join("src")).into_iter().filter(|file| !is_test(file)) {
         let text = read(&file);
-        for banned in ["std::net", "std::fs", "std::thread", "std::time::Instant", "SystemTime", ".ln()"] {
+        for banned in words {
             assert!(!text.contains(banned), "{} uses {banned}", file.display());
         }
     }
+}
+
+#[test]
+fn the_rules_know_no_runtime_no_socket_and_no_clock() {
+    let words = ["std::net", "std::fs", "std::thread", "std::time::Instant", "SystemTime", ".ln()"];
+    knows_nothing_of("ringway-core", &["tokio", "rand", "socket2", "nix", "tracing"], &words);
+}
+
+#[test]
+fn sessions_know_no_runtime_no_socket_no_clock_and_no_chance() {
+    let dependencies = ["tokio", "rand", "socket2", "nix", "hyper", "axum", "jiff", "ringway-edge", "ringway-link"];
+    let words = ["std::fs", "std::thread", "std::time::Instant", "SystemTime", "new_v4", "TcpStream"];
+    knows_nothing_of("ringway-hub", &dependencies, &words);
 }
 
 #[test]

@@ -31,9 +31,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use tokio::sync::oneshot;
+use ringway_hub::{ApiAnswer, ApiRequest, GatewayConfig};
 
-use crate::gateway::{ApiAnswer, ApiRequest, Call, Client, ClientInput, GatewayConfig, Inbox};
+use crate::gateway::{Client, Inbox};
 use crate::guesses::Guesses;
 
 /// What the handlers share.
@@ -85,9 +85,7 @@ impl Api {
     /// # Errors
     /// The answer to give when the hub cannot be asked.
     async fn call(&self, request: ApiRequest) -> Result<ApiAnswer, Response> {
-        let (reply, answer) = oneshot::channel();
-        self.inbox.push_always(ClientInput::Call(Call { request, reply }));
-        match answer.await {
+        match self.inbox.call(request).await {
             Ok(ApiAnswer::Overloaded) => Err(busy("too much waits for an answer here; try again in a moment\n")),
             Ok(answer) => Ok(answer),
             Err(_) => Err(busy("this gateway is stopping; ask another one\n")),

@@ -21,8 +21,8 @@ pub use value::{Size, duration, size};
 
 use reader::Reading;
 use ringway_core::timing::Timing;
+use ringway_hub::GatewayConfig;
 
-use crate::gateway::GatewayConfig;
 use crate::rebalance::Rebalance;
 
 /// Which parts of a member a process plays.

@@ -8,9 +8,10 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use ringway_hub::GatewayConfig;
 use serde_json::json;
 
-use crate::gateway::{GatewayConfig, is_known_host, may_change};
+use crate::gateway::{is_known_host, may_change};
 
 const FOREIGN_HOST: &str = "this server is not known under the name that was asked for: ask for it by its address, or add the \
                             name to [server] names";

@@ -35,6 +35,7 @@ use ringway_core::ring::Weight;
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
 use ringway_edge::Edge;
+use ringway_hub::{Batch, GatewayConfig, Hub, Turns};
 use ringway_link::{Event, LinkId, LinkSender, Links, Target};
 use ringway_protocol::link::Identity;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -44,7 +45,7 @@ use tracing::{error, info, warn};
 use crate::changes::Teller;
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
-use crate::gateway::{Batch, Client, GatewayConfig, Hub, Inbox, Turns};
+use crate::gateway::{Client, Inbox, SystemClock};
 
 use door::Door;
 use evidence::Finding;
@@ -133,7 +134,7 @@ pub struct GatewayParts {
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
     /// Sessions and what they did.
-    pub hub: Option<crate::gateway::Counts>,
+    pub hub: Option<ringway_hub::Counts>,
     /// What the node says of itself.
     pub node: Load,
     /// Publishes of this gateway that were acknowledged, by copies: without history, 1, 2, more.
@@ -192,7 +193,7 @@ struct Task {
     /// The node's share of the slots: what the config says, or what it was given last. It outlives an incarnation.
     weight: Option<Weight>,
     me: Incarnation,
-    member: Member<Hub>,
+    member: Member<Hub<Client>>,
     registry: Option<Registrar>,
     /// The member that the registry is with, in its newest life.
     host: Option<Incarnation>,
@@ -340,7 +341,7 @@ impl Task {
         let (identity, node) = (parts.entry(me, weight), weight.map(|_| parts.node(now, me, view.clone())));
         let hub = parts.gateway.as_ref().map(|gateway| {
             let rules = Gateway::new(me, view.clone(), parts.timing, parts.limits.0);
-            Hub::new(now, rules, gateway.config.clone())
+            Hub::new(now, rules, gateway.config.clone(), Box::<SystemClock>::default())
         });
         let member = Member::new(now, identity, view, parts.timing, hosts).with(now, node, hub);
         Self {

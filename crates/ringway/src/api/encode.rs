@@ -8,8 +8,8 @@ use ringway_core::{ChannelName, Position};
 use ringway_protocol::api::{self, Answer, ApiError, NodeInfo, PublishedAt};
 use ringway_protocol::centrifuge::{HistoryResult, Publication};
 
-use crate::gateway::stored::Stored;
-use crate::gateway::{ApiAnswer, MemberInfo, present};
+use ringway_hub::stored::Stored;
+use ringway_hub::{ApiAnswer, MemberInfo, present};
 
 /// The version that members of one build say they have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use ringway_core::ChannelName;
 use ringway_core::limits::VERSION_EPOCH_BYTES;
 use ringway_core::message::{Disconnect, Entry, Version};
+use ringway_hub::{ApiAnswer, ApiPublish, ApiRequest, History, Seen};
 use ringway_protocol::api::{
     self, ApiError, BadBody, ChannelRequest, ChannelsRequest, DisconnectRequest, HistoryRequest, InfoRequest,
     PublishRequest,
@@ -15,7 +16,6 @@ use uuid::Uuid;
 
 use super::pattern::Pattern;
 use super::{Api, encode, pages};
-use crate::gateway::{ApiAnswer, ApiPublish, ApiRequest, History, Seen};
 
 /// The answer, or another one that ends the request early.
 pub(super) type Outcome = Result<Response, Response>;

@@ -5,10 +5,11 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ringway_core::UserName;
+use ringway_hub::{ApiAnswer, ApiRequest};
 use ringway_protocol::plain::{InboxMessage, NOT_ACKNOWLEDGED};
 
 use super::Api;
-use crate::gateway::{ApiAnswer, ApiRequest, USER_NAME_RULE};
+use crate::gateway::USER_NAME_RULE;
 
 /// Where the config does not allow it.
 pub(super) async fn get_is_off() -> Response {

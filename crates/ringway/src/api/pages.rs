@@ -11,11 +11,11 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use ringway_hub::{ApiAnswer, ApiRequest};
 use ringway_protocol::api::ApiError;
 
 use super::methods::Outcome;
 use super::{Api, encode};
-use crate::gateway::{ApiAnswer, ApiRequest};
 
 pub(super) use channels::channels;
 pub(super) use history::history;

@@ -12,10 +12,11 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use ringway_core::message::Toll;
 use ringway_edge::Edge;
+use ringway_hub::Counts;
 use ringway_link::{LinkStats, Links};
 use tokio::sync::watch;
 
-use crate::gateway::{Counts, Refusals};
+use crate::gateway::Refusals;
 use crate::guesses::Guesses;
 use crate::member::Stats;
 use crate::telemetry;

@@ -12,6 +12,7 @@ use axum::http::header::{HeaderName, RETRY_AFTER};
 use axum::middleware::from_fn_with_state;
 use ringway_edge::hyper::Request;
 use ringway_edge::{Class, Edge, EdgeConfig, RequestBody, Route, Router as EdgeRouter};
+use ringway_hub::GatewayConfig;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 use tracing::info;
@@ -19,7 +20,7 @@ use tracing::info;
 use super::StartError;
 use crate::config::{Config, Roles, Server};
 use crate::gate;
-use crate::gateway::{GatewayConfig, SocketRoutes};
+use crate::gateway::SocketRoutes;
 use crate::guesses::Guesses;
 use crate::member::GatewayParts;
 

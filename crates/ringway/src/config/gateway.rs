@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::reader::Section;
 use super::sections::{ONE_HOUR, ONE_MS, SENSIBLE};
 use super::value::Size;
-use crate::gateway::{Allowed, ChannelRules, GatewayConfig, PlainConfig};
 
 /// Most publications one channel may keep. A history is copied between nodes whole; what needs more is a database's work.
 const LARGEST_HISTORY: u32 = 100_000;
@@ -129,3 +128,4 @@ fn is_prefix(text: &str) -> bool {
     let path = |c: char| c.is_ascii_alphanumeric() || "-_./~".contains(c);
     text.is_empty() || text.starts_with('/') && !text.ends_with('/') && text.chars().all(path)
 }
+use ringway_hub::{Allowed, ChannelRules, GatewayConfig, PlainConfig};

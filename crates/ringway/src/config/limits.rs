@@ -1,10 +1,10 @@
 //! Bounds of queues, buffers and tables. What happens at each stands beside the field that it fills.
 
 use ringway_core::limits::{GatewayLimits, NodeLimits};
+use ringway_hub::SessionLimits;
 
 use super::reader::Section;
 use super::value::Size;
-use crate::gateway::SessionLimits;
 
 /// Bounds of the rules. Those of sessions are part of the gateway's own settings.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ringway_core::ring::{SlotCount, Weight};
+use ringway_hub::Allowed;
 
 use super::*;
-use crate::gateway::Allowed;
 use crate::rebalance::Mode;
 
 const EXAMPLE: &str = include_str!("../../../../ringway.example.toml");

@@ -4,22 +4,23 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ringway_core::UserName;
 use ringway_edge::{Closed, Conn, Flow, Handler};
+use ringway_hub::{Ask, ClientInput, Command, Protocol, SessionLimits, Ticket, Verifier};
 use ringway_protocol::centrifuge::json;
 use ringway_protocol::plain::{Inbound, InboxMessage, parse};
 use ringway_protocol::ws::Message;
 use smallvec::SmallVec;
+use uuid::Uuid;
 
-use super::auth::Verifier;
-use super::command::{Ask, Command};
-use super::inbox::{ClientInput, Inbox, Protocol, Ticket};
+use super::Client;
+use super::inbox::Inbox;
 use super::pace::Pace;
 use super::routes::Refusals;
 use super::wrong_tokens;
-use super::{Client, SessionLimits};
 use crate::guesses::{Guesses, Network, Reply};
 
 /// What a message asks, in order.
@@ -37,9 +38,9 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    fn open(&self, conn: &Client, ticket: &Arc<Ticket>, protocol: Protocol) {
-        let (ticket, socket) = (ticket.clone(), conn.clone());
-        self.inbox.push_always(ClientInput::Opened { ticket, socket, protocol });
+    fn open(&self, conn: &Arc<Conn>, ticket: &Arc<Ticket>, protocol: Protocol) {
+        let (ticket, socket, client) = (ticket.clone(), Client(conn.clone()), Uuid::new_v4());
+        self.inbox.push_always(ClientInput::Opened { ticket, socket, protocol, client });
     }
 
     /// A pong that was waited for is handed on. There is one for each ping at most, so nothing holds it up.
@@ -50,18 +51,18 @@ impl Desk {
     }
 
     /// Hands an input on; whether its connection may go on reading.
-    fn push(&self, conn: &Client, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, asks: u32) -> Flow {
+    fn push(&self, conn: &Arc<Conn>, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, asks: u32) -> Flow {
         if asks > 0 {
             ticket.begin_asks(asks);
         }
-        let is_full = self.inbox.push(input, bytes, || conn.clone());
+        let is_full = self.inbox.push(input, bytes, || Client(conn.clone()));
         // Each pause is resumed once, so there is one reason for it: the other one is looked at with the next message.
         let must_pause = is_full || asks > 0 && ticket.must_pause(self.limits.publishes_in_flight);
         if must_pause { Flow::Pause } else { Flow::Continue }
     }
 
     /// The same for commands of a Centrifuge client.
-    pub(super) fn push_commands(&self, conn: &Client, ticket: &Arc<Ticket>, commands: Commands) -> Flow {
+    pub(super) fn push_commands(&self, conn: &Arc<Conn>, ticket: &Arc<Ticket>, commands: Commands) -> Flow {
         let bytes = commands.iter().map(Command::size).sum();
         let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;
         self.push(conn, ticket, ClientInput::Commands(ticket.clone(), commands), bytes, asks)
@@ -69,7 +70,7 @@ impl Desk {
 
     /// Counts commands; whether the connection may go on reading after them. One that is paused for another reason is looked at
     /// with its next message.
-    fn pace(&self, conn: &Client, paid: &mut u32, commands: u32, flow: Flow) -> Flow {
+    fn pace(&self, conn: &Arc<Conn>, paid: &mut u32, commands: u32, flow: Flow) -> Flow {
         let wait = self.pace.count(paid, commands);
         let Some(wait) = wait.filter(|_| matches!(flow, Flow::Continue)) else { return flow };
         self.refusals.paced.fetch_add(1, Ordering::Relaxed);
@@ -104,12 +105,13 @@ impl CentrifugeHandler {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
         };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut commands = Commands::new();
         let frame = json::decode_frame(bytes).ok();
         let mut is_broken = frame.is_none();
         for command in frame.into_iter().flatten() {
             match command {
-                Ok(command) => commands.push(Command::of(command, &self.desk.verifier)),
+                Ok(command) => commands.push(Command::of(command, &self.desk.verifier, now)),
                 Err(_) => is_broken = true,
             }
         }
@@ -122,7 +124,7 @@ impl CentrifugeHandler {
     }
 
     /// What becomes of a message with wrong tokens that are too many of their address.
-    fn put_off(&mut self, conn: &Client, mut commands: Commands, reply: Reply) -> Flow {
+    fn put_off(&mut self, conn: &Arc<Conn>, mut commands: Commands, reply: Reply) -> Flow {
         let Some(delay) = reply.delay() else {
             let strangers = u64::from(wrong_tokens::is_of_stranger(&commands));
             self.desk.refusals.turned_away.fetch_add(strangers, Ordering::Relaxed);
@@ -141,11 +143,11 @@ fn paced(commands: &Commands) -> u32 {
 }
 
 impl Handler for CentrifugeHandler {
-    fn on_open(&mut self, conn: &Client) {
+    fn on_open(&mut self, conn: &Arc<Conn>) {
         self.desk.open(conn, &self.ticket, Protocol::Centrifuge);
     }
 
-    fn on_message(&mut self, conn: &Client, message: Message<'_>) -> Flow {
+    fn on_message(&mut self, conn: &Arc<Conn>, message: Message<'_>) -> Flow {
         if self.ticket.is_broken() {
             return Flow::Continue;
         }
@@ -163,7 +165,7 @@ impl Handler for CentrifugeHandler {
         self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
-    fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
+    fn on_pong(&mut self, _conn: &Arc<Conn>, payload: &[u8]) {
         self.desk.pong(&self.ticket, payload);
     }
 
@@ -189,11 +191,11 @@ impl PlainHandler {
 }
 
 impl Handler for PlainHandler {
-    fn on_open(&mut self, conn: &Client) {
+    fn on_open(&mut self, conn: &Arc<Conn>) {
         self.desk.open(conn, &self.ticket, Protocol::Plain(self.user.clone()));
     }
 
-    fn on_message(&mut self, conn: &Client, message: Message<'_>) -> Flow {
+    fn on_message(&mut self, conn: &Arc<Conn>, message: Message<'_>) -> Flow {
         let inbound = match &message {
             Message::Text(text) => parse(text),
             Message::Binary(_) => Inbound::Help,
@@ -212,7 +214,7 @@ impl Handler for PlainHandler {
         self.desk.pace(conn, &mut self.paid, u32::from(publishes == 0), flow)
     }
 
-    fn on_pong(&mut self, _conn: &Client, payload: &[u8]) {
+    fn on_pong(&mut self, _conn: &Arc<Conn>, payload: &[u8]) {
         self.desk.pong(&self.ticket, payload);
     }
 

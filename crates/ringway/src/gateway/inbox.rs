@@ -5,144 +5,14 @@
 //! what was read at once and no more. Nothing is dropped.
 
 use std::mem;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use ringway_core::UserName;
-use smallvec::SmallVec;
-use tokio::sync::Notify;
+use ringway_core::ring::SlotSet;
+use ringway_hub::{ApiAnswer, ApiRequest, Batch, Call, ClientInput, ReplyTo};
+use tokio::sync::{Notify, oneshot};
 
-use super::call::Call;
-use super::command::Command;
-
-/// What comes in from clients.
-#[derive(Debug)]
-pub enum ClientInput<S> {
-    /// A socket is open; first input with this ticket.
-    Opened {
-        /// Names the connection in what follows.
-        ticket: Arc<Ticket>,
-        /// How it is written to.
-        socket: S,
-        /// Which protocol it speaks.
-        protocol: Protocol,
-    },
-    /// The commands of one frame, in order.
-    Commands(Arc<Ticket>, SmallVec<[Command; 1]>),
-    /// A plain client's message: to whom, and the payload to be stored.
-    Said(Arc<Ticket>, UserName, Bytes),
-    /// A plain client wrote something that is no message.
-    Puzzled(Arc<Ticket>),
-    /// The socket has room again, which the hub had asked for.
-    Room(Arc<Ticket>),
-    /// The client answered the WebSocket ping of this number, the last one that it was sent.
-    Ponged(Arc<Ticket>, u32),
-    /// The connection is over. What comes later with this ticket means nothing.
-    Closed(Arc<Ticket>),
-    /// A call of the HTTP API.
-    Call(Call),
-}
-
-/// How a connection speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Protocol {
-    /// Centrifuge, JSON.
-    Centrifuge,
-    /// Plain; the user is known from the start.
-    Plain(UserName),
-}
-
-/// What a connection and its session share.
-#[derive(Debug)]
-pub struct Ticket {
-    /// The session's key, set by the hub when it learns of the connection.
-    session: AtomicU32,
-    /// Publishes and reads that are not answered yet.
-    in_flight: AtomicU32,
-    /// Number of the ping that is not answered; 0: none.
-    pinged: AtomicU32,
-    /// The connection is paused until some of them are.
-    paused: AtomicBool,
-    /// The client has sent what cannot be read. Nothing more is read of it.
-    broken: AtomicBool,
-}
-
-impl Ticket {
-    /// A ticket for a new connection.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            session: AtomicU32::new(u32::MAX),
-            in_flight: AtomicU32::new(0),
-            pinged: AtomicU32::new(0),
-            paused: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
-        })
-    }
-
-    pub(super) fn session(&self) -> u32 {
-        self.session.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_session(&self, key: u32) {
-        self.session.store(key, Ordering::Relaxed);
-    }
-
-    /// The session is over, and its key may be another one's.
-    pub(super) fn forget_session(&self) {
-        self.set_session(u32::MAX);
-    }
-
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_broken(&self) {
-        self.broken.store(true, Ordering::Relaxed);
-    }
-
-    /// A ping of this number is about to be sent. An earlier one is not waited for any more.
-    pub(super) fn await_pong(&self, number: u32) {
-        self.pinged.store(number, Ordering::SeqCst);
-    }
-
-    /// Takes a pong; the number of the ping that was waiting for it. Whatever else comes, or comes twice, means nothing.
-    pub fn take_pong(&self, payload: &[u8]) -> Option<u32> {
-        let number = u32::from_be_bytes(payload.try_into().ok()?);
-        let awaited = self.pinged.compare_exchange(number, 0, Ordering::SeqCst, Ordering::SeqCst);
-        awaited.ok().filter(|number| *number != 0)
-    }
-
-    /// Publishes are not answered, each for the deadline of one at most: its connection may be paused meanwhile.
-    pub(super) fn awaits_answers(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) > 0
-    }
-
-    /// Counts publishes and reads that are about to be handed to the hub.
-    pub fn begin_asks(&self, count: u32) {
-        self.in_flight.fetch_add(count, Ordering::SeqCst);
-    }
-
-    /// Whether reading must pause because of `limit` unanswered publishes and reads. If so, the hub resumes it once.
-    #[must_use]
-    pub fn must_pause(&self, limit: u32) -> bool {
-        if self.in_flight.load(Ordering::SeqCst) < limit {
-            return false;
-        }
-        self.paused.store(true, Ordering::SeqCst);
-        // The hub may have answered them meanwhile. Whoever takes the mark back decides, so exactly one of us does.
-        self.in_flight.load(Ordering::SeqCst) > limit / 2 || !self.paused.swap(false, Ordering::SeqCst)
-    }
-
-    /// Counts an answer to one of them; whether the connection is to be resumed.
-    #[must_use]
-    pub(super) fn end_ask(&self, limit: u32) -> bool {
-        let before = self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
-        let left = before.map_or(0, |before| before - 1);
-        left <= limit / 2 && self.paused.swap(false, Ordering::SeqCst)
-    }
-}
+use super::Client;
 
 /// The queue in front of the hub.
 #[derive(Debug)]
@@ -150,38 +20,6 @@ pub struct Inbox<S> {
     limit: usize,
     queue: Mutex<Batch<S>>,
     arrived: Notify,
-}
-
-/// Inputs taken out of an [`Inbox`] together.
-#[derive(Debug)]
-pub struct Batch<S> {
-    /// In order of arrival.
-    pub inputs: Vec<ClientInput<S>>,
-    bytes: usize,
-    /// Connections that are not read from until the inputs are worked off.
-    held: Vec<S>,
-}
-
-impl<S> Default for Batch<S> {
-    fn default() -> Self {
-        Self { inputs: Vec::new(), bytes: 0, held: Vec::new() }
-    }
-}
-
-impl<S> Batch<S> {
-    /// Leaves it to another batch to let connections go on.
-    pub(super) fn hand_over(&mut self, to: &mut Self) {
-        to.held.append(&mut self.held);
-    }
-}
-
-impl<S: super::Socket> Batch<S> {
-    /// Lets the connections that were held go on. Call when the inputs are worked off.
-    pub fn resume(&mut self) {
-        for socket in self.held.drain(..) {
-            socket.resume();
-        }
-    }
 }
 
 impl<S> Inbox<S> {
@@ -238,10 +76,74 @@ impl<S> Inbox<S> {
     }
 }
 
+impl Inbox<Client> {
+    /// Asks the hub something. The answer is missing only if the process ends.
+    pub fn call(&self, request: ApiRequest) -> oneshot::Receiver<ApiAnswer> {
+        let (reply, answer) = oneshot::channel();
+        // Whoever does not wait any more needs no answer.
+        let reply = ReplyTo::new(move |answer| drop(reply.send(answer)));
+        self.push_always(ClientInput::Call(Call { request, reply }));
+        answer
+    }
+
+    /// Users with a session here whose inbox is in one of the slots: how many, and the names of some. `None` if the hub has too
+    /// much to do to look.
+    pub async fn users_in(&self, slots: SlotSet) -> Option<(u64, Vec<UserName>)> {
+        match self.call(ApiRequest::Users(slots)).await {
+            Ok(ApiAnswer::Users(count, names)) => Some((count, names)),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::tests::harness::FakeSocket;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use ringway_hub::{Room, Socket, Ticket};
+
     use super::*;
+
+    /// A socket that counts how often its reading went on.
+    #[derive(Debug, Clone, Default)]
+    struct FakeSocket(Arc<AtomicUsize>);
+
+    impl FakeSocket {
+        fn resumed(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Socket for FakeSocket {
+        fn send(&self, _frame: Bytes) {}
+
+        fn flush(&self) {}
+
+        fn queued(&self) -> usize {
+            0
+        }
+
+        fn ask_room(&self, _low: usize) -> Room {
+            Room::Now
+        }
+
+        fn unread_for(&self) -> Option<Duration> {
+            None
+        }
+
+        fn progressed_for(&self) -> Option<Duration> {
+            None
+        }
+
+        fn close(&self, _code: u16, _reason: &str) {}
+
+        fn resume(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     fn puzzled() -> ClientInput<FakeSocket> {
         ClientInput::Puzzled(Ticket::new())
@@ -257,10 +159,10 @@ mod tests {
         let mut batch = Batch::default();
         inbox.take(&mut batch);
         assert_eq!(batch.inputs.len(), 3, "nothing is dropped");
-        assert_eq!(greedy.0.lock().resumed, 0);
+        assert_eq!(greedy.resumed(), 0);
         batch.inputs.clear();
         batch.resume();
-        assert_eq!((polite.0.lock().resumed, greedy.0.lock().resumed), (0, 1));
+        assert_eq!((polite.resumed(), greedy.resumed()), (0, 1));
         assert!(!inbox.push(puzzled(), 100, || polite.clone()), "there is room again");
     }
 

@@ -14,13 +14,13 @@ use ringway_core::UserName;
 use ringway_edge::hyper::StatusCode;
 use ringway_edge::hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
+use ringway_hub::{Faults, GatewayConfig, Verifier};
 use smallvec::SmallVec;
 
-use super::auth::{Faults, Verifier};
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
 use super::pace::Pace;
-use super::{Client, GatewayConfig, origin};
+use super::{Client, origin};
 use crate::guesses::Guesses;
 
 /// What people are told who chose another name.

@@ -1,39 +1,33 @@
-//! What the hub does with a client's socket. A seam, so that the hub's rules are tested without sockets.
+//! A client's socket, as the hub writes to it.
 
+use std::ops::Deref;
 use std::sync::Arc;
-
-use bytes::Bytes;
-use ringway_edge::Room;
 use std::time::Duration;
 
-/// A cheap handle of one socket. Nothing here waits.
-pub trait Socket: Send + 'static {
-    /// Queues a whole WebSocket frame.
-    fn send(&self, frame: Bytes);
-    /// Writes what is queued.
-    fn flush(&self);
-    /// Bytes that are queued and not yet taken by the kernel.
-    fn queued(&self) -> usize;
-    /// Whether more may be queued now: no more than `low` bytes wait. If not, [`super::ClientInput::Room`] may follow.
-    fn ask_room(&self, low: usize) -> Room;
-    /// How long ago reading went on after a pause: nothing during one, `None` if there never was one.
-    fn unread_for(&self) -> Option<Duration>;
-    /// How long ago the client last made progress with a queue that had filled its socket.
-    fn progressed_for(&self) -> Option<Duration>;
-    /// Closes after what is queued.
-    fn close(&self, code: u16, reason: &str);
-    /// Takes back one pause of reading.
-    fn resume(&self);
+use bytes::Bytes;
+use ringway_edge::Conn;
+use ringway_hub::{Room, Socket};
+
+/// A socket of the edge.
+#[derive(Debug, Clone)]
+pub struct Client(pub Arc<Conn>);
+
+impl Deref for Client {
+    type Target = Arc<Conn>;
+
+    fn deref(&self) -> &Arc<Conn> {
+        &self.0
+    }
 }
 
-impl Socket for Arc<ringway_edge::Conn> {
+impl Socket for Client {
     fn send(&self, frame: Bytes) {
         // A closing connection drops it; its end is reported on its own way.
-        ringway_edge::Conn::send(self, frame);
+        Conn::send(self, frame);
     }
 
     fn flush(&self) {
-        ringway_edge::Conn::flush(self);
+        Conn::flush(self);
     }
 
     fn queued(&self) -> usize {
@@ -41,22 +35,26 @@ impl Socket for Arc<ringway_edge::Conn> {
     }
 
     fn ask_room(&self, low: usize) -> Room {
-        ringway_edge::Conn::ask_room(self, low)
+        match Conn::ask_room(self, low) {
+            ringway_edge::Room::Now => Room::Now,
+            ringway_edge::Room::Later => Room::Later,
+            ringway_edge::Room::Crowded => Room::Crowded,
+        }
     }
 
     fn unread_for(&self) -> Option<Duration> {
-        ringway_edge::Conn::unread_for(self)
+        Conn::unread_for(self)
     }
 
     fn progressed_for(&self) -> Option<Duration> {
-        ringway_edge::Conn::progressed_for(self)
+        Conn::progressed_for(self)
     }
 
     fn close(&self, code: u16, reason: &str) {
-        ringway_edge::Conn::close(self, code, reason);
+        Conn::close(self, code, reason);
     }
 
     fn resume(&self) {
-        ringway_edge::Conn::resume(self);
+        Conn::resume(self);
     }
 }

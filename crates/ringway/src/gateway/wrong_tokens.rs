@@ -7,13 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway_edge::Flow;
+use ringway_edge::{Conn, Flow};
+use ringway_hub::{Ask, Command, Ticket};
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::Client;
-use super::command::{Ask, Command};
 use super::handler::{Commands, Desk};
-use super::inbox::Ticket;
 use crate::guesses::{Guesses, Kind, Network, Reply};
 
 /// Counts the wrong tokens of one message, and says what it comes to: what the worst of them does.
@@ -36,7 +34,7 @@ pub(super) fn end_at_last(commands: &mut Commands) {
 }
 
 /// Closes a client of whose address there were too many wrong tokens. The hub need not look at it.
-pub(super) fn turn_away(conn: &Client) -> Flow {
+pub(super) fn turn_away(conn: &Arc<Conn>) -> Flow {
     let why = Disconnect::InvalidToken;
     conn.close(why.code(), why.reason());
     Flow::Continue
@@ -45,7 +43,7 @@ pub(super) fn turn_away(conn: &Client) -> Flow {
 /// Hands a message with a wrong token on after a while: that is when it is answered. Nothing more of its client is read until then.
 pub(super) fn hand_on_late(
     desk: &Arc<Desk>,
-    conn: &Client,
+    conn: &Arc<Conn>,
     ticket: &Arc<Ticket>,
     commands: Commands,
     after: Duration,
@@ -69,7 +67,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::gateway::Verifier;
+    use ringway_hub::Verifier;
 
     const SECRET: &str = "secret";
 
@@ -92,7 +90,7 @@ mod tests {
         let verifier = Verifier::new(Some(SECRET));
         let lines = asked.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
         let commands = json::decode_frame(lines.as_bytes()).unwrap().map(|command| command.unwrap());
-        commands.map(|command| Command::of(command, &verifier)).collect()
+        commands.map(|command| Command::of(command, &verifier, Duration::from_secs(1_000))).collect()
     }
 
     fn address(last: u8) -> Network {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringway_core::Incarnation;
+use ringway_core::gateway::Gateway;
 use ringway_core::timing::Now;
 use ringway_core::view::Placement;
 
@@ -38,18 +39,18 @@ impl Task {
     }
 
     fn stats(&self, now: Now) -> Stats {
-        let waiting = self.member.front().map_or(0, |hub| hub.rules.publishes_waiting() as u64);
+        let waiting = self.member.gateway().map_or(0, |gateway| gateway.publishes_waiting() as u64);
         Stats {
-            hub: self.member.front().map(crate::gateway::Hub::counts),
+            hub: self.member.front().map(ringway_hub::Hub::counts),
             node: self.load(),
-            acknowledged: self.member.front().map(|hub| hub.rules.publishes_acknowledged()).unwrap_or_default(),
+            acknowledged: self.member.gateway().map(Gateway::publishes_acknowledged).unwrap_or_default(),
             publishes_waiting: waiting,
             epoch: self.member.view().epoch.0,
             turned: now,
             registry_answered: self.member.membership().registry_answered(),
             leaving: self.leaving.is_some() || self.left.is_some(),
             expulsions: self.expulsions,
-            toll: self.member.front().map(|hub| hub.rules.toll().clone()),
+            toll: self.member.gateway().map(|gateway| gateway.toll().clone()),
         }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use ringway_core::member::Front;
 use ringway_core::timing::Now;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -188,7 +189,7 @@ impl Task {
     fn awaited(&self, now: Now) -> Option<Awaited> {
         self.leaving.as_ref()?;
         if let (Some(_), Some(hub)) = (&self.shedding, self.member.front()) {
-            return match (hub.still_open(), hub.rules.lingering_count()) {
+            return match (hub.still_open(), hub.gateway().lingering_count()) {
                 (0, 0) => None,
                 (0, inboxes) => Some(Awaited::Inboxes(inboxes)),
                 (clients, _) => Some(Awaited::Clients(clients)),

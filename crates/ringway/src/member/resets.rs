@@ -65,7 +65,7 @@ impl Task {
     /// Says how far this gateway is with its orders. While the link is away the news wait.
     pub(super) fn report_resets(&mut self, now: Now) {
         let Some(to) = self.reachable_host() else { return };
-        let counts = self.member.front_mut().map(crate::gateway::Hub::take_reset_counts).unwrap_or_default();
+        let counts = self.member.front_mut().map(ringway_hub::Hub::take_reset_counts).unwrap_or_default();
         let epoch = self.member.view().epoch;
         for count in counts {
             self.send(now, Outgoing { to, frame: Frame { epoch, message: Message::ResetCount(count) } });

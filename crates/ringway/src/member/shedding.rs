@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringway_core::member::Front;
 use ringway_core::membership::Change;
 use ringway_core::timing::Now;
 use tokio::sync::oneshot;
@@ -88,7 +89,7 @@ impl Task {
             return;
         }
         let since = *shedding.empty.get_or_insert(now);
-        let confirmed = hub.rules.lingering_count() == 0 && now > since;
+        let confirmed = hub.gateway().lingering_count() == 0 && now > since;
         if (confirmed || now >= since + CONFIRM)
             && let Some(shedding) = self.shedding.take()
         {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringway_core::member::Front;
 use ringway_core::message::{Frame, Load, Message, Toll};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
@@ -108,8 +109,8 @@ impl Task {
         let (counts, slow) = (hub.counts(), gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed));
         // Whoever was ordered to connect anew is counted with the order, and whoever was sent away for a cut by itself.
         let closed = counts.closed - counts.asked_anew() + slow;
-        let (epoch, link) = (hub.rules.view().epoch, self.peers.get(&to).map(|host| host.link));
-        let seen = hub.rules.toll();
+        let (epoch, link) = (hub.gateway().view().epoch, self.peers.get(&to).map(|host| host.link));
+        let seen = hub.gateway().toll();
         let same = |told: &Toll| told.closed == closed && told.is_but_for_closed(seen);
         if self.telling.told.as_ref().is_some_and(|told| (told.0, told.1) == (epoch, link) && same(&told.2)) {
             return;

@@ -2,12 +2,12 @@
 
 use ringway_core::Position;
 use ringway_core::message::HistoryPage;
+use ringway_hub::{ApiAnswer, ApiRequest, History, Seen, is_next_page};
 use ringway_protocol::api::ApiError;
 
 use super::super::methods::Outcome;
 use super::super::{Api, encode};
 use super::{Pages, Part, tell};
-use crate::gateway::{ApiAnswer, ApiRequest, History, Seen, is_next_page};
 
 /// What is still to be read.
 #[derive(Debug)]

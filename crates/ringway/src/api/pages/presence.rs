@@ -1,11 +1,11 @@
 //! Who is in a channel.
 
 use ringway_core::message::PresenceQuery;
+use ringway_hub::{ApiAnswer, ApiRequest, Named};
 
 use super::super::methods::Outcome;
 use super::super::{Api, encode};
 use super::{Pages, Part, tell};
-use crate::gateway::{ApiAnswer, ApiRequest, Named};
 
 /// Those who are still to be told.
 #[derive(Debug)]

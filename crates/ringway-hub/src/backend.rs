@@ -1,0 +1,141 @@
+//! Calls of backends. Every one is answered once, at the latest when the rules give its publish or query up.
+
+use ringway_core::gateway::{PublishError, QueryError};
+use ringway_core::message::Entry;
+use ringway_core::message::{Answer, Query, Refusal};
+use ringway_core::ring::SlotSet;
+use ringway_core::timing::Now;
+use ringway_core::{ChannelName, Position, UserName};
+use ringway_protocol::api::ApiError;
+use ringway_protocol::centrifuge::ErrorCode;
+
+use super::call::{ApiAnswer, ApiPublish, ApiRequest, Call, ReplyTo, USERS_NAMED};
+use super::command::{History, Named};
+use super::read::history_query;
+use super::waiting::Waiting;
+use super::{Hub, Socket};
+
+impl<S: Socket> Hub<S> {
+    pub(super) fn on_call(&mut self, now: Now, Call { request, reply }: Call) {
+        if self.calls >= self.config.limits.calls {
+            // The caller may have gone; then nobody is to be told.
+            reply.send(ApiAnswer::Overloaded);
+            return;
+        }
+        self.calls += 1;
+        match request {
+            ApiRequest::Publish(publish) => self.call_publish(now, reply, &publish),
+            ApiRequest::Broadcast(channels, publish) => self.call_broadcast(now, reply, channels, &publish),
+            ApiRequest::Say(user, data) => {
+                let entry = Entry { data, info: None, tags: None };
+                self.publish(now, Waiting::Call(reply), ChannelName::personal(&user), entry, None);
+            }
+            ApiRequest::Presence(channel) => self.call_presence(now, reply, channel, Self::first_presence),
+            ApiRequest::MorePresence(query) => self.ask(now, Waiting::Call(reply), Query::Presence(query)),
+            ApiRequest::PresenceStats(channel) => self.call_presence(now, reply, channel, Query::PresenceStats),
+            ApiRequest::History(history) => self.call_history(now, reply, *history),
+            ApiRequest::Disconnect(order) => self.ask(now, Waiting::Call(reply), Query::Disconnect(order)),
+            ApiRequest::Info => self.gather_info(now, reply),
+            ApiRequest::Channels(place) => self.call_channels(now, reply, place),
+            ApiRequest::Users(slots) => {
+                let (count, names) = self.users_in(&slots);
+                self.answer(reply, ApiAnswer::Users(count, names));
+            }
+        }
+    }
+
+    /// Users with a session here whose inbox is in one of the slots. One hash per user, so a million take some 10 ms.
+    fn users_in(&self, slots: &SlotSet) -> (u64, Vec<UserName>) {
+        let is_connected = |key| self.channels.get(key).is_some_and(|channel| channel.sessions() > 0);
+        let inboxes = self.names.iter().filter(|(name, _)| name.as_str().starts_with('#'));
+        let inside = inboxes.filter(|(name, _)| slots.has(self.rules.slot_of(name.as_str())));
+        let (mut count, mut names) = (0, Vec::new());
+        for (name, _) in inside.filter(|(_, key)| is_connected(**key)) {
+            count += 1;
+            if names.len() < USERS_NAMED {
+                names.extend(name.personal_user());
+            }
+        }
+        (count, names)
+    }
+
+    fn call_publish(&mut self, now: Now, reply: ReplyTo, publish: &ApiPublish) {
+        match self.known(publish.channel.clone()) {
+            Ok(channel) => self.publish_call(now, Waiting::Call(reply), channel, publish),
+            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+        }
+    }
+
+    fn call_history(&mut self, now: Now, reply: ReplyTo, history: History) {
+        let query = self.known(history.channel).and_then(|channel| {
+            let rules = self.config.rules_of(&channel).map_err(api_error)?;
+            let history = History { channel: Ok(channel), ..history };
+            history_query(history, rules, u32::MAX).map_err(api_error)
+        });
+        match query {
+            Ok(query) => self.ask(now, Waiting::Call(reply), Query::History(query)),
+            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+        }
+    }
+
+    /// The channel, if its name and namespace are in order.
+    ///
+    /// # Errors
+    /// What the caller is told.
+    pub(super) fn known(&self, channel: Named) -> Result<ChannelName, ApiError> {
+        let channel = channel.map_err(|_| ApiError::BadRequest)?;
+        match self.config.rules_of(&channel) {
+            Ok(_) => Ok(channel),
+            Err(error) => Err(api_error(error)),
+        }
+    }
+
+    pub(super) fn answer_publish(&mut self, reply: ReplyTo, result: Result<Option<Position>, PublishError>) {
+        let answer = match result {
+            Ok(position) => ApiAnswer::Published(position),
+            Err(PublishError::Busy) => ApiAnswer::Overloaded,
+            Err(PublishError::Unknown | PublishError::Full) => ApiAnswer::Failed(ApiError::Internal),
+        };
+        self.answer(reply, answer);
+    }
+
+    pub(super) fn answer_query(&mut self, reply: ReplyTo, result: Result<Answer, QueryError>) {
+        let answer = match result {
+            Ok(Answer::Presence(page)) => ApiAnswer::Presence(page),
+            Ok(Answer::PresenceStats(clients, users)) => ApiAnswer::PresenceStats(clients, users),
+            Ok(Answer::History(page)) => ApiAnswer::History(page),
+            Ok(Answer::Told) => ApiAnswer::Done,
+            Ok(_) => ApiAnswer::Failed(ApiError::Internal),
+            Err(error) => failed(error),
+        };
+        self.answer(reply, answer);
+    }
+
+    /// Ends a call.
+    pub(super) fn answer(&mut self, reply: ReplyTo, answer: ApiAnswer) {
+        self.calls -= 1;
+        // The caller may have hung up.
+        reply.send(answer);
+    }
+}
+
+pub(super) fn failed(error: QueryError) -> ApiAnswer {
+    match error {
+        QueryError::Busy => ApiAnswer::Overloaded,
+        QueryError::Refused(Refusal::Unrecoverable) => ApiAnswer::Failed(ApiError::UnrecoverablePosition),
+        QueryError::Refused(Refusal::NotAvailable) => ApiAnswer::Failed(ApiError::NotAvailable),
+        QueryError::TimedOut | QueryError::Unreachable | QueryError::Refused(_) => {
+            ApiAnswer::Failed(ApiError::Internal)
+        }
+    }
+}
+
+fn api_error(error: ErrorCode) -> ApiError {
+    match error {
+        ErrorCode::UnknownChannel => ApiError::UnknownChannel,
+        ErrorCode::BadRequest => ApiError::BadRequest,
+        ErrorCode::NotAvailable => ApiError::NotAvailable,
+        ErrorCode::UnrecoverablePosition => ApiError::UnrecoverablePosition,
+        _ => ApiError::Internal,
+    }
+}

@@ -1,0 +1,113 @@
+//! What waited in an inbox may be more than a socket's queue may hold. It is handed on piece by piece, as the client
+//! reads, instead of closing a client that could not have read it yet.
+//!
+//! Only what was there before the user came is held back, and what follows it for the same session: a client that does
+//! not keep up with what is new is slow, as any other.
+
+use std::collections::VecDeque;
+
+use ringway_core::gateway::ChannelKey;
+use ringway_core::message::Entry;
+use ringway_protocol::centrifuge::Disconnect;
+
+use super::channel::Channel;
+use super::deliver::{encode_message, encode_push};
+use super::session::{Session, SessionKey};
+use super::{Hub, Room, Socket};
+
+/// Bytes held back for one session: a thousand messages of the largest size that clients may send. Beyond, the client
+/// is closed as slow.
+const BACKLOG_BYTES: usize = 64 << 20;
+
+/// Entries held back for one session, in order.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+impl<S: Socket> Session<S> {
+    /// Whether a delivery has to wait: behind others that do, or because it has waited in the inbox, and the socket's
+    /// queue is half full.
+    pub(super) fn must_wait(&self, offset: u64, attach_top: u64, outbox: usize) -> bool {
+        self.backlog.is_some() || ((1..=attach_top).contains(&offset) && self.socket.queued() > outbox / 2)
+    }
+
+    /// Holds a publication back; whether it is the first one.
+    pub(super) fn hold(&mut self, entry: &Entry) -> bool {
+        let is_first = self.backlog.is_none();
+        let backlog = self.backlog.get_or_insert_default();
+        backlog.bytes += entry.size();
+        backlog.entries.push_back(entry.clone());
+        is_first
+    }
+}
+
+impl Backlog {
+    /// Publications held back: the last ones that were delivered.
+    pub(super) fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+}
+
+impl<S: Socket> Hub<S> {
+    /// Hands publications of an inbox to a session alone, as it reads.
+    pub(super) fn hand_on(&mut self, inbox: ChannelKey, key: SessionKey, unread: &[(u64, Entry)]) {
+        let outbox = self.config.limits.outbox_bytes;
+        let Some(name) = self.rules.channel_name(inbox) else { return };
+        let epoch = self.channels.get(inbox).and_then(Channel::epoch);
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        for (offset, entry) in unread {
+            let is_plain = session.is_plain();
+            if is_plain && session.must_wait(*offset, u64::MAX, outbox) {
+                if session.hold(entry) {
+                    self.stalled.push(key);
+                }
+                continue;
+            }
+            let frame = match is_plain {
+                true => encode_message(&mut self.scratch, self.clock.text(), entry),
+                false => encode_push(&mut self.scratch, name.as_str(), epoch, *offset, entry),
+            };
+            if session.put(frame, outbox) {
+                self.hungry.push(session.id(key));
+            }
+        }
+        self.counts.deliveries += unread.len() as u64;
+        self.must_prove(key);
+    }
+
+    /// A session was written something of its inbox, or may have been: a ping follows with the next flush.
+    pub(super) fn must_prove(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.unproven = true;
+        if !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Hands on as much of each backlog as fits.
+    pub(super) fn feed_backlogs(&mut self) {
+        let room = self.config.limits.outbox_bytes / 2;
+        for key in std::mem::take(&mut self.stalled) {
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            let Some(backlog) = &mut session.backlog else { continue };
+            if backlog.bytes > BACKLOG_BYTES {
+                self.close(key, Disconnect::Slow);
+                continue;
+            }
+            let has_room = session.socket.ask_room(room) == Room::Now;
+            while has_room && session.socket.queued() <= room {
+                let Some(entry) = backlog.entries.pop_front() else { break };
+                backlog.bytes -= entry.size();
+                session.socket.send(encode_message(&mut self.scratch, self.clock.text(), &entry));
+            }
+            session.socket.flush();
+            match backlog.entries.is_empty() {
+                true => session.backlog = None,
+                false => self.stalled.push(key),
+            }
+            self.must_prove(key);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Sessions begin and end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway_core::message::Disconnect as Order;
+use ringway_core::timing::Now;
+use ringway_core::{ChannelName, UserName};
+use ringway_protocol::centrifuge::{ConnectResult, Disconnect, ErrorCode, Expiry, Reply, SubscribeResult};
+use ringway_protocol::plain::Body;
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use super::auth::{Credentials, TokenError};
+use super::command::{Command, Connect};
+use super::input::{Protocol, Ticket};
+use super::session::{Connecting, Heartbeat, Session, SessionKey, State, Wish};
+use super::wheel::Tick;
+use super::{Hub, Socket};
+
+/// What clients are told of the server's version.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " Ringway");
+
+impl<S: Socket> Hub<S> {
+    pub(super) fn open(&mut self, now: Now, ticket: &Arc<Ticket>, socket: S, protocol: Protocol, client: Uuid) {
+        self.serial = self.serial.wrapping_add(1);
+        let (state, user) = match protocol {
+            Protocol::Centrifuge => (State::Silent, None),
+            Protocol::Plain(user) => (State::Ungreeted { problem: None }, Some(user)),
+        };
+        let personal = user.as_ref().map(ChannelName::personal);
+        let key = self.sessions.insert(Session {
+            socket,
+            ticket: ticket.clone(),
+            client,
+            user,
+            info: None,
+            subs: SmallVec::new(),
+            serial: self.serial,
+            due: Tick::default(),
+            expires: Tick::default(),
+            state,
+            backlog: None,
+            probe: Session::<S>::NO_PROBE,
+            dirty: false,
+            unproven: false,
+            feed: None,
+            is_late: false,
+        }) as SessionKey;
+        ticket.set_session(key);
+        match personal {
+            Some(personal) => {
+                self.wake_after(now, key, self.info_interval());
+                self.join(now, key, personal, Wish::Greeting);
+            }
+            None => self.wake_after(now, key, self.config.stale_timeout),
+        }
+    }
+
+    pub(super) fn on_connect(&mut self, now: Now, key: SessionKey, id: u32, connect: Connect) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Credentials { user, info, lifetime } = match connect.credentials {
+            Some(Ok(credentials)) => credentials,
+            None if self.config.allow_anonymous => Credentials { user: None, info: None, lifetime: None },
+            None => {
+                self.counts.refused.without_token += 1;
+                return self.close(key, Disconnect::BadRequest);
+            }
+            Some(Err(TokenError::Invalid | TokenError::Unfit)) => {
+                self.counts.refused.invalid += 1;
+                return self.close(key, Disconnect::InvalidToken);
+            }
+            Some(Err(TokenError::Expired)) => {
+                self.counts.refused.expired += 1;
+                session.state = State::Refused;
+                return self.reply(key, id, &Reply::Error(ErrorCode::TokenExpired.into()));
+            }
+        };
+        if lifetime == Some(Duration::ZERO) {
+            self.counts.refused.expired += 1;
+            session.state = State::Refused;
+            return self.reply(key, id, &Reply::Error(ErrorCode::Expired.into()));
+        }
+        session.user = user;
+        session.info = info.map(Box::new);
+        session.state = State::Connecting(Box::new(Connecting { id, lifetime, held: Vec::new() }));
+        match session.user.as_ref().and_then(UserName::inbox) {
+            Some(personal) => {
+                let seen = connect.recover.into_iter().find(|(name, _)| name == personal.as_str());
+                self.join(now, key, personal, Wish::Personal { recover: seen.map(|(_, seen)| seen) });
+            }
+            None => drop(self.connected(now, key, None)),
+        }
+    }
+
+    /// Answers the connect, with the personal subscription if there is one. Returns what the client has sent since,
+    /// which is due when the session listens.
+    #[must_use]
+    pub(super) fn connected(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        personal: Option<(&str, SubscribeResult<'_>)>,
+    ) -> Vec<Command> {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return Vec::new() };
+        let State::Connecting(connecting) = std::mem::replace(&mut session.state, State::Silent) else {
+            return Vec::new();
+        };
+        let Connecting { id, lifetime, held } = *connecting;
+        session.state = State::Centrifuge(Heartbeat::Quiet);
+        let client = session.client;
+        let mut buffer = Uuid::encode_buffer();
+        let result = ConnectResult {
+            client: client.hyphenated().encode_lower(&mut buffer),
+            version: VERSION,
+            expiry: expiry(lifetime),
+            subs: personal.into_iter().collect(),
+            ping: self.config.ping_interval.as_secs() as u32,
+            pong: true,
+            ..ConnectResult::default()
+        };
+        self.reply(key, id, &Reply::Connect(&result));
+        self.expire_after(now, key, lifetime);
+        // The id is random, so its bits spread the first pings over half of the interval.
+        let half = self.config.ping_interval / 2;
+        let spread = half.mul_f64(f64::from(client.as_u128() as u16) / f64::from(u16::MAX));
+        self.wake_after(now, key, half + spread);
+        held
+    }
+
+    pub(super) fn on_refresh(&mut self, now: Now, key: SessionKey, id: u32, token: Result<Credentials, TokenError>) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        match token {
+            Ok(Credentials { user, lifetime, .. }) if user == session.user && lifetime == Some(Duration::ZERO) => {
+                self.close(key, Disconnect::ConnectionExpired);
+            }
+            Ok(credentials) if credentials.user == session.user => {
+                session.info = credentials.info.map(Box::new);
+                self.reply(key, id, &Reply::Refresh(expiry(credentials.lifetime)));
+                self.expire_after(now, key, credentials.lifetime);
+            }
+            Err(TokenError::Expired) => self.close(key, Disconnect::ConnectionExpired),
+            Err(TokenError::Invalid | TokenError::Unfit) => self.close(key, Disconnect::InvalidToken),
+            Ok(_) => {
+                self.counts.refused.other_bearer += 1;
+                self.close(key, Disconnect::InvalidToken);
+            }
+        }
+    }
+
+    /// Credentials that run out are enforced a grace later; `None` is for ever.
+    fn expire_after(&mut self, now: Now, key: SessionKey, lifetime: Option<Duration>) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.is_late = false;
+        session.expires = match lifetime {
+            Some(lifetime) => {
+                let end = now.saturating_add(lifetime).saturating_add(self.config.expiry_grace);
+                self.wheel.insert(key, end)
+            }
+            None => Tick::default(),
+        };
+    }
+
+    /// Closes a session, for the reason given, and takes it out of its channels at once.
+    pub(super) fn close(&mut self, key: SessionKey, why: Disconnect) {
+        self.close_with(key, why.code(), why.reason());
+    }
+
+    pub(super) fn close_with(&mut self, key: SessionKey, code: u16, reason: &str) {
+        let Some(session) = self.sessions.get(key as usize).filter(|session| !session.is_gone()) else { return };
+        self.counts.closed += u64::from(session.stays());
+        self.dismiss(key, code, reason);
+    }
+
+    pub(super) fn dismiss(&mut self, key: SessionKey, code: u16, reason: &str) {
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        // Codes from 3500 on mean "stay away"; the plain protocol can only say "come back", and before it closes.
+        if matches!(session.state, State::Plain | State::Parting(_)) && code < Disconnect::InvalidToken.code() {
+            self.send_plain(key, &Body::Reconnect);
+        }
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        session.socket.close(code, reason);
+        self.end(key);
+    }
+
+    /// The connection is over, by whomever.
+    pub(super) fn on_closed(&mut self, ticket: &Ticket) {
+        let key = ticket.session();
+        self.end(key);
+        self.sessions.try_remove(key as usize);
+        // What comes late with this ticket is not the next one's that has the key.
+        ticket.forget_session();
+    }
+
+    fn end(&mut self, key: SessionKey) {
+        self.leave_all(key);
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.state = State::Gone;
+            (session.user, session.info, session.backlog) = (None, None, None);
+            session.feed = None;
+        }
+    }
+
+    /// Closes the sessions that an order names.
+    pub(super) fn on_order(&mut self, order: &Order) {
+        let is_meant = |key: &SessionKey| {
+            let Some(session) = self.sessions.get(*key as usize) else { return false };
+            let client = session.client.as_u128();
+            session.user_name() == &*order.user
+                && order.client.is_none_or(|only| only == client)
+                && !order.whitelist.contains(&client)
+        };
+        let inbox = UserName::new(&order.user).ok().map(|user| ChannelName::personal(&user));
+        let keys: Vec<SessionKey> = match inbox {
+            Some(inbox) => {
+                let channel = self.names.get(&inbox).and_then(|key| self.channels.get(*key));
+                channel.into_iter().flat_map(|channel| channel.keys().collect::<Vec<_>>()).filter(is_meant).collect()
+            }
+            // Who has no inbox is looked for among all: a million sessions take some 10 ms.
+            None => self.open_sessions().filter(is_meant).collect(),
+        };
+        for key in keys {
+            self.close_with(key, order.code, &order.reason);
+        }
+    }
+
+    /// Asks up to `count` clients to connect elsewhere, for a gateway that leaves. Returns how many are left.
+    pub fn shed(&mut self, now: Now, count: usize) -> usize {
+        self.drain_events(now);
+        let staying = self.sessions.iter().filter(|(_, session)| session.stays());
+        let keys: Vec<SessionKey> = staying.map(|(key, _)| key as SessionKey).take(count).collect();
+        for key in keys {
+            self.let_go(now, key, Disconnect::Shutdown);
+        }
+        self.still_open()
+    }
+
+    /// Sessions that nobody has asked to go.
+    pub fn staying(&self) -> usize {
+        self.sessions.iter().filter(|(_, session)| session.stays()).count()
+    }
+
+    /// Sessions that have not ended, those included that are asked to go.
+    pub fn still_open(&self) -> usize {
+        self.open_sessions().count()
+    }
+
+    /// Closes every session, and waits for nothing: the gateway stops.
+    pub fn shut_down(&mut self) {
+        let keys: Vec<SessionKey> = self.open_sessions().collect();
+        for key in keys {
+            self.close(key, Disconnect::Shutdown);
+        }
+    }
+
+    fn open_sessions(&self) -> impl Iterator<Item = SessionKey> {
+        self.sessions.iter().filter(|(_, session)| !session.is_gone()).map(|(key, _)| key as SessionKey)
+    }
+
+    /// Queues a reply.
+    pub(super) fn reply(&mut self, key: SessionKey, id: u32, reply: &Reply<'_>) {
+        self.send_text(key, |out| ringway_protocol::centrifuge::json::reply(out, id, reply));
+    }
+}
+
+/// Tells clients whole seconds, and at least one: 0 would mean that there is no end.
+pub(super) fn expiry(lifetime: Option<Duration>) -> Expiry {
+    lifetime.map_or(Expiry::Never, |lifetime| Expiry::InSeconds(lifetime.as_secs().clamp(1, u32::MAX.into()) as u32))
+}

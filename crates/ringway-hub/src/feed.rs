@@ -1,0 +1,253 @@
+//! What a client asks for and may be much (history, presence, what it has missed) is worked off one at a time, and only
+//! while its socket has room: what is asked for at once waits here as a few words, not in the socket's queue as an answer.
+//!
+//! ```text
+//!   waiting ──room──▶ asked ──answer──▶ sent, and the next one waits for room
+//!      └──no room: the socket says when, or the next tick looks where all sockets together hold too much
+//! ```
+//! Its length is bounded by what one message may hold: while more than a few reads are unanswered, the client is not read
+//! from. What a newcomer has missed is one entry for each of its channels.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ringway_core::gateway::ChannelKey;
+use ringway_core::message::{HistoryQuery, PresenceQuery, Query};
+use ringway_core::timing::Now;
+use ringway_core::{ChannelName, Position};
+use ringway_protocol::centrifuge::Disconnect;
+
+use super::input::Ticket;
+use super::session::{Heartbeat, Session, SessionId, SessionKey, State};
+use super::waiting::Waiting;
+use super::{Hub, Room, Socket};
+
+/// What one session has asked for.
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    jobs: VecDeque<Job>,
+    /// An owner is asked, and has not answered.
+    is_asked: bool,
+    /// In one of the hub's lists of sessions to look at.
+    is_listed: bool,
+    /// The command that is being answered page by page.
+    pub(super) reading: Option<Reading>,
+    /// Frames that wait behind a reply in parts, shared with those who were sent them.
+    held: VecDeque<Bytes>,
+    held_bytes: usize,
+}
+
+/// One thing that may be much.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// The next page for a session that recovers in this channel.
+    Page(ChannelKey),
+    /// A history command.
+    History { id: u32, query: Box<HistoryQuery> },
+    /// The next page for the command that is being answered.
+    Rest,
+    /// A presence command.
+    Presence { id: u32, query: Box<PresenceQuery> },
+    /// A `presence_stats` command.
+    PresenceStats { id: u32, channel: ChannelName },
+}
+
+/// A command on the way to its answer, which may have many pages.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) id: u32,
+    pub(super) wanted: Wanted,
+    /// Times in a row that the owner did not answer.
+    pub(super) tries: u8,
+}
+
+/// What is read, by the next page of it.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// The query's limit is what is still wanted. `top`: the stream when the first part was sent; `None` before.
+    History { query: Box<HistoryQuery>, top: Option<Position> },
+    /// From the first client before the first part is sent, and then behind the last one that was.
+    Presence(Box<PresenceQuery>),
+}
+
+impl Reading {
+    /// The first part of the reply is sent.
+    pub(super) fn has_begun(&self) -> bool {
+        match &self.wanted {
+            Wanted::History { top, .. } => top.is_some(),
+            Wanted::Presence(query) => query.after.is_some(),
+        }
+    }
+
+    fn query(&self) -> Query {
+        match &self.wanted {
+            Wanted::History { query, .. } => Query::History(query.clone()),
+            Wanted::Presence(query) => Query::Presence(query.clone()),
+        }
+    }
+}
+
+impl Feed {
+    /// The first part of a reply is sent, and not the last.
+    fn is_replying(&self) -> bool {
+        self.reading.as_ref().is_some_and(Reading::has_begun)
+    }
+
+    fn is_done(&self) -> bool {
+        self.jobs.is_empty() && !self.is_asked && self.reading.is_none()
+    }
+}
+
+impl<S: Socket> Session<S> {
+    /// No other message may be sent: it would stand in the middle of one.
+    pub(super) fn is_replying(&self) -> bool {
+        self.feed.as_ref().is_some_and(|feed| feed.is_replying())
+    }
+
+    /// Queues a frame, behind a reply in parts if there is one under way. True if as much is held as may be: the session
+    /// is to be fed, which closes it.
+    pub(super) fn put(&mut self, frame: Bytes, limit: usize) -> bool {
+        let Some(feed) = self.feed.as_mut().filter(|feed| feed.is_replying()) else {
+            self.socket.send(frame);
+            return false;
+        };
+        feed.held_bytes += frame.len();
+        feed.held.push_back(frame);
+        feed.held_bytes > limit && !std::mem::replace(&mut feed.is_listed, true)
+    }
+}
+
+impl<S: Socket> Hub<S> {
+    /// Has a session's wish carried out when its turn comes.
+    pub(super) fn enqueue(&mut self, key: SessionKey, job: Job) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let id = session.id(key);
+        session.feed.get_or_insert_default().jobs.push_back(job);
+        self.list_hungry(id);
+    }
+
+    /// The same, before all that waits.
+    pub(super) fn enqueue_first(&mut self, key: SessionKey, job: Job) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.feed.get_or_insert_default().jobs.push_front(job);
+    }
+
+    pub(super) fn list_hungry(&mut self, id: SessionId) {
+        if self.mark_listed(id) {
+            self.hungry.push(id);
+        }
+    }
+
+    /// The session is looked at again with the next tick: what it wants cannot be had now.
+    pub(super) fn feed_later(&mut self, id: SessionId) {
+        if let Some(feed) = self.feed_of(id) {
+            feed.is_asked = false;
+        }
+        if self.mark_listed(id) {
+            self.crowded.push(id);
+        }
+    }
+
+    /// What was asked for a session is answered, in whatever way.
+    pub(super) fn fed(&mut self, id: SessionId) {
+        if let Some(feed) = self.feed_of(id) {
+            feed.is_asked = false;
+        }
+        self.list_hungry(id);
+    }
+
+    fn mark_listed(&mut self, id: SessionId) -> bool {
+        self.feed_of(id).is_some_and(|feed| !std::mem::replace(&mut feed.is_listed, true))
+    }
+
+    pub(super) fn feed_of(&mut self, id: SessionId) -> Option<&mut Feed> {
+        let session = self.sessions.get_mut(id.key as usize).filter(|session| session.serial == id.serial)?;
+        session.feed.as_deref_mut()
+    }
+
+    /// The socket has come far enough.
+    pub(super) fn on_room(&mut self, ticket: &Ticket) {
+        let key = ticket.session();
+        let Some(id) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        self.list_hungry(id);
+    }
+
+    /// Those who had to wait for the sockets of others.
+    pub(super) fn feed_again(&mut self) {
+        self.hungry.append(&mut self.crowded);
+    }
+
+    /// Begins what is next for each session that can be given more.
+    pub(super) fn feed_sessions(&mut self, now: Now) {
+        while let Some(id) = self.hungry.pop() {
+            if let Some(feed) = self.feed_of(id) {
+                feed.is_listed = false;
+                self.feed_one(now, id);
+            }
+        }
+    }
+
+    fn feed_one(&mut self, now: Now, id: SessionId) {
+        let limit = self.config.limits.outbox_bytes;
+        let Some(session) = self.sessions.get_mut(id.key as usize) else { return };
+        let Some(feed) = &mut session.feed else { return };
+        if feed.held_bytes > limit {
+            return self.close(id.key, Disconnect::Slow);
+        }
+        if feed.is_done() {
+            session.feed = None;
+            return;
+        }
+        if feed.is_asked || feed.jobs.is_empty() {
+            return;
+        }
+        match session.socket.ask_room(limit / 2) {
+            Room::Now => {}
+            Room::Later => return,
+            Room::Crowded => return self.feed_later(id),
+        }
+        feed.is_asked = true;
+        if let Some(job) = feed.jobs.pop_front() {
+            self.begin_job(now, id, job);
+        }
+    }
+
+    fn begin_job(&mut self, now: Now, session: SessionId, job: Job) {
+        match job {
+            Job::Page(channel) => self.ask_page(now, session, channel),
+            Job::History { id, query } => self.begin_reading(now, session, id, Wanted::History { query, top: None }),
+            Job::Presence { id, query } => self.begin_reading(now, session, id, Wanted::Presence(query)),
+            Job::Rest => self.read_on(now, session),
+            Job::PresenceStats { id, channel } => {
+                self.ask(now, Waiting::PresenceStats { session, id }, Query::PresenceStats(channel));
+            }
+        }
+    }
+
+    fn begin_reading(&mut self, now: Now, session: SessionId, id: u32, wanted: Wanted) {
+        if let Some(feed) = self.feed_of(session) {
+            feed.reading = Some(Reading { id, wanted, tries: 0 });
+        }
+        self.read_on(now, session);
+    }
+
+    fn read_on(&mut self, now: Now, session: SessionId) {
+        match self.feed_of(session).and_then(|feed| feed.reading.as_ref()).map(Reading::query) {
+            Some(query) => self.ask(now, Waiting::Read(session), query),
+            None => self.fed(session),
+        }
+    }
+
+    /// The last part of a reply is sent: what waited behind it follows. If a ping did, the time for its pong begins now.
+    pub(super) fn release(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id.key as usize) else { return };
+        let Some(feed) = &mut session.feed else { return };
+        feed.held_bytes = 0;
+        for frame in std::mem::take(&mut feed.held) {
+            session.socket.send(frame);
+        }
+        if matches!(session.state, State::Centrifuge(Heartbeat::Pinged)) {
+            self.wake_after(now, id.key, self.config.pong_timeout);
+        }
+    }
+}

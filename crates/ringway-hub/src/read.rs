@@ -1,0 +1,228 @@
+//! What clients read: history and presence.
+
+use bytes::Bytes;
+use ringway_core::Position;
+use ringway_core::gateway::QueryError;
+use ringway_core::id::StreamEpoch;
+use ringway_core::message::{Answer, HistoryPage, HistoryQuery, PresencePage, PresenceQuery, Refusal};
+use ringway_core::timing::Now;
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
+use ringway_protocol::ws::{self, Opcode};
+
+use super::channel::PAGES;
+use super::command::{History, Named};
+use super::config::ChannelRules;
+use super::feed::{Job, Reading, Wanted};
+use super::session::{SessionId, SessionKey};
+use super::stored::Stored;
+use super::waiting::query_fault;
+use super::{Hub, Socket, present};
+
+/// What is wanted of a channel's presence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PresenceKind {
+    Full,
+    Stats,
+}
+
+impl<S: Socket> Hub<S> {
+    pub(super) fn on_history_asked(&mut self, key: SessionKey, id: u32, history: History) {
+        let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        let History { channel, limit, since, reverse } = history;
+        let Some(channel) = self.named(key, id, channel) else { return self.answered(session) };
+        let rules = self.rules_for_member(key, &channel, |rules| rules.options().has_history());
+        let history = History { channel: Ok(channel), limit, since, reverse };
+        match rules.and_then(|rules| history_query(history, rules, self.config.limits.page)) {
+            Ok(query) => self.enqueue(key, Job::History { id, query }),
+            Err(error) => self.refuse_read(session, id, error),
+        }
+    }
+
+    /// A read ends without what was asked for.
+    fn refuse_read(&mut self, session: SessionId, id: u32, error: ErrorCode) {
+        self.refuse(session.key, id, error);
+        self.answered(session);
+    }
+
+    /// A page for the command that is being answered.
+    pub(super) fn on_read(&mut self, now: Now, session: SessionId, result: Result<Answer, QueryError>) {
+        let Some(reading) = self.feed_of(session).and_then(|feed| feed.reading.take()) else { return };
+        let Reading { id, wanted, tries, .. } = reading;
+        match (result, wanted) {
+            (Ok(Answer::History(page)), Wanted::History { query, top }) => {
+                self.on_history_page(now, session, (id, query, top), &page);
+            }
+            (Ok(Answer::Presence(page)), Wanted::Presence(query)) => {
+                self.on_presence_page(now, session, (id, query), &page);
+            }
+            (other, wanted) => self.on_no_page(session, Reading { id, wanted, tries }, other.err()),
+        }
+    }
+
+    /// Sends what a page brings: the whole reply, or a part of it that others follow.
+    fn on_history_page(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        (id, mut query, before): (u32, Box<HistoryQuery>, Option<Position>),
+        page: &HistoryPage,
+    ) {
+        let top = before.unwrap_or(page.top);
+        let is_first = before.is_none();
+        if !is_first && (page.top.epoch != top.epoch || !is_followed_by(&query, page, top)) {
+            return self.close(session.key, Disconnect::InsufficientState);
+        }
+        advance(&mut query, page, top);
+        let is_last = !page.more || query.limit == 0 || page.publications.is_empty();
+        let kept: Vec<Stored<'_>> = stored(page);
+        let epoch = Some(&top.epoch);
+        let publications: Vec<Publication<'_>> = kept.iter().map(|stored| stored.told(epoch)).collect();
+        let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
+        if is_first && is_last {
+            self.reply(session.key, id, &Reply::History(&result));
+        } else {
+            let write = |out: &mut Vec<u8>| json::history_part(out, id, &result, is_first, is_last);
+            self.send_part(session.key, fragment(write, is_first, is_last));
+        }
+        let rest = Reading { id, wanted: Wanted::History { query, top: Some(top) }, tries: 0 };
+        self.sent_part(now, session, (!is_last).then_some(rest));
+    }
+
+    /// The same of who is present.
+    fn on_presence_page(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        (id, mut query): (u32, Box<PresenceQuery>),
+        page: &PresencePage,
+    ) {
+        let is_first = query.after.is_none();
+        let is_last = !query.advance(page);
+        present::with_infos(&page.clients, |infos| {
+            if is_first && is_last {
+                self.reply(session.key, id, &Reply::Presence(infos));
+            } else {
+                let write = |out: &mut Vec<u8>| json::presence_part(out, id, infos, is_first, is_last);
+                self.send_part(session.key, fragment(write, is_first, is_last));
+            }
+        });
+        let rest = Reading { id, wanted: Wanted::Presence(query), tries: 0 };
+        self.sent_part(now, session, (!is_last).then_some(rest));
+    }
+
+    /// A part of a reply is sent; the rest follows, or that was the last.
+    fn sent_part(&mut self, now: Now, session: SessionId, rest: Option<Reading>) {
+        match rest {
+            Some(rest) => self.go_on_reading(session, rest),
+            None => {
+                self.release(now, session);
+                self.answered(session);
+            }
+        }
+        self.fed(session);
+    }
+
+    fn go_on_reading(&mut self, session: SessionId, reading: Reading) {
+        if let Some(feed) = self.feed_of(session) {
+            feed.reading = Some(reading);
+        }
+        self.enqueue_first(session.key, Job::Rest);
+    }
+
+    /// The owner did not answer, or not with a page. A reply that has begun cannot be taken back.
+    fn on_no_page(&mut self, session: SessionId, reading: Reading, why: Option<QueryError>) {
+        match why {
+            _ if !reading.has_begun() => {
+                self.refuse_read(session, reading.id, why.map_or(ErrorCode::Internal, query_fault));
+                self.fed(session);
+            }
+            Some(QueryError::Refused(Refusal::Unrecoverable)) => self.close(session.key, Disconnect::InsufficientState),
+            Some(QueryError::Busy | QueryError::TimedOut | QueryError::Unreachable) if reading.tries < PAGES => {
+                self.go_on_reading(session, Reading { tries: reading.tries + 1, ..reading });
+                self.feed_later(session);
+            }
+            _ => self.close(session.key, Disconnect::InternalServerError),
+        }
+    }
+
+    pub(super) fn on_presence_asked(&mut self, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
+        let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
+        match self.rules_for_member(key, &channel, |rules| rules.presence) {
+            Ok(_) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
+            Ok(_) => self.enqueue(key, Job::Presence { id, query: PresenceQuery::of(channel) }),
+            Err(error) => self.refuse_read(session, id, error),
+        }
+    }
+
+    pub(super) fn on_presence_stats(&mut self, session: SessionId, id: u32, result: &Result<Answer, QueryError>) {
+        if !self.is_open(session) {
+            return;
+        }
+        match result {
+            Ok(Answer::PresenceStats(clients, users)) => {
+                self.reply(session.key, id, &Reply::PresenceStats { clients: *clients, users: *users });
+            }
+            Ok(_) => self.refuse(session.key, id, ErrorCode::Internal),
+            Err(error) => self.refuse(session.key, id, query_fault(*error)),
+        }
+        self.answered(session);
+        self.fed(session);
+    }
+}
+
+/// The page goes on where another one ended, that at `last`, of a stream that was at `top`. The way down may end early: the
+/// oldest may have gone meanwhile.
+pub fn is_next_page(page: &HistoryPage, last: u64, is_reverse: bool, top: Position) -> bool {
+    let next = page.publications.first().map(|(offset, _)| *offset);
+    match is_reverse {
+        true => next.is_none_or(|next| next.checked_add(1) == Some(last)),
+        false => next.map_or(last >= top.offset, |next| last.checked_add(1) == Some(next)),
+    }
+}
+
+fn is_followed_by(query: &HistoryQuery, page: &HistoryPage, top: Position) -> bool {
+    query.since.is_some_and(|(last, _)| is_next_page(page, last, query.reverse, top))
+}
+
+/// What is to be asked for next, so that nothing comes that is newer than the reply says.
+fn advance(query: &mut HistoryQuery, page: &HistoryPage, top: Position) {
+    let Some((last, _)) = page.publications.last() else { return };
+    let left = query.limit.saturating_sub(page.publications.len() as u32);
+    let newer = u32::try_from(top.offset.saturating_sub(*last)).unwrap_or(u32::MAX);
+    query.limit = if query.reverse { left } else { left.min(newer) };
+    query.since = Some((*last, Some(top.epoch)));
+}
+
+/// A fragment of the message that is a reply.
+fn fragment(write: impl FnOnce(&mut Vec<u8>), is_first: bool, is_last: bool) -> Bytes {
+    let opcode = if is_first { Opcode::Text } else { Opcode::Continuation };
+    ws::fragment_with(opcode, is_last, write)
+}
+
+/// The query for a part of a stream.
+///
+/// # Errors
+/// The code for whoever asked.
+pub(super) fn history_query(history: History, rules: &ChannelRules, page: u32) -> Result<Box<HistoryQuery>, ErrorCode> {
+    let options = rules.options();
+    if !options.has_history() {
+        return Err(ErrorCode::NotAvailable);
+    }
+    let limit = u32::try_from(history.limit).map_or(page, |limit| limit.min(page));
+    let since = match history.since {
+        Some(seen) if history.reverse && seen.offset == 0 => return Err(ErrorCode::BadRequest),
+        Some(seen) if seen.epoch.is_empty() => Some((seen.offset, None)),
+        Some(seen) => {
+            let epoch = StreamEpoch::parse(&seen.epoch).ok_or(ErrorCode::UnrecoverablePosition)?;
+            Some((seen.offset, Some(epoch)))
+        }
+        None => None,
+    };
+    let channel = history.channel.map_err(|_| ErrorCode::BadRequest)?;
+    Ok(Box::new(HistoryQuery { channel, options, since, limit, reverse: history.reverse }))
+}
+
+fn stored(page: &HistoryPage) -> Vec<Stored<'_>> {
+    page.publications.iter().map(|(offset, entry)| Stored::of(*offset, entry)).collect()
+}

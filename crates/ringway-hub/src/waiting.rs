@@ -1,0 +1,64 @@
+//! What waits for the end of a publish or query, by its token.
+
+use ringway_core::gateway::ChannelKey;
+use ringway_core::gateway::QueryError;
+use ringway_core::message::{Answer, Query, Refusal};
+use ringway_core::timing::Now;
+use ringway_protocol::centrifuge::ErrorCode;
+
+use super::call::{ChannelsPlace, ReplyTo};
+use super::session::SessionId;
+use super::{Hub, Socket};
+
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A publish command.
+    Publish { session: SessionId, id: u32 },
+    /// A plain client's message.
+    Said(SessionId),
+    /// A page for a session that recovers in this channel.
+    Page(ChannelKey, SessionId),
+    /// The command that this session's feed is at.
+    Read(SessionId),
+    /// A `presence_stats` command.
+    PresenceStats { session: SessionId, id: u32 },
+    /// An API call.
+    Call(ReplyTo),
+    /// An API call for a page of channels.
+    Channels(ReplyTo, ChannelsPlace),
+    /// One of several that answer an API call together: which gathering, and which part of it.
+    Part(usize, usize),
+}
+
+impl<S: Socket> Hub<S> {
+    /// Asks the owner of a channel; the answer, or why there is none, comes to [`Hub::on_answered`].
+    pub(super) fn ask(&mut self, now: Now, waiting: Waiting, query: Query) {
+        let token = self.waiting.insert(waiting) as u64;
+        if let Err(error) = self.rules.query(now, token, query) {
+            self.on_answered(now, token, Err(error));
+        }
+    }
+
+    pub(super) fn on_answered(&mut self, now: Now, token: u64, result: Result<Answer, QueryError>) {
+        let Some(waiting) = self.waiting.try_remove(token as usize) else { return };
+        match waiting {
+            Waiting::Page(channel, session) => self.on_page(now, channel, session, token, result),
+            Waiting::Read(session) => self.on_read(now, session, result),
+            Waiting::PresenceStats { session, id } => self.on_presence_stats(session, id, &result),
+            Waiting::Channels(reply, place) => self.on_channels(reply, &place, result),
+            Waiting::Call(reply) => self.answer_query(reply, result),
+            Waiting::Part(gathering, part) => self.on_part_answered(gathering, part, result),
+            Waiting::Publish { .. } | Waiting::Said(_) => {}
+        }
+    }
+}
+
+/// What a client is told of a query that found nothing.
+pub(super) fn query_fault(error: QueryError) -> ErrorCode {
+    match error {
+        QueryError::Busy | QueryError::Refused(Refusal::Full) => ErrorCode::TooManyRequests,
+        QueryError::Refused(Refusal::Unrecoverable) => ErrorCode::UnrecoverablePosition,
+        QueryError::Refused(Refusal::NotAvailable) => ErrorCode::NotAvailable,
+        QueryError::TimedOut | QueryError::Unreachable | QueryError::Refused(_) => ErrorCode::Internal,
+    }
+}
