@@ -15,7 +15,7 @@ use std::path::Path;
 
 use crate::progress::Progress;
 use crate::swarm::{Channels, Swarm, SwarmConfig};
-use crate::target::Target;
+use ringway_http::Target;
 
 pub use args::{ChaosArgs, Subscribers};
 pub use plan::{Fault, Plan, Scene, Wish};

@@ -11,7 +11,7 @@ use crate::procstat::{self, Usage};
 use crate::progress::Progress;
 use crate::report::Rows;
 use crate::swarm::{Channels, SwarmConfig, SwarmReport};
-use crate::target::Target;
+use ringway_http::Target;
 
 /// Stamps need about 50 bytes.
 const PAYLOAD: usize = 64;

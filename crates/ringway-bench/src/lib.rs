@@ -7,9 +7,7 @@ pub mod checker;
 pub mod latency;
 pub mod stamp;
 
-pub mod http;
 pub mod socket;
-pub mod target;
 
 pub mod client;
 pub mod procstat;
@@ -36,8 +34,8 @@ pub use traffic::{ServerUse, TrafficReport};
 
 use interrupt::Interrupt;
 use progress::Progress;
+use ringway_http::Target;
 use swarm::{Swarm, SwarmConfig};
-use target::Target;
 
 /// What the names of plain users begin with. The same in every run, so that repeated runs do not fill the server with inboxes.
 const USER_PREFIX: &str = "bench-";

@@ -22,7 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::procstat;
 use crate::progress::Progress;
 use crate::swarm::{Channels, Pace, Swarm, SwarmConfig};
-use crate::target::Target;
+use ringway_http::Target;
 
 pub use args::SiegeArgs;
 pub use load::Load;

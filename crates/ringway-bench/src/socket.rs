@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::target::Target;
+use ringway_http::Target;
 
 /// What one read takes at most: a few hundred small messages, and the size of a default socket buffer's first half.
 const READ_CHUNK: usize = 64 * 1024;

@@ -24,7 +24,7 @@ use crate::latency::{Latencies, Percentiles};
 use crate::progress::Progress;
 use crate::socket::Socket;
 use crate::stamp::now_nanos;
-use crate::target::Target;
+use ringway_http::Target;
 
 pub use breaks::Break;
 use member::{Role, State, lock};

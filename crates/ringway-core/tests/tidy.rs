@@ -107,6 +107,17 @@ fn roles_do_not_import_one_another() {
     }
 }
 
+/// What serves is the same in a program that is built without `bench` and `chaos`.
+#[test]
+fn what_serves_knows_no_load_generator_and_no_client() {
+    let src = crates().join("ringway/src");
+    for file in all_files(&src).iter().filter(|file| !file.starts_with(src.join("cli"))) {
+        for other in ["ringway_bench", "ringway_http", "hdrhistogram"] {
+            assert!(!read(file).contains(other), "{} uses {other}", file.display());
+        }
+    }
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     let marks = ["TO\u{44}O", "FIX\u{4d}E", "XX\u{58}", "unimplemen\u{74}ed!", "to\u{64}o!"];

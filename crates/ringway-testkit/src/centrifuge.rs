@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ringway_bench::socket::{Closed, Handler, Socket};
-use ringway_bench::target::Target;
+use ringway_http::Target;
 use serde_json::{Value, json};
 use thiserror::Error;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ringway_bench::socket::{Closed, Handler, SendError, Socket};
-use ringway_bench::target::Target;
+use ringway_http::Target;
 use serde_json::Value;
 
 use crate::mailbox::{Letters, Mailbox};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::BytesMut;
-use ringway_bench::http::{self, Answer};
+use ringway_http::{self as http, Answer};
 use ringway_protocol::ws::{self, ClientRequest, Decoder, Event, Opcode, Side};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};

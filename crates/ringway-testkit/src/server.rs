@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::process::{Builder, Process};
 use crate::wait::{eventually, eventually_ok};
-use ringway_bench::http::{self, Answer, Connection};
+use ringway_http::{self as http, Answer, Connection};
 
 /// The admin API's token in all tests.
 pub const TOKEN: &str = "an admin token for tests";

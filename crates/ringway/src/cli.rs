@@ -2,8 +2,10 @@
 
 mod api;
 mod args;
+#[cfg(feature = "load")]
 mod bench;
 mod changes;
+#[cfg(feature = "load")]
 mod chaos;
 mod check;
 mod closed;
@@ -70,7 +72,9 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Send(args) => client(send::run(args)),
         Command::Top(args) => client(top::run(args)),
         Command::Config { order: ConfigOrder::Check(args) } => check::run(&args),
+        #[cfg(feature = "load")]
         Command::Bench { load } => client(bench::run(load)),
+        #[cfg(feature = "load")]
         Command::Chaos(args) => client(chaos::run(*args)),
     }
 }

@@ -8,7 +8,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Site};
+use ringway_http::{Answer, Site};
 
 /// A cluster's admin API, at its first gateway.
 #[derive(Debug, Clone)]

@@ -15,8 +15,8 @@ use tokio::process::{Child, Command};
 
 use super::admin::Admin;
 use super::{ChaosArgs, tell};
-use crate::http::Site;
-use crate::target::Target;
+use ringway_http::Site;
+use ringway_http::Target;
 
 /// A demo is healthy within ten seconds, or says why not.
 const READY_LIMIT: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Entry, Observer, Position, online};
 use crate::socket::{Closed, Handler, Socket};
 use crate::stamp::{Stamp, stamps};
-use crate::target::Target;
+use ringway_http::Target;
 
 /// Command ids: the connect command, ...
 const CONNECT: u32 = 1;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Entry, Observer, online};
 use crate::socket::{Closed, Handler, Socket};
 use crate::stamp::{Stamp, stamps};
-use crate::target::Target;
+use ringway_http::Target;
 
 /// The `type` of what a server sends.
 mod kind {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::http::Connection;
-use crate::target::Target;
+use ringway_http::Connection;
+use ringway_http::Target;
 
 /// Settings of the cluster. Channels have a limit that a load can reach within its time, tokens have a key that nobody knows,
 /// and HTTP connections have the default number.

@@ -13,7 +13,7 @@ use crate::client::{Observer, Position, centrifuge, plain};
 use crate::latency::Latencies;
 use crate::socket::{Closed, Socket};
 use crate::stamp::{Stamp, now_nanos};
-use crate::target::Target;
+use ringway_http::Target;
 
 /// Channels as destinations are numbered from here; users before.
 pub(super) const CHANNEL: u32 = 1 << 31;

@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::Traffic;
-use crate::http::Connection;
 use crate::swarm::{Outside, Swarm};
-use crate::target::Target;
+use ringway_http::Connection;
+use ringway_http::Target;
 
 /// Until subscribers have caught up with a publisher, it looks again this often.
 const CATCH_UP: Duration = Duration::from_millis(1);

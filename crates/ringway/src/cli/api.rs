@@ -4,7 +4,7 @@ use std::io;
 
 use axum::http::Method;
 use bytes::Bytes;
-use ringway_bench::http::{Answer, Site};
+use ringway_http::{Answer, Site};
 use serde_json::Value;
 
 use super::args::{ClientArgs, ServerArgs};

@@ -42,6 +42,7 @@ Examples:
   ringway node stop node-2 --mode reset            and ask the clients that it served to connect anew
   ringway node freeze node-2 && ringway node thaw node-2";
 
+#[cfg(feature = "load")]
 const CHAOS_EXAMPLES: &str = "\
 Starts a cluster of its own (or takes the one at --url), connects clients that come back when their socket ends, lets them
 talk, makes faults at random, and checks every message. Progress goes to stderr, the report to stdout. The exit code is 0 only
@@ -102,11 +103,13 @@ pub(super) enum Command {
         order: ConfigOrder,
     },
     /// Measure a running server over real sockets
+    #[cfg(feature = "load")]
     Bench {
         #[command(subcommand)]
         load: ringway_bench::Bench,
     },
     /// Disturb a cluster under load at random, and check every message
+    #[cfg(feature = "load")]
     #[command(after_help = CHAOS_EXAMPLES)]
     Chaos(Box<ringway_bench::chaos::ChaosArgs>),
 }

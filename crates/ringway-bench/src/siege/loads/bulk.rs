@@ -14,8 +14,8 @@ use tokio::time::sleep;
 use super::super::attack::{Beat, Party};
 use super::AGAIN;
 use super::client::Client;
-use crate::http::Connection;
 use crate::socket;
+use ringway_http::Connection;
 
 /// Readers of a storm, its publications, and how many there are in a second.
 const READERS: usize = 20;

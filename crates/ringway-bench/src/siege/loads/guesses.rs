@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::super::attack::{Beat, Party};
 use super::client::Client;
-use crate::http::Connection;
+use ringway_http::Connection;
 
 /// Of each kind at a time.
 const GUESSERS: usize = 100;

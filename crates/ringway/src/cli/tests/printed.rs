@@ -163,7 +163,7 @@ fn flags() -> BTreeSet<String> {
 #[test]
 fn flags_that_are_named_are_flags() {
     /// Of cargo and of the simulation.
-    const OTHERS: [&str; 20] = [
+    const OTHERS: [&str; 21] = [
         "bench",
         "release",
         "locked",
@@ -180,6 +180,7 @@ fn flags_that_are_named_are_flags() {
         "quick",
         "root",
         "show",
+        "no-default-features",
         "no-deps",
         "quiet",
         "ignored",

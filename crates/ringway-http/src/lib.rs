@@ -1,6 +1,8 @@
 //! A small HTTP/1.1 client for the server API, the admin API and the pages beside them: one connection, one request after the other.
+//! The command line, the load generator and the tests use it.
 
 mod site;
+mod target;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 pub use site::Site;
+pub use target::Target;
 
 /// No answer of ours is larger; a page that never ends must not fill the memory.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;

@@ -6,9 +6,9 @@ use anyhow::Context;
 use bytes::Bytes;
 use hyper::Method;
 
-use super::tls::Tls;
-use super::{Answer, Connection, LONGEST_WAIT, connected};
 use crate::target::{Parts, Target};
+use crate::tls::Tls;
+use crate::{Answer, Connection, LONGEST_WAIT, connected};
 
 /// Where an API is, and how to speak to it.
 #[derive(Debug, Clone)]
