@@ -5,6 +5,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use super::AdminError;
 use crate::guesses::{Guesses, Kind, refuse, source};
@@ -21,7 +22,7 @@ impl Token {
     /// Takes the same time wherever they differ.
     fn is(&self, given: &[u8]) -> bool {
         let given: [u8; 32] = Sha256::digest(given).into();
-        self.0.iter().zip(given).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+        self.0.ct_eq(&given).into()
     }
 }
 
@@ -42,4 +43,18 @@ pub(super) async fn check(State((token, guesses)): State<(Token, Guesses)>, requ
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked("bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_is_the_token() {
+        let token = Token::new("token");
+        for (given, is) in [("token", true), ("", false), ("toke", false), ("tokens", false), ("Token", false)] {
+            assert_eq!(token.is(given.as_bytes()), is, "{given}");
+        }
+        assert!(!token.is(&[0xff]));
+    }
 }

@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use subtle::ConstantTimeEq;
 
 use super::Api;
 use crate::guesses::{Kind, refuse, source};
@@ -18,7 +19,7 @@ pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) 
         let text = "the API key is missing: send it as X-API-Key, or as Authorization: apikey KEY\n";
         return (StatusCode::UNAUTHORIZED, text).into_response();
     };
-    if is_same(shown, key.as_bytes()) {
+    if is_same(shown, key) {
         return next.run(request).await;
     }
     let reply = api.guesses.wrong(source(request.extensions()), Kind::ApiKey);
@@ -37,6 +38,20 @@ fn shown(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Compares in a time that tells nothing of where the first difference is.
-fn is_same(shown: &[u8], key: &[u8]) -> bool {
-    shown.len() == key.len() && shown.iter().zip(key).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+fn is_same(shown: &[u8], key: &str) -> bool {
+    shown.ct_eq(key.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_key_is_the_key() {
+        for (shown, is) in [("key", true), ("", false), ("ke", false), ("keys", false), ("kez", false), ("Key", false)]
+        {
+            assert_eq!(is_same(shown.as_bytes(), "key"), is, "{shown}");
+        }
+        assert!(!is_same(b"\xff\xfe", "\u{fffd}"));
+    }
 }

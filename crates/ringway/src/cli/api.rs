@@ -1,9 +1,11 @@
 //! The HTTP API as the client commands use it: where it is, with which token, and what its errors become.
 
+use std::borrow::Cow;
 use std::io;
 
 use axum::http::Method;
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use ringway_http::{Answer, Site};
 use serde_json::Value;
 
@@ -156,24 +158,7 @@ fn base(url: &str) -> &str {
 fn token_in(url: &str) -> Option<String> {
     let (_, fragment) = url.split_once('#')?;
     let token = fragment.split('&').find_map(|part| part.strip_prefix("token="))?;
-    percent_decoded(token)
-}
-
-/// What `%XX` stand for; none if it is no text.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let (decoded, behind) = match (byte, behind) {
-            (b'%', [high, low, behind @ ..]) => {
-                (u8::from_str_radix(str::from_utf8(&[*high, *low]).ok()?, 16).ok()?, behind)
-            }
-            (byte, behind) => (byte, behind),
-        };
-        bytes.push(decoded);
-        rest = behind;
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(token).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -186,7 +171,14 @@ mod tests {
         assert_eq!(token_in("http://127.0.0.1:9888/#token=a%20b&x=1").as_deref(), Some("a b"));
         assert_eq!(token_in("http://127.0.0.1:9888/#x=1"), None);
         assert_eq!(token_in("http://127.0.0.1:9888/"), None);
-        assert_eq!(percent_decoded("%C3%A4%2"), Some("ä%2".to_owned()));
-        assert_eq!(percent_decoded("%FF"), None);
+        for (spelled, token) in [
+            ("%C3%A4%2", Some("ä%2")),
+            ("%c3%A4", Some("ä")),
+            ("%+1%", Some("%+1%")),
+            ("a+b", Some("a+b")),
+            ("%FF", None),
+        ] {
+            assert_eq!(token_in(&format!("http://127.0.0.1:9888/#token={spelled}")).as_deref(), token, "{spelled}");
+        }
     }
 }

@@ -1,11 +1,10 @@
 //! The commands that run members.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use tokio::time::Instant;
-
 use tracing::warn;
 
 use super::args::{
@@ -26,6 +25,9 @@ const SECRET: &str = "RINGWAY_SECRET";
 
 /// What is left of the time for leaving to close links and sockets in order: enough for both, on a busy machine too.
 const CLOSING: Duration = Duration::from_secs(2);
+
+/// What has a meaning in an address, or none (RFC 3986, 2.3 names the others).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let base = if args.dev { Config::default().open() } else { Config::default() };
@@ -223,14 +225,6 @@ fn start_failed(why: StartError) -> CliError {
 }
 
 /// For use in an address: all but unreserved characters as `%XX`.
-pub(super) fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => {
-                let _infallible = write!(encoded, "%{byte:02X}");
-            }
-        }
-        encoded
-    })
+pub(super) fn percent_encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeBounds;
 
+use strsim::levenshtein;
 use toml::{Table, Value};
 
 use super::document;
@@ -180,22 +181,8 @@ fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
     let allowed = SLIP_EDITS.min(key.chars().count() / 2);
     known
         .iter()
-        .map(|other| (edits(key, other), other))
+        .map(|other| (levenshtein(key, other), other))
         .filter(|(edits, _)| *edits <= allowed)
         .min()
         .map(|(_, other)| other)
-}
-
-/// Insertions, deletions and replacements between two words (Levenshtein).
-pub(super) fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.iter().enumerate() {
-            let best = (corner + usize::from(a != *b)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[to.len()]
 }

@@ -230,9 +230,18 @@ fn the_open_config_is_what_the_demo_promises() {
 }
 
 #[test]
-fn distances_between_words() {
-    for (from, to, distance) in [("port", "port", 0), ("prot", "port", 2), ("", "ab", 2), ("kitten", "sitting", 3)] {
-        assert_eq!(reader::edits(from, to), distance, "{from} {to}");
+fn a_slip_is_told_what_was_meant_and_a_guess_is_not() {
+    for (section, key, meant) in [
+        ("server", "prot", Some("port")),
+        ("server", "listn", Some("listen")),
+        ("server", "lissten", Some("listen")),
+        ("server", "advertize", Some("advertise")),
+        ("server", "pört", Some("port")),
+        ("server", "p", None),
+        ("server", "pear", None),
+    ] {
+        let hint = meant.map_or("Known here: ".to_owned(), |meant| format!("Did you mean `{meant}`?"));
+        assert_fault(&format!("[{section}]\n\"{key}\" = 1"), &[&format!("`{section}.{key}`"), &hint]);
     }
 }
 

@@ -6,10 +6,12 @@
 //! | `/socket/{user}`, `{prefix}/socket/{user}` | plain | plain is on |
 //! | `/echo` | every message comes back | `with_echo` |
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use percent_encoding::percent_decode_str;
 use ringway_core::UserName;
 use ringway_edge::hyper::StatusCode;
 use ringway_edge::hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
@@ -150,25 +152,15 @@ fn under_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
 /// The user named by a path, or what is wrong with it.
 fn user_of(encoded: &str) -> Result<UserName, String> {
     let bad = |why: &dyn std::fmt::Display| format!("this is not a user name: {why}. {USER_NAME_RULE}\n");
-    let name = percent_decode(encoded).ok_or_else(|| bad(&"its percent-encoding is broken"))?;
+    let name = percent_decoded(encoded).ok_or_else(|| bad(&"its percent-encoding is broken"))?;
     UserName::new(&name).map_err(|error| bad(&error))
 }
 
-/// Undoes percent-encoding. `None` if it is broken or no text.
-fn percent_decode(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let plain = match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                (digit()? * 16 + digit()?) as u8
-            }
-            other => other,
-        };
-        out.push(plain);
-    }
-    String::from_utf8(out).ok()
+/// Undoes percent-encoding. `None` if it is broken or no text: the crate would take a broken one as it is, and a user would come to an inbox of another
+/// name.
+fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
+    let is_whole = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).all(is_whole).then(|| percent_decode_str(text).decode_utf8().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -200,6 +192,12 @@ mod tests {
             ("/socket/", Some(400), None),
             ("/socket/a%20b", Some(400), None),
             ("/socket/a%2", Some(400), None),
+            ("/socket/a%", Some(400), None),
+            ("/socket/%zz", Some(400), None),
+            ("/socket/%+1", Some(400), None),
+            ("/socket/%FF", Some(400), None),
+            ("/socket/100%25", Some(101), None),
+            ("/socket/a+b", Some(101), None),
             ("/socket/%C3%A9", Some(101), None),
             ("/socket/a/b", Some(400), None),
             ("/echo", None, None),
