@@ -231,7 +231,7 @@ impl Gateway {
         self.peers.set_view(view);
         self.placement = Some(placement);
         for peer in removed {
-            self.lose_unkept_at(now, peer);
+            self.lose_unkept_at(peer);
         }
         self.forget_attaches_elsewhere(now, skipped);
         self.follow_owners(now);
@@ -263,7 +263,7 @@ impl Gateway {
         self.publishes.forget_sent(peer);
         self.departed.retain(|departed| *departed != peer);
         self.lose_queries_at(peer);
-        self.lose_unkept_at(now, peer);
+        self.lose_unkept_at(peer);
         self.pay_attaches_done(now);
     }
 
@@ -302,7 +302,7 @@ impl Gateway {
         self.pay_attaches_done(now);
     }
 
-    /// Lets time pass: retries, deadlines, reports. Call every few milliseconds while [`Gateway::is_busy`], else now and then.
+    /// Lets time pass: retries, deadlines, reports. Call every few milliseconds.
     pub fn tick(&mut self, now: Now) {
         self.peers.tick(now, self.timing.ping);
         self.peers.tell_taken(now, self.timing.ping);
@@ -312,11 +312,6 @@ impl Gateway {
         self.retry_publishes(now);
         self.expire_publishes(now);
         self.expire_queries(now);
-    }
-
-    /// Something waits for an answer.
-    pub fn is_busy(&self) -> bool {
-        self.publishes.is_busy() || self.channels.is_busy() || self.queries.is_busy()
     }
 
     /// Says to every linked member that this gateway is alive.

@@ -182,11 +182,6 @@ impl Node {
         self.peers.view()
     }
 
-    /// A view without this incarnation was seen. Everything was dropped: only a new incarnation can join again (R11).
-    pub fn is_expelled(&self) -> bool {
-        self.expelled
-    }
-
     /// Owned slots that lack a copy or are not live.
     pub fn unsettled(&self) -> u64 {
         self.unsettled
@@ -198,7 +193,7 @@ impl Node {
     }
 
     /// Newest epoch at which this node said that it was settled.
-    pub fn settled_by(&self, node: Incarnation) -> Epoch {
+    pub(crate) fn settled_by(&self, node: Incarnation) -> Epoch {
         if node == self.me && self.is_settled() {
             return self.view().epoch;
         }

@@ -24,7 +24,7 @@ pub struct Outgoing {
 
 /// Linked peers, what each of them knows of the view, and what waits to be sent.
 #[derive(Debug)]
-pub struct Peers {
+pub(crate) struct Peers {
     view: Arc<View>,
     told: BTreeMap<Incarnation, Told>,
     heard: BTreeMap<Incarnation, Heard>,
@@ -87,7 +87,7 @@ struct Heard {
 impl Peers {
     /// Nobody linked yet. A peer that has so many bytes under way as `bulk` waits: it is told of a quarter of them at once, so that it hardly
     /// ever waits, and one small frame does for many that came.
-    pub fn new(view: Arc<View>, bulk: usize) -> Self {
+    pub(crate) fn new(view: Arc<View>, bulk: usize) -> Self {
         let (told, heard) = (BTreeMap::new(), BTreeMap::new());
         Self {
             view,
@@ -102,57 +102,57 @@ impl Peers {
     }
 
     /// The view that frames are sent with.
-    pub fn view(&self) -> &Arc<View> {
+    pub(crate) fn view(&self) -> &Arc<View> {
         &self.view
     }
 
     /// Frames are of this view from now on.
-    pub fn set_view(&mut self, view: Arc<View>) {
+    pub(crate) fn set_view(&mut self, view: Arc<View>) {
         self.view = view;
     }
 
     /// A link came up, anew or instead of an older one.
-    pub fn link_up(&mut self, now: Now, peer: Incarnation) {
+    pub(crate) fn link_up(&mut self, now: Now, peer: Incarnation) {
         self.told.insert(peer, Told::default());
         let heard = Heard { epoch: Epoch(0), taken: [0; 3], acknowledged: [0; 3], frame: None, alive: now };
         self.heard.insert(peer, heard);
     }
 
     /// A link ended.
-    pub fn link_down(&mut self, peer: Incarnation) {
+    pub(crate) fn link_down(&mut self, peer: Incarnation) {
         self.told.remove(&peer);
         self.heard.remove(&peer);
     }
 
     /// There is a link to this peer.
-    pub fn is_up(&self, peer: Incarnation) -> bool {
+    pub(crate) fn is_up(&self, peer: Incarnation) -> bool {
         self.told.contains_key(&peer)
     }
 
     /// Every linked peer.
-    pub fn linked(&self) -> impl Iterator<Item = Incarnation> + '_ {
+    pub(crate) fn linked(&self) -> impl Iterator<Item = Incarnation> + '_ {
         self.told.keys().copied()
     }
 
     /// A frame of this epoch came in on the link.
-    pub fn heard(&mut self, now: Now, peer: Incarnation, epoch: Epoch) {
+    pub(crate) fn heard(&mut self, now: Now, peer: Incarnation, epoch: Epoch) {
         if let Some(heard) = self.heard.get_mut(&peer) {
             *heard = Heard { epoch: epoch.max(heard.epoch), frame: Some(now), alive: now, ..*heard };
         }
     }
 
     /// Newest epoch that a frame on this link carried: the peer has applied that view.
-    pub fn heard_epoch(&self, peer: Incarnation) -> Option<Epoch> {
+    pub(crate) fn heard_epoch(&self, peer: Incarnation) -> Option<Epoch> {
         self.heard.get(&peer).map(|heard| heard.epoch)
     }
 
     /// When the last frame came on this link; `None` before the first and without a link.
-    pub fn last_heard(&self, peer: Incarnation) -> Option<Now> {
+    pub(crate) fn last_heard(&self, peer: Incarnation) -> Option<Now> {
         self.heard.get(&peer).and_then(|heard| heard.frame)
     }
 
     /// Lets time pass; members ping each other this often.
-    pub fn tick(&mut self, now: Now, ping: Duration) {
+    pub(crate) fn tick(&mut self, now: Now, ping: Duration) {
         if now > self.last_tick + ping * 4 {
             self.awake_since = now;
         }
@@ -160,27 +160,27 @@ impl Peers {
     }
 
     /// When time was last let pass.
-    pub fn last_tick(&self) -> Now {
+    pub(crate) fn last_tick(&self) -> Now {
         self.last_tick
     }
 
     /// A member that was heard at `last` has been silent for longer than `limit`, in which this one did not stand still.
-    pub fn is_silence(&self, now: Now, last: Now, limit: Duration) -> bool {
+    pub(crate) fn is_silence(&self, now: Now, last: Now, limit: Duration) -> bool {
         now > last.max(self.awake_since) + limit
     }
 
     /// The peer is not linked, or nothing came on its link for longer than `limit`.
-    pub fn is_silent(&self, now: Now, peer: Incarnation, limit: Duration) -> bool {
+    pub(crate) fn is_silent(&self, now: Now, peer: Incarnation, limit: Duration) -> bool {
         self.heard.get(&peer).is_none_or(|heard| self.is_silence(now, heard.alive, limit))
     }
 
     /// Since when a peer does not serve that is lost at `now`: since it was last heard, if that is longer ago than `silent`.
-    pub fn unserved_since(&self, now: Now, peer: Incarnation, silent: Now) -> Now {
+    pub(crate) fn unserved_since(&self, now: Now, peer: Incarnation, silent: Now) -> Now {
         self.last_heard(peer).filter(|heard| now > *heard + silent).unwrap_or(now)
     }
 
     /// Queues a message for a linked peer; nothing happens where there is no link.
-    pub fn send(&mut self, to: Incarnation, message: Message) {
+    pub(crate) fn send(&mut self, to: Incarnation, message: Message) {
         let Some(told) = self.told.get_mut(&to) else { return };
         if let Some((lane, bytes)) = message.weight() {
             told.lanes[lane.index()].sent += bytes as u64;
@@ -194,7 +194,7 @@ impl Peers {
     }
 
     /// The same for a part of what is large. Returns its bytes.
-    pub fn send_part(&mut self, to: Incarnation, message: Message) -> usize {
+    pub(crate) fn send_part(&mut self, to: Incarnation, message: Message) -> usize {
         let weight = message.weight();
         self.send(to, message);
         if let Some((lane, bytes)) = weight
@@ -208,29 +208,29 @@ impl Peers {
     }
 
     /// Bytes of one part, where that is not one publication.
-    pub fn part_bytes(&self) -> usize {
+    pub(crate) fn part_bytes(&self) -> usize {
         self.bulk / 2
     }
 
     /// The peer has taken enough of the parts that it was sent to be sent another one. Without a link there are none.
-    pub fn has_room_for_part(&self, to: Incarnation, lane: Lane) -> bool {
+    pub(crate) fn has_room_for_part(&self, to: Incarnation, lane: Lane) -> bool {
         self.told.get(&to).is_none_or(|told| told.lanes[lane.index()].bulk < self.part_bytes().max(1))
     }
 
     /// Bytes of what is no part that the peer has not said it has taken.
-    pub fn live_under_way(&self, to: Incarnation, lane: Lane) -> usize {
+    pub(crate) fn live_under_way(&self, to: Incarnation, lane: Lane) -> usize {
         self.told.get(&to).map_or(0, |told| told.lanes[lane.index()].live())
     }
 
     /// The peer says how much it has taken.
-    pub fn on_taken(&mut self, from: Incarnation, lane: Lane, bytes: u64) {
+    pub(crate) fn on_taken(&mut self, from: Incarnation, lane: Lane, bytes: u64) {
         if let Some(told) = self.told.get_mut(&from) {
             told.lanes[lane.index()].taken(bytes);
         }
     }
 
     /// Something of a lane was taken here. The peer is told at once when it may wait for that.
-    pub fn take(&mut self, from: Incarnation, message: &Message) {
+    pub(crate) fn take(&mut self, from: Incarnation, message: &Message) {
         let Some((lane, bytes)) = message.weight() else { return };
         let Some(heard) = self.heard.get_mut(&from) else { return };
         let (taken, acknowledged) = (&mut heard.taken[lane.index()], &mut heard.acknowledged[lane.index()]);
@@ -243,7 +243,7 @@ impl Peers {
     }
 
     /// Tells every peer, so often at most, what was taken and it does not know.
-    pub fn tell_taken(&mut self, now: Now, pause: Duration) {
+    pub(crate) fn tell_taken(&mut self, now: Now, pause: Duration) {
         if now < self.told_taken + pause {
             return;
         }
@@ -262,7 +262,7 @@ impl Peers {
 
     /// Queues a `Sync` without content. It joins the frame that was queued last, if that is of its kind and goes the same
     /// way: so it overtakes nothing, and nothing overtakes it.
-    pub fn send_sync(&mut self, to: Incarnation, sync: SlotSync) {
+    pub(crate) fn send_sync(&mut self, to: Incarnation, sync: SlotSync) {
         match self.last_frame(to) {
             Some(Frame { message: Message::Syncs(batch), .. }) if batch.len() < SYNC_BATCH => {
                 batch.push(sync);
@@ -275,7 +275,7 @@ impl Peers {
     }
 
     /// Queues the view for a peer that does not know it; once, where nothing else was queued since.
-    pub fn send_view(&mut self, to: Incarnation) {
+    pub(crate) fn send_view(&mut self, to: Incarnation) {
         if !matches!(self.last_frame(to), Some(Frame { message: Message::Moved(_), .. })) {
             self.send(to, Message::Moved(self.view.clone()));
         }
@@ -290,18 +290,13 @@ impl Peers {
     }
 
     /// Takes what waits to be sent, in order.
-    pub fn drain(&mut self) -> std::vec::Drain<'_, Outgoing> {
+    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, Outgoing> {
         self.out.drain(..)
     }
 
     /// The same into an empty buffer, which changes places with the one that was filled: nothing is copied.
-    pub fn swap(&mut self, frames: &mut Vec<Outgoing>) {
+    pub(crate) fn swap(&mut self, frames: &mut Vec<Outgoing>) {
         std::mem::swap(&mut self.out, frames);
-    }
-
-    /// Something waits to be sent.
-    pub fn has_output(&self) -> bool {
-        !self.out.is_empty()
     }
 }
 

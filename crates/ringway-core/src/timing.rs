@@ -69,7 +69,7 @@ impl Timing {
     }
 
     /// A registry request without an answer for this long has an unknown outcome.
-    pub fn registry_timeout(&self) -> Duration {
+    pub(crate) fn registry_timeout(&self) -> Duration {
         self.ttl * 2 / 5
     }
 }

@@ -397,7 +397,7 @@ impl Placement {
     }
 
     /// The table that will be in force once everybody is settled.
-    pub fn next_table(&self) -> &Arc<Table> {
+    pub(crate) fn next_table(&self) -> &Arc<Table> {
         &self.next.table
     }
 

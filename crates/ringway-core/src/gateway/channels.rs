@@ -116,14 +116,6 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    pub(super) fn is_busy(&self) -> bool {
-        !self.asking.is_empty()
-            || !self.to_ask.is_empty()
-            || !self.to_tell.is_empty()
-            || !self.dirty.is_empty()
-            || !self.lingering.is_empty()
-    }
-
     fn next_attach(&mut self, key: ChannelKey) -> AttachId {
         self.counter = self.counter.wrapping_add(1);
         AttachId(u64::from(self.counter) << 32 | u64::from(key.0))

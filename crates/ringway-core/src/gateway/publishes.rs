@@ -119,10 +119,6 @@ pub(super) struct Publishes {
 }
 
 impl Publishes {
-    pub(super) fn is_busy(&self) -> bool {
-        !self.slab.is_empty()
-    }
-
     fn seq_of(&self, key: u32) -> Option<u64> {
         Some(self.slab.get(key as usize)?.publish.seq)
     }
@@ -353,7 +349,7 @@ impl Gateway {
     }
 
     /// Gives up publishes without history that a lost link, or a removed member, may or may not have taken: at most once.
-    pub(super) fn lose_unkept_at(&mut self, _now: Now, peer: Incarnation) {
+    pub(super) fn lose_unkept_at(&mut self, peer: Incarnation) {
         let lost: Vec<(Slot, u64)> = self
             .publishes
             .slab

@@ -45,12 +45,6 @@ pub(super) struct Queries {
     deadlines: VecDeque<(Now, u64)>,
 }
 
-impl Queries {
-    pub(super) fn is_busy(&self) -> bool {
-        !self.open.is_empty()
-    }
-}
-
 /// The name whose owner is asked. Any node can have sessions closed: the user's name spreads that work.
 fn name_of(query: &Query) -> Option<&str> {
     match query {

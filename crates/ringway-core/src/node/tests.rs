@@ -448,7 +448,7 @@ fn who_is_not_in_the_view_drops_everything_and_takes_nothing() {
     let next = Arc::new(cluster.nodes[owner].view().without(gone, Removal::Suspected));
     let now = cluster.now;
     cluster.nodes[owner].on_view(now, &next);
-    assert!(cluster.nodes[owner].is_expelled());
+    assert!(cluster.nodes[owner].expelled);
     assert_eq!(cluster.nodes[owner].load().channels, 0);
     cluster.told.clear();
     cluster.seq += 1;

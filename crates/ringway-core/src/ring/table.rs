@@ -38,8 +38,8 @@ pub struct Table {
     pub(super) count: SlotCount,
     pub(super) roster: Roster,
     pub(super) pairs: Vec<Pair>,
-    /// One per node.
-    tallies: Vec<Tally>,
+    /// How many slots each node owns.
+    owned: Vec<u32>,
     checksum: u64,
 }
 
@@ -48,13 +48,6 @@ pub struct Table {
 pub(super) struct Pair {
     pub(super) owner: u16,
     pub(super) standby: u16,
-}
-
-/// How many slots a node has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Tally {
-    owned: u32,
-    stood_by: u32,
 }
 
 impl Table {
@@ -71,19 +64,16 @@ impl Table {
 
     /// Counts what each node has and sums the table up.
     pub(super) fn from_parts(key: HashKey, count: SlotCount, roster: Roster, pairs: Vec<Pair>) -> Self {
-        let mut tallies = vec![Tally::default(); roster.nodes().len()];
+        let mut owned = vec![0; roster.nodes().len()];
         let mut checksum = mix(u64::from(count.get()));
         let seed = |node: u16| roster.seeds().get(usize::from(node)).copied().unwrap_or(0);
         for (slot, pair) in count.slots().zip(&pairs) {
-            if let Some(tally) = tallies.get_mut(usize::from(pair.owner)) {
-                tally.owned += 1;
-            }
-            if let Some(tally) = tallies.get_mut(usize::from(pair.standby)) {
-                tally.stood_by += 1;
+            if let Some(owned) = owned.get_mut(usize::from(pair.owner)) {
+                *owned += 1;
             }
             checksum = checksum.wrapping_add(mix(mix(step(slot) ^ seed(pair.owner)) ^ seed(pair.standby)));
         }
-        Self { key, count, roster, pairs, tallies, checksum }
+        Self { key, count, roster, pairs, owned, checksum }
     }
 
     /// The slot of a name, under this table's key.
@@ -129,15 +119,7 @@ impl Table {
     /// # Panics
     /// If the index is from another, larger table.
     pub fn slots_owned(&self, index: NodeIndex) -> u32 {
-        self.tallies[index.index()].owned
-    }
-
-    /// For how many slots the node stands by.
-    ///
-    /// # Panics
-    /// If the index is from another, larger table.
-    pub fn slots_stood_by(&self, index: NodeIndex) -> u32 {
-        self.tallies[index.index()].stood_by
+        self.owned[index.index()]
     }
 
     /// The number of slots.
