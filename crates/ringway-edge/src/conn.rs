@@ -124,13 +124,6 @@ impl Conn {
         self.pipe.flush();
     }
 
-    /// [`Conn::send`] and [`Conn::flush`].
-    pub fn send_now(&self, frame: Bytes) -> bool {
-        let queued = self.send(frame);
-        self.flush();
-        queued
-    }
-
     /// Whether more may be queued now: no more than `low` bytes wait here, and all sockets together are below their limit.
     pub fn ask_room(&self, low: usize) -> Room {
         if self.edge().is_crowded() {

@@ -22,9 +22,6 @@ pub trait Handler: Send + 'static {
     /// connection closes before.
     fn on_room(&mut self, _conn: &Arc<Conn>) {}
 
-    /// Everything that one read brought has been handled: the place to flush other connections.
-    fn on_batch_end(&mut self, _conn: &Arc<Conn>) {}
-
     /// The connection is over for the application: nothing more is received or sent. Last call, exactly once after
     /// [`Handler::on_open`]. The socket itself may linger for the closing handshake; its descriptor is freed with the
     /// last [`Conn`] handle, so handles must be let go now.

@@ -114,7 +114,7 @@ impl fmt::Debug for Upgrade {
 }
 
 /// A body of known bytes.
-pub fn full_body(bytes: impl Into<Bytes>) -> Body {
+pub(crate) fn full_body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 

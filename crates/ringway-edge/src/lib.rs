@@ -25,7 +25,7 @@ pub use conn::{Conn, Room};
 pub use door::{Class, HttpClosed};
 pub use echo::{ECHO_MAX_MESSAGE, Echo};
 pub use handler::{Closed, Flow, Handler};
-pub use http::{Body, BoxError, ClientAddr, RequestBody, Route, Router, Upgrade, full_body, plain_response};
+pub use http::{Body, BoxError, ClientAddr, RequestBody, Route, Router, Upgrade, plain_response};
 pub use limits::{default_max_connections, raise_file_limit};
 pub use proxies::{Proxies, ProxyHeader};
 pub use server::Edge;

@@ -179,7 +179,6 @@ impl Driver {
         if catch_unwind(AssertUnwindSafe(|| self.handle_events(input))).is_err() {
             self.fail(ws::close_code::INTERNAL, "internal error");
         }
-        self.call(Handler::on_batch_end);
         self.conn.flush();
     }
 

@@ -1,6 +1,6 @@
 //! The closing handshake in both directions, and what happens without one.
 
-use crate::support::{Client, Got, TestEdge, eventually, frames};
+use crate::support::{Client, Got, TestEdge, eventually, frames, send_now};
 use ringway_edge::{Closed, ConnOptions, EdgeConfig};
 use ringway_protocol::ws::{self, Kind, Opcode};
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ async fn a_vanished_peer_is_noticed() {
     let (client, conn) = test.probe().await;
     drop(client);
     test.expect_closed(Closed::Lost).await;
-    assert!(!conn.send_now(ws::frame(Kind::Text, b"into the void")));
+    assert!(!send_now(&conn, ws::frame(Kind::Text, b"into the void")));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Backpressure: a handler that stops its socket's input.
 
-use crate::support::{Got, Seen, TestEdge, frames};
+use crate::support::{Got, Seen, TestEdge, frames, send_now};
 use ringway_protocol::ws::{self, Opcode};
 
 #[tokio::test]
@@ -12,7 +12,7 @@ async fn a_pause_holds_back_everything_behind_it() {
     test.expect_message(b"pause").await;
     client.send_text("fourth").await;
     // Sending goes on meanwhile, which also shows that the task has had its turn.
-    assert!(conn.send_now(ws::frame(ws::Kind::Text, b"downwards")));
+    assert!(send_now(&conn, ws::frame(ws::Kind::Text, b"downwards")));
     assert_eq!(client.next().await, Got::Message(b"downwards".to_vec()));
     assert!(test.nothing_seen());
     conn.resume();
@@ -47,7 +47,7 @@ async fn closing_a_paused_connection_ends_it() {
 async fn pongs_reach_the_handler() {
     let mut test = TestEdge::start().await;
     let (mut client, conn) = test.probe().await;
-    conn.send_now(ws::ping_frame(b"are you there"));
+    send_now(&conn, ws::ping_frame(b"are you there"));
     assert_eq!(client.next().await, Got::Ping(b"are you there".to_vec()));
     client.send(Opcode::Pong, b"are you there").await;
     assert!(matches!(test.seen().await, Seen::Pong(payload) if payload == b"are you there"));

@@ -1,6 +1,6 @@
 //! Frames from other threads: order, partial writes, slow readers.
 
-use crate::support::{Client, Got, Seen, TestEdge, eventually};
+use crate::support::{Client, Got, Seen, TestEdge, eventually, send_now};
 use ringway_edge::{Closed, ConnOptions, EdgeConfig, Room};
 use ringway_protocol::ws::{self, Kind};
 use std::net::Ipv4Addr;
@@ -85,13 +85,13 @@ async fn who_never_reads_is_closed_and_slows_nobody() {
     while slow.queued_bytes() < 1024 * 1024 {
         assert!(slow.send(frame.clone()), "it has time to read");
         slow.flush();
-        assert!(quick.send_now(frame.clone()));
+        assert!(send_now(&quick, frame.clone()));
         assert_eq!(reader.next().await, Got::Message(vec![5; 4096]));
     }
     test.expect_closed(Closed::ByUs { code: 3008 }).await;
     assert!(slow.queued_bytes() <= 4096 + 200, "the queue was dropped");
     assert_eq!(test.edge.stats().slow.load(Ordering::Relaxed), 1);
-    assert!(quick.send_now(frame.clone()));
+    assert!(send_now(&quick, frame.clone()));
     assert_eq!(reader.next().await, Got::Message(vec![5; 4096]));
     // When it does read at last, it learns why.
     assert_eq!(sleeper.close_code().await, Some(3008));
@@ -106,7 +106,7 @@ async fn the_kernel_holds_little_for_who_never_reads() {
     let Seen::Open(slow) = test.seen().await else { panic!("expected a connection") };
     let frame = ws::frame(Kind::Binary, &[5; 16 * 1024]);
     while slow.queued_bytes() < 1024 * 1024 {
-        slow.send_now(frame.clone());
+        send_now(&slow, frame.clone());
     }
     test.expect_closed(Closed::ByUs { code: 3008 }).await;
     let taken = test.edge.stats().bytes_out.load(Ordering::Relaxed);
@@ -159,10 +159,10 @@ async fn above_the_limit_of_all_sockets_the_longest_queue_goes() {
     }
     let frame = ws::frame(Kind::Binary, &[5; 16 * 1024]);
     for (_, conn) in &peers {
-        (0..18).for_each(|_| assert!(conn.send_now(frame.clone())));
+        (0..18).for_each(|_| assert!(send_now(conn, frame.clone())));
     }
     assert_eq!(peers[0].1.ask_room(1 << 20), Room::Now);
-    while peers[1].1.send_now(frame.clone()) {}
+    while send_now(&peers[1].1, frame.clone()) {}
     test.expect_closed(Closed::ByUs { code: 3008 }).await;
     assert!(!peers[0].1.is_closing() && !peers[2].1.is_closing(), "the others are not to blame");
     assert!(test.edge.stats().queued.load(Ordering::Relaxed) <= 1024 * 1024);

@@ -1,6 +1,6 @@
 //! An edge with an echo and a probe behind it, and a client that can break every rule.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use ringway_edge::hyper::{Request, StatusCode};
 use ringway_edge::{
@@ -275,4 +275,11 @@ pub(crate) fn frames(list: &[(Opcode, &[u8])]) -> BytesMut {
         ws::append_masked(&mut out, *opcode, payload, KEY);
     }
     out
+}
+
+/// Queues a frame and writes what is queued. False if the connection is closing.
+pub(crate) fn send_now(conn: &Conn, frame: Bytes) -> bool {
+    let queued = conn.send(frame);
+    conn.flush();
+    queued
 }
