@@ -11,7 +11,7 @@ mod reply;
 mod request;
 
 pub use code::{Disconnect, ErrorCode, Unsubscribed};
-pub use publication::{BadEntry, ClientInfo, Publication};
+pub use publication::{ClientInfo, Publication};
 pub use push::{Push, SubscribePush};
 pub use reply::{ConnectResult, ErrorReply, Expiry, HistoryResult, Reply, SubscribeResult};
 pub use request::{

@@ -20,12 +20,12 @@ use std::borrow::Cow;
 pub use close::{CloseReason, MAX_REASON, close_code};
 pub use decode::{DecodeError, Decoder, MAX_FRAGMENTS};
 pub use encode::{
-    append_frame, append_masked, close_frame, empty_close_frame, fragment_with, frame, frame_with, masked_close_frame,
-    masked_frame, ping_frame, pong_frame, write_fragment,
+    append_masked, close_frame, empty_close_frame, fragment_with, frame, masked_close_frame, masked_frame, ping_frame,
+    pong_frame, write_fragment,
 };
 pub use handshake::{ClientRequest, HandshakeError, MAX_RESPONSE_HEAD, accept_key, check_response, is_valid_key};
 pub use head::Opcode;
-pub use mask::apply_mask;
+use mask::apply_mask;
 
 /// Which end of the connection this code is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -152,7 +152,7 @@ proptest! {
 #[test]
 fn it_understands_the_shared_frames_and_closes() {
     let mut bytes = ws::frame(Kind::Text, b"shared").to_vec();
-    bytes.extend_from_slice(&ws::frame_with(Kind::Binary, 3, |out| out.extend_from_slice(&[1, 2, 3])));
+    bytes.extend_from_slice(&ws::fragment_with(Kind::Binary.into(), true, |out| out.extend_from_slice(&[1, 2, 3])));
     bytes.extend_from_slice(&ws::close_frame(3008, "slow"));
     let pipe = Pipe { input: io::Cursor::new(bytes), ..Pipe::default() };
     let mut socket = WebSocket::from_raw_socket(pipe, Role::Client, None);

@@ -61,7 +61,7 @@ impl ErrorCode {
     }
 
     /// Whether the client should try again by itself.
-    pub fn is_temporary(self) -> bool {
+    pub(super) fn is_temporary(self) -> bool {
         matches!(self, Self::Internal | Self::TooManyRequests | Self::ConcurrentPagination)
     }
 }

@@ -8,8 +8,5 @@ pub(crate) use encode::{history, presence, presence_stats};
 pub use encode::{history_part, ping, presence_part, push, reply};
 pub(crate) use encode::{list_part, object_part, publications_size};
 
-/// Stands between the messages of a frame. Payloads are compact, so it never stands inside of one.
-pub const SEPARATOR: u8 = b'\n';
-
 #[cfg(test)]
 mod tests;

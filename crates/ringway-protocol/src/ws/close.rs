@@ -7,16 +7,12 @@ use std::borrow::Cow;
 /// Longest reason in a close frame, in bytes: a control frame's payload less the code.
 pub const MAX_REASON: usize = MAX_CONTROL - 2;
 
-/// The protocol's own close codes; applications use 3000 to 4999.
+/// Those of the protocol's own close codes that are used here; applications use 3000 to 4999.
 pub mod close_code {
     /// The purpose of the connection is fulfilled.
     pub const NORMAL: u16 = 1000;
-    /// The server goes down or the page is left.
-    pub const GOING_AWAY: u16 = 1001;
     /// A rule of the wire format was broken.
     pub const PROTOCOL: u16 = 1002;
-    /// The endpoint can't take this kind of data.
-    pub const UNSUPPORTED: u16 = 1003;
     /// A text message was not UTF-8.
     pub const INVALID_DATA: u16 = 1007;
     /// A rule of the application was broken.

@@ -81,7 +81,6 @@ impl DecodeError {
 pub struct Decoder {
     partial: Option<Box<Partial>>,
     max_message: usize,
-    max_fragments: u32,
     side: Side,
 }
 
@@ -120,14 +119,7 @@ impl Decoder {
     /// A decoder for `side` that refuses messages of more than `max_message` bytes.
     #[must_use]
     pub fn new(side: Side, max_message: usize) -> Self {
-        Self { partial: None, max_message, max_fragments: MAX_FRAGMENTS, side }
-    }
-
-    /// Lowers or raises the limit of fragments per message ([`MAX_FRAGMENTS`]).
-    #[must_use]
-    pub fn with_max_fragments(mut self, max_fragments: u32) -> Self {
-        self.max_fragments = max_fragments;
-        self
+        Self { partial: None, max_message, side }
     }
 
     /// Takes bytes from the front of `input` up to the end of the next event, and changes them (unmasking).
@@ -156,8 +148,8 @@ impl Decoder {
     }
 
     /// Whether nothing is incomplete: no heap is held.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
         self.partial.is_none()
     }
 
@@ -204,7 +196,7 @@ impl Decoder {
             (None, _) => 0,
             (Some(message), Opcode::Continuation) => {
                 message.fragments += 1;
-                if message.fragments > self.max_fragments {
+                if message.fragments > MAX_FRAGMENTS {
                     return Err(DecodeError::TooManyFragments);
                 }
                 message.data.len()

@@ -3,7 +3,7 @@
 use super::close::cut_reason;
 use super::head::{Head, MAX_CONTROL, Opcode};
 use super::{Kind, apply_mask};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// Longest head of a server frame: two bytes and a 64-bit length.
 const MAX_SERVER_HEAD: usize = 10;
@@ -23,20 +23,7 @@ pub fn frame(kind: Kind, payload: &[u8]) -> Bytes {
     server_frame(kind.into(), payload)
 }
 
-/// One whole server message whose payload `fill` appends to the buffer it is given: no second copy.
-///
-/// `size_hint` is the expected payload's size. `fill` must only append.
-#[must_use]
-pub fn frame_with(kind: Kind, size_hint: usize, fill: impl FnOnce(&mut BytesMut)) -> Bytes {
-    let mut out = BytesMut::with_capacity(MAX_SERVER_HEAD + size_hint);
-    out.put_bytes(0, MAX_SERVER_HEAD);
-    fill(&mut out);
-    let unused = write_head(&mut out, kind.into(), true);
-    out.advance(unused);
-    out.freeze()
-}
-
-/// A fragment of a server message whose payload `fill` appends to the buffer it is given, as [`frame_with`] does. The first one has the
+/// A fragment of a server message whose payload `fill` appends to the buffer it is given: no second copy. It must only append. The first one has the
 /// message's opcode, the others have [`Opcode::Continuation`].
 #[must_use]
 pub fn fragment_with(opcode: Opcode, is_last: bool, fill: impl FnOnce(&mut Vec<u8>)) -> Bytes {
@@ -53,14 +40,6 @@ fn write_head(out: &mut [u8], opcode: Opcode, is_last: bool) -> usize {
     let unused = MAX_SERVER_HEAD - head.size();
     head.write(&mut &mut out[unused..MAX_SERVER_HEAD]);
     unused
-}
-
-/// Appends one whole server message to `out`, for callers that collect several.
-pub fn append_frame(out: &mut BytesMut, kind: Kind, payload: &[u8]) {
-    let head = whole(kind.into(), payload.len(), None);
-    out.reserve(head.size() + payload.len());
-    head.write(out);
-    out.put_slice(payload);
 }
 
 /// A server's close frame. The reason is cut to [`super::MAX_REASON`] bytes between characters.

@@ -3,7 +3,7 @@
 /// Masks or unmasks `data` in place with `key`; doing it twice gives back the original.
 ///
 /// Works on eight bytes at a time, which the compiler turns into vector instructions.
-pub fn apply_mask(data: &mut [u8], key: [u8; 4]) {
+pub(super) fn apply_mask(data: &mut [u8], key: [u8; 4]) {
     let [a, b, c, d] = key;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let mut words = data.chunks_exact_mut(8);

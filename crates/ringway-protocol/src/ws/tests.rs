@@ -154,9 +154,9 @@ fn a_message_over_the_limit_is_refused_from_its_head() {
 
 #[test]
 fn empty_fragments_without_end_are_refused() {
-    let mut decoder = Decoder::new(Side::Server, 10).with_max_fragments(3);
+    let mut decoder = Decoder::new(Side::Server, 10);
     let mut frames = vec![(Opcode::Text, &b""[..], false)];
-    frames.extend([(Opcode::Continuation, &b""[..], false); 2]);
+    frames.resize(MAX_FRAGMENTS as usize, (Opcode::Continuation, &b""[..], false));
     feed(&mut decoder, &client_frames(&frames), &mut Vec::new()).unwrap();
     let more = client_frames(&[(Opcode::Continuation, b"", false)]);
     let error = feed(&mut decoder, &more, &mut Vec::new()).unwrap_err();
@@ -173,17 +173,12 @@ fn bad_text_is_refused_before_its_frame_ends() {
 }
 
 #[test]
-fn a_frame_filled_in_place_equals_one_copied() {
+fn a_fragment_filled_in_place_equals_one_copied() {
     for len in [0, 1, 125, 126, 65535, 65536] {
         let payload = vec![b'x'; len];
-        let filled = frame_with(Kind::Text, 16, |out| out.extend_from_slice(&payload));
-        assert_eq!(filled, frame(Kind::Text, &payload));
         let (mut written, fill) = (BytesMut::new(), |out: &mut Vec<u8>| out.extend_from_slice(&payload));
         write_fragment(&mut written, Opcode::Continuation, &payload, false, None);
         assert_eq!(fragment_with(Opcode::Continuation, false, fill), written);
-        let mut appended = BytesMut::from(&b"before"[..]);
-        append_frame(&mut appended, Kind::Text, &payload);
-        assert_eq!(appended[6..], filled[..]);
     }
 }
 

@@ -12,7 +12,7 @@ pub fn ping(out: &mut Vec<u8>) {
     out.extend_from_slice(b"{}");
 }
 
-/// Appends the reply to command `id`. Between the messages of a frame the caller puts a [`super::SEPARATOR`].
+/// Appends the reply to command `id`. Between the messages of a frame the caller puts a newline: payloads are compact, so none stands inside of one.
 pub fn reply(out: &mut Vec<u8>, id: u32, reply: &Reply<'_>) {
     whole(out, |o| {
         o.number("id", id.into());
