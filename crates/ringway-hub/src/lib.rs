@@ -236,11 +236,6 @@ impl<S: Socket> Hub<S> {
         self.probes.end_turn();
     }
 
-    /// Sessions, those included that are closing.
-    pub fn sessions(&self) -> usize {
-        self.sessions.len()
-    }
-
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         Counts { sessions: self.sessions.len() as u64, channels: self.names.len() as u64, ..self.counts }

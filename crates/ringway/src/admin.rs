@@ -37,9 +37,7 @@ use axum::routing::{get, post};
 use ringway_core::ring::Weight;
 use ringway_link::Links;
 
-pub use members::{Member, State as MemberState};
 pub use memory::Memory;
-pub use plan::{Action as PlanAction, Heir, NodePlan, Plan};
 
 use crate::changes::Changes;
 use crate::cluster::ClusterHandle;

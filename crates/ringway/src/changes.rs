@@ -29,7 +29,7 @@ use crate::gateway::{Client, Inbox};
 use crate::rebalance::Rebalance;
 use ledger::Ledger;
 
-pub use receipt::{Action, Epochs, Moved, Pauses, Predicted, Receipt, State};
+pub use receipt::{Action, Predicted, Receipt, State};
 
 /// Facts and questions that wait. A few come per second and member. Above it facts are dropped: the next view makes up for
 /// one that was missed, and members say again what they said.

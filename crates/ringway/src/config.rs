@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub use limits::Limits;
 pub use reader::Faults;
 pub use sections::{Ack, Admin, Cluster, Drain, Secret, Server};
-pub use value::{Size, duration, size};
+pub use value::duration;
 
 use reader::Reading;
 use ringway_core::timing::Timing;

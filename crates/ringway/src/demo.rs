@@ -92,8 +92,6 @@ impl From<DriverError> for DemoError {
 /// What is told once it is healthy.
 #[derive(Debug)]
 pub struct Ready {
-    /// Where clients reach it.
-    pub address: SocketAddr,
     /// Where the other gateways are.
     pub gateways: Vec<SocketAddr>,
     /// Token and keys.
@@ -138,7 +136,6 @@ impl Demo {
             Ok(true) => {
                 let (beacon, lit) = self.light(address);
                 tell(&Ready {
-                    address,
                     gateways,
                     beacon,
                     nodes: self.nodes,

@@ -10,7 +10,6 @@ mod socket;
 mod wall_clock;
 mod wrong_tokens;
 
-pub use handler::{CentrifugeHandler, PlainHandler};
 pub use inbox::Inbox;
 pub(crate) use origin::{is_known_host, may_change};
 pub(crate) use routes::USER_NAME_RULE;

@@ -15,7 +15,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::registry::Registry;
 
 use crate::cluster::{ClusterHandle, Reach};
 
@@ -49,12 +49,8 @@ impl Metrics {
         metrics
     }
 
-    /// Adds a metric. Names get the prefix `ringway_`; they are part of the public interface, so choose them to stay.
-    pub fn register(&self, name: &str, help: &str, metric: impl Metric) {
-        self.ours.lock().register(name, help, metric);
-    }
-
-    /// Adds something whose numbers are computed when asked for.
+    /// Adds something whose numbers are computed when asked for. Names get the prefix `ringway_`; they are part of the public interface, so choose
+    /// them to stay.
     pub fn collect(&self, collector: impl Collector) {
         self.ours.lock().register_collector(Box::new(collector));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ringway::changes::{Action, Receipt, State};
+use ringway::{Action, Receipt, State};
 use ringway_core::timing::Timing;
 use ringway_testkit::machine::{Standstill, all_share_one_processor};
 use ringway_testkit::server::Place;

@@ -111,7 +111,7 @@ fn what_waits_for_a_newcomer_has_a_limit() {
     assert_eq!(peer.closed(), Some(3013));
     world.hang_up(&peer);
     world.attached("news", Some(at(0)), 0);
-    assert_eq!(world.hub.sessions(), 0);
+    assert_eq!(world.hub.counts().sessions, 0);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn broken_clients_are_closed() {
         world.send(&peer, r#"{"id":9,"subscribe":{"channel":"news"}}"#);
         assert!(peer.seen().is_empty(), "a closed session is not served");
         world.hang_up(&peer);
-        assert_eq!(world.hub.sessions(), 0);
+        assert_eq!(world.hub.counts().sessions, 0);
     }
 }
 

@@ -42,7 +42,7 @@ fn the_greedy_ones_rest_waits_and_stays_in_order() {
     turns.work_off(now, &mut world.hub, &mut batch);
     assert_eq!((publishes(&world), turns.is_waiting()), (202, false));
     world.turn();
-    assert_eq!(world.hub.sessions(), 1, "it left after all it had said");
+    assert_eq!(world.hub.counts().sessions, 1, "it left after all it had said");
 }
 
 #[test]

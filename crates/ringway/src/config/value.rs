@@ -24,11 +24,6 @@ impl Size {
     pub const fn kib(count: usize) -> Self {
         Self(count << 10)
     }
-
-    /// So many MiB.
-    pub const fn mib(count: usize) -> Self {
-        Self(count << 20)
-    }
 }
 
 impl Setting for bool {
