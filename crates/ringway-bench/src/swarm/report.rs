@@ -57,11 +57,6 @@ impl SwarmReport {
     pub fn is_clean(&self) -> bool {
         self.check.is_clean() && self.closed == 0 && self.misdirected == 0
     }
-
-    /// Losses that no refusal explains.
-    pub fn unexplained(&self) -> u64 {
-        self.check.lost.saturating_sub(self.refusals)
-    }
 }
 
 impl std::fmt::Display for SwarmReport {
