@@ -69,9 +69,6 @@ impl ClusterState {
 /// A change of the view that somebody outside the rules wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Let it hand over and leave.
-    #[expect(dead_code, reason = "whoever is to leave is told so by its own process's order")]
-    Drain(Incarnation),
     /// Give it another share of the slots.
     Weight(Incarnation, Weight),
     /// Take it out.

@@ -23,7 +23,6 @@ mod gate;
 mod gateway;
 mod guesses;
 mod health;
-#[expect(dead_code, reason = "`Stats::epoch`: metrics take the epoch from the cluster's view")]
 mod member;
 mod metrics;
 mod orchestrator;

@@ -141,8 +141,6 @@ pub struct Stats {
     pub acknowledged: [u64; 4],
     /// Publishes that wait for their owner.
     pub publishes_waiting: u64,
-    /// Epoch of the view.
-    pub epoch: u64,
     /// When the task said all this: it turns.
     pub turned: Now,
     /// When the registry answered last; `None` where it is in this process.

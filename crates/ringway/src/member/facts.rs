@@ -45,7 +45,6 @@ impl Task {
             node: self.load(),
             acknowledged: self.member.gateway().map(Gateway::publishes_acknowledged).unwrap_or_default(),
             publishes_waiting: waiting,
-            epoch: self.member.view().epoch.0,
             turned: now,
             registry_answered: self.member.membership().registry_answered(),
             leaving: self.leaving.is_some() || self.left.is_some(),

@@ -111,10 +111,6 @@ impl Task {
         use ringway_core::membership::Change as Asked;
         let Order { change, answer } = order;
         let asked = match change {
-            Change::Drain(member) if self.member.view().node(member).is_some() => {
-                Asked::Weight(member, ringway_core::ring::Weight::ZERO)
-            }
-            Change::Drain(member) => Asked::DrainGateway(member),
             Change::Weight(member, weight) => Asked::Weight(member, weight),
             Change::Remove(member, why) => {
                 if why == Removal::Proven {

@@ -159,7 +159,6 @@ impl Fake {
                         let _asker_left = order.answer.send(Ok(before.epoch));
                         continue;
                     }
-                    Change::Drain(_) => panic!("unexpected: {order:?}"),
                 };
                 let epoch = view.epoch;
                 tell(&told, &view);
