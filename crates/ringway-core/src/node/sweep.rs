@@ -9,8 +9,11 @@ use crate::timing::Now;
 /// Streams looked at per tick. A million streams are swept in a few minutes, and no tick takes long.
 const SWEEP: usize = 256;
 
-/// The same where channels are so many that empty ones go early: as fast as clients make them.
+/// The same at the most where channels are so many that empty ones go early: as fast as clients make them.
 const SWEEP_CROWDED: usize = 4_096;
+
+/// Time passes in steps of about this length.
+const TICK: Duration = Duration::from_millis(10);
 
 /// An empty stream to which nothing was ever published stays for this long at least.
 const SOONEST: Duration = Duration::from_secs(2);
@@ -19,13 +22,25 @@ impl Node {
     /// Looks at the next few streams.
     pub(super) fn sweep(&mut self, now: Now) {
         let end = self.streams.capacity();
-        let count = if self.forget_unused() < self.timing.forget { SWEEP_CROWDED } else { SWEEP };
+        let count = self.streams_to_sweep(end);
         for key in (self.swept..end.min(self.swept + count)).map(|key| key as u32) {
             if self.streams.contains(key as usize) {
                 self.sweep_stream(now, key);
             }
         }
         self.swept = if self.swept + count >= end { 0 } else { self.swept + count };
+    }
+
+    /// Where empty ones go early, all are looked at four times as often as it takes for one to go: no more often, for that would cost
+    /// a node with many channels part of its processor for as long as it has them.
+    pub(super) fn streams_to_sweep(&self, all: usize) -> usize {
+        let forget = self.forget_unused();
+        if forget >= self.timing.forget {
+            return SWEEP;
+        }
+        let ticks = (forget / 4).as_millis() / TICK.as_millis();
+        let each = all / usize::try_from(ticks.max(1)).unwrap_or(usize::MAX);
+        each.clamp(SWEEP, SWEEP_CROWDED)
     }
 
     /// After this an empty stream goes to which nothing was ever published: whoever comes back to it misses nothing. Up to half of the

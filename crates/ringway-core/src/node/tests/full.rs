@@ -51,6 +51,27 @@ fn where_there_are_many_the_unused_ones_go_early_and_everywhere() {
 }
 
 #[test]
+fn streams_are_looked_at_as_often_as_they_may_go_and_no_more() {
+    let mut cluster = crowded(64);
+    let mut sweep = |channels: u64, all: usize| {
+        let held = cluster.nodes[0].load().channels;
+        (held..channels).for_each(|id| touch(&mut cluster, id));
+        cluster.nodes[0].streams_to_sweep(all)
+    };
+    for (channels, all, count) in [
+        // Up to half of the limit, and a little beyond, where they go after hours.
+        (10, 1_000_000, 256),
+        (33, 100_000, 256),
+        // At the limit they go after two seconds: a round takes half of one, and no tick takes long.
+        (64, 20_000, 400),
+        (64, 1_000_000, 4_096),
+        (64, 64, 256),
+    ] {
+        assert_eq!(sweep(channels, all), count, "{channels} of 64 held, {all} to look at");
+    }
+}
+
+#[test]
 fn a_stream_that_was_published_to_keeps_its_place() {
     let mut cluster = crowded(16);
     cluster.publish("news", KEPT);
