@@ -194,6 +194,7 @@ impl Connection {
             }
             let _ = held.wait_for(|held| !held.incoming).await;
             self.heard.store(self.age(), Ordering::Relaxed);
+            let came = buffer.len();
             let Read { frames, skipped, fault } = take_frames(&mut buffer);
             count(&self.counters.reads, 1);
             count(&self.counters.frames_in, frames.len());
@@ -202,7 +203,8 @@ impl Connection {
                 self.tell_skipped(kind);
             }
             if !frames.is_empty() {
-                let batch = Event::Frames { link: self.id, peer: self.peer.incarnation, frames };
+                let bytes = came - buffer.len();
+                let batch = Event::Frames { link: self.id, peer: self.peer.incarnation, frames, bytes };
                 if events.send(batch).await.is_err() {
                     return Ended::ShutDown;
                 }

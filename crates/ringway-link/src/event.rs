@@ -42,6 +42,8 @@ pub enum Event {
         peer: Incarnation,
         /// The frames; never none.
         frames: Vec<Frame>,
+        /// Their bytes.
+        bytes: usize,
     },
     /// A link ended. What was under way is lost.
     Down {

@@ -65,8 +65,9 @@ const TICK: Duration = Duration::from_millis(10);
 const LINGER_LEAST: Duration = Duration::from_millis(300);
 const LINGER_MOST: Duration = Duration::from_secs(1);
 
-/// Link events taken in one turn: a busy link must not keep sockets waiting.
+/// Link events taken in one turn, and about how many bytes of frames: a busy link, and what is large, must not keep sockets waiting.
 const EVENTS: usize = 64;
+const EVENTS_BYTES: usize = 128 << 10;
 
 /// What the rest of the process orders the member task to do.
 #[derive(Debug)]
@@ -272,7 +273,7 @@ pub async fn run(parts: Parts) -> End {
                 // What has arrived is known, however late this turn is: no deadline may pass over it. What arrives from
                 // now on waits for the next: links that bring more than can be taken must not stop the time.
                 let arrived = events.len();
-                task.take_events(&mut events, arrived);
+                task.take_events(&mut events, arrived, usize::MAX);
                 task.tick(clock::now());
             }
             Some(command) = commands.recv() => {
@@ -291,8 +292,9 @@ pub async fn run(parts: Parts) -> End {
                     error!("the links have ended; this member stops");
                     return End::Stopped;
                 };
+                let bytes = bytes_of(&event);
                 task.on_link_event(clock::now(), event);
-                task.take_events(&mut events, EVENTS - 1);
+                task.take_events(&mut events, EVENTS - 1, EVENTS_BYTES.saturating_sub(bytes));
             }
             () = arrived(inbox.as_deref()) => {}
             () = std::future::ready(()), if task.member.has_more() => {}
@@ -306,6 +308,11 @@ pub async fn run(parts: Parts) -> End {
             return End::Left;
         }
     }
+}
+
+/// Bytes of the frames that came.
+fn bytes_of(event: &Event) -> usize {
+    if let Event::Frames { bytes, .. } = event { *bytes } else { 0 }
 }
 
 /// Waits for client inputs; for ever where there are no clients.

@@ -101,7 +101,7 @@ impl Task {
     pub(super) fn on_link_event(&mut self, now: Now, event: Event) {
         match event {
             Event::Up { link, peer, sender } => self.on_up(now, link, &peer, sender),
-            Event::Frames { link, peer, frames } => {
+            Event::Frames { link, peer, frames, .. } => {
                 if self.peers.get(&peer).is_some_and(|known| known.link == link) {
                     frames.into_iter().for_each(|frame| self.on_frame(now, peer, frame));
                 }

@@ -91,12 +91,12 @@ pub async fn first_view(
                 let _ = sender.send(&Frame { epoch: Epoch(0), message });
                 kept.push(Event::Up { link, peer, sender });
             }
-            Event::Frames { link, peer, frames } => {
+            Event::Frames { link, peer, frames, bytes } => {
                 let view = frames.iter().find_map(|frame| match &frame.message {
                     Message::RegistryAnswer(answer) => checked(&answer.view),
                     _ => None,
                 });
-                kept.push(Event::Frames { link, peer, frames });
+                kept.push(Event::Frames { link, peer, frames, bytes });
                 if let Some(view) = view {
                     return Ok((view, kept));
                 }

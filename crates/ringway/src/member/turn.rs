@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::registrar::{Answered, Kept};
-use super::{Client, Command, End, Inbox, Task};
+use super::{Client, Command, End, Inbox, Task, bytes_of};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{self, Order};
@@ -54,12 +54,16 @@ impl Task {
         due
     }
 
-    /// Takes so many events at most of what the links have brought. Pings go out on time meanwhile, whatever it costs:
-    /// a member with much to do is alive.
-    pub(super) fn take_events(&mut self, events: &mut mpsc::Receiver<Event>, most: usize) {
+    /// Takes so many events at most of what the links have brought, and so many bytes of frames with the last of them. Pings go out
+    /// on time meanwhile, whatever it costs: a member with much to do is alive.
+    pub(super) fn take_events(&mut self, events: &mut mpsc::Receiver<Event>, most: usize, mut bytes: usize) {
         for _ in 0..most {
+            if bytes == 0 {
+                return;
+            }
             let Ok(event) = events.try_recv() else { return };
             let now = clock::now();
+            bytes = bytes.saturating_sub(bytes_of(&event));
             self.on_link_event(now, event);
             if self.beat(now) {
                 self.turn(now);
