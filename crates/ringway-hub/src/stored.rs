@@ -33,7 +33,7 @@ struct Info<'a> {
 }
 
 impl<'a> Stored<'a> {
-    /// Parts that are not what [`info_of`] and the server API wrote are left out.
+    /// Unfolds an entry. Parts that are not what a gateway or the server API wrote are left out.
     pub fn of(offset: u64, entry: &'a Entry) -> Self {
         let info = entry.info.as_deref().and_then(|info| serde_json::from_slice(info).ok());
         let tags = entry.tags.as_deref().and_then(|tags| serde_json::from_slice(tags).ok());
