@@ -1,7 +1,7 @@
 //! What backends are answered.
 
 use super::ApiError;
-use crate::centrifuge::json::{self, history, list_part, presence, presence_stats, publications_size};
+use crate::centrifuge::json::{self, history, presence, presence_stats, publications_size};
 use crate::centrifuge::{ClientInfo, HistoryResult};
 use crate::json::{Object, list, whole};
 
@@ -75,7 +75,14 @@ pub fn history_part(out: &mut Vec<u8>, result: &HistoryResult<'_>, is_first: boo
         answer(out, &Ok(Answer::History(&HistoryResult { publications, ..*result })));
     };
     out.reserve(publications_size(result.publications));
-    list_part(out, |out| write(out, &[]), |out| write(out, result.publications), is_first, is_last);
+    json::part(
+        out,
+        json::in_first_list,
+        |out| write(out, &[]),
+        |out| write(out, result.publications),
+        is_first,
+        is_last,
+    );
 }
 
 /// The same for an answer to `presence`.
@@ -90,7 +97,7 @@ pub fn channels_part(out: &mut Vec<u8>, channels: &[(&str, u64)], is_first: bool
 
 fn object_part(out: &mut Vec<u8>, part: &Answer<'_>, empty: &Answer<'_>, is_first: bool, is_last: bool) {
     let write = |out: &mut Vec<u8>, said: &Answer<'_>| answer(out, &Ok(said.clone()));
-    json::object_part(out, |out| write(out, empty), |out| write(out, part), is_first, is_last);
+    json::part(out, json::in_last_object, |out| write(out, empty), |out| write(out, part), is_first, is_last);
 }
 
 fn error(o: &mut Object<'_>, error: ApiError) {

@@ -41,13 +41,13 @@ pub fn history_part(out: &mut Vec<u8>, id: u32, result: &HistoryResult<'_>, is_f
         reply(out, id, &Reply::History(&HistoryResult { publications, ..*result }));
     };
     out.reserve(publications_size(result.publications));
-    list_part(out, |out| write(out, &[]), |out| write(out, result.publications), is_first, is_last);
+    part(out, in_first_list, |out| write(out, &[]), |out| write(out, result.publications), is_first, is_last);
 }
 
 /// Appends a part of the reply to a presence command, in the same way.
 pub fn presence_part(out: &mut Vec<u8>, id: u32, subscribers: &[ClientInfo<'_>], is_first: bool, is_last: bool) {
     let write = |out: &mut Vec<u8>, subscribers| reply(out, id, &Reply::Presence(subscribers));
-    object_part(out, |out| write(out, &[]), |out| write(out, subscribers), is_first, is_last);
+    part(out, in_last_object, |out| write(out, &[]), |out| write(out, subscribers), is_first, is_last);
 }
 
 /// About how many bytes publications take, so that a buffer for them need not grow.
@@ -56,45 +56,29 @@ pub(crate) fn publications_size(publications: &[Publication<'_>]) -> usize {
     publications.iter().map(|one| FIELDS + one.data.len() + one.tags.len()).sum::<usize>() + FIELDS
 }
 
-/// Appends a part of a text that ends with an object told in parts. `whole` writes the text with this part's members, `frame` the
-/// one without any. Nothing stands behind the object but brackets.
-pub(crate) fn object_part(
-    out: &mut Vec<u8>,
-    frame: impl FnOnce(&mut Vec<u8>),
-    whole: impl FnOnce(&mut Vec<u8>),
-    is_first: bool,
-    is_last: bool,
-) {
-    let head = |frame: &[u8]| frame.iter().rposition(|byte| *byte == b'{');
-    part(out, frame, whole, head, is_first, is_last);
+/// Where the elements of a text's first list begin. No bracket stands before the list.
+pub(crate) fn in_first_list(text: &[u8]) -> Option<usize> {
+    text.iter().position(|byte| *byte == b'[').map(|at| at + 1)
 }
 
-/// Appends a part of a text whose first list is told in parts. `whole` writes the text with this part's elements, `frame` the
-/// one without any. No bracket stands before the list.
-pub(crate) fn list_part(
-    out: &mut Vec<u8>,
-    frame: impl FnOnce(&mut Vec<u8>),
-    whole: impl FnOnce(&mut Vec<u8>),
-    is_first: bool,
-    is_last: bool,
-) {
-    let head = |frame: &[u8]| frame.iter().position(|byte| *byte == b'[');
-    part(out, frame, whole, head, is_first, is_last);
+/// Where the members of the object begin that a text ends with. Nothing stands behind it but brackets.
+pub(crate) fn in_last_object(text: &[u8]) -> Option<usize> {
+    text.iter().rposition(|byte| *byte == b'{').map(|at| at + 1)
 }
 
-/// The same, where the elements stand behind the bracket at `opens`. The text is written where it stays, and what other parts say of
-/// it is cut off: parts are large.
-fn part(
+/// Appends a part of a text whose elements or members are told in parts: `whole` writes it with those of this part, `frame` without any, and
+/// `begin` finds where in that they go. The text is written where it stays, and what other parts say of it is cut off: parts are large.
+pub(crate) fn part(
     out: &mut Vec<u8>,
+    begin: fn(&[u8]) -> Option<usize>,
     frame: impl FnOnce(&mut Vec<u8>),
     whole: impl FnOnce(&mut Vec<u8>),
-    opens: impl FnOnce(&[u8]) -> Option<usize>,
     is_first: bool,
     is_last: bool,
 ) {
     let mut empty = Vec::new();
     frame(&mut empty);
-    let head = opens(&empty).map_or(0, |at| at + 1);
+    let head = begin(&empty).unwrap_or(0);
     let start = out.len();
     whole(out);
     let is_empty = out.len() - start == empty.len();
