@@ -52,6 +52,8 @@ pub struct Verifier {
     key: Option<DecodingKey>,
     validation: Validation,
     faults: Arc<Faults>,
+    /// The time since 1970.
+    clock: fn() -> Duration,
 }
 
 impl fmt::Debug for Verifier {
@@ -77,15 +79,15 @@ struct Claims {
 }
 
 impl Verifier {
-    /// Checks against this secret; without one, every token is invalid.
-    pub fn new(secret: Option<&str>) -> Self {
+    /// Checks against this secret (without one, every token is invalid) and a clock that tells the time since 1970.
+    pub fn new(secret: Option<&str>, clock: fn() -> Duration) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.algorithms = vec![Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
         // Times are checked here, because an expired token is answered otherwise than an invalid one.
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
         validation.required_spec_claims.clear();
         let key = secret.map(|secret| DecodingKey::from_secret(secret.as_bytes()));
-        Self { key, validation, faults: Arc::default() }
+        Self { key, validation, faults: Arc::default(), clock }
     }
 
     /// Counters of the tokens that were refused.
@@ -93,12 +95,12 @@ impl Verifier {
         self.faults.clone()
     }
 
-    /// Reads a connection token, so long after 1970.
+    /// Reads a connection token.
     ///
     /// # Errors
     /// [`TokenError`] if it is not good now.
-    pub fn verify(&self, token: &str, now: Duration) -> Result<Credentials, TokenError> {
-        self.read(token, now).map_err(|fault| self.faults.tell(fault))
+    pub fn verify(&self, token: &str) -> Result<Credentials, TokenError> {
+        self.read(token, (self.clock)()).map_err(|fault| self.faults.tell(fault))
     }
 
     fn read(&self, token: &str, now: Duration) -> Result<Credentials, Fault> {

@@ -1,8 +1,6 @@
 //! What Centrifuge clients ask, in a form that outlives the frame it came in. Made in the connection's own task, with
 //! names and tokens already checked, so that the hub only decides.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use ringway_core::ChannelName;
 use ringway_core::id::NameError;
@@ -163,12 +161,12 @@ impl Command {
     /// What could not be read, behind the commands before it.
     pub const BROKEN: Self = Self { id: 0, ask: Ask::Broken };
 
-    /// Takes a command out of its frame, so long after 1970.
-    pub fn of(command: centrifuge::Command<'_>, verifier: &Verifier, now: Duration) -> Self {
+    /// Takes a command out of its frame.
+    pub fn of(command: centrifuge::Command<'_>, verifier: &Verifier) -> Self {
         let name = |name: &str| ChannelName::new(name);
         let ask = match command.request {
-            Request::Connect(connect) => Ask::Connect(Box::new(Connect::of(&connect, verifier, now))),
-            Request::Subscribe(subscribe) => Ask::Subscribe(Box::new(Subscribe::of(&subscribe, verifier, now))),
+            Request::Connect(connect) => Ask::Connect(Box::new(Connect::of(&connect, verifier))),
+            Request::Subscribe(subscribe) => Ask::Subscribe(Box::new(Subscribe::of(&subscribe, verifier))),
             Request::Unsubscribe(channel) => Ask::Unsubscribe(name(&channel)),
             Request::Publish(publish) if publish.kind != 0 => Ask::Rpc,
             Request::Publish(publish) => {
@@ -184,10 +182,10 @@ impl Command {
             })),
             Request::Rpc(_) => Ask::Rpc,
             Request::Send(_) => Ask::Send,
-            Request::Refresh(token) => Ask::Refresh(Box::new(verifier.verify(&token, now))),
+            Request::Refresh(token) => Ask::Refresh(Box::new(verifier.verify(&token))),
             Request::SubRefresh(refresh) => Ask::SubRefresh(Box::new(SubRefresh {
                 channel: name(&refresh.channel),
-                token: shown(&refresh.token, verifier, now),
+                token: shown(&refresh.token, verifier),
             })),
             Request::Pong => Ask::Pong,
         };
@@ -208,8 +206,8 @@ impl Command {
 }
 
 impl Connect {
-    fn of(request: &ConnectRequest<'_>, verifier: &Verifier, now: Duration) -> Self {
-        let credentials = (!request.token.is_empty()).then(|| verifier.verify(&request.token, now));
+    fn of(request: &ConnectRequest<'_>, verifier: &Verifier) -> Self {
+        let credentials = (!request.token.is_empty()).then(|| verifier.verify(&request.token));
         // A server makes only personal subscriptions; positions in other channels are of no use to it.
         let personal = request.subs.iter().filter(|(name, wish)| name.starts_with('#') && wish.recover);
         let seen = |wish: &SubscribeRequest<'_>| Seen { offset: wish.offset, epoch: wish.epoch.as_ref().into() };
@@ -218,13 +216,13 @@ impl Connect {
 }
 
 impl Subscribe {
-    fn of(request: &SubscribeRequest<'_>, verifier: &Verifier, now: Duration) -> Self {
+    fn of(request: &SubscribeRequest<'_>, verifier: &Verifier) -> Self {
         let seen = || Seen { offset: request.offset, epoch: request.epoch.as_ref().into() };
         Self {
             channel: ChannelName::new(&request.channel),
             recover: request.recover.then(seen),
             rejects_unrecovered: request.rejects_unrecovered(),
-            token: shown(&request.token, verifier, now),
+            token: shown(&request.token, verifier),
             is_foreign: request.kind != 0,
             is_filtered: request.filter.is_some(),
             is_malformed: !matches!(request.delta.as_ref(), "" | "fossil"),
@@ -233,8 +231,8 @@ impl Subscribe {
 }
 
 /// What a client's token for a channel grants; `None` if it shows none.
-fn shown(token: &str, verifier: &Verifier, now: Duration) -> Option<Result<Grant, TokenError>> {
-    (!token.is_empty()).then(|| verifier.verify_subscription(token, now))
+fn shown(token: &str, verifier: &Verifier) -> Option<Result<Grant, TokenError>> {
+    (!token.is_empty()).then(|| verifier.verify_subscription(token))
 }
 
 fn granted_bytes(token: Option<&Result<Grant, TokenError>>) -> usize {

@@ -46,7 +46,7 @@ impl Crowds {
 impl<S: Socket> Hub<S> {
     /// Completes attaches of one frame with what the rules don't know: who is here. Members for whom there is no room follow when the
     /// attach is answered.
-    pub fn fill_attaches(&mut self, attaches: &mut [Attach]) {
+    pub(crate) fn fill_attaches(&mut self, attaches: &mut [Attach]) {
         let mut room = (attaches.len() * ROOM).min(ROOM_MOST);
         for attach in attaches {
             self.crowds.forget(attach.attach.channel_key());
@@ -105,8 +105,7 @@ impl<S: Socket> Hub<S> {
             self.crowds.rest.insert(key, joined);
         } else if let Some(mut rest) = self.crowds.rest.remove(&key) {
             rest.extend(joined);
-            let sessions = self.channels.get(key).map_or(0, Channel::sessions);
-            if rest.len() > 2 * sessions {
+            if rest.len() > 2 * self.sessions_of(key) {
                 rest.make_contiguous().sort_unstable();
                 let mut last = None;
                 rest.retain(|session| last.replace(*session) != Some(*session) && self.is_on(*session, key));
@@ -119,7 +118,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn tell_change(&mut self, key: ChannelKey, joined: Vec<Presence>, left: Vec<u128>, more: bool) {
-        let sessions = self.channels.get(key).map_or(0, |channel| channel.sessions() as u32);
+        let sessions = self.sessions_of(key) as u32;
         self.rules.sessions_changed(key, |channel, attach| SessionChange {
             channel,
             attach,
@@ -129,6 +128,10 @@ impl<S: Socket> Hub<S> {
             last: false,
             more,
         });
+    }
+
+    fn sessions_of(&self, key: ChannelKey) -> usize {
+        self.channels.get(key).map_or(0, Channel::sessions)
     }
 
     /// Tells owners more of the members that they wait for, as much as they have room for.
@@ -152,7 +155,7 @@ impl<S: Socket> Hub<S> {
         if !last {
             self.crowds.rest.insert(key, rest);
         }
-        let sessions = self.channels.get(key).map_or(0, |channel| channel.sessions() as u32);
+        let sessions = self.sessions_of(key) as u32;
         Some(SessionChange { channel, attach, sessions, joined, left: Vec::new(), last, more: false })
     }
 

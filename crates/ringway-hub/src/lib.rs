@@ -205,7 +205,7 @@ impl<S: Socket> Hub<S> {
     }
 
     /// Acts on what the rules report, then lets channels go that nobody listens to and tells owners who came and went, and who is there.
-    pub fn on_events(&mut self, now: Now) {
+    pub(crate) fn on_events(&mut self, now: Now) {
         self.drain_events(now);
         // Owners learn who came before they are asked who is there.
         self.settle(now);

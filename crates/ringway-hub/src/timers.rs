@@ -33,7 +33,7 @@ impl<S: Socket> Session<S> {
 
 impl<S: Socket> Hub<S> {
     /// Lets time pass for the sessions. Call several times a second; the frames it queues wait for [`Hub::flush`].
-    pub fn tick(&mut self, now: Now) {
+    pub(crate) fn tick(&mut self, now: Now) {
         // Nobody is told to go before having what came earlier.
         self.drain_events(now);
         self.feed_backlogs();

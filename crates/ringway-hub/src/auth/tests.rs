@@ -11,7 +11,7 @@ fn token(claims: &serde_json::Value, secret: &str) -> String {
 }
 
 fn verify(claims: &serde_json::Value) -> Result<Credentials, TokenError> {
-    Verifier::new(Some("key")).verify(&token(claims, "key"), NOW)
+    Verifier::new(Some("key"), || NOW).verify(&token(claims, "key"))
 }
 
 #[test]
@@ -44,11 +44,11 @@ fn an_expired_token_and_one_without_proper_claims_are_not_invalid_ones() {
 #[test]
 fn other_keys_and_no_key_are_invalid() {
     let foreign = token(&json!({"sub": "ann"}), "other");
-    assert_eq!(Verifier::new(Some("key")).verify(&foreign, NOW), Err(TokenError::Invalid));
-    assert_eq!(Verifier::new(None).verify(&foreign, NOW), Err(TokenError::Invalid));
-    assert_eq!(Verifier::new(Some("key")).verify("garbage", NOW), Err(TokenError::Invalid));
+    assert_eq!(Verifier::new(Some("key"), || NOW).verify(&foreign), Err(TokenError::Invalid));
+    assert_eq!(Verifier::new(None, || NOW).verify(&foreign), Err(TokenError::Invalid));
+    assert_eq!(Verifier::new(Some("key"), || NOW).verify("garbage"), Err(TokenError::Invalid));
     let odd_header = token(&json!({}), "key").replacen("eyJ", "eyB", 1);
-    assert_eq!(Verifier::new(Some("key")).verify(&odd_header, NOW), Err(TokenError::Invalid));
+    assert_eq!(Verifier::new(Some("key"), || NOW).verify(&odd_header), Err(TokenError::Invalid));
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn verify_text(claims: &str) -> Result<Option<Duration>, TokenError> {
     let signed = format!("{}.{}", part(r#"{"alg":"HS256"}"#), part(claims));
     let key = EncodingKey::from_secret(b"key");
     let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
-    let verifier = Verifier::new(Some("key"));
-    verifier.verify(&format!("{signed}.{signature}"), NOW).map(|credentials| credentials.lifetime)
+    let verifier = Verifier::new(Some("key"), || NOW);
+    verifier.verify(&format!("{signed}.{signature}")).map(|credentials| credentials.lifetime)
 }
 
 #[test]
@@ -103,10 +103,10 @@ fn times_have_every_form_of_a_number() {
 
 #[test]
 fn what_is_refused_is_counted_by_its_reason() {
-    let verifier = Verifier::new(Some("key"));
+    let verifier = Verifier::new(Some("key"), || NOW);
     let not_ours = token(&json!({}), "other");
     for token in [&not_ours, "a.b.c", "", &token(&json!({"sub": 7}), "key"), &token(&json!({"nbf": 1001}), "key")] {
-        verifier.verify(token, NOW).unwrap_err();
+        verifier.verify(token).unwrap_err();
     }
     let counts: Vec<(&str, u64)> = verifier.faults().counts().map(|(fault, count)| (fault.name(), count)).collect();
     let found: Vec<&str> = counts.iter().filter(|(_, count)| *count > 0).map(|(name, _)| *name).collect();

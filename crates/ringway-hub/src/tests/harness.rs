@@ -338,10 +338,9 @@ impl World {
 
     /// What a Centrifuge frame comes to.
     pub(super) fn commands(&self, peer: &Peer, frame: &str) -> ClientInput<FakeSocket> {
-        let verifier = Verifier::new(self.config.token_hmac_secret.as_deref());
+        let verifier = Verifier::new(self.config.token_hmac_secret.as_deref(), || Duration::from_secs(unix()));
         let commands = json::decode_frame(frame.as_bytes()).unwrap();
-        let commands =
-            commands.map(|command| Command::of(command.unwrap(), &verifier, Duration::from_secs(unix()))).collect();
+        let commands = commands.map(|command| Command::of(command.unwrap(), &verifier)).collect();
         ClientInput::Commands(peer.ticket.clone(), commands)
     }
 

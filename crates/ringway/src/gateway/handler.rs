@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ringway_core::UserName;
@@ -105,13 +104,12 @@ impl CentrifugeHandler {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut commands = Commands::new();
         let frame = json::decode_frame(bytes).ok();
         let mut is_broken = frame.is_none();
         for command in frame.into_iter().flatten() {
             match command {
-                Ok(command) => commands.push(Command::of(command, &self.desk.verifier, now)),
+                Ok(command) => commands.push(Command::of(command, &self.desk.verifier)),
                 Err(_) => is_broken = true,
             }
         }

@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
 use super::pace::Pace;
+use super::wall_clock::since_1970;
 use super::{Client, origin};
 use crate::guesses::Guesses;
 
@@ -56,7 +57,7 @@ pub struct SocketRoutes {
 impl SocketRoutes {
     /// The routes of a gateway whose hub takes from this inbox. Wrong tokens are counted with other guesses.
     pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>, guesses: Guesses) -> Self {
-        let verifier = Verifier::new(config.token_hmac_secret.as_deref());
+        let verifier = Verifier::new(config.token_hmac_secret.as_deref(), since_1970);
         let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
         let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
         let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals, guesses };

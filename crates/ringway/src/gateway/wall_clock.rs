@@ -1,6 +1,13 @@
-//! The present as people read it.
+//! The time of day.
 
-/// In the machine's time zone. Messages of one second carry the same.
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// As tokens count it.
+pub(super) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// As people read it, in the machine's time zone. Messages of one second carry the same.
 #[derive(Debug, Default)]
 pub struct SystemClock {
     second: i64,

@@ -87,10 +87,10 @@ mod tests {
     }
 
     fn commands(asked: &[Value]) -> Commands {
-        let verifier = Verifier::new(Some(SECRET));
+        let verifier = Verifier::new(Some(SECRET), || Duration::from_secs(1_000));
         let lines = asked.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
         let commands = json::decode_frame(lines.as_bytes()).unwrap().map(|command| command.unwrap());
-        commands.map(|command| Command::of(command, &verifier, Duration::from_secs(1_000))).collect()
+        commands.map(|command| Command::of(command, &verifier)).collect()
     }
 
     fn address(last: u8) -> Network {
