@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use crate::gateway::Gateway;
 use crate::id::{Epoch, Incarnation};
-use crate::membership::{Action, Change, ChangeError, Identity, Membership, Sign};
-use crate::message::{Frame, Load, Message, RegistryAnswer, RegistryRequest};
+use crate::membership::{Action, Change, Identity, Membership};
+use crate::message::{Frame, Load, Message, RegistryAnswer};
 use crate::node::{Lease, Node};
 use crate::peers::Outgoing;
 use crate::timing::{Now, Timing};
@@ -60,34 +60,6 @@ impl Front for Gateway {
     fn pass(&mut self, _now: Now) {}
 }
 
-/// What a turn comes to, beside frames.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// To be asked of the registry, wherever it is.
-    Request(RegistryRequest),
-    /// Every role has applied this view.
-    Applied {
-        /// The one before.
-        before: Arc<View>,
-        /// The new one.
-        view: Arc<View>,
-        /// What it means.
-        placement: Placement,
-    },
-    /// This incarnation is over: everything starts again with a new one (R11).
-    Expelled,
-    /// This member asked to leave, and has.
-    Left,
-    /// Joining has to wait: another incarnation of this id is still in the view. Said once.
-    IdTaken(Incarnation),
-    /// Joining has to wait: the view has as many nodes as a table takes. Said once.
-    Full,
-    /// This member is asking for another one's removal, and why. Whether that is written shows in the next view.
-    Suspects(Incarnation, Sign),
-    /// A change asked for under this token is written (with its epoch), or will not be.
-    Changed(u64, Result<Epoch, ChangeError>),
-}
-
 /// What a simulation keeps from the roles or tells them wrongly, to see whether its checker notices. Nothing, in a process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lies {
@@ -114,7 +86,7 @@ pub struct Member<F> {
     /// What a role has just said. Empty between turns.
     fresh: Vec<Outgoing>,
     frames: Vec<Outgoing>,
-    outputs: VecDeque<Output>,
+    actions: VecDeque<Action>,
     /// What was said to itself, where somebody watches.
     overheard: Option<Vec<Outgoing>>,
     lies: Lies,
@@ -135,7 +107,7 @@ impl<F: Front> Member<F> {
             taken: Vec::new(),
             fresh: Vec::new(),
             frames: Vec::new(),
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
             overheard: None,
             lies: Lies::default(),
         }
@@ -183,7 +155,7 @@ impl<F: Front> Member<F> {
         self.local.clear();
         self.taken.clear();
         self.frames.clear();
-        self.outputs.clear();
+        self.actions.clear();
         self.link_myself(now);
     }
 
@@ -316,12 +288,12 @@ impl<F: Front> Member<F> {
         self.membership.evidence(now, peer, proof);
     }
 
-    /// Asks to leave; [`Output::Left`] follows.
+    /// Asks to leave; [`Action::Left`] follows.
     pub fn leave(&mut self) {
         self.membership.leave();
     }
 
-    /// Asks for a change; [`Output::Changed`] with this token ends it.
+    /// Asks for a change; [`Action::Changed`] with this token ends it.
     pub fn change(&mut self, now: Now, token: u64, change: Change) {
         self.membership.change(now, token, change);
     }
@@ -385,46 +357,29 @@ impl<F: Front> Member<F> {
         }
     }
 
-    /// Does what the rules of membership want.
+    /// Does what the rules of membership want of the roles here.
     fn act(&mut self, now: Now) {
         while let Some(action) = self.membership.next_action() {
-            let output = match action {
-                Action::View(view, placement) => {
-                    self.apply(now, view, placement);
-                    continue;
-                }
-                Action::Lease(lease) => {
-                    self.set_lease(now, lease);
-                    continue;
-                }
-                Action::Request(request) => Output::Request(request),
-                Action::Expelled => {
-                    self.node = None;
-                    Output::Expelled
-                }
-                Action::Left => Output::Left,
-                Action::IdTaken(by) => Output::IdTaken(by),
-                Action::Full => Output::Full,
-                Action::Suspects(peer, sign) => Output::Suspects(peer, sign),
-                Action::Changed(token, result) => Output::Changed(token, result),
-            };
-            self.outputs.push_back(output);
+            match &action {
+                Action::View { view, placement, .. } => self.apply(now, view, placement),
+                Action::Lease(lease) => self.set_lease(now, *lease),
+                Action::Expelled => self.node = None,
+                _ => {}
+            }
+            self.actions.push_back(action);
         }
     }
 
-    fn apply(&mut self, now: Now, view: Arc<View>, placement: Placement) {
-        let of_front = self.gateway().map(Gateway::view);
-        let before = of_front.or_else(|| self.node().map(Node::view)).unwrap_or(&view).clone();
-        let told = self.told(&view);
+    fn apply(&mut self, now: Now, view: &Arc<View>, placement: &Placement) {
+        let told = self.told(view);
         // Whoever is lied to works out for itself what the lie means.
-        let means = if Arc::ptr_eq(&told, &view) { placement.clone() } else { Placement::of(&told, None) };
+        let means = if Arc::ptr_eq(&told, view) { placement.clone() } else { Placement::of(&told, None) };
         if let Some(node) = &mut self.node {
             node.on_view_placed(now, &told, &means);
         }
         if let Some(front) = &mut self.front {
             front.gateway_mut().on_view_placed(now, told, &means);
         }
-        self.outputs.push_back(Output::Applied { before, view, placement });
     }
 
     /// What the roles are told instead of this view.
@@ -499,9 +454,9 @@ impl<F: Front> Member<F> {
         self.overheard.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Takes the next thing that others must know.
-    pub fn next_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    /// Takes the next thing that a member wants done. The roles here have done their part of it.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 }
 

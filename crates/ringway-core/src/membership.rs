@@ -18,14 +18,21 @@ use crate::ring::Weight;
 use crate::timing::{Now, Timing};
 use crate::view::{GatewayEntry, NodeEntry, Placement, Removal, View};
 
-/// What a member wants done.
+/// What a member wants done. Its [`Member`](crate::member::Member) does what is for its own roles, and hands all of it on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Send this to the registry.
     Request(RegistryRequest),
-    /// A newer view, and what it means: apply it.
-    View(Arc<View>, Placement),
-    /// The lease is another one.
+    /// A newer view: every role applies it.
+    View {
+        /// The one before.
+        before: Arc<View>,
+        /// The new one.
+        view: Arc<View>,
+        /// What it means.
+        placement: Placement,
+    },
+    /// The lease is another one: the node goes by it.
     Lease(Lease),
     /// This incarnation is over: everything starts again with a new one (R11).
     Expelled,
@@ -285,7 +292,7 @@ impl Membership {
         self.evidence.retain(|peer, _| view.has(*peer));
         // Of those who just left, it is still asked when they were last heard.
         self.heard.retain(|peer, _| view.has(*peer) || before.has(*peer));
-        self.actions.push_back(Action::View(view.clone(), placement));
+        self.actions.push_back(Action::View { before: before.clone(), view: view.clone(), placement });
         let had_my_id = |view: &View| view.incarnation_of(&self.id).is_some();
         match (self.standing, view.has(self.me)) {
             (Standing::Outside, true) => self.standing = Standing::Inside,

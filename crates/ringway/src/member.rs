@@ -273,7 +273,7 @@ pub async fn run(parts: Parts) -> End {
                 // What has arrived is known, however late this turn is: no deadline may pass over it. What arrives from
                 // now on waits for the next: links that bring more than can be taken must not stop the time.
                 let arrived = events.len();
-                task.take_events(&mut events, arrived, usize::MAX);
+                task.take_events(come(&mut events).take(arrived), usize::MAX);
                 task.tick(clock::now());
             }
             Some(command) = commands.recv() => {
@@ -292,9 +292,7 @@ pub async fn run(parts: Parts) -> End {
                     error!("the links have ended; this member stops");
                     return End::Stopped;
                 };
-                let bytes = bytes_of(&event);
-                task.on_link_event(clock::now(), event);
-                task.take_events(&mut events, EVENTS - 1, EVENTS_BYTES.saturating_sub(bytes));
+                task.take_events(std::iter::once(event).chain(come(&mut events)).take(EVENTS), EVENTS_BYTES);
             }
             () = arrived(inbox.as_deref()) => {}
             () = std::future::ready(()), if task.member.has_more() => {}
@@ -310,9 +308,9 @@ pub async fn run(parts: Parts) -> End {
     }
 }
 
-/// Bytes of the frames that came.
-fn bytes_of(event: &Event) -> usize {
-    if let Event::Frames { bytes, .. } = event { *bytes } else { 0 }
+/// What has come and was not taken.
+fn come(events: &mut mpsc::Receiver<Event>) -> impl Iterator<Item = Event> {
+    std::iter::from_fn(|| events.try_recv().ok())
 }
 
 /// Waits for client inputs; for ever where there are no clients.

@@ -59,7 +59,7 @@ struct World {
     now: Now,
     member: Member<Listeners>,
     registry: Registry,
-    outputs: Vec<Output>,
+    actions: Vec<Action>,
 }
 
 impl World {
@@ -70,24 +70,24 @@ impl World {
         let gateway = Gateway::new(ME, view.clone(), timing, GatewayLimits::default());
         let front = Listeners { gateway, events: Vec::new(), completed: 0 };
         let member = Member::new(now, identity(ME), &view, timing, true).with(now, Some(node), Some(front));
-        Self { now, member, registry: Registry::new(view, timing.ttl), outputs: Vec::new() }
+        Self { now, member, registry: Registry::new(view, timing.ttl), actions: Vec::new() }
     }
 
     /// Takes turns, and answers for the registry, until nothing comes out.
     fn settle(&mut self) {
         loop {
             self.member.turn(self.now);
-            let outputs: Vec<Output> = std::iter::from_fn(|| self.member.next_output()).collect();
-            if outputs.is_empty() {
+            let actions: Vec<Action> = std::iter::from_fn(|| self.member.next_action()).collect();
+            if actions.is_empty() {
                 return;
             }
-            for output in &outputs {
-                if let Output::Request(request) = output {
+            for action in &actions {
+                if let Action::Request(request) = action {
                     let answer = self.registry.handle(self.now, request.clone());
                     self.member.on_answer(self.now, &answer);
                 }
             }
-            self.outputs.extend(outputs);
+            self.actions.extend(actions);
         }
     }
 
@@ -123,11 +123,11 @@ impl World {
 #[test]
 fn views_come_out_once_in_order_and_say_what_was_before() {
     let world = World::joined();
-    let applied = |output: &Output| match output {
-        Output::Applied { before, view, .. } => Some((before.epoch, view.epoch)),
+    let applied = |action: &Action| match action {
+        Action::View { before, view, .. } => Some((before.epoch, view.epoch)),
         _ => None,
     };
-    let views: Vec<_> = world.outputs.iter().filter_map(applied).collect();
+    let views: Vec<_> = world.actions.iter().filter_map(applied).collect();
     assert!(!views.is_empty());
     assert!(views.windows(2).all(|pair| pair[0].1 == pair[1].0), "{views:?}");
     assert_eq!(world.member.gateway().unwrap().view(), world.member.view());
@@ -184,8 +184,8 @@ fn an_ended_life_has_no_node_and_the_next_one_keeps_who_listens() {
     let without = Arc::new(without);
     world.member.on_view(world.now, &without);
     world.member.turn(world.now);
-    let outputs: Vec<Output> = std::iter::from_fn(|| world.member.next_output()).collect();
-    assert!(outputs.contains(&Output::Expelled), "{outputs:?}");
+    let actions: Vec<Action> = std::iter::from_fn(|| world.member.next_action()).collect();
+    assert!(actions.contains(&Action::Expelled), "{actions:?}");
     assert!(world.member.node().is_none());
     let next = Incarnation(3);
     let node = Node::new(world.now, next, without.clone(), Timing::default(), NodeLimits::default(), 8);
@@ -203,9 +203,9 @@ fn what_is_asked_of_the_registry_comes_out_and_the_answer_goes_in() {
     let mut world = World::new();
     world.member.tick_membership(world.now);
     world.member.turn(world.now);
-    let Some(Output::Request(request)) = world.member.next_output() else { panic!("it asks for a lease first") };
+    let Some(Action::Request(request)) = world.member.next_action() else { panic!("it asks for a lease first") };
     assert!(matches!(request.op, RegistryOp::Put(_) | RegistryOp::Cas(_)), "{request:?}");
-    assert_eq!(world.member.next_output(), None, "one at a time");
+    assert_eq!(world.member.next_action(), None, "one at a time");
     let answer = world.registry.handle(world.now, request);
     world.member.on_answer(world.now, &answer);
     world.pass(100);

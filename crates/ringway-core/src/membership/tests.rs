@@ -103,7 +103,7 @@ impl World {
                         let answer = self.registry.handle(self.now, request);
                         self.member.on_answer(self.now, &answer);
                     }
-                    Action::Request(_) | Action::View(..) | Action::Lease(_) => {}
+                    Action::Request(_) | Action::View { .. } | Action::Lease(_) => {}
                     other => self.said.push(other),
                 }
             }

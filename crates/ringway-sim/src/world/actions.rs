@@ -1,6 +1,7 @@
 //! What a member's rules want done, and the ends of processes and incarnations.
 
-use ringway_core::member::{Member, Output};
+use ringway_core::member::Member;
+use ringway_core::membership::Action;
 use ringway_core::view::View;
 
 use super::process::State;
@@ -12,26 +13,27 @@ const LINGER: u64 = 300 * MS;
 impl World {
     /// Carries out what the member wants.
     pub(crate) fn act(&mut self, at: usize) {
-        while let Some(output) = self.processes[at].member.as_mut().and_then(Member::next_output) {
-            match output {
-                Output::Request(request) => self.send_request(at, request),
-                Output::Applied { view, .. } => {
+        while let Some(action) = self.processes[at].member.as_mut().and_then(Member::next_action) {
+            match action {
+                Action::Request(request) => self.send_request(at, request),
+                Action::View { view, .. } => {
                     self.processes[at].view_at = self.now;
                     self.look_after(at, &view);
                     self.drain_if_told(at, &view);
                 }
-                Output::Expelled => {
+                Action::Expelled => {
                     self.expel(at);
                     return;
                 }
-                Output::Left => {
+                Action::Left => {
                     self.leave_world(at);
                     return;
                 }
-                Output::Full => note!(self, "{} waits until there is room", self.processes[at].id),
-                Output::IdTaken(by) => note!(self, "{} waits for {by} to be removed", self.processes[at].id),
-                Output::Suspects(peer, sign) => note!(self, "{} has {peer} removed: {sign}", self.processes[at].id),
-                Output::Changed(_, result) => note!(self, "{} changed: {result:?}", self.processes[at].id),
+                Action::Lease(_) => {}
+                Action::Full => note!(self, "{} waits until there is room", self.processes[at].id),
+                Action::IdTaken(by) => note!(self, "{} waits for {by} to be removed", self.processes[at].id),
+                Action::Suspects(peer, sign) => note!(self, "{} has {peer} removed: {sign}", self.processes[at].id),
+                Action::Changed(_, result) => note!(self, "{} changed: {result:?}", self.processes[at].id),
             }
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ringway_core::gateway::{ChannelKey, Event, Gateway};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
-use ringway_core::member::{Member, Output};
-use ringway_core::membership::Identity;
+use ringway_core::member::Member;
+use ringway_core::membership::{Action, Identity};
 use ringway_core::message::{Frame, Message, RegistryRequest};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
@@ -251,14 +251,14 @@ impl Subject {
 
     /// Carries out what the rules want.
     fn act(&mut self) {
-        while let Some(output) = self.member.next_output() {
-            match output {
-                Output::Request(request) => {
+        while let Some(action) = self.member.next_action() {
+            match action {
+                Action::Request(request) => {
                     let answer = self.registry.handle(self.now, request);
                     self.member.on_answer(self.now, &answer);
                 }
-                Output::Applied { .. } => self.reached.views += 1,
-                Output::Expelled | Output::Left => self.start_over(),
+                Action::View { .. } => self.reached.views += 1,
+                Action::Expelled | Action::Left => self.start_over(),
                 _ => {}
             }
         }

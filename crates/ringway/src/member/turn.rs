@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use ringway_core::Incarnation;
-use ringway_core::member::Output;
+use ringway_core::membership::Action;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
 use ringway_core::view::{Difference, Placement, Removal, View};
 use ringway_link::Event;
-use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::registrar::{Answered, Kept};
-use super::{Client, Command, End, Inbox, Task, bytes_of};
+use super::{Client, Command, End, Inbox, Task};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{self, Order};
@@ -56,17 +55,16 @@ impl Task {
 
     /// Takes so many events at most of what the links have brought, and so many bytes of frames with the last of them. Pings go out
     /// on time meanwhile, whatever it costs: a member with much to do is alive.
-    pub(super) fn take_events(&mut self, events: &mut mpsc::Receiver<Event>, most: usize, mut bytes: usize) {
-        for _ in 0..most {
-            if bytes == 0 {
-                return;
-            }
-            let Ok(event) = events.try_recv() else { return };
+    pub(super) fn take_events(&mut self, events: impl Iterator<Item = Event>, mut bytes: usize) {
+        for event in events {
             let now = clock::now();
             bytes = bytes.saturating_sub(bytes_of(&event));
             self.on_link_event(now, event);
             if self.beat(now) {
                 self.turn(now);
+            }
+            if bytes == 0 {
+                return;
             }
         }
     }
@@ -138,8 +136,8 @@ impl Task {
         for _ in 0..ROUNDS {
             self.member.turn(now);
             let mut goes_on = false;
-            while let Some(output) = self.member.next_output() {
-                goes_on |= self.carry_out(now, output);
+            while let Some(action) = self.member.next_action() {
+                goes_on |= self.carry_out(now, action);
             }
             self.send_frames();
             if !goes_on {
@@ -162,37 +160,38 @@ impl Task {
     }
 
     /// True if the rules were told something, which they may have to say something about.
-    fn carry_out(&mut self, now: Now, output: Output) -> bool {
-        match output {
-            Output::Request(request) => {
+    fn carry_out(&mut self, now: Now, action: Action) -> bool {
+        match action {
+            Action::Request(request) => {
                 self.ask_registry(now, request);
                 return self.registry.is_some();
             }
-            Output::Applied { before, view, placement } => {
+            Action::View { before, view, placement } => {
                 self.on_applied(now, &before, &view, &placement);
                 return true;
             }
-            Output::Expelled => {
+            Action::Expelled => {
                 self.start_over(now);
                 return true;
             }
-            Output::Left => {
+            Action::Left => {
                 info!(epoch = %self.member.view().epoch, "everything is handed over; this member has left the view");
                 self.left = Some(now);
             }
-            Output::IdTaken(_) => {
+            Action::Lease(_) => {}
+            Action::IdTaken(_) => {
                 warn!(id = %self.parts.id, "a member with this id is in the view; joining when it is gone");
             }
-            Output::Full => {
+            Action::Full => {
                 let most = ringway_core::ring::MAX_NODES;
                 warn!(id = %self.parts.id, "the cluster has {most} nodes, which is the most; joining when one has left");
             }
-            Output::Suspects(peer, sign) => {
+            Action::Suspects(peer, sign) => {
                 if let Some(id) = self.member.view().id_of(peer) {
                     warn!(member = %id, "a member is taken for dead: {sign}; asking for its removal");
                 }
             }
-            Output::Changed(token, result) => {
+            Action::Changed(token, result) => {
                 if let Some(answer) = self.changes.remove(&token) {
                     let _ = answer.send(result.map_err(spoken));
                 }
@@ -331,6 +330,11 @@ impl Task {
         }
         is_strange
     }
+}
+
+/// Bytes of the frames that came.
+fn bytes_of(event: &Event) -> usize {
+    if let Event::Frames { bytes, .. } = event { *bytes } else { 0 }
 }
 
 /// An error of the rules as the rest of the process is told it.
