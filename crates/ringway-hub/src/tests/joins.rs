@@ -228,7 +228,9 @@ impl Play {
             Step::Replaced(one) => {
                 world.hang_up(&self.peers[*one]);
                 self.peers[*one] = world.described(1).remove(0);
-                world.subscribe(&self.peers[*one]);
+                // Whoever connects ends a turn.
+                self.take();
+                self.world.subscribe(&self.peers[*one]);
             }
             Step::Turn => world.turn(),
             Step::Taken => world.taken(),
@@ -267,10 +269,15 @@ impl Play {
         world.turn();
     }
 
-    /// Whenever the owner says who is there, it is right. What it takes at once has a limit.
-    fn look(&mut self) {
+    /// What the owner takes of one turn has a limit.
+    fn take(&mut self) {
         let bytes = self.owner.take(&self.world);
         assert!(bytes <= AT_ONCE + ONE, "{bytes} bytes at once");
+    }
+
+    /// Whenever the owner says who is there, it is right.
+    fn look(&mut self) {
+        self.take();
         if self.owner.is_whole && self.owner.attach().is_some() && self.is_linked {
             assert_eq!(self.owner.present, self.world.members());
         }
