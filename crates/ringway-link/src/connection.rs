@@ -309,6 +309,10 @@ impl LinkSender {
         if let Err(SendError::Full { queued }) = sent {
             self.0.end(Ended::QueueFull { queued });
         }
+        #[cfg(feature = "next")]
+        if sent.is_ok() && self.version() >= ringway_protocol::link::next::VERSION {
+            self.0.outgoing.push_next();
+        }
         sent
     }
 

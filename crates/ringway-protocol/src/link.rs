@@ -28,6 +28,9 @@
 //!   the lowest version lacks.
 //! - **The bytes of a released version never change**: `tests/golden` holds a frame of every kind.
 //!
+//! With the feature `next` this crate speaks as a later release might, with one version more: a field more behind each struct
+//! that can grow, a run more in each flagged one, and a kind more. A test upgrades a cluster to it, member by member, and back.
+//!
 //! What arrives is not trusted. A length is checked before it is waited for, a count before it is allocated for, and
 //! whatever is kept is copied out, so that a short payload never holds on to a long read buffer.
 
@@ -38,6 +41,8 @@ mod names;
 mod parts;
 mod wire;
 
+#[cfg(feature = "next")]
+pub mod next;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -75,6 +75,8 @@ macro_rules! wire_struct {
                 $(Wire::put($field, out);)*
                 $($crate::link::wire::Rest::put($rest, out);)?
                 $($(Wire::put($new, out);)+)*
+                #[cfg(feature = "next")]
+                $crate::link::next::put_field(out);
             }
 
             #[inline]
@@ -96,8 +98,13 @@ macro_rules! wire_struct {
             fn put(&self, out: &mut BytesMut) {
                 let Self { $($field,)* $($option),* } = self;
                 $(Wire::put($field, out);)*
-                $crate::link::wire::put_varint(0 $(| u64::from($option.is_some()) << $bit)*, out);
+                let flags = 0 $(| u64::from($option.is_some()) << $bit)*;
+                #[cfg(feature = "next")]
+                let flags = flags | 1 << $crate::link::next::BIT;
+                $crate::link::wire::put_varint(flags, out);
                 $(if let Some(value) = $option { $crate::link::wire::put_run(value, out); })*
+                #[cfg(feature = "next")]
+                $crate::link::next::put_field(out);
             }
 
             #[inline]

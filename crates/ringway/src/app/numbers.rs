@@ -170,6 +170,7 @@ impl Numbers {
         counters(encoder, "link_handshakes_closed", help, reasons)?;
         type Number = (&'static str, &'static str, fn(&LinkStats) -> u64);
         let links = self.links.stats();
+        let labels = |link: &LinkStats| [("member", link.peer.to_string()), ("link", link.link.to_string())];
         let numbers: [Number; 6] = [
             ("link_bytes_in", "Bytes read from a link", |link| link.bytes_in),
             ("link_bytes_out", "Bytes written to a link", |link| link.bytes_out),
@@ -181,8 +182,12 @@ impl Numbers {
             ("link_writes", "Write calls to a link", |link| link.writes),
         ];
         for (name, help, value) in numbers {
-            let labels = |link: &LinkStats| [("member", link.peer.to_string()), ("link", link.link.to_string())];
             counters(encoder, name, help, links.iter().map(|link| (labels(link), value(link))))?;
+        }
+        let help = "Version of the link protocol that both ends speak";
+        let mut family = encoder.encode_descriptor("link_version", help, None, MetricType::Gauge)?;
+        for link in &links {
+            ConstGauge::new(u64::from(link.version)).encode(family.encode_family(&labels(link))?)?;
         }
         Ok(())
     }

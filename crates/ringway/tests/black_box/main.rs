@@ -21,6 +21,7 @@ mod machines;
 mod modes;
 mod plain;
 mod readers;
+mod releases;
 mod restarts;
 mod siege;
 mod slow;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::support::{BINARY, CHANGE, SOON, configured};
 
 const SECRET: &str = "known between members";
-const KEY: &str = "an API key for tests";
+pub(crate) const KEY: &str = "an API key for tests";
 /// So many channels lie in slots of both nodes.
 const CHANNELS: usize = 16;
 /// Full service after the last one is up.
@@ -32,7 +32,7 @@ anonymous = true
 [drain]
 rate = 10000
 [channels.namespaces.kept]
-history_size = 1000
+history_size = 10000
 history_ttl = \"1h\"
 recovery = true
 subscribe = \"anyone\"
@@ -43,7 +43,7 @@ publish = \"anyone\"
 const CALM: Duration = Duration::from_millis(600);
 
 /// Members in the order in which they are started.
-const MEMBERS: [&str; 4] = ["gateway-0", "gateway-1", "node-1", "node-2"];
+pub(crate) const MEMBERS: [&str; 4] = ["gateway-0", "gateway-1", "node-1", "node-2"];
 const FIRST: &[usize] = &[0];
 const SECOND: &[usize] = &[1];
 const A_NODE: &[usize] = &[2];
@@ -51,7 +51,7 @@ const BOTH_NODES: &[usize] = &[2, 3];
 const ALL: &[usize] = &[0, 1, 2, 3];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(crate) enum How {
     Killed,
     Stopped,
 }
@@ -59,7 +59,7 @@ enum How {
 /// A row of the table: who ends, how, and for how long.
 type Row = (&'static [usize], How, Duration);
 
-const NOW: Duration = Duration::ZERO;
+pub(crate) const NOW: Duration = Duration::ZERO;
 const SHORT: Duration = Duration::from_secs(2);
 /// Leases are over, and what has two copies has stopped.
 const LONG: Duration = Duration::from_secs(15);
@@ -190,13 +190,15 @@ fn names(who: &[usize]) -> Vec<&'static str> {
     who.iter().map(|at| MEMBERS[*at]).collect()
 }
 
-struct Cluster {
+pub(crate) struct Cluster {
+    /// What each member is started from.
+    pub(crate) programs: [String; 4],
     /// Outlives every process.
     folder: TempDir,
     is_kept: bool,
     processes: Vec<Option<Process>>,
     /// Where clients reach the gateways.
-    clients: [SocketAddr; 2],
+    pub(crate) clients: [SocketAddr; 2],
     /// Where members are reached.
     links: [String; 4],
     /// What every process wrote to its log, of those that have ended.
@@ -207,9 +209,10 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn start(is_kept: bool) -> Self {
+    pub(crate) async fn start(is_kept: bool) -> Self {
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut cluster = Self {
+            programs: std::array::from_fn(|_| BINARY.clone()),
             folder: tempfile::tempdir().expect("a folder"),
             is_kept,
             processes: Vec::new(),
@@ -242,7 +245,7 @@ impl Cluster {
             1 => vec!["gateway", "--port", &port, "--join", &self.links[0]],
             _ => vec!["node", "--join", &self.links[0]],
         };
-        let builder = Process::builder(&*BINARY, &arguments);
+        let builder = Process::builder(&self.programs[at], &arguments);
         let builder = builder.arg("--id").arg(MEMBERS[at]).arg("--link-listen").arg(&self.links[at]);
         let builder = builder.env("RINGWAY_SECRET", SECRET).env("RINGWAY_API_KEY", KEY);
         let builder = if self.is_kept && at == 0 { builder.arg("--data-dir").arg(self.data()) } else { builder };
@@ -259,7 +262,7 @@ impl Cluster {
         self.listener = Some(client);
     }
 
-    async fn row(&mut self, who: &[usize], how: How, away: Duration) {
+    pub(crate) async fn row(&mut self, who: &[usize], how: How, away: Duration) {
         let before = self.history(1, "kept:0").await.expect("served before");
         for at in who {
             let process = self.processes[*at].as_ref().expect("it runs");
@@ -346,7 +349,7 @@ impl Cluster {
         self.api(gateway, "history", json!({"channel": channel, "limit": 1, "reverse": true})).await
     }
 
-    async fn api(&self, gateway: usize, method: &str, body: Value) -> anyhow::Result<Value> {
+    pub(crate) async fn api(&self, gateway: usize, method: &str, body: Value) -> anyhow::Result<Value> {
         let path = format!("/api/{method}");
         let answer = http::post(self.clients[gateway], &path, &[("x-api-key", KEY)], &body).await?;
         let mut answer = answer.json()?;
@@ -374,7 +377,7 @@ impl Cluster {
         assert!(client.closed().is_none(), "its gateway did not end: {:?}", client.closed());
     }
 
-    fn look_at_logs(&self) {
+    pub(crate) fn look_at_logs(&self) {
         let running =
             self.processes.iter().enumerate().filter_map(|(at, process)| Some((at, process.as_ref()?.stderr())));
         for (at, log) in self.logs.iter().cloned().chain(running) {
