@@ -5,10 +5,11 @@
 //! work without meeting on a lock; the report puts the logs together.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::stamp::now_nanos;
@@ -154,14 +155,14 @@ impl Checker {
     /// The log of sender number `sender`. Ask once per sender.
     pub fn sender(&self, sender: u32, promise: Promise) -> Arc<SenderLog> {
         let log = Arc::new(SenderLog { promise, streams: Mutex::default() });
-        lock(&self.senders).push((sender, log.clone()));
+        self.senders.lock().push((sender, log.clone()));
         log
     }
 
     /// The log of a receiver that must get everything sent to `dests` from now on. Ask once per receiver, before anything is sent to them.
     pub fn receiver(&self, name: impl Into<String>, dests: &[u32]) -> Arc<ReceiverLog> {
         let log = Arc::new(ReceiverLog { name: name.into(), streams: Mutex::default(), counts: self.counts.clone() });
-        lock(&self.receivers).push((dests.to_vec(), log.clone()));
+        self.receivers.lock().push((dests.to_vec(), log.clone()));
         log
     }
 
@@ -175,16 +176,16 @@ impl Checker {
         let mut report = CheckReport {
             delivered: self.counts.delivered.load(Relaxed),
             doubled: self.counts.doubled.load(Relaxed),
-            examples: lock(&self.counts.examples).clone(),
+            examples: self.counts.examples.lock().clone(),
             ..CheckReport::default()
         };
-        let receivers = lock(&self.receivers);
+        let receivers = self.receivers.lock();
         let mut by_dest: HashMap<u32, Vec<&ReceiverLog>> = HashMap::new();
         for (dests, log) in receivers.iter() {
             dests.iter().for_each(|&dest| by_dest.entry(dest).or_default().push(log));
         }
-        for (sender, log) in lock(&self.senders).iter() {
-            for (&dest, sent) in lock(&log.streams).iter() {
+        for (sender, log) in self.senders.lock().iter() {
+            for (&dest, sent) in log.streams.lock().iter() {
                 report.sent += sent.count;
                 report.refused += sent.refused;
                 let unpromised = sent.unpromised.len() as u64;
@@ -202,7 +203,7 @@ impl Checker {
 impl SenderLog {
     /// Notes one more message to `dest` and gives its number.
     pub fn send(&self, dest: u32) -> u64 {
-        let mut streams = lock(&self.streams);
+        let mut streams = self.streams.lock();
         let sent = streams.entry(dest).or_default();
         sent.count += 1;
         if self.promise == Promise::OnAcknowledge {
@@ -213,14 +214,14 @@ impl SenderLog {
 
     /// The server said that it has message `seq`: its absence is a loss from now on.
     pub fn acknowledge(&self, dest: u32, seq: u64) {
-        if let Some(sent) = lock(&self.streams).get_mut(&dest) {
+        if let Some(sent) = self.streams.lock().get_mut(&dest) {
             sent.unpromised.remove(&seq);
         }
     }
 
     /// The server (or the socket) refused message `seq`: whether it arrives or not is no violation.
     pub fn refuse(&self, dest: u32, seq: u64) {
-        if let Some(sent) = lock(&self.streams).get_mut(&dest) {
+        if let Some(sent) = self.streams.lock().get_mut(&dest) {
             let unanswered = sent.unpromised.len() as u64 > sent.refused + sent.unknown;
             if sent.unpromised.insert(seq) || unanswered {
                 sent.refused += 1;
@@ -231,14 +232,14 @@ impl SenderLog {
     /// No answer will come any more to what is unanswered, because the socket that it would have come on has ended: whether it arrives or
     /// not is no violation, and when it does not matter. Twice would be one.
     pub fn give_up(&self) {
-        for sent in lock(&self.streams).values_mut() {
+        for sent in self.streams.lock().values_mut() {
             sent.unknown = (sent.unpromised.len() as u64).saturating_sub(sent.refused);
         }
     }
 
     /// The same of message `seq`, where there are no answers.
     pub fn doubt(&self, dest: u32, seq: u64) {
-        if let Some(sent) = lock(&self.streams).get_mut(&dest) {
+        if let Some(sent) = self.streams.lock().get_mut(&dest) {
             sent.unknown += u64::from(sent.unpromised.insert(seq));
         }
     }
@@ -247,13 +248,13 @@ impl SenderLog {
 impl ReceiverLog {
     /// Notes that message `seq` of (`sender`, `dest`) arrived here.
     pub fn deliver(&self, sender: u32, dest: u32, seq: u64) -> Delivery {
-        let delivery = lock(&self.streams).entry((sender, dest)).or_default().note(seq);
+        let delivery = self.streams.lock().entry((sender, dest)).or_default().note(seq);
         let Counts { delivered, doubled, examples } = &*self.counts;
         if delivery == Delivery::Double {
             doubled.fetch_add(1, Relaxed);
             let (name, seconds) = (&self.name, Duration::from_nanos(now_nanos()).as_secs_f64());
             let example = format!("{name}: number {seq} of sender {sender} to {dest} came twice, at {seconds:.1} s");
-            push_example(&mut lock(examples), example);
+            push_example(&mut examples.lock(), example);
         } else {
             delivered.fetch_add(1, Relaxed);
         }
@@ -262,7 +263,7 @@ impl ReceiverLog {
 
     /// Adds to the report what of one stream did not come here.
     fn compare(&self, sender: u32, dest: u32, sent: &Sent, report: &mut CheckReport) {
-        let streams = lock(&self.streams);
+        let streams = self.streams.lock();
         let none = Seen::default();
         let seen = streams.get(&(sender, dest)).unwrap_or(&none);
         for seq in seen.holes.iter().copied().chain(seen.top + 1..=sent.count) {
@@ -310,11 +311,6 @@ fn push_example(examples: &mut Vec<String>, example: String) {
     if examples.len() < EXAMPLES {
         examples.push(example);
     }
-}
-
-/// A log is plain counters: what a panicking holder left behind is still good to read.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::interrupt::Interrupt;
 use crate::latency::Percentiles;
 use crate::procstat::{self, Usage};
 use crate::progress::Progress;
-use crate::report::Rows;
+use crate::rows::Rows;
 use crate::swarm::{Channels, SwarmConfig, SwarmReport};
 use ringway_http::Target;
 

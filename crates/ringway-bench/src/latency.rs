@@ -1,6 +1,6 @@
 //! Latencies: one histogram that all socket tasks share, and its percentiles for the reports.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -26,17 +26,17 @@ impl Default for Latencies {
 impl Latencies {
     /// Adds one measured duration.
     pub fn record(&self, duration: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros(duration));
+        self.0.lock().saturating_record(micros(duration));
     }
 
     /// Forgets all.
     pub fn reset(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).reset();
+        self.0.lock().reset();
     }
 
     /// The percentiles of all that was recorded.
     pub fn percentiles(&self) -> Percentiles {
-        let histogram = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let histogram = self.0.lock();
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
         Percentiles {
             count: histogram.len(),

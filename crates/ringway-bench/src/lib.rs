@@ -20,6 +20,7 @@ pub mod chaos;
 mod idle;
 mod interrupt;
 mod report;
+mod rows;
 mod siege;
 mod traffic;
 

@@ -10,6 +10,7 @@ mod field;
 mod lateness;
 mod load;
 mod loads;
+mod party;
 mod report;
 
 use std::sync::Arc;
@@ -78,7 +79,7 @@ async fn besiege(
     let field = Arc::new(Field::new(target.clone(), &pids, key)?);
     // Before a load takes every place that a channel could have.
     for load in &args.loads {
-        load.prepare(&field).await.with_context(|| format!("{}: cannot prepare", load.name()))?;
+        loads::prepare(*load, &field).await.with_context(|| format!("{}: cannot prepare", load.name()))?;
     }
     let swarm = crate::connect(good_users(args, target), interrupt, progress).await?;
     swarm.start(Pace::Rate(args.rate));

@@ -6,11 +6,12 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use parking_lot::{Mutex, MutexGuard};
 use ringway_protocol::ws::{self, ClientRequest, Decoder, Event, HandshakeError, Message, Opcode, Side};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
@@ -181,7 +182,7 @@ impl Socket {
     }
 
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.0.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.outbox.lock()
     }
 
     /// Writes what is unsent as far as the kernel takes it; ready only with an error.

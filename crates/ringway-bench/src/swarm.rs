@@ -4,6 +4,8 @@
 //! small task, sending happens in few tasks or, with a window, in whichever task saw the last message arrive.
 
 mod breaks;
+mod comeback;
+mod ended;
 mod journal;
 mod member;
 mod outside;
@@ -11,11 +13,12 @@ mod pace;
 mod report;
 mod returns;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::checker::{CheckReport, Checker};
@@ -27,10 +30,11 @@ use crate::stamp::now_nanos;
 use ringway_http::Target;
 
 pub use breaks::Break;
-use member::{Role, State, lock};
+pub use ended::Ended;
+use member::{Role, State};
 pub use outside::Outside;
 pub use pace::Pace;
-pub use report::{Ended, Pauses, Reach, SwarmReport};
+pub use report::{Pauses, Reach, SwarmReport};
 use returns::Returns;
 pub use returns::ReturnsReport;
 
@@ -138,7 +142,7 @@ impl Swarm {
             handshakes: Percentiles::default(),
         };
         if let Some(leavers) = leavers {
-            swarm.returning.spawn(returns::keep(swarm.state.clone(), leavers, config.connecting));
+            swarm.returning.spawn(comeback::keep(swarm.state.clone(), leavers, config.connecting));
         }
         let mut workers = JoinSet::new();
         for _ in 0..config.connecting.clamp(1, clients.max(1)) {
@@ -176,13 +180,13 @@ impl Swarm {
 
     /// Begins to send, until [`Swarm::stop`]. A pace that is already set goes on beside it.
     pub fn start(&self, pace: Pace) {
-        pace::start(&self.state, pace, &mut lock(&self.pacing));
+        pace::start(&self.state, pace, &mut self.pacing.lock());
     }
 
     /// Sends no more. What was sent is still received and checked.
     pub fn stop(&self) {
         self.state.window.store(0, Relaxed);
-        lock(&self.pacing).abort_all();
+        self.pacing.lock().abort_all();
     }
 
     /// Sends one message from each of `count` senders, spread over all of them.
@@ -236,7 +240,7 @@ impl Swarm {
 
     /// The clients whose sockets ended without being asked to by this end, and how.
     pub fn ended(&self) -> Vec<Ended> {
-        lock(&self.state.ended).clone()
+        self.state.ended.lock().clone()
     }
 
     /// From this moment on [`Swarm::reach`] measures. Put it just before the fault.
@@ -298,7 +302,7 @@ impl Swarm {
     }
 
     fn sockets(&self) -> impl Iterator<Item = Socket> {
-        self.state.members.iter().filter_map(|member| lock(&member.link).socket.clone())
+        self.state.members.iter().filter_map(|member| member.link.lock().socket.clone())
     }
 }
 
@@ -324,7 +328,7 @@ async fn connect_some(state: Arc<State>, next: Arc<AtomicUsize>, handshakes: Arc
         if state.over.load(Relaxed) == 1 {
             socket.abort();
         }
-        let mut link = lock(&member.link);
+        let mut link = member.link.lock();
         (link.socket, link.target) = (Some(socket), target);
     }
 }

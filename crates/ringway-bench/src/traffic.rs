@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::latency::Percentiles;
 use crate::procstat::{self, Usage};
 use crate::progress::Progress;
-use crate::report::Rows;
+use crate::rows::Rows;
 use crate::swarm::{Channels, Pace, Swarm, SwarmConfig, SwarmReport};
 
 /// The state of a run is looked at this often.

@@ -19,6 +19,7 @@ mod election;
 mod hash;
 mod logarithm;
 mod moves;
+mod pair;
 mod roster;
 mod score;
 mod siphash;

@@ -3,10 +3,6 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::attack::Party;
-use super::field::Field;
-use super::loads::{bulk, guesses, names, sockets};
-
 /// One kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -85,34 +81,6 @@ impl Load {
             Self::Storm | Self::OnePublisher => "publishes",
             Self::Recoveries => "recoveries",
             Self::Histories => "answers",
-        }
-    }
-
-    /// Puts into the cluster what the load asks for.
-    pub(super) async fn prepare(self, field: &Field) -> anyhow::Result<()> {
-        match self {
-            Self::Recoveries => field.fill(bulk::MISSED, bulk::MISSED_COUNT, bulk::MISSED_BYTES).await,
-            Self::Histories => field.fill(bulk::LONG, bulk::LONG_COUNT, bulk::LONG_BYTES).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// Goes on until it is dropped.
-    pub(super) async fn run(self, party: Party) {
-        match self {
-            Self::IdleTcp => sockets::idle(party).await,
-            Self::SlowBodies => sockets::slow_bodies(party).await,
-            Self::UnreadAnswers => sockets::unread_answers(party).await,
-            Self::HalfOpenLinks => sockets::half_open(party).await,
-            Self::FreshNames => names::fresh(party).await,
-            Self::OneChannel => names::one(party).await,
-            Self::AdminTokens => guesses::admin_tokens(party).await,
-            Self::ClientTokens => guesses::client_tokens(party).await,
-            Self::JoinSecrets => guesses::join_secrets(party).await,
-            Self::Storm => bulk::storm(party).await,
-            Self::Recoveries => bulk::recoveries(party).await,
-            Self::Histories => bulk::histories(party).await,
-            Self::OnePublisher => names::publisher(party).await,
         }
     }
 }

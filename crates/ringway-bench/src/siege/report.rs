@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::load::Load;
 use crate::latency::Percentiles;
-use crate::report::Rows;
+use crate::rows::Rows;
 use crate::swarm::SwarmReport;
 
 /// Good users are served as long as their p99 is no more than so many times the calm one.

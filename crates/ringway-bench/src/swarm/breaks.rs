@@ -4,9 +4,8 @@
 //! anything, because they have no positions and get no acknowledgements: what a user wrote shortly before its socket ended is *unknown*. It may
 //! have been taken or not. What comes *again* after any end of a socket is in [`journal`](super::journal). Nothing may be lost.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
-use super::member::lock;
 use crate::stamp::now_nanos;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -70,18 +69,18 @@ impl Effect {
 
 impl Breaks {
     pub(super) fn begin(&self, target: usize, how: Break) {
-        lock(&self.0).push(Announced { target, how, from: now_nanos(), until: None });
+        self.0.lock().push(Announced { target, how, from: now_nanos(), until: None });
     }
 
     pub(super) fn end(&self, target: usize) {
         let until = Some(now_nanos() + GRACE);
-        let mut all = lock(&self.0);
+        let mut all = self.0.lock();
         all.iter_mut().filter(|its| its.target == target && its.until.is_none()).for_each(|its| its.until = until);
     }
 
     /// What is in effect at a server as of `at`.
     pub(super) fn of(&self, target: usize, at: u64) -> Effect {
-        let all = lock(&self.0);
+        let all = self.0.lock();
         let effective = |its: &&Announced| its.target == target && its.until.is_none_or(|until| at <= until);
         let since = |how| all.iter().filter(effective).find(|its| its.how == how).map(|its| its.from);
         Effect { sudden: since(Break::Sudden), planned: since(Break::Planned) }

@@ -1,11 +1,13 @@
 //! The members of a swarm and what they have in common; here messages are sent, and heard of.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
+
+use super::ended::Ended;
 use super::journal::{Journal, Leaving};
-use super::report::Ended;
 use super::returns::Returns;
 use super::{Channels, Count, SwarmConfig};
 use crate::checker::{Checker, Delivery, Promise, ReceiverLog, SenderLog};
@@ -157,7 +159,7 @@ impl State {
     /// Sends the next message of member `index`; one that cannot be sent counts as refused.
     pub(super) fn send_one(&self, index: u32) {
         let member = &self.members[index as usize];
-        let mut link = lock(&member.link);
+        let mut link = member.link.lock();
         let Link { socket: Some(socket), turn, journal, .. } = &mut *link else { return };
         let dest = member.dest(*turn);
         let seq = member.sender.send(dest);
@@ -257,13 +259,13 @@ impl Observer for State {
 
     fn left_at(&self, client: u32, position: Position) {
         if self.returns.is_some() {
-            lock(&self.members[client as usize].link).position = Some(position);
+            self.members[client as usize].link.lock().position = Some(position);
         }
     }
 
     fn pinged(&self, client: u32) {
         if self.returns.is_some()
-            && let Some(journal) = &mut lock(&self.members[client as usize].link).journal
+            && let Some(journal) = &mut self.members[client as usize].link.lock().journal
         {
             journal.confirm(now_nanos());
         }
@@ -281,7 +283,7 @@ impl Observer for State {
             return;
         }
         if let Some(returns) = &self.returns
-            && let Some(journal) = &mut lock(&member.link).journal
+            && let Some(journal) = &mut member.link.lock().journal
             && returns.is_repeated(journal, sender, seq)
         {
             return;
@@ -328,7 +330,7 @@ impl Observer for State {
             self.left(returns, client, closed);
         } else if !closed.asked {
             let name = self.members[client as usize].name.clone();
-            lock(&self.ended).push(Ended { name, code: closed.code, reason: closed.reason.clone() });
+            self.ended.lock().push(Ended { name, code: closed.code, reason: closed.reason.clone() });
         }
     }
 }
@@ -379,9 +381,4 @@ fn channel_of(config: &SwarmConfig, index: usize) -> (u32, u64) {
 /// Members are limited by open files, which are far fewer than 2^31.
 fn number(index: usize) -> u32 {
     u32::try_from(index).expect("fewer clients than 2^31")
-}
-
-/// Counters and lists stay good to read whatever happened to their last holder.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::member::{CHANNEL, Role, State, lock};
+use super::member::{CHANNEL, Role, State};
 use crate::checker::{Promise, SenderLog};
 use crate::stamp::{Stamp, now_nanos};
 
@@ -77,7 +77,7 @@ impl State {
     /// Counts what was not taken, and keeps the first ones' words.
     pub(super) fn note_refusal(&self, who: &str, why: &str) {
         self.refusals.fetch_add(1, Relaxed);
-        let mut examples = lock(&self.refusal_examples);
+        let mut examples = self.refusal_examples.lock();
         if examples.len() < super::member::KEPT {
             examples.push(format!("{who}: {why}"));
         }

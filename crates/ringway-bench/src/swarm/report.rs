@@ -5,20 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::member::{State, lock};
+use super::ended::Ended;
+use super::member::State;
 use crate::checker::CheckReport;
 use crate::latency::Percentiles;
-
-/// A socket that ended though this end did not ask for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ended {
-    /// The client: a user's name, or its number and channel.
-    pub name: String,
-    /// The close frame's code, if there was one.
-    pub code: Option<u16>,
-    /// The close frame's reason, or what happened.
-    pub reason: String,
-}
 
 /// Everything a swarm counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -108,7 +98,7 @@ pub(super) fn pauses(state: &State) -> Pauses {
 }
 
 pub(super) fn report(state: &State) -> SwarmReport {
-    let ended = lock(&state.ended);
+    let ended = state.ended.lock();
     let describe = |Ended { name, code, reason }: &Ended| format!("{name}: closed with {code:?}: {reason}");
     SwarmReport {
         clients: state.members.len(),
@@ -117,7 +107,7 @@ pub(super) fn report(state: &State) -> SwarmReport {
         closed: ended.len(),
         closed_examples: ended.iter().take(20).map(describe).collect(),
         refusals: state.refusals.load(Relaxed),
-        refusal_examples: lock(&state.refusal_examples).clone(),
+        refusal_examples: state.refusal_examples.lock().clone(),
         resubscribed: state.resubscribed.load(Relaxed),
         unrecovered: state.unrecovered.load(Relaxed),
         reconnect_asked: state.reconnect_asked.load(Relaxed),

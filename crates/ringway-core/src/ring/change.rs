@@ -5,9 +5,10 @@
 //! again.
 
 use super::election::{Election, Lead};
+use super::pair::{NONE, Pair};
 use super::roster::Roster;
 use super::score::step;
-use super::table::{NONE, Pair, Table};
+use super::table::Table;
 use super::weight::Weight;
 use crate::id::{MemberId, Slot};
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::pair::{NONE, Pair};
 use super::roster::Roster;
 use super::score::{Bid, draw, step};
-use super::table::{NONE, Pair};
 use super::weight::Weight;
 use crate::id::Slot;
 

@@ -1,6 +1,7 @@
 //! What changes hands between two tables.
 
-use super::table::{NONE, NodeIndex, Table};
+use super::pair::NONE;
+use super::table::{NodeIndex, Table};
 use crate::id::{MemberId, Slot};
 
 /// A slot that has another owner afterwards.

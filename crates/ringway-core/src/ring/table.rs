@@ -2,14 +2,12 @@
 
 use super::election::Election;
 use super::hash::{HashKey, slot_of};
+use super::pair::{NONE, Pair};
 use super::roster::Roster;
 use super::score::{mix, step};
 use super::slots::SlotCount;
 use super::weight::Weight;
 use crate::id::{MemberId, Slot};
-
-/// Stands for "no node" in a pair. Above every index, since [`MAX_NODES`](super::MAX_NODES) is far less.
-pub(super) const NONE: u16 = u16::MAX;
 
 /// A node's place in one table: its rank among the table's nodes in order of their ids. Another table may have another
 /// node there; between tables, go by [`MemberId`].
@@ -41,13 +39,6 @@ pub struct Table {
     /// How many slots each node owns.
     owned: Vec<u32>,
     checksum: u64,
-}
-
-/// Owner and standby of one slot; [`NONE`] where there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pair {
-    pub(super) owner: u16,
-    pub(super) standby: u16,
 }
 
 impl Table {

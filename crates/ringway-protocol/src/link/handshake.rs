@@ -33,15 +33,9 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// Those of this release. The highest is raised by every change of a message, the lowest when an old version is given up.
-    pub(super) const RELEASED: Self = Self { lowest: FIRST_RANGED, highest: 3 };
-
-    /// Those that this program speaks.
-    #[cfg(not(feature = "next"))]
-    pub const OURS: Self = Self::RELEASED;
-    /// Those that this program speaks, in the place of a later release.
-    #[cfg(feature = "next")]
-    pub const OURS: Self = Self { lowest: FIRST_RANGED, highest: super::next::VERSION };
+    /// Those of this release. The highest is raised by every change of a message, the lowest when an old version is given up. The
+    /// stand-in for a later release has one more.
+    pub const OURS: Self = Self { lowest: FIRST_RANGED, highest: 3 + cfg!(feature = "next") as u16 };
 
     /// The highest version that both speak; `None`: they cannot talk.
     pub fn common(self, other: Self) -> Option<u16> {

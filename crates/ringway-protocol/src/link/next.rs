@@ -6,7 +6,7 @@ use super::handshake::Versions;
 use super::{LENGTH_BYTES, wire};
 
 /// The version that it brings.
-pub const VERSION: u16 = Versions::RELEASED.highest + 1;
+pub const VERSION: u16 = Versions::OURS.highest;
 
 /// A kind of message that this release does not have.
 const KIND: u8 = 250;

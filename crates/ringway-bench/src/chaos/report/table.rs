@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter};
 
 use super::{ChaosReport, KindReport, Receipts};
-use crate::report::Rows;
+use crate::rows::Rows;
 
 /// Refusals are temporary, and mostly alike.
 const REFUSALS: usize = 2;

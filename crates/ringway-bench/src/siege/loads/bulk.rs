@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::super::attack::{Beat, Party};
+use super::super::party::{Beat, Party};
 use super::AGAIN;
 use super::client::Client;
 use crate::socket;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use anyhow::bail;
 use tokio::sync::Notify;
 
-use super::super::attack::Party;
+use super::super::party::Party;
 use crate::socket::{Closed, Handler, Socket};
 
 /// A connected socket and what came back on it.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::super::attack::{Beat, Party};
+use super::super::party::{Beat, Party};
 use super::client::Client;
 use ringway_http::Connection;
 

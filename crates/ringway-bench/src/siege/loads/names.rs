@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::time::sleep;
 
-use super::super::attack::Party;
+use super::super::party::Party;
 use super::AGAIN;
 use super::client::Client;
 

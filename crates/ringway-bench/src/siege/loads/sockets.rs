@@ -9,8 +9,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::super::attack::{Beat, Party};
 use super::super::field::MAX_HTTP;
+use super::super::party::{Beat, Party};
 use super::AGAIN;
 
 /// Connections to the clients' port, and how many are made in a second.
