@@ -36,6 +36,9 @@ use ringway_hub::{ApiAnswer, ApiRequest, GatewayConfig};
 use crate::gateway::{Client, Inbox};
 use crate::guesses::Guesses;
 
+/// The answer, or another one that ends the request early.
+type Outcome = Result<Response, Response>;
+
 /// What the handlers share.
 #[derive(Debug, Clone)]
 struct Api {

@@ -13,6 +13,7 @@ mod error;
 mod members;
 mod nodes;
 mod paint;
+mod percent;
 mod plan;
 mod program;
 mod ready;

@@ -15,10 +15,7 @@ use ringway_protocol::api::{
 use uuid::Uuid;
 
 use super::pattern::Pattern;
-use super::{Api, encode, pages};
-
-/// The answer, or another one that ends the request early.
-pub(super) type Outcome = Result<Response, Response>;
+use super::{Api, Outcome, encode, pages};
 
 pub(super) async fn publish(State(api): State<Api>, body: Bytes) -> Outcome {
     let publish = publication(&api::decode(&body).map_err(unreadable)?).map_err(failed)?;

@@ -14,8 +14,7 @@ use futures_util::stream;
 use ringway_hub::{ApiAnswer, ApiRequest};
 use ringway_protocol::api::ApiError;
 
-use super::methods::Outcome;
-use super::{Api, encode};
+use super::{Api, Outcome, encode};
 
 pub(super) use channels::channels;
 pub(super) use history::history;

@@ -7,7 +7,7 @@ use super::api::Api;
 use super::args::{ClientArgs, RingArgs};
 use super::error::CliError;
 use super::paint::on_stdout;
-use super::run::percent_encoded;
+use super::percent::percent_encoded;
 use super::table::{self, Table};
 use super::{program, say};
 

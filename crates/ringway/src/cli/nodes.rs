@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::api::Api;
 use super::args::{AddNode, ModeArgs, MoveNode, NodeOrder, NodeWeight, OneNode, WeighNode};
 use super::error::CliError;
-use super::run::percent_encoded;
+use super::percent::percent_encoded;
 use super::say;
 
 pub(super) async fn run(order: NodeOrder) -> Result<(), CliError> {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::paint::on_stdout;
+use super::percent::percent_encoded;
 use super::program::{self, quoted};
-use super::run::percent_encoded;
 use crate::beacon::Beacon;
 use crate::config::Config;
 use crate::demo::{Ready, reachable};

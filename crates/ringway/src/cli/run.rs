@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -25,9 +24,6 @@ const SECRET: &str = "RINGWAY_SECRET";
 
 /// What is left of the time for leaving to close links and sockets in order: enough for both, on a busy machine too.
 const CLOSING: Duration = Duration::from_secs(2);
-
-/// What has a meaning in an address, or none (RFC 3986, 2.3 names the others).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let base = if args.dev { Config::default().open() } else { Config::default() };
@@ -222,9 +218,4 @@ fn start_failed(why: StartError) -> CliError {
         StartError::NoSecret | StartError::LinkAddress(_) => CliError::config(why),
         _ => CliError::unavailable(why),
     }
-}
-
-/// For use in an address: all but unreserved characters as `%XX`.
-pub(super) fn percent_encoded(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, RESERVED)
 }

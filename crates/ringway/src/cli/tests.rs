@@ -124,8 +124,8 @@ fn help_teaches_with_examples_and_tells_the_exit_codes() {
 
 #[test]
 fn tokens_survive_the_way_through_an_address() {
-    assert_eq!(run::percent_encoded("aZ09-._~").to_string(), "aZ09-._~");
-    assert_eq!(run::percent_encoded("a b/ä#%").to_string(), "a%20b%2F%C3%A4%23%25");
+    assert_eq!(percent::percent_encoded("aZ09-._~").to_string(), "aZ09-._~");
+    assert_eq!(percent::percent_encoded("a b/ä#%").to_string(), "a%20b%2F%C3%A4%23%25");
 }
 
 #[test]

@@ -5,9 +5,8 @@ use ringway_core::ChannelName;
 use ringway_hub::{ApiAnswer, ApiRequest, ChannelsPlace};
 use ringway_protocol::api::ApiError;
 
-use super::super::methods::Outcome;
 use super::super::pattern::Pattern;
-use super::super::{Api, encode};
+use super::super::{Api, Outcome, encode};
 use super::{PAUSE, Pages, Part, TRIES, respond};
 
 /// Bytes of names that are gathered before the first part is told: a list that has fewer is told whole, or not at all.

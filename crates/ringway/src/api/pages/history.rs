@@ -5,8 +5,7 @@ use ringway_core::message::HistoryPage;
 use ringway_hub::{ApiAnswer, ApiRequest, History, Seen, is_next_page};
 use ringway_protocol::api::ApiError;
 
-use super::super::methods::Outcome;
-use super::super::{Api, encode};
+use super::super::{Api, Outcome, encode};
 use super::{Pages, Part, tell};
 
 /// What is still to be read.

@@ -3,8 +3,7 @@
 use ringway_core::message::PresenceQuery;
 use ringway_hub::{ApiAnswer, ApiRequest, Named};
 
-use super::super::methods::Outcome;
-use super::super::{Api, encode};
+use super::super::{Api, Outcome, encode};
 use super::{Pages, Part, tell};
 
 /// Those who are still to be told.

@@ -163,7 +163,7 @@ fn flags() -> BTreeSet<String> {
 #[test]
 fn flags_that_are_named_are_flags() {
     /// Of cargo and of the simulation.
-    const OTHERS: [&str; 21] = [
+    const OTHERS: [&str; 22] = [
         "bench",
         "release",
         "locked",
@@ -185,6 +185,7 @@ fn flags_that_are_named_are_flags() {
         "quiet",
         "ignored",
         "nocapture",
+        "features",
     ];
     let flags = flags();
     let flag = Regex::new("(?:^|[\\s`(\"])--([a-z][a-z-]+)").unwrap();
