@@ -62,7 +62,7 @@ use ringway_protocol::ws::{self, Kind};
 pub use auth::{Credentials, Faults, Grant, TokenError, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, ReplyTo, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Seen, SubRefresh, Subscribe};
-pub use config::{Allowed, ChannelRules, GatewayConfig, PlainConfig, SessionLimits};
+pub use config::{Allowed, ChannelRules, HubConfig, SessionLimits};
 pub use counts::{Counts, Refused};
 pub use input::{Batch, ClientInput, Protocol, Ticket};
 pub use plain::WallClock;
@@ -86,7 +86,7 @@ use wheel::Wheel;
 pub struct Hub<S> {
     /// What the gateway has to do with other members. Whoever drives the hub comes to them through [`Front`].
     rules: Gateway,
-    config: Arc<GatewayConfig>,
+    config: Arc<HubConfig>,
     sessions: Slab<Session<S>>,
     /// Tells sessions from earlier ones with the same key.
     serial: u32,
@@ -150,7 +150,7 @@ impl<S: Socket> Front for Hub<S> {
 
 impl<S: Socket> Hub<S> {
     /// A hub without sessions, which reads the time of day from this clock.
-    pub fn new(now: Now, rules: Gateway, config: Arc<GatewayConfig>, clock: Box<dyn WallClock>) -> Self {
+    pub fn new(now: Now, rules: Gateway, config: Arc<HubConfig>, clock: Box<dyn WallClock>) -> Self {
         let mut ping = Vec::new();
         json::ping(&mut ping);
         Self {

@@ -24,7 +24,7 @@ pub trait WallClock: std::fmt::Debug + Send {
 impl<S: Socket> Hub<S> {
     /// How often plain clients are told about their owner.
     pub(super) fn info_interval(&self) -> Duration {
-        self.config.plain.as_ref().map_or(super::PlainConfig::default().info_interval, |plain| plain.info_interval)
+        self.config.info_interval
     }
 
     /// The first message of a plain session, and then what went wrong before it.

@@ -31,9 +31,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use ringway_hub::{ApiAnswer, ApiRequest, GatewayConfig};
+use ringway_hub::{ApiAnswer, ApiRequest};
 
-use crate::gateway::{Client, Inbox};
+use crate::gateway::{Client, GatewayConfig, Inbox};
 use crate::guesses::Guesses;
 
 /// The answer, or another one that ends the request early.

@@ -13,12 +13,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::gateway::GatewayConfig;
 use ringway_core::Incarnation;
 use ringway_core::id::MemberId;
 use ringway_core::registry::Registry;
 use ringway_core::view::Placement;
 use ringway_edge::Edge;
-use ringway_hub::GatewayConfig;
 use ringway_link::{BindError, Links, Listener, Secret, Settings, Target};
 use ringway_protocol::link::Identity;
 use tokio::sync::{mpsc, oneshot, watch};

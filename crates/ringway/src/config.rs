@@ -19,9 +19,9 @@ pub use reader::Faults;
 pub use sections::{Ack, Admin, Cluster, Drain, Secret, Server};
 pub use value::duration;
 
+use crate::gateway::GatewayConfig;
 use reader::Reading;
 use ringway_core::timing::Timing;
-use ringway_hub::GatewayConfig;
 
 use crate::rebalance::Rebalance;
 
@@ -120,7 +120,7 @@ impl Config {
         root.section("drain", |section| self.drain.read(section));
         root.section("rebalance", |section| sections::rebalance(&mut self.rebalance, section));
         root.section("ack", |section| self.ack.read(section));
-        root.section("limits", |section| self.limits.read(section, &mut self.gateway.limits));
+        root.section("limits", |section| self.limits.read(section, &mut self.gateway));
         drop(root);
         check::timing(&self.timing, reading);
         check::copies(self.ack, &self.cluster, reading);

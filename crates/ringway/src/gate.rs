@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::gateway::GatewayConfig;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use ringway_hub::GatewayConfig;
 use serde_json::json;
 
 use crate::gateway::{is_known_host, may_change};

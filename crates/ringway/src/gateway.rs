@@ -1,6 +1,7 @@
 //! The role "gateway" of the process: the door of its [`Hub`](ringway_hub::Hub). Sockets open, frames and calls become inputs and wait in one
 //! [`Inbox`], and who may come in is looked at.
 
+mod config;
 mod handler;
 mod inbox;
 mod origin;
@@ -10,6 +11,7 @@ mod socket;
 mod wall_clock;
 mod wrong_tokens;
 
+pub use config::{DoorLimits, GatewayConfig, PlainConfig};
 pub use inbox::Inbox;
 pub(crate) use origin::{is_known_host, may_change};
 pub(crate) use routes::USER_NAME_RULE;

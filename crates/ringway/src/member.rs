@@ -35,7 +35,7 @@ use ringway_core::ring::Weight;
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
 use ringway_edge::Edge;
-use ringway_hub::{Batch, GatewayConfig, Hub, Turns};
+use ringway_hub::{Batch, Hub, Turns};
 use ringway_link::{Event, LinkId, LinkSender, Links, Target};
 use ringway_protocol::link::Identity;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,7 +45,7 @@ use tracing::{error, info, warn};
 use crate::changes::Teller;
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
-use crate::gateway::{Client, Inbox, SystemClock};
+use crate::gateway::{Client, GatewayConfig, Inbox, SystemClock};
 
 use door::Door;
 use evidence::Finding;
@@ -344,7 +344,7 @@ impl Task {
         let (identity, node) = (parts.entry(me, weight), weight.map(|_| parts.node(now, me, view.clone())));
         let hub = parts.gateway.as_ref().map(|gateway| {
             let rules = Gateway::new(me, view.clone(), parts.timing, parts.limits.0);
-            Hub::new(now, rules, gateway.config.clone(), Box::<SystemClock>::default())
+            Hub::new(now, rules, Arc::new(gateway.config.hub.clone()), Box::<SystemClock>::default())
         });
         let member = Member::new(now, identity, view, parts.timing, hosts).with(now, node, hub);
         Self {

@@ -6,7 +6,7 @@ use ringway_core::ring::SlotSet;
 use ringway_protocol::api::ApiError;
 
 use super::harness::*;
-use crate::{ApiAnswer, ApiPublish, ApiRequest, ChannelsPlace, GatewayConfig, History, USERS_NAMED};
+use crate::{ApiAnswer, ApiPublish, ApiRequest, ChannelsPlace, History, HubConfig, USERS_NAMED};
 
 fn publication(channel: &str) -> Box<ApiPublish> {
     let (channel, idempotency_key) = (Ok(name(channel)), Some("k".into()));
@@ -59,7 +59,7 @@ fn calls_that_make_no_sense_are_answered_at_once() {
 
 #[test]
 fn calls_have_a_limit_and_free_their_place() {
-    let mut config = GatewayConfig::open();
+    let mut config = HubConfig::open();
     config.limits.calls = 1;
     let mut world = World::new(config);
     let mut first = world.call(ApiRequest::Publish(publication("news")));

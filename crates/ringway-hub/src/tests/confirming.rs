@@ -96,7 +96,7 @@ fn who_does_not_answer_is_closed_and_nothing_counts_as_handed_on() {
     let mut world = World::open();
     let peer = ann(&mut world);
     say_all(&mut world, 1..=2);
-    let timeout = world.config.pong_timeout;
+    let timeout = world.hub.config.pong_timeout;
     world.pass(timeout.saturating_sub(Duration::from_millis(250)));
     assert_eq!(peer.closed(), None);
     world.pass(Duration::from_secs(2));

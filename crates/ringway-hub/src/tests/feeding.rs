@@ -6,7 +6,7 @@ use ringway_core::message::{Answer, Query, Refusal};
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::{GatewayConfig, Protocol};
+use crate::{HubConfig, Protocol};
 
 const SUBSCRIBE: &str = r#"{"id":2,"subscribe":{"channel":"news","flag":1}}"#;
 const RECOVER: &str = r#"{"id":2,"subscribe":{"channel":"news","recover":true,"offset":1,"epoch":"abcdefgh"}}"#;
@@ -16,7 +16,7 @@ const READ_ALL: &str = r#"{"id":9,"history":{"channel":"news","limit":-1}}"#;
 const MUCH: usize = 600 * 1024;
 
 fn small_pages() -> World {
-    let mut config = GatewayConfig { token_hmac_secret: Some(SECRET.into()), ..GatewayConfig::open() };
+    let mut config = HubConfig::open();
     config.limits.page = 3;
     World::new(config)
 }

@@ -19,7 +19,7 @@ use ringway_protocol::centrifuge::json;
 use serde_json::Value;
 
 use crate::{
-    ApiAnswer, ApiRequest, Call, ClientInput, Command, GatewayConfig, Hub, Protocol, ReplyTo, Room, Socket, Ticket,
+    ApiAnswer, ApiRequest, Call, ClientInput, Command, Hub, HubConfig, Protocol, ReplyTo, Room, Socket, Ticket,
     Verifier, WallClock,
 };
 
@@ -208,7 +208,6 @@ pub(super) fn name(name: &str) -> ChannelName {
 pub(super) struct World {
     pub(super) hub: Hub<FakeSocket>,
     pub(super) now: Now,
-    pub(super) config: GatewayConfig,
     owner: Incarnation,
     view: Arc<View>,
     /// Everything sent to the owner.
@@ -230,10 +229,10 @@ pub(super) const SECRET: &str = "secret";
 impl World {
     /// A hub with the demo's open config.
     pub(super) fn open() -> Self {
-        Self::new(GatewayConfig { token_hmac_secret: Some(SECRET.into()), ..GatewayConfig::open() })
+        Self::new(HubConfig::open())
     }
 
-    pub(super) fn new(config: GatewayConfig) -> Self {
+    pub(super) fn new(config: HubConfig) -> Self {
         let (me, owner) = (Incarnation(1), Incarnation(2));
         let born = View::born(HashKey::from_bytes([7; 16]), SlotCount::MIN);
         let node = NodeEntry {
@@ -249,10 +248,10 @@ impl World {
         let view = Arc::new(born.with_node(node).with_gateway(gateway));
         let now = Duration::from_secs(1000);
         let rules = Gateway::new(me, Arc::new(born), Timing::default(), GatewayLimits::default());
-        let mut hub = Hub::new(now, rules, Arc::new(config.clone()), Box::new(Noon));
+        let mut hub = Hub::new(now, rules, Arc::new(config), Box::new(Noon));
         hub.rules.on_view(now, view.clone());
         hub.rules.on_link_up(now, owner);
-        let mut world = Self { hub, now, config, owner, view, said: Vec::new() };
+        let mut world = Self { hub, now, owner, view, said: Vec::new() };
         world.turn();
         world
     }
@@ -338,7 +337,7 @@ impl World {
 
     /// What a Centrifuge frame comes to.
     pub(super) fn commands(&self, peer: &Peer, frame: &str) -> ClientInput<FakeSocket> {
-        let verifier = Verifier::new(self.config.token_hmac_secret.as_deref(), || Duration::from_secs(unix()));
+        let verifier = Verifier::new(Some(SECRET), || Duration::from_secs(unix()));
         let commands = json::decode_frame(frame.as_bytes()).unwrap();
         let commands = commands.map(|command| Command::of(command.unwrap(), &verifier)).collect();
         ClientInput::Commands(peer.ticket.clone(), commands)

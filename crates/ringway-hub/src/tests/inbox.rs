@@ -202,7 +202,7 @@ fn what_waited_is_handed_on_as_the_client_reads() {
     world.attached("#ann", Some(at(4)), 0);
     say(&mut world, "ann", 1, "one");
     world.turn();
-    first.socket.0.lock().stuck = world.config.limits.outbox_bytes;
+    first.socket.0.lock().stuck = world.hub.config.limits.outbox_bytes;
     world.pong(&first);
     let second = world.plain("ann");
     for (offset, content) in [(2, "two"), (3, "three"), (4, "four"), (5, "new")] {
@@ -227,7 +227,7 @@ fn what_a_session_was_not_handed_stays_in_the_inbox() {
     let mut world = World::open();
     let peer = world.plain("ann");
     world.attached("#ann", Some(at(3)), 0);
-    peer.socket.0.lock().stuck = world.config.limits.outbox_bytes;
+    peer.socket.0.lock().stuck = world.hub.config.limits.outbox_bytes;
     for (offset, content) in [(1, "one"), (2, "two"), (3, "three")] {
         say(&mut world, "ann", offset, content);
     }
@@ -288,7 +288,7 @@ fn what_nobody_has_confirmed_is_handed_on_page_by_page() {
     let mut world = World::open();
     let (_first, second) = second_comes(&mut world);
     assert_eq!(asked_since(&world), Some(0));
-    second.socket.0.lock().stuck = world.config.limits.outbox_bytes;
+    second.socket.0.lock().stuck = world.hub.config.limits.outbox_bytes;
     page_of(&mut world, 10, 1..=3);
     assert_eq!(world.queries().len(), 1, "no page is asked for while the socket is full: nothing is gathered");
     second.socket.0.lock().stuck = 0;

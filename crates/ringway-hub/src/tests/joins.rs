@@ -8,7 +8,7 @@ use ringway_core::{ChannelName, Incarnation};
 
 use super::crowd::{ONE, Owner, UNDER_WAY};
 use super::harness::{Peer, World, at};
-use crate::{Allowed, ChannelRules, GatewayConfig};
+use crate::{Allowed, ChannelRules, HubConfig};
 
 /// Bytes of a part.
 const PART: usize = UNDER_WAY / 2;
@@ -19,7 +19,7 @@ const AT_ONCE: usize = JOINS_UNDER_WAY + PART + UNDER_WAY;
 impl World {
     /// "news" is attached, with one who stays; and so many others who may come.
     fn with_news(count: usize) -> (Self, Owner, Vec<Peer>) {
-        let mut config = GatewayConfig::open();
+        let mut config = HubConfig::open();
         let bare = ChannelRules { subscribe: Allowed::Anyone, ..ChannelRules::default() };
         config.namespaces.insert("bare".into(), bare);
         let mut world = Self::new(config);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::{ChannelRules, ClientInput, Command, GatewayConfig, Protocol};
+use crate::{ChannelRules, ClientInput, Command, HubConfig, Protocol};
 
 const SUBSCRIBE: &str = r#"{"id":2,"subscribe":{"channel":"news"}}"#;
 const UNSUBSCRIBE: &str = r#"{"id":3,"unsubscribe":{"channel":"news"}}"#;
@@ -176,7 +176,7 @@ fn a_connect_is_answered_before_a_bad_command_behind_it_closes() {
 
 #[test]
 fn what_a_channel_does_not_have_is_not_available_to_anybody() {
-    let mut config = GatewayConfig::open();
+    let mut config = HubConfig::open();
     config.namespaces.insert("bare".into(), ChannelRules::default());
     let mut world = World::new(config);
     let peer = world.anonymous();
@@ -197,7 +197,7 @@ fn what_a_channel_does_not_have_is_not_available_to_anybody() {
 
 #[test]
 fn a_wish_to_recover_is_no_fault_where_nothing_is_recovered() {
-    let mut config = GatewayConfig::open();
+    let mut config = HubConfig::open();
     let kept = ChannelRules { recovery: false, ..ChannelRules::open() };
     config.namespaces.extend([("bare".to_owned(), ChannelRules::default()), ("kept".to_owned(), kept)]);
     let mut world = World::new(config);
@@ -212,7 +212,7 @@ fn a_wish_to_recover_is_no_fault_where_nothing_is_recovered() {
 
 #[test]
 fn namespaces_are_told_without_a_dollar_and_an_empty_one_is_none() {
-    let mut config = GatewayConfig::open();
+    let mut config = HubConfig::open();
     config.namespaces.insert("bare".into(), ChannelRules::default());
     let channel = |name: &str| config.rules_of(&super::harness::name(name)).ok().cloned();
     for (name, expected) in [

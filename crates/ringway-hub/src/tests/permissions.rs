@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::harness::*;
-use crate::{Allowed, ChannelRules, GatewayConfig, Protocol};
+use crate::{Allowed, ChannelRules, HubConfig, Protocol};
 
 #[track_caller]
 fn error(world: &mut World, peer: &Peer, frame: &str) -> u64 {
@@ -56,7 +56,7 @@ fn a_second_subscribe_is_one_too_many_even_before_the_first_is_answered() {
 
 #[test]
 fn channels_per_session_have_a_limit() {
-    let mut config = GatewayConfig::open();
+    let mut config = HubConfig::open();
     config.limits.subscriptions = 2;
     let mut world = World::new(config);
     let peer = world.anonymous();
@@ -96,7 +96,7 @@ fn nothing_comes_before_the_connect() {
 
 #[test]
 fn tokens_are_needed_where_nobody_is_anonymous() {
-    let closed = GatewayConfig { token_hmac_secret: Some(SECRET.into()), ..GatewayConfig::default() };
+    let closed = HubConfig::default();
     let mut world = World::new(closed);
     for (connect, code) in [(json!({}), 3501), (json!({"token": "nonsense"}), 3500)] {
         let peer = world.connect(Protocol::Centrifuge);
@@ -113,7 +113,7 @@ fn tokens_are_needed_where_nobody_is_anonymous() {
 
 #[test]
 fn publishing_follows_the_rules_of_the_channel() {
-    let mut config = GatewayConfig { token_hmac_secret: Some(SECRET.into()), ..GatewayConfig::open() };
+    let mut config = HubConfig::open();
     for (name, publish) in [
         ("nobody", Allowed::Nobody),
         ("subscribers", Allowed::Subscribers),

@@ -86,7 +86,7 @@ fn a_publish_without_data_makes_no_sense() {
 #[test]
 fn a_connection_pauses_at_its_limit_and_goes_on_at_half_of_it() {
     let mut world = World::open();
-    let limit = world.config.limits.publishes_in_flight;
+    let limit = world.hub.config.limits.publishes_in_flight;
     let peer = subscriber(&mut world);
     for id in 0..limit {
         assert!(!peer.ticket.must_pause(limit), "{id}");

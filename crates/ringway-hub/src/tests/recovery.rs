@@ -265,7 +265,7 @@ fn a_page_that_comes_after_its_asker_has_gone_harms_nobody() {
 
 #[test]
 fn channels_without_history_have_no_positions() {
-    let mut config = crate::GatewayConfig::open();
+    let mut config = crate::HubConfig::open();
     config.without_namespace = Some(crate::ChannelRules::default());
     let mut world = World::new(config);
     let peer = world.anonymous();

@@ -6,7 +6,7 @@ use ringway_core::message::{Answer, Disconnect, Lane, Message, Presence, Session
 use serde_json::json;
 
 use super::harness::*;
-use crate::{GatewayConfig, Protocol, Refused};
+use crate::{HubConfig, Protocol, Refused};
 
 fn session_changes(world: &World) -> Vec<SessionChange> {
     let change = |message: &Message| match message {
@@ -286,8 +286,7 @@ fn presence_and_history_are_asked_of_the_owner() {
 
 #[test]
 fn who_is_not_let_in_is_counted_by_the_reason() {
-    let secret = Some(SECRET.into());
-    let config = GatewayConfig { allow_anonymous: false, token_hmac_secret: secret, ..GatewayConfig::open() };
+    let config = HubConfig { allow_anonymous: false, ..HubConfig::open() };
     let mut world = World::new(config);
     let expired = token("ann", Some(unix() - 10));
     for connect in [json!({}), json!({"token": "garbage"}), json!({"token": expired}), json!({"token": expired})] {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::{Allowed, ChannelRules, GatewayConfig, Protocol};
+use crate::{Allowed, ChannelRules, HubConfig, Protocol};
 
 fn closed_world() -> World {
-    let mut config = GatewayConfig { token_hmac_secret: Some(SECRET.into()), ..GatewayConfig::open() };
+    let mut config = HubConfig::open();
     config.namespaces.insert("closed".into(), ChannelRules { subscribe: Allowed::Nobody, ..ChannelRules::open() });
     World::new(config)
 }

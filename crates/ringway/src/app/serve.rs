@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use crate::gateway::GatewayConfig;
 use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -12,7 +13,6 @@ use axum::http::header::{HeaderName, RETRY_AFTER};
 use axum::middleware::from_fn_with_state;
 use ringway_edge::hyper::Request;
 use ringway_edge::{Class, Edge, EdgeConfig, RequestBody, Route, Router as EdgeRouter};
-use ringway_hub::GatewayConfig;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 use tracing::info;

@@ -13,7 +13,7 @@ pub(super) fn waits_in_vain(config: &Config, roles: Roles) -> Vec<String> {
     let gateway = &config.gateway;
     let is_first = config.cluster.join.is_none();
     let no_member = roles == Roles::GATEWAY && is_first && config.cluster.secret.is_none();
-    let no_client = !gateway.allow_anonymous && gateway.token_hmac_secret.is_none() && gateway.plain.is_none();
+    let no_client = !gateway.hub.allow_anonymous && gateway.token_hmac_secret.is_none() && gateway.plain.is_none();
     let no_backend = if gateway.api_key.is_none() { NO_BACKEND } else { "" };
     let mut told = Vec::new();
     if no_member {

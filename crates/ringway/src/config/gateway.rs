@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use ringway_hub::{Allowed, ChannelRules, HubConfig};
+
 use super::reader::Section;
 use super::sections::{ONE_HOUR, ONE_MS, SENSIBLE};
 use super::value::Size;
+use crate::gateway::{GatewayConfig, PlainConfig};
 
 /// Most publications one channel may keep. A history is copied between nodes whole; what needs more is a database's work.
 const LARGEST_HISTORY: u32 = 100_000;
@@ -22,23 +25,24 @@ const WHO: &[(&str, Allowed)] = &[
 /// Reads everything that a gateway's sessions need from the file's sections.
 pub(super) fn read(config: &mut GatewayConfig, root: &mut Section<'_>) {
     root.section("client", |section| client(config, section));
-    root.section("channels", |section| channels(config, section));
-    root.section("inbox", |section| rules(&mut config.inbox, section));
-    root.section("plain", |section| plain(&mut config.plain, section));
+    root.section("channels", |section| channels(&mut config.hub, section));
+    root.section("inbox", |section| rules(&mut config.hub.inbox, section));
+    root.section("plain", |section| plain(config, section));
     root.section("api", |section| section.read("key", &mut config.api_key));
 }
 
 fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
     let second = Duration::from_secs(1);
-    section.read("anonymous", &mut config.allow_anonymous);
+    section.read("anonymous", &mut config.hub.allow_anonymous);
     section.read("token_hmac_secret", &mut config.token_hmac_secret);
     section.read("allowed_origins", &mut config.allowed_origins);
-    section.read_within("ping_interval", &mut config.ping_interval, second..=ONE_HOUR, "it must lie between 1s and 1h");
-    section.read_within("pong_timeout", &mut config.pong_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+    let hub = &mut config.hub;
+    section.read_within("ping_interval", &mut hub.ping_interval, second..=ONE_HOUR, "it must lie between 1s and 1h");
+    section.read_within("pong_timeout", &mut hub.pong_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
     section.read_within("slow_timeout", &mut config.slow_timeout, second..=ONE_HOUR, "it must lie between 1s and 1h");
-    section.read_within("stale_timeout", &mut config.stale_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
-    section.read_within("expiry_grace", &mut config.expiry_grace, ..=ONE_HOUR, "it must be 1h or less");
-    if config.pong_timeout >= config.ping_interval {
+    section.read_within("stale_timeout", &mut hub.stale_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+    section.read_within("expiry_grace", &mut hub.expiry_grace, ..=ONE_HOUR, "it must be 1h or less");
+    if hub.pong_timeout >= hub.ping_interval {
         section.fault("pong_timeout", "must be shorter than `ping_interval`: a pong belongs to the ping before it");
     }
     for origin in config.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
@@ -56,7 +60,7 @@ fn is_origin(text: &str) -> bool {
             .is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'))
 }
 
-fn channels(config: &mut GatewayConfig, section: &mut Section<'_>) {
+fn channels(config: &mut HubConfig, section: &mut Section<'_>) {
     section.section("without_namespace", |section| {
         let mut enabled = config.without_namespace.is_some();
         let mut settings = config.without_namespace.clone().unwrap_or_default();
@@ -105,15 +109,15 @@ fn rules(rules: &mut ChannelRules, section: &mut Section<'_>) {
     }
 }
 
-fn plain(config: &mut Option<PlainConfig>, section: &mut Section<'_>) {
-    let mut enabled = config.is_some();
-    let mut plain = config.clone().unwrap_or_default();
+fn plain(config: &mut GatewayConfig, section: &mut Section<'_>) {
+    let mut enabled = config.plain.is_some();
+    let mut plain: PlainConfig = config.plain.clone().unwrap_or_default();
     section.read("enabled", &mut enabled);
     section.read("prefix", &mut plain.prefix);
     section.read("get", &mut plain.get);
     section.read_within(
         "info_interval",
-        &mut plain.info_interval,
+        &mut config.hub.info_interval,
         Duration::from_millis(100)..=ONE_HOUR,
         "it must lie between 100ms and 1h",
     );
@@ -121,11 +125,10 @@ fn plain(config: &mut Option<PlainConfig>, section: &mut Section<'_>) {
         let why = "must be empty, or a path such as \"/ufire-websocket\": a slash in front, none at the end, letters, digits and -_.~ between";
         section.fault("prefix", why);
     }
-    *config = enabled.then_some(plain);
+    config.plain = enabled.then_some(plain);
 }
 
 fn is_prefix(text: &str) -> bool {
     let path = |c: char| c.is_ascii_alphanumeric() || "-_./~".contains(c);
     text.is_empty() || text.starts_with('/') && !text.ends_with('/') && text.chars().all(path)
 }
-use ringway_hub::{Allowed, ChannelRules, GatewayConfig, PlainConfig};

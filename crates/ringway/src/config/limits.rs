@@ -5,6 +5,7 @@ use ringway_hub::SessionLimits;
 
 use super::reader::Section;
 use super::value::Size;
+use crate::gateway::{DoorLimits, GatewayConfig};
 
 /// Bounds of the rules. Those of sessions are part of the gateway's own settings.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,19 +17,19 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(super) fn read(&mut self, section: &mut Section<'_>, sessions: &mut SessionLimits) {
-        section.section("session", |section| session(sessions, section));
+    pub(super) fn read(&mut self, section: &mut Section<'_>, role: &mut GatewayConfig) {
+        section.section("session", |section| session(&mut role.hub.limits, &mut role.limits, section));
         section.section("gateway", |section| {
             gateway(&mut self.gateway, section);
-            bytes(section, "sockets_bytes", &mut sessions.sockets_bytes);
+            bytes(section, "sockets_bytes", &mut role.limits.sockets_bytes);
         });
         section.section("node", |section| node(&mut self.node, section));
     }
 }
 
-fn session(limits: &mut SessionLimits, section: &mut Section<'_>) {
+fn session(limits: &mut SessionLimits, door: &mut DoorLimits, section: &mut Section<'_>) {
     count(section, "subscriptions", &mut limits.subscriptions);
-    bytes(section, "message_bytes", &mut limits.message_bytes);
+    bytes(section, "message_bytes", &mut door.message_bytes);
     bytes(section, "outbox_bytes", &mut limits.outbox_bytes);
     section.read_within(
         "publishes_in_flight",
@@ -38,21 +39,21 @@ fn session(limits: &mut SessionLimits, section: &mut Section<'_>) {
     );
     section.read_within(
         "commands_per_second",
-        &mut limits.commands_per_second,
+        &mut door.commands_per_second,
         10..=10_000,
         "it must lie between 10 and 10,000",
     );
     section.read_within(
         "command_burst",
-        &mut limits.command_burst,
+        &mut door.command_burst,
         2_048..=65_536,
         "SDKs send a connect and up to 1,024 subscribes at once, so it must lie between 2,048 and 65,536",
     );
     section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
-    bytes(section, "inbox_bytes", &mut limits.inbox_bytes);
+    bytes(section, "inbox_bytes", &mut door.inbox_bytes);
     count(section, "calls", &mut limits.calls);
     count(section, "broadcast", &mut limits.broadcast);
-    bytes(section, "body_bytes", &mut limits.body_bytes);
+    bytes(section, "body_bytes", &mut door.body_bytes);
 }
 
 fn gateway(limits: &mut GatewayLimits, section: &mut Section<'_>) {

@@ -97,7 +97,7 @@ fn values_are_read_in_their_own_units() {
         (config.timing.deadline, config.timing.forget),
         (Duration::from_millis(250), Duration::from_secs(7 * 86_400))
     );
-    let news = &config.gateway.namespaces["news"];
+    let news = &config.gateway.hub.namespaces["news"];
     assert_eq!(
         (news.history_size, news.history_ttl, news.publish),
         (5, Duration::from_secs(600), Allowed::Subscribers)
@@ -223,8 +223,8 @@ fn a_file_that_is_not_there_is_named() {
 #[test]
 fn the_open_config_is_what_the_demo_promises() {
     let config = Config::default().open();
-    let channels = config.gateway.without_namespace.unwrap();
-    assert!(config.gateway.allow_anonymous && config.gateway.plain.is_some() && config.server.echo);
+    let channels = config.gateway.hub.without_namespace.unwrap();
+    assert!(config.gateway.hub.allow_anonymous && config.gateway.plain.is_some() && config.server.echo);
     assert_eq!((channels.history_size, channels.history_ttl), (1000, Duration::from_secs(600)));
     assert!(channels.recovery && channels.presence && channels.publish == Allowed::Subscribers);
 }

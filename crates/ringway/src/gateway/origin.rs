@@ -7,7 +7,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ringway_edge::hyper::header::{HOST, HeaderMap, ORIGIN, REFERER};
-use ringway_hub::GatewayConfig;
+
+use super::GatewayConfig;
 
 /// Whether the request came to a name that is ours. A client that names no host is no browser.
 pub(crate) fn is_known_host(headers: &HeaderMap, config: &GatewayConfig) -> bool {

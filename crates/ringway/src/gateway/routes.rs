@@ -16,14 +16,14 @@ use ringway_core::UserName;
 use ringway_edge::hyper::StatusCode;
 use ringway_edge::hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
-use ringway_hub::{Faults, GatewayConfig, Verifier};
+use ringway_hub::{Faults, Verifier};
 use smallvec::SmallVec;
 
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
 use super::inbox::Inbox;
 use super::pace::Pace;
 use super::wall_clock::since_1970;
-use super::{Client, origin};
+use super::{Client, GatewayConfig, origin};
 use crate::guesses::Guesses;
 
 /// What people are told who chose another name.
@@ -60,7 +60,7 @@ impl SocketRoutes {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref(), since_1970);
         let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
         let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
-        let desk = Desk { inbox, verifier, limits: config.limits, pace, refusals, guesses };
+        let desk = Desk { inbox, verifier, limits: config.hub.limits, pace, refusals, guesses };
         Self { refusals: desk.refusals.clone(), desk: Arc::new(desk), config, has_echo: false }
     }
 
@@ -104,7 +104,7 @@ impl SocketRoutes {
     }
 
     fn options(&self) -> ConnOptions {
-        ConnOptions { max_message: self.config.limits.message_bytes, max_outbox: self.config.limits.outbox_bytes }
+        ConnOptions { max_message: self.config.limits.message_bytes, max_outbox: self.config.hub.limits.outbox_bytes }
     }
 
     fn guarded(&self, headers: &HeaderMap, route: impl FnOnce() -> Route) -> Route {

@@ -1,0 +1,106 @@
+//! Settings of the gateway role: of its door, and of the hub behind it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringway_hub::HubConfig;
+
+/// Settings of the gateway role. The default is closed: no token is valid, no page but our own may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// What sessions may do, and how the channels that they use are kept.
+    pub hub: HubConfig,
+    /// Key of the connection tokens (HS256, HS384, HS512). Without it every token is invalid.
+    pub token_hmac_secret: Option<String>,
+    /// The plain protocol at `/socket/{user}`; off without it.
+    pub plain: Option<PlainConfig>,
+    /// A client that takes nothing for this long while something waits for it is closed with 3008.
+    pub slow_timeout: Duration,
+    /// Origins that browsers may connect from, as `https://example.org`; `*` for any. Empty: the host asked for.
+    pub allowed_origins: Vec<String>,
+    /// Pages on loopback and our own are welcome beside those, and no secret is too short: for trying things out.
+    pub is_open: bool,
+    /// Host names under which this server is known, beside addresses and `localhost`.
+    pub names: Vec<String>,
+    /// Where the page is, if it has a port of its own: it is no stranger.
+    pub internal: Option<SocketAddr>,
+    /// Key of the server API; without it every call is answered 401.
+    pub api_key: Option<String>,
+    /// Bounds of the door.
+    pub limits: DoorLimits,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            hub: HubConfig::default(),
+            token_hmac_secret: None,
+            plain: None,
+            slow_timeout: Duration::from_secs(10),
+            allowed_origins: Vec::new(),
+            is_open: false,
+            names: Vec::new(),
+            internal: None,
+            api_key: None,
+            limits: DoorLimits::default(),
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// Open to everybody, as the demo and `serve --dev` want it: an open hub, pages of this machine, the plain protocol.
+    pub fn open() -> Self {
+        Self {
+            hub: HubConfig::open(),
+            plain: Some(PlainConfig { get: true, ..PlainConfig::default() }),
+            is_open: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// Settings of the plain protocol's routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainConfig {
+    /// Path under which its routes stand as well, without a slash at the end.
+    pub prefix: String,
+    /// Sending from outside is also done with GET, which a link on any page can do.
+    pub get: bool,
+}
+
+impl Default for PlainConfig {
+    fn default() -> Self {
+        Self { prefix: "/ufire-websocket".into(), get: false }
+    }
+}
+
+/// Bounds of what clients bring, before it comes to the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoorLimits {
+    /// Bytes of a client's message; a larger one closes its connection with 1009.
+    pub message_bytes: usize,
+    /// Bytes that wait for full sockets, of all sessions together. At the limit pages wait, and the longest queues are closed
+    /// with 3008.
+    pub sockets_bytes: usize,
+    /// Commands of one session in a second, without publishes and pongs. Above it nothing is read from it until its turn comes.
+    pub commands_per_second: u32,
+    /// Commands that it may have done at once before that.
+    pub command_burst: u32,
+    /// Bytes of the inputs that wait for the hub. Above it, whoever brings more is not read from until they are worked off.
+    pub inbox_bytes: usize,
+    /// Bytes of an API request's body. A larger one is answered 413.
+    pub body_bytes: usize,
+}
+
+impl Default for DoorLimits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 64 << 10,
+            sockets_bytes: 256 << 20,
+            commands_per_second: 500,
+            command_burst: 4096,
+            inbox_bytes: 8 << 20,
+            body_bytes: 1 << 20,
+        }
+    }
+}
