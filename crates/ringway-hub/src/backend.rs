@@ -9,20 +9,26 @@ use ringway_core::{ChannelName, Position, UserName};
 use ringway_protocol::api::ApiError;
 use ringway_protocol::centrifuge::ErrorCode;
 
+use super::asked::Waiting;
 use super::call::{ApiAnswer, ApiPublish, ApiRequest, Call, ReplyTo, USERS_NAMED};
 use super::command::{History, Named};
+use super::drained::Drained;
 use super::read::history_query;
-use super::waiting::Waiting;
 use super::{Hub, Socket};
 
-impl<S: Socket> Hub<S> {
-    pub(super) fn on_call(&mut self, now: Now, Call { request, reply }: Call) {
-        if self.calls >= self.config.limits.calls {
+impl<S: Socket> Drained<'_, S> {
+    pub(super) fn on_call(self, now: Now, Call { request, reply }: Call) {
+        let hub = self.into_hub();
+        match hub.asked.begin_call(hub.config.limits.calls) {
+            true => hub.carry_out_call(now, request, reply),
             // The caller may have gone; then nobody is to be told.
-            reply.send(ApiAnswer::Overloaded);
-            return;
+            false => reply.send(ApiAnswer::Overloaded),
         }
-        self.calls += 1;
+    }
+}
+
+impl<S: Socket> Hub<S> {
+    fn carry_out_call(&mut self, now: Now, request: ApiRequest, reply: ReplyTo) {
         match request {
             ApiRequest::Publish(publish) => self.call_publish(now, reply, &publish),
             ApiRequest::Broadcast(channels, publish) => self.call_broadcast(now, reply, channels, &publish),
@@ -39,18 +45,18 @@ impl<S: Socket> Hub<S> {
             ApiRequest::Channels(place) => self.call_channels(now, reply, place),
             ApiRequest::Users(slots) => {
                 let (count, names) = self.users_in(&slots);
-                self.answer(reply, ApiAnswer::Users(count, names));
+                self.asked.answer(reply, ApiAnswer::Users(count, names));
             }
         }
     }
 
     /// Users with a session here whose inbox is in one of the slots. One hash per user, so a million take some 10 ms.
     fn users_in(&self, slots: &SlotSet) -> (u64, Vec<UserName>) {
-        let is_connected = |key| self.channels.get(key).is_some_and(|channel| channel.sessions() > 0);
-        let inboxes = self.names.iter().filter(|(name, _)| name.as_str().starts_with('#'));
+        let is_connected = |key| self.audience.sessions_of(key) > 0;
+        let inboxes = self.audience.names().filter(|(name, _)| name.as_str().starts_with('#'));
         let inside = inboxes.filter(|(name, _)| slots.has(self.rules.slot_of(name.as_str())));
         let (mut count, mut names) = (0, Vec::new());
-        for (name, _) in inside.filter(|(_, key)| is_connected(**key)) {
+        for (name, _) in inside.filter(|(_, key)| is_connected(*key)) {
             count += 1;
             if names.len() < USERS_NAMED {
                 names.extend(name.personal_user());
@@ -62,7 +68,7 @@ impl<S: Socket> Hub<S> {
     fn call_publish(&mut self, now: Now, reply: ReplyTo, publish: &ApiPublish) {
         match self.known(publish.channel.clone()) {
             Ok(channel) => self.publish_call(now, Waiting::Call(reply), channel, publish),
-            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+            Err(error) => self.asked.answer(reply, ApiAnswer::Failed(error)),
         }
     }
 
@@ -74,7 +80,7 @@ impl<S: Socket> Hub<S> {
         });
         match query {
             Ok(query) => self.ask(now, Waiting::Call(reply), Query::History(query)),
-            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+            Err(error) => self.asked.answer(reply, ApiAnswer::Failed(error)),
         }
     }
 
@@ -96,7 +102,7 @@ impl<S: Socket> Hub<S> {
             Err(PublishError::Busy) => ApiAnswer::Overloaded,
             Err(PublishError::Unknown | PublishError::Full) => ApiAnswer::Failed(ApiError::Internal),
         };
-        self.answer(reply, answer);
+        self.asked.answer(reply, answer);
     }
 
     pub(super) fn answer_query(&mut self, reply: ReplyTo, result: Result<Answer, QueryError>) {
@@ -108,14 +114,7 @@ impl<S: Socket> Hub<S> {
             Ok(_) => ApiAnswer::Failed(ApiError::Internal),
             Err(error) => failed(error),
         };
-        self.answer(reply, answer);
-    }
-
-    /// Ends a call.
-    pub(super) fn answer(&mut self, reply: ReplyTo, answer: ApiAnswer) {
-        self.calls -= 1;
-        // The caller may have hung up.
-        reply.send(answer);
+        self.asked.answer(reply, answer);
     }
 }
 

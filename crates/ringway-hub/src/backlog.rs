@@ -55,13 +55,13 @@ impl<S: Socket> Hub<S> {
     pub(super) fn hand_on(&mut self, inbox: ChannelKey, key: SessionKey, unread: &[(u64, Entry)]) {
         let outbox = self.config.limits.outbox_bytes;
         let Some(name) = self.rules.channel_name(inbox) else { return };
-        let epoch = self.channels.get(inbox).and_then(Channel::epoch);
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let epoch = self.audience.get(inbox).and_then(Channel::epoch);
+        let Some(session) = self.roster.get_mut(key) else { return };
         for (offset, entry) in unread {
             let is_plain = session.is_plain();
             if is_plain && session.must_wait(*offset, u64::MAX, outbox) {
                 if session.hold(entry) {
-                    self.stalled.push(key);
+                    self.outgoing.stall(key);
                 }
                 continue;
             }
@@ -69,9 +69,7 @@ impl<S: Socket> Hub<S> {
                 true => encode_message(&mut self.scratch, self.clock.text(), entry),
                 false => encode_push(&mut self.scratch, name.as_str(), epoch, *offset, entry),
             };
-            if session.put(frame, outbox) {
-                self.hungry.push(session.id(key));
-            }
+            self.outgoing.put(key, session, frame);
         }
         self.counts.deliveries += unread.len() as u64;
         self.must_prove(key);
@@ -79,18 +77,16 @@ impl<S: Socket> Hub<S> {
 
     /// A session was written something of its inbox, or may have been: a ping follows with the next flush.
     pub(super) fn must_prove(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         session.unproven = true;
-        if !std::mem::replace(&mut session.dirty, true) {
-            self.dirty.push(key);
-        }
+        self.outgoing.mark(key, session);
     }
 
     /// Hands on as much of each backlog as fits.
     pub(super) fn feed_backlogs(&mut self) {
         let room = self.config.limits.outbox_bytes / 2;
-        for key in std::mem::take(&mut self.stalled) {
-            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+        for key in self.outgoing.take_stalled() {
+            let Some(session) = self.roster.get_mut(key) else { continue };
             let Some(backlog) = &mut session.backlog else { continue };
             if backlog.bytes > BACKLOG_BYTES {
                 self.close(key, Disconnect::Slow);
@@ -105,7 +101,7 @@ impl<S: Socket> Hub<S> {
             session.socket.flush();
             match backlog.entries.is_empty() {
                 true => session.backlog = None,
-                false => self.stalled.push(key),
+                false => self.outgoing.stall(key),
             }
             self.must_prove(key);
         }

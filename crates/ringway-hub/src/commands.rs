@@ -4,17 +4,29 @@ use ringway_core::id::NameError;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, UserName};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Reply};
+use smallvec::SmallVec;
 
 use super::auth::{Grant, TokenError};
 use super::command::{Ask, Command, Named, Subscribe};
 use super::config::{Allowed, ChannelRules};
+use super::drained::Drained;
 use super::session::{HELD_COMMANDS, Session, SessionKey, State, Wish};
 use super::tokens::Denied;
 use super::{Hub, Socket};
 
+impl<S: Socket> Drained<'_, S> {
+    /// The commands of one message, in order.
+    pub(super) fn on_commands(self, now: Now, key: SessionKey, commands: SmallVec<[Command; 1]>) {
+        let hub = self.into_hub();
+        for command in commands {
+            hub.on_command(now, key, command);
+        }
+    }
+}
+
 impl<S: Socket> Hub<S> {
-    pub(super) fn on_command(&mut self, now: Now, key: SessionKey, command: Command) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+    fn on_command(&mut self, now: Now, key: SessionKey, command: Command) {
+        let Some(session) = self.roster.get_mut(key) else { return };
         match (&mut session.state, &command.ask) {
             (State::Gone | State::Broken, _) => return,
             (State::Centrifuge(_), _) => {}
@@ -52,7 +64,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn is_silent(&self, key: SessionKey) -> bool {
-        self.sessions.get(key as usize).is_some_and(|session| matches!(session.state, State::Silent))
+        self.roster.get(key).is_some_and(|session| matches!(session.state, State::Silent))
     }
 
     fn on_subscribe(&mut self, now: Now, key: SessionKey, id: u32, subscribe: Subscribe) {
@@ -84,7 +96,7 @@ impl<S: Socket> Hub<S> {
             return Err(ErrorCode::PermissionDenied.into());
         }
         let grant = token.map(|token| self.shown(key, channel, token)).transpose()?;
-        let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
+        let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         let rules = self.config.rules_of(channel)?;
         // An inbox is its user's, whatever a token says.
         let is_granted = grant.is_some() && !channel.as_str().starts_with('#');
@@ -94,9 +106,9 @@ impl<S: Socket> Hub<S> {
 
     /// Whether there is such a channel, and the session is not in it and may be in one more.
     fn has_room_for(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
-        let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
+        let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         self.config.rules_of(channel)?;
-        if self.names.get(channel).is_some_and(|channel| session.sub(*channel).is_some()) {
+        if self.audience.key_of(channel).is_some_and(|channel| session.sub(channel).is_some()) {
             return Err(ErrorCode::AlreadySubscribed);
         }
         if session.subs.len() >= self.config.limits.subscriptions {
@@ -107,8 +119,8 @@ impl<S: Socket> Hub<S> {
 
     fn on_unsubscribe(&mut self, key: SessionKey, id: u32, channel: Named) {
         let Some(channel) = self.named(key, id, channel) else { return };
-        let session = self.sessions.get(key as usize);
-        let sub = self.names.get(&channel).and_then(|channel| session?.sub(*channel));
+        let session = self.roster.get(key);
+        let sub = self.audience.key_of(&channel).and_then(|channel| session?.sub(channel));
         match sub {
             // What the server made, the client cannot end: by its inbox a user is found, to be told or disconnected.
             Some(sub) if sub.by_server => return self.refuse(key, id, ErrorCode::PermissionDenied),
@@ -142,8 +154,8 @@ impl<S: Socket> Hub<S> {
         if !has(rules) {
             return Err(ErrorCode::NotAvailable);
         }
-        let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
-        let is_member = self.names.get(name).is_some_and(|channel| session.sub(*channel).is_some());
+        let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
+        let is_member = self.audience.key_of(name).is_some_and(|channel| session.sub(channel).is_some());
         if is_member { Ok(rules) } else { Err(ErrorCode::PermissionDenied) }
     }
 

@@ -8,57 +8,58 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, UserName};
 use ringway_protocol::centrifuge::{ConnectResult, Disconnect, ErrorCode, Expiry, Reply, SubscribeResult};
 use ringway_protocol::plain::Body;
-use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::auth::{Credentials, TokenError};
+use super::channel::Channel;
 use super::command::{Command, Connect};
+use super::drained::Drained;
 use super::input::{Protocol, Ticket};
 use super::session::{Connecting, Heartbeat, Session, SessionKey, State, Wish};
-use super::wheel::Tick;
 use super::{Hub, Socket};
 
 /// What clients are told of the server's version.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " Ringway");
 
-impl<S: Socket> Hub<S> {
-    pub(super) fn open(&mut self, now: Now, ticket: &Arc<Ticket>, socket: S, protocol: Protocol, client: Uuid) {
-        self.serial = self.serial.wrapping_add(1);
+impl<S: Socket> Drained<'_, S> {
+    pub(super) fn open(self, now: Now, ticket: &Arc<Ticket>, socket: S, protocol: Protocol, client: Uuid) {
+        let hub = self.into_hub();
         let (state, user) = match protocol {
             Protocol::Centrifuge => (State::Silent, None),
             Protocol::Plain(user) => (State::Ungreeted { problem: None }, Some(user)),
         };
         let personal = user.as_ref().map(ChannelName::personal);
-        let key = self.sessions.insert(Session {
-            socket,
-            ticket: ticket.clone(),
-            client,
-            user,
-            info: None,
-            subs: SmallVec::new(),
-            serial: self.serial,
-            due: Tick::default(),
-            expires: Tick::default(),
-            state,
-            backlog: None,
-            probe: Session::<S>::NO_PROBE,
-            dirty: false,
-            unproven: false,
-            feed: None,
-            is_late: false,
-        }) as SessionKey;
-        ticket.set_session(key);
+        let key = hub.roster.insert(ticket, socket, client, user, state);
         match personal {
             Some(personal) => {
-                self.wake_after(now, key, self.info_interval());
-                self.join(now, key, personal, Wish::Greeting);
+                hub.roster.wake_after(now, key, hub.config.info_interval);
+                hub.join(now, key, personal, Wish::Greeting);
             }
-            None => self.wake_after(now, key, self.config.stale_timeout),
+            None => hub.roster.wake_after(now, key, hub.config.stale_timeout),
         }
     }
 
+    /// The connection is over, by whomever.
+    pub(super) fn on_closed(self, ticket: &Ticket) {
+        let hub = self.into_hub();
+        hub.end(ticket.session());
+        hub.roster.remove(ticket);
+    }
+
+    /// Asks up to `count` clients to connect elsewhere. Returns how many are left.
+    fn shed(self, now: Now, count: usize) -> usize {
+        let hub = self.into_hub();
+        let keys: Vec<SessionKey> = hub.roster.staying().map(|(key, _)| key).take(count).collect();
+        for key in keys {
+            hub.let_go(now, key, Disconnect::Shutdown);
+        }
+        hub.still_open()
+    }
+}
+
+impl<S: Socket> Hub<S> {
     pub(super) fn on_connect(&mut self, now: Now, key: SessionKey, id: u32, connect: Connect) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         let Credentials { user, info, lifetime } = match connect.credentials {
             Some(Ok(credentials)) => credentials,
             None if self.config.allow_anonymous => Credentials { user: None, info: None, lifetime: None },
@@ -102,7 +103,7 @@ impl<S: Socket> Hub<S> {
         key: SessionKey,
         personal: Option<(&str, SubscribeResult<'_>)>,
     ) -> Vec<Command> {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return Vec::new() };
+        let Some(session) = self.roster.get_mut(key) else { return Vec::new() };
         let State::Connecting(connecting) = std::mem::replace(&mut session.state, State::Silent) else {
             return Vec::new();
         };
@@ -124,12 +125,12 @@ impl<S: Socket> Hub<S> {
         // The id is random, so its bits spread the first pings over half of the interval.
         let half = self.config.ping_interval / 2;
         let spread = half.mul_f64(f64::from(client.as_u128() as u16) / f64::from(u16::MAX));
-        self.wake_after(now, key, half + spread);
+        self.roster.wake_after(now, key, half + spread);
         held
     }
 
     pub(super) fn on_refresh(&mut self, now: Now, key: SessionKey, id: u32, token: Result<Credentials, TokenError>) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         match token {
             Ok(Credentials { user, lifetime, .. }) if user == session.user && lifetime == Some(Duration::ZERO) => {
                 self.close(key, Disconnect::ConnectionExpired);
@@ -150,51 +151,37 @@ impl<S: Socket> Hub<S> {
 
     /// Credentials that run out are enforced a grace later; `None` is for ever.
     fn expire_after(&mut self, now: Now, key: SessionKey, lifetime: Option<Duration>) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        session.is_late = false;
-        session.expires = match lifetime {
-            Some(lifetime) => {
-                let end = now.saturating_add(lifetime).saturating_add(self.config.expiry_grace);
-                self.wheel.insert(key, end)
-            }
-            None => Tick::default(),
-        };
+        let end = lifetime.map(|lifetime| now.saturating_add(lifetime).saturating_add(self.config.expiry_grace));
+        if let Some(session) = self.roster.get_mut(key) {
+            session.is_late = false;
+        }
+        self.roster.expire_at(key, end);
     }
 
-    /// Closes a session, for the reason given, and takes it out of its channels at once.
     pub(super) fn close(&mut self, key: SessionKey, why: Disconnect) {
         self.close_with(key, why.code(), why.reason());
     }
 
     pub(super) fn close_with(&mut self, key: SessionKey, code: u16, reason: &str) {
-        let Some(session) = self.sessions.get(key as usize).filter(|session| !session.is_gone()) else { return };
+        let Some(session) = self.roster.get(key).filter(|session| !session.is_gone()) else { return };
         self.counts.closed += u64::from(session.stays());
         self.dismiss(key, code, reason);
     }
 
     pub(super) fn dismiss(&mut self, key: SessionKey, code: u16, reason: &str) {
-        let Some(session) = self.sessions.get(key as usize) else { return };
+        let Some(session) = self.roster.get(key) else { return };
         // Codes from 3500 on mean "stay away"; the plain protocol can only say "come back", and before it closes.
         if matches!(session.state, State::Plain | State::Parting(_)) && code < Disconnect::InvalidToken.code() {
             self.send_plain(key, &Body::Reconnect);
         }
-        let Some(session) = self.sessions.get(key as usize) else { return };
+        let Some(session) = self.roster.get(key) else { return };
         session.socket.close(code, reason);
         self.end(key);
     }
 
-    /// The connection is over, by whomever.
-    pub(super) fn on_closed(&mut self, ticket: &Ticket) {
-        let key = ticket.session();
-        self.end(key);
-        self.sessions.try_remove(key as usize);
-        // What comes late with this ticket is not the next one's that has the key.
-        ticket.forget_session();
-    }
-
     fn end(&mut self, key: SessionKey) {
         self.leave_all(key);
-        if let Some(session) = self.sessions.get_mut(key as usize) {
+        if let Some(session) = self.roster.get_mut(key) {
             session.state = State::Gone;
             (session.user, session.info, session.backlog) = (None, None, None);
             session.feed = None;
@@ -203,8 +190,7 @@ impl<S: Socket> Hub<S> {
 
     /// Closes the sessions that an order names.
     pub(super) fn on_order(&mut self, order: &Order) {
-        let is_meant = |key: &SessionKey| {
-            let Some(session) = self.sessions.get(*key as usize) else { return false };
+        let is_meant = |session: &Session<S>| {
             let client = session.client.as_u128();
             session.user_name() == &*order.user
                 && order.client.is_none_or(|only| only == client)
@@ -213,11 +199,11 @@ impl<S: Socket> Hub<S> {
         let inbox = UserName::new(&order.user).ok().map(|user| ChannelName::personal(&user));
         let keys: Vec<SessionKey> = match inbox {
             Some(inbox) => {
-                let channel = self.names.get(&inbox).and_then(|key| self.channels.get(*key));
-                channel.into_iter().flat_map(|channel| channel.keys().collect::<Vec<_>>()).filter(is_meant).collect()
+                let keys = self.audience.named(&inbox).into_iter().flat_map(Channel::keys);
+                keys.filter(|key| self.roster.get(*key).is_some_and(is_meant)).collect()
             }
             // Who has no inbox is looked for among all: a million sessions take some 10 ms.
-            None => self.open_sessions().filter(is_meant).collect(),
+            None => self.roster.open().filter(|(_, session)| is_meant(session)).map(|(key, _)| key).collect(),
         };
         for key in keys {
             self.close_with(key, order.code, &order.reason);
@@ -226,35 +212,25 @@ impl<S: Socket> Hub<S> {
 
     /// Asks up to `count` clients to connect elsewhere, for a gateway that leaves. Returns how many are left.
     pub fn shed(&mut self, now: Now, count: usize) -> usize {
-        self.drain_events(now);
-        let staying = self.sessions.iter().filter(|(_, session)| session.stays());
-        let keys: Vec<SessionKey> = staying.map(|(key, _)| key as SessionKey).take(count).collect();
-        for key in keys {
-            self.let_go(now, key, Disconnect::Shutdown);
-        }
-        self.still_open()
+        self.drain(now).shed(now, count)
     }
 
     /// Sessions that nobody has asked to go.
     pub fn staying(&self) -> usize {
-        self.sessions.iter().filter(|(_, session)| session.stays()).count()
+        self.roster.staying().count()
     }
 
     /// Sessions that have not ended, those included that are asked to go.
     pub fn still_open(&self) -> usize {
-        self.open_sessions().count()
+        self.roster.open().count()
     }
 
     /// Closes every session, and waits for nothing: the gateway stops.
     pub fn shut_down(&mut self) {
-        let keys: Vec<SessionKey> = self.open_sessions().collect();
+        let keys: Vec<SessionKey> = self.roster.open().map(|(key, _)| key).collect();
         for key in keys {
             self.close(key, Disconnect::Shutdown);
         }
-    }
-
-    fn open_sessions(&self) -> impl Iterator<Item = SessionKey> {
-        self.sessions.iter().filter(|(_, session)| !session.is_gone()).map(|(key, _)| key as SessionKey)
     }
 
     /// Queues a reply.

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::{Attach, AttachId, Presence, SessionChange};
 
-use super::channel::{Changes, Channel};
+use super::channel::Changes;
 use super::session::SessionKey;
 use super::{Hub, Socket};
 
@@ -41,6 +41,18 @@ impl Crowds {
     pub(super) fn forget(&mut self, channel: ChannelKey) {
         self.rest.remove(&channel);
     }
+
+    /// Nobody is still to be told.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Keys of those.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.rest.values().map(VecDeque::len).sum()
+    }
 }
 
 impl<S: Socket> Hub<S> {
@@ -49,7 +61,7 @@ impl<S: Socket> Hub<S> {
     pub(crate) fn fill_attaches(&mut self, attaches: &mut [Attach]) {
         let mut room = (attaches.len() * ROOM).min(ROOM_MOST);
         for attach in attaches {
-            self.crowds.forget(attach.attach.channel_key());
+            self.audience.crowds.forget(attach.attach.channel_key());
             self.fill_attach(attach, &mut room);
             if attach.more {
                 self.rules.members_follow(attach.attach);
@@ -58,7 +70,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn fill_attach(&self, attach: &mut Attach, room: &mut usize) {
-        let Some(channel) = self.channels.get(attach.attach.channel_key()) else { return };
+        let Some(channel) = self.audience.get(attach.attach.channel_key()) else { return };
         attach.sessions = channel.sessions() as u32;
         if !attach.options.presence {
             return;
@@ -102,15 +114,15 @@ impl<S: Socket> Hub<S> {
         let has_come = !joined.is_empty();
         let is_news = self.rules.joins_follow(key);
         if is_news {
-            self.crowds.rest.insert(key, joined);
-        } else if let Some(mut rest) = self.crowds.rest.remove(&key) {
+            self.audience.crowds.rest.insert(key, joined);
+        } else if let Some(mut rest) = self.audience.crowds.rest.remove(&key) {
             rest.extend(joined);
-            if rest.len() > 2 * self.sessions_of(key) {
+            if rest.len() > 2 * self.audience.sessions_of(key) {
                 rest.make_contiguous().sort_unstable();
                 let mut last = None;
-                rest.retain(|session| last.replace(*session) != Some(*session) && self.is_on(*session, key));
+                rest.retain(|session| last.replace(*session) != Some(*session) && self.roster.is_in(*session, key));
             }
-            self.crowds.rest.insert(key, rest);
+            self.audience.crowds.rest.insert(key, rest);
         }
         if !left.is_empty() || is_news && has_come {
             self.tell_change(key, Vec::new(), left, has_come);
@@ -118,7 +130,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn tell_change(&mut self, key: ChannelKey, joined: Vec<Presence>, left: Vec<u128>, more: bool) {
-        let sessions = self.sessions_of(key) as u32;
+        let sessions = self.audience.sessions_of(key) as u32;
         self.rules.sessions_changed(key, |channel, attach| SessionChange {
             channel,
             attach,
@@ -128,10 +140,6 @@ impl<S: Socket> Hub<S> {
             last: false,
             more,
         });
-    }
-
-    fn sessions_of(&self, key: ChannelKey) -> usize {
-        self.channels.get(key).map_or(0, Channel::sessions)
     }
 
     /// Tells owners more of the members that they wait for, as much as they have room for.
@@ -146,16 +154,17 @@ impl<S: Socket> Hub<S> {
         let key = attach.channel_key();
         let channel = self.rules.channel_name(key)?.clone();
         let has_presence = self.rules.channel_options(key).is_some_and(|options| options.presence);
+        let told = self.audience.crowds.rest.remove(&key);
         let all = || {
-            self.channels.get(key).filter(|_| has_presence).map(|channel| channel.keys().collect()).unwrap_or_default()
+            self.audience.get(key).filter(|_| has_presence).map(|channel| channel.keys().collect()).unwrap_or_default()
         };
-        let mut rest = self.crowds.rest.remove(&key).unwrap_or_else(all);
+        let mut rest = told.unwrap_or_else(all);
         let joined = self.take_part(key, &mut rest, 0);
         let last = rest.is_empty();
         if !last {
-            self.crowds.rest.insert(key, rest);
+            self.audience.crowds.rest.insert(key, rest);
         }
-        let sessions = self.sessions_of(key) as u32;
+        let sessions = self.audience.sessions_of(key) as u32;
         Some(SessionChange { channel, attach, sessions, joined, left: Vec::new(), last, more: false })
     }
 
@@ -174,24 +183,8 @@ impl<S: Socket> Hub<S> {
         joined
     }
 
-    /// Nobody is still to be told.
-    #[cfg(test)]
-    pub(super) fn crowds_are_empty(&self) -> bool {
-        self.crowds.rest.is_empty()
-    }
-
-    /// Keys of those.
-    #[cfg(test)]
-    pub(super) fn crowds_keep(&self) -> usize {
-        self.crowds.rest.values().map(VecDeque::len).sum()
-    }
-
     /// Whoever has this key by now, if it is on the channel.
     fn member(&self, session: SessionKey, channel: ChannelKey) -> Option<Presence> {
-        if self.is_on(session, channel) { self.present_in(session, channel) } else { None }
-    }
-
-    fn is_on(&self, session: SessionKey, channel: ChannelKey) -> bool {
-        self.sessions.get(session as usize).is_some_and(|session| session.sub(channel).is_some())
+        if self.roster.is_in(session, channel) { self.present_in(session, channel) } else { None }
     }
 }

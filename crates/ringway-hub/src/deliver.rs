@@ -9,13 +9,13 @@ use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed, json};
 use ringway_protocol::plain::{self, Body, InboxMessage};
 use ringway_protocol::ws::{self, Kind};
 
-use super::session::{Session, SessionKey, Sub};
+use super::session::{SessionKey, Sub};
 use super::stored::{self, Stored};
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {
     pub(super) fn on_deliver(&mut self, key: ChannelKey, offset: u64, entry: &Entry) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
+        let Some(channel) = self.audience.get_mut(key) else { return };
         // What is not kept has no place.
         if let Some(position) = channel.position.as_mut().filter(|_| offset > 0) {
             position.offset = offset;
@@ -23,15 +23,15 @@ impl<S: Socket> Hub<S> {
         if channel.transit.is_some() {
             self.catch_up(key, offset);
         }
-        let (Some(channel), Some(name)) = (self.channels.get(key), self.rules.channel_name(key)) else { return };
+        let (Some(channel), Some(name)) = (self.audience.get(key), self.rules.channel_name(key)) else { return };
         let (is_inbox, epoch) = (name.personal_user().is_some(), channel.epoch());
         let (mut push, mut message): (Option<Bytes>, Option<Bytes>) = (None, None);
         let scratch = &mut self.scratch;
         for &listener in &channel.listeners {
-            let Some(session) = self.sessions.get_mut(listener as usize) else { continue };
-            if session.is_plain() && session.must_wait(offset, channel.attach_top, self.config.limits.outbox_bytes) {
+            let Some(session) = self.roster.get_mut(listener) else { continue };
+            if session.is_plain() && session.must_wait(offset, channel.attach_top, self.outgoing.limit) {
                 if session.hold(entry) {
-                    self.stalled.push(listener);
+                    self.outgoing.stall(listener);
                 }
                 continue;
             }
@@ -39,20 +39,15 @@ impl<S: Socket> Hub<S> {
                 false => push.get_or_insert_with(|| encode_push(scratch, name.as_str(), epoch, offset, entry)),
                 true => message.get_or_insert_with(|| encode_message(scratch, self.clock.text(), entry)),
             };
-            if session.put(frame.clone(), self.config.limits.outbox_bytes) {
-                self.hungry.push(session.id(listener));
-            }
             session.unproven |= is_inbox;
-            if !std::mem::replace(&mut session.dirty, true) {
-                self.dirty.push(listener);
-            }
+            self.outgoing.put(listener, session, frame.clone());
         }
         self.counts.deliveries += channel.listeners.len() as u64;
     }
 
     /// Those who were ahead listen from this offset on, if it is news to them.
     fn catch_up(&mut self, key: ChannelKey, offset: u64) {
-        let Some(transit) = self.channels.get_mut(key).and_then(|channel| channel.transit.as_mut()) else { return };
+        let Some(transit) = self.audience.get_mut(key).and_then(|channel| channel.transit.as_mut()) else { return };
         let reached: Vec<SessionKey> =
             transit.ahead.extract_if(.., |ahead| ahead.after < offset).map(|ahead| ahead.session).collect();
         self.listen(key, reached);
@@ -60,24 +55,24 @@ impl<S: Socket> Hub<S> {
 
     pub(super) fn listen(&mut self, key: ChannelKey, sessions: Vec<SessionKey>) {
         for session in sessions {
-            let Some(channel) = self.channels.get_mut(key) else { return };
+            let Some(channel) = self.audience.get_mut(key) else { return };
             let place = channel.listeners.len() as u32;
             channel.listeners.push(session);
             channel.tidy();
-            self.set_place(session, key, place);
+            self.roster.set_place(session, key, place);
         }
     }
 
     /// The stream goes on elsewhere: whoever was promised to miss nothing is told, and recovers or starts anew.
     pub(super) fn on_lost(&mut self, key: ChannelKey, at: Position) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
+        let Some(channel) = self.audience.get_mut(key) else { return };
         let is_other = channel.position.is_some_and(|position| position.epoch != at.epoch);
         (channel.position, channel.attach_top) = (Some(at), 0);
         let (ahead, behind) = channel.transit.as_mut().map(|transit| transit.take_told()).unwrap_or_default();
         let is_positioned = channel.is_positioned;
         channel.tidy();
-        let is_plain = |session: SessionKey| self.sessions.get(session as usize).is_some_and(Session::is_plain);
-        let (reading, behind): (Vec<_>, Vec<_>) = behind.into_iter().partition(|behind| is_plain(behind.session));
+        let (reading, behind): (Vec<_>, Vec<_>) =
+            behind.into_iter().partition(|behind| self.roster.is_plain(behind.session));
         let told = ahead.into_iter().map(|ahead| ahead.session).chain(behind.into_iter().map(|behind| behind.session));
         self.listen(key, told.collect());
         // Who cannot be told goes on with what is left of its inbox, if it is the same one.
@@ -88,7 +83,7 @@ impl<S: Socket> Hub<S> {
         if !is_positioned {
             return;
         }
-        let Some(channel) = self.channels.get(key) else { return };
+        let Some(channel) = self.audience.get(key) else { return };
         for listener in channel.listeners.clone() {
             self.tell_lost(listener, key);
         }
@@ -96,7 +91,7 @@ impl<S: Socket> Hub<S> {
 
     /// A session that was promised to miss nothing has missed something.
     pub(super) fn tell_lost(&mut self, listener: SessionKey, key: ChannelKey) {
-        let Some(session) = self.sessions.get(listener as usize).filter(|session| !session.is_plain()) else { return };
+        let Some(session) = self.roster.get(listener).filter(|session| !session.is_plain()) else { return };
         match session.sub(key) {
             Some(Sub { by_server: true, .. }) => self.close(listener, Disconnect::InsufficientState),
             _ => self.end_sub(listener, key, Unsubscribed::InsufficientState),

@@ -17,9 +17,10 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::Disconnect;
 
+use super::asked::Waiting;
+use super::drained::Drained;
 use super::input::Ticket;
 use super::session::{Heartbeat, Session, SessionId, SessionKey, State};
-use super::waiting::Waiting;
 use super::{Hub, Room, Socket};
 
 /// What one session has asked for.
@@ -117,10 +118,20 @@ impl<S: Socket> Session<S> {
     }
 }
 
+impl<S: Socket> Drained<'_, S> {
+    /// The socket has come far enough.
+    pub(super) fn on_room(self, ticket: &Ticket) {
+        let hub = self.into_hub();
+        if let Some(id) = hub.roster.id_of(ticket.session()) {
+            hub.list_hungry(id);
+        }
+    }
+}
+
 impl<S: Socket> Hub<S> {
     /// Has a session's wish carried out when its turn comes.
     pub(super) fn enqueue(&mut self, key: SessionKey, job: Job) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         let id = session.id(key);
         session.feed.get_or_insert_default().jobs.push_back(job);
         self.list_hungry(id);
@@ -128,13 +139,13 @@ impl<S: Socket> Hub<S> {
 
     /// The same, before all that waits.
     pub(super) fn enqueue_first(&mut self, key: SessionKey, job: Job) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         session.feed.get_or_insert_default().jobs.push_front(job);
     }
 
     pub(super) fn list_hungry(&mut self, id: SessionId) {
         if self.mark_listed(id) {
-            self.hungry.push(id);
+            self.outgoing.feed(id);
         }
     }
 
@@ -144,7 +155,7 @@ impl<S: Socket> Hub<S> {
             feed.is_asked = false;
         }
         if self.mark_listed(id) {
-            self.crowded.push(id);
+            self.outgoing.feed_later(id);
         }
     }
 
@@ -161,25 +172,12 @@ impl<S: Socket> Hub<S> {
     }
 
     pub(super) fn feed_of(&mut self, id: SessionId) -> Option<&mut Feed> {
-        let session = self.sessions.get_mut(id.key as usize).filter(|session| session.serial == id.serial)?;
-        session.feed.as_deref_mut()
-    }
-
-    /// The socket has come far enough.
-    pub(super) fn on_room(&mut self, ticket: &Ticket) {
-        let key = ticket.session();
-        let Some(id) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
-        self.list_hungry(id);
-    }
-
-    /// Those who had to wait for the sockets of others.
-    pub(super) fn feed_again(&mut self) {
-        self.hungry.append(&mut self.crowded);
+        self.roster.find_mut(id)?.feed.as_deref_mut()
     }
 
     /// Begins what is next for each session that can be given more.
     pub(super) fn feed_sessions(&mut self, now: Now) {
-        while let Some(id) = self.hungry.pop() {
+        while let Some(id) = self.outgoing.next_hungry() {
             if let Some(feed) = self.feed_of(id) {
                 feed.is_listed = false;
                 self.feed_one(now, id);
@@ -189,7 +187,7 @@ impl<S: Socket> Hub<S> {
 
     fn feed_one(&mut self, now: Now, id: SessionId) {
         let limit = self.config.limits.outbox_bytes;
-        let Some(session) = self.sessions.get_mut(id.key as usize) else { return };
+        let Some(session) = self.roster.get_mut(id.key) else { return };
         let Some(feed) = &mut session.feed else { return };
         if feed.held_bytes > limit {
             return self.close(id.key, Disconnect::Slow);
@@ -240,14 +238,14 @@ impl<S: Socket> Hub<S> {
 
     /// The last part of a reply is sent: what waited behind it follows. If a ping did, the time for its pong begins now.
     pub(super) fn release(&mut self, now: Now, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(id.key as usize) else { return };
+        let Some(session) = self.roster.get_mut(id.key) else { return };
         let Some(feed) = &mut session.feed else { return };
         feed.held_bytes = 0;
         for frame in std::mem::take(&mut feed.held) {
             session.socket.send(frame);
         }
         if matches!(session.state, State::Centrifuge(Heartbeat::Pinged)) {
-            self.wake_after(now, id.key, self.config.pong_timeout);
+            self.roster.wake_after(now, id.key, self.config.pong_timeout);
         }
     }
 }

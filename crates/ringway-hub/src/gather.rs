@@ -6,9 +6,9 @@ use ringway_core::timing::Now;
 use ringway_core::{Incarnation, Position};
 use ringway_protocol::api::ApiError;
 
+use super::asked::{Asked, Waiting};
 use super::call::{ApiAnswer, ApiPublish, MemberInfo, ReplyTo};
 use super::command::Named;
-use super::waiting::Waiting;
 use super::{Hub, Socket};
 
 /// A call that waits for parts.
@@ -29,20 +29,20 @@ enum Found {
 impl<S: Socket> Hub<S> {
     pub(super) fn call_broadcast(&mut self, now: Now, reply: ReplyTo, channels: Vec<Named>, publish: &ApiPublish) {
         if channels.is_empty() || channels.len() > self.config.limits.broadcast {
-            return self.answer(reply, ApiAnswer::Failed(ApiError::BadRequest));
+            return self.asked.answer(reply, ApiAnswer::Failed(ApiError::BadRequest));
         }
         let results = channels.iter().map(|_| Err(ApiError::Internal)).collect();
-        let gathering = self.begin(reply, Found::Broadcast(results));
+        let gathering = self.asked.begin(reply, Found::Broadcast(results));
         for (part, channel) in channels.into_iter().enumerate() {
-            self.expect_part(gathering);
+            self.asked.expect_part(gathering);
             match self.known(channel) {
                 Ok(channel) => {
                     self.publish_call(now, Waiting::Part(gathering, part), channel, publish);
                 }
-                Err(error) => self.on_part(gathering, |found| found.set_published(part, Err(error))),
+                Err(error) => self.asked.on_part(gathering, |found| found.set_published(part, Err(error))),
             }
         }
-        self.on_part(gathering, |_| {});
+        self.asked.on_part(gathering, |_| {});
     }
 
     pub(super) fn gather_info(&mut self, now: Now, reply: ReplyTo) {
@@ -57,30 +57,20 @@ impl<S: Socket> Hub<S> {
             }
         }
         let asked: Vec<(usize, Incarnation)> = members.iter().map(|member| member.incarnation).enumerate().collect();
-        let gathering = self.begin(reply, Found::Info(members));
+        let gathering = self.asked.begin(reply, Found::Info(members));
         for (part, node) in asked.into_iter().filter(|(_, member)| view.node(*member).is_some()) {
             self.ask_node(now, gathering, part, node, Query::Info);
         }
-        self.on_part(gathering, |_| {});
+        self.asked.on_part(gathering, |_| {});
     }
 
     fn sockets_of(&self, member: Incarnation) -> u64 {
-        if member == self.rules.incarnation() { self.sessions.len() as u64 } else { self.rules.load(member).sockets }
-    }
-
-    fn begin(&mut self, reply: ReplyTo, found: Found) -> usize {
-        self.gatherings.insert(Gathering { reply, missing: 1, found })
-    }
-
-    fn expect_part(&mut self, gathering: usize) {
-        if let Some(gathering) = self.gatherings.get_mut(gathering) {
-            gathering.missing += 1;
-        }
+        if member == self.rules.incarnation() { self.roster.len() as u64 } else { self.rules.load(member).sockets }
     }
 
     fn ask_node(&mut self, now: Now, gathering: usize, part: usize, node: Incarnation, query: Query) {
-        self.expect_part(gathering);
-        let token = self.waiting.insert(Waiting::Part(gathering, part)) as u64;
+        self.asked.expect_part(gathering);
+        let token = self.asked.wait(Waiting::Part(gathering, part));
         if let Err(error) = self.rules.query_node(now, token, node, query) {
             self.on_answered(now, token, Err(error));
         }
@@ -93,16 +83,28 @@ impl<S: Socket> Hub<S> {
         result: Result<Option<Position>, PublishError>,
     ) {
         let result = result.map_err(|_| ApiError::Internal);
-        self.on_part(gathering, |found| found.set_published(part, result));
+        self.asked.on_part(gathering, |found| found.set_published(part, result));
     }
 
     pub(super) fn on_part_answered(&mut self, gathering: usize, part: usize, result: Result<Answer, QueryError>) {
-        self.on_part(gathering, |found| {
+        self.asked.on_part(gathering, |found| {
             // A member that does not answer is listed with zeros.
             if let (Found::Info(members), Ok(Answer::Info(info))) = (found, result) {
                 members[part].node = info;
             }
         });
+    }
+}
+
+impl Asked {
+    fn begin(&mut self, reply: ReplyTo, found: Found) -> usize {
+        self.gatherings.insert(Gathering { reply, missing: 1, found })
+    }
+
+    fn expect_part(&mut self, gathering: usize) {
+        if let Some(gathering) = self.gatherings.get_mut(gathering) {
+            gathering.missing += 1;
+        }
     }
 
     /// Takes a part in; the last one ends the call.

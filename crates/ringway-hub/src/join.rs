@@ -11,13 +11,13 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
 
+use super::asked::query_fault;
 use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
 use super::config::ChannelRules;
 use super::connect::expiry;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::stored::Stored;
-use super::waiting::query_fault;
 use super::{Hub, Socket};
 
 /// How a session begins.
@@ -38,15 +38,15 @@ impl<S: Socket> Hub<S> {
     pub(super) fn join(&mut self, now: Now, key: SessionKey, name: ChannelName, wish: Wish) {
         let by_server = !matches!(wish, Wish::Subscribe { .. });
         let channel = self.channel_of(now, name);
-        self.list(channel);
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        self.audience.list(channel);
+        let Some(session) = self.roster.get_mut(key) else { return };
         session.subs.push(Sub { channel, place: Sub::ON_THE_WAY, by_server, is_granted: false });
         self.counts.subscriptions += 1;
         if let Some(grant) = wish.grant() {
             self.keep_grant(now, key, channel, grant);
         }
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
-        let Some(entry) = self.channels.get_mut(channel) else { return };
+        let Some(entry) = self.audience.get_mut(channel) else { return };
         if !entry.is_fresh {
             entry.changes.get_or_insert_default().joined.extend(has_presence.then_some(key));
         }
@@ -59,28 +59,27 @@ impl<S: Socket> Hub<S> {
 
     /// The channel's key, attached if it was not.
     fn channel_of(&mut self, now: Now, name: ChannelName) -> ChannelKey {
-        if let Some(key) = self.names.get(&name) {
-            return *key;
+        if let Some(key) = self.audience.key_of(&name) {
+            return key;
         }
         let rules = self.config.rules_of(&name).ok();
         let options = rules.map(ChannelRules::options).unwrap_or_default();
         let is_positioned = rules.is_some_and(ChannelRules::is_positioned);
         let key = self.rules.attach(now, name.clone(), options);
-        self.names.insert(name, key);
-        self.channels.insert(key, Channel { is_fresh: true, is_positioned, ..Channel::default() });
+        self.audience.insert(name, key, Channel { is_fresh: true, is_positioned, ..Channel::default() });
         key
     }
 
     /// The owner's first answer: those who came meanwhile are let in. What waits in an inbox is for all of them.
     pub(super) fn on_attached(&mut self, now: Now, key: ChannelKey, stream: Option<Position>, from: u64, users: u64) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
+        let Some(channel) = self.audience.get_mut(key) else { return };
         channel.is_attached = true;
         channel.position = stream.map(|stream| Position { epoch: stream.epoch, offset: from });
         let mut newcomers = std::mem::take(&mut channel.transit_mut().newcomers).into_iter();
         if let Some(first) = newcomers.next() {
             self.admit(now, key, first, Some(users));
         }
-        if let Some(channel) = self.channels.get_mut(key) {
+        if let Some(channel) = self.audience.get_mut(key) {
             channel.attach_top = stream.map_or(0, |stream| stream.offset);
             channel.tidy();
         }
@@ -91,7 +90,7 @@ impl<S: Socket> Hub<S> {
 
     /// The owner has no room for the channel: whoever waits for it is told to try again later.
     pub(super) fn on_refused(&mut self, now: Now, key: ChannelKey) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
+        let Some(channel) = self.audience.get_mut(key) else { return };
         for newcomer in std::mem::take(&mut channel.transit_mut().newcomers) {
             self.counts.refused.full += 1;
             self.turn_away(now, key, newcomer, ErrorCode::TooManyRequests);
@@ -100,7 +99,7 @@ impl<S: Socket> Hub<S> {
 
     /// Lets a newcomer in, or asks for what it has missed.
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
-        let Some(channel) = self.channels.get(key) else { return };
+        let Some(channel) = self.audience.get(key) else { return };
         let Some(position) = channel.position else {
             let start = Start { at: None, recovered: None, unread: None, is_behind: false };
             return self.welcome(now, key, newcomer, &start, users);
@@ -118,7 +117,7 @@ impl<S: Socket> Hub<S> {
     /// Lets a newcomer in that recovers nothing: at the position, or, in an inbox, after what its user has confirmed. What
     /// lies between was written to another session, which may be of a device that is not there any more.
     pub(super) fn start_anew(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
-        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
+        let Some(position) = self.audience.get(key).and_then(|channel| channel.position) else { return };
         let confirmed = self.rules.confirmed(key);
         let after = confirmed.filter(|after| after.epoch == position.epoch && after.offset < position.offset);
         let Some(after) = after else {
@@ -136,7 +135,7 @@ impl<S: Socket> Hub<S> {
         newcomer: Newcomer,
         result: Result<Answer, QueryError>,
     ) {
-        let Some(position) = self.channels.get(key).and_then(|channel| channel.position) else { return };
+        let Some(position) = self.audience.get(key).and_then(|channel| channel.position) else { return };
         let page = match result {
             Ok(Answer::History(page)) => page,
             // The owner is away, and the newcomer waits for it, as the first one would.
@@ -172,7 +171,7 @@ impl<S: Socket> Hub<S> {
     ) {
         let session = newcomer.session;
         let mut held = std::mem::take(&mut newcomer.held);
-        let Some(channel) = self.channels.get_mut(key) else { return };
+        let Some(channel) = self.audience.get_mut(key) else { return };
         channel.tidy();
         let is_positioned = channel.is_positioned;
         let was_recovering = newcomer.wish.recover().is_some();
@@ -222,21 +221,14 @@ impl<S: Socket> Hub<S> {
     }
 
     pub(super) fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
-        let Some(channel) = self.channels.get_mut(key) else { return };
+        let Some(channel) = self.audience.get_mut(key) else { return };
         let (after, position) = (at.map_or(0, |at| at.offset), channel.position.map_or(0, |position| position.offset));
         if after > position {
             return channel.transit_mut().ahead.push(Ahead { session, after });
         }
         let place = channel.listeners.len() as u32;
         channel.listeners.push(session);
-        self.set_place(session, key, place);
-    }
-
-    pub(super) fn set_place(&mut self, session: SessionKey, key: ChannelKey, place: u32) {
-        let Some(session) = self.sessions.get_mut(session as usize) else { return };
-        if let Some(sub) = session.subs.iter_mut().find(|sub| sub.channel == key) {
-            sub.place = place;
-        }
+        self.roster.set_place(session, key, place);
     }
 
     /// A newcomer cannot be let in.

@@ -7,10 +7,10 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Incarnation};
 use ringway_protocol::api::ApiError;
 
+use super::asked::Waiting;
 use super::backend::failed;
 use super::call::{ApiAnswer, ChannelsPlace, ReplyTo};
 use super::command::Named;
-use super::waiting::Waiting;
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {
@@ -27,7 +27,7 @@ impl<S: Socket> Hub<S> {
         });
         match channel {
             Ok(channel) => self.ask(now, Waiting::Call(reply), query(channel)),
-            Err(error) => self.answer(reply, ApiAnswer::Failed(error)),
+            Err(error) => self.asked.answer(reply, ApiAnswer::Failed(error)),
         }
     }
 
@@ -41,13 +41,13 @@ impl<S: Socket> Hub<S> {
         let view = self.rules.view();
         let first = || view.nodes.first().map(|node| node.incarnation);
         let place = place.or_else(|| Some(ChannelsPlace { epoch: view.epoch, node: first()?, after: None }));
-        let Some(place) = place else { return self.answer(reply, ApiAnswer::Channels(Vec::new(), None)) };
+        let Some(place) = place else { return self.asked.answer(reply, ApiAnswer::Channels(Vec::new(), None)) };
         if place.epoch != view.epoch {
-            return self.answer(reply, ApiAnswer::Failed(ApiError::UnrecoverablePosition));
+            return self.asked.answer(reply, ApiAnswer::Failed(ApiError::UnrecoverablePosition));
         }
         let (node, after) = (place.node, place.after.clone());
         let query = Query::Channels(Box::new(ChannelsQuery { epoch: place.epoch, after }));
-        let token = self.waiting.insert(Waiting::Channels(reply, place)) as u64;
+        let token = self.asked.wait(Waiting::Channels(reply, place));
         if let Err(error) = self.rules.query_node(now, token, node, query) {
             self.on_answered(now, token, Err(error));
         }
@@ -56,15 +56,15 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_channels(&mut self, reply: ReplyTo, place: &ChannelsPlace, result: Result<Answer, QueryError>) {
         let page = match result {
             Ok(Answer::Channels(page)) => page,
-            Ok(_) => return self.answer(reply, ApiAnswer::Failed(ApiError::Internal)),
-            Err(error) => return self.answer(reply, failed(error)),
+            Ok(_) => return self.asked.answer(reply, ApiAnswer::Failed(ApiError::Internal)),
+            Err(error) => return self.asked.answer(reply, failed(error)),
         };
         let last = page.channels.last().filter(|_| page.more).map(|(name, _)| (name.clone(), page.census));
         let next = match last {
             Some(last) => Some(ChannelsPlace { after: Some(last), ..*place }),
             None => self.node_after(place).map(|node| ChannelsPlace { node, after: None, ..*place }),
         };
-        self.answer(reply, ApiAnswer::Channels(page.channels, next));
+        self.asked.answer(reply, ApiAnswer::Channels(page.channels, next));
     }
 
     /// Whose turn it is next; `None`: that was the last. In another view nobody is taken for the last: the next page is refused there.

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::channel::{HELD_FOR_NEWCOMER, Newcomer};
+use super::channel::HELD_FOR_NEWCOMER;
 use super::command::{Ask, Command};
-use super::session::{Session, SessionKey, State, Sub, Wish};
+use super::session::{Session, SessionKey, Sub};
 use super::{Hub, Socket};
 
 /// Longest wait of a client that is to be closed for what it asked before. By then every publish and query is given up.
@@ -19,13 +18,13 @@ impl<S: Socket> Hub<S> {
     /// twice, and what reads the channel, for it is to find the subscriber there. So each is answered as if the one before it was done.
     pub(super) fn hold_back(&mut self, key: SessionKey, command: Command) -> Option<Command> {
         let is_on_the_way = |session: &Session<S>| session.subs.iter().any(|sub| sub.place == Sub::ON_THE_WAY);
-        if !self.sessions.get(key as usize).is_some_and(is_on_the_way) {
+        if !self.roster.get(key).is_some_and(is_on_the_way) {
             return Some(command);
         }
-        let Some(newcomer) = command.ask.channel().and_then(|name| self.names.get(name)).copied() else {
+        let Some(newcomer) = command.ask.channel().and_then(|name| self.audience.key_of(name)) else {
             return Some(command);
         };
-        let Some(newcomer) = self.newcomer(key, newcomer) else { return Some(command) };
+        let Some(newcomer) = self.audience.subscribing(key, newcomer) else { return Some(command) };
         let waits = !matches!(command.ask, Ask::Subscribe(_) | Ask::Publish(..)) || !newcomer.held.is_empty();
         match newcomer.held.len() {
             _ if !waits => return Some(command),
@@ -38,7 +37,7 @@ impl<S: Socket> Hub<S> {
     /// Carries out what was kept back, in its order, also for a client that is to be closed for what came behind it.
     pub(super) fn go_on(&mut self, now: Now, key: SessionKey, held: Vec<Command>) {
         for command in held {
-            if self.sessions.get(key as usize).is_none_or(Session::is_gone) {
+            if self.roster.get(key).is_none_or(Session::is_gone) {
                 return;
             }
             if let Some(command) = self.hold_back(key, command) {
@@ -47,40 +46,24 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// A client's subscribe that is not answered.
-    fn newcomer(&mut self, key: SessionKey, channel: ChannelKey) -> Option<&mut Newcomer> {
-        let transit = self.channels.get_mut(channel)?.transit.as_mut()?;
-        let is_it = |one: &&mut Newcomer| one.session == key && matches!(one.wish, Wish::Subscribe { .. });
-        transit.newcomers.iter_mut().find(is_it)
-    }
-
-    pub(super) fn is_awaited(&self, key: SessionKey, channel: ChannelKey) -> bool {
-        let transit = self.channels.get(channel).and_then(|channel| channel.transit.as_ref());
-        transit.is_some_and(|transit| transit.newcomers.iter().any(|newcomer| newcomer.session == key))
-    }
-
     /// The client sent what cannot be read. It is closed, but what it asked before that is answered first.
     pub(super) fn on_broken(&mut self, now: Now, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        session.state = State::Broken;
-        let id = session.id(key);
-        self.broken.push(id);
-        self.wake_after(now, key, LAST_ANSWERS);
+        let Some(id) = self.roster.id_of(key) else { return };
+        self.roster.break_off(id);
+        self.roster.wake_after(now, key, LAST_ANSWERS);
     }
 
     /// Closes those who have nothing more to expect.
     pub(super) fn end_broken(&mut self) {
-        for id in std::mem::take(&mut self.broken) {
-            let session = self.sessions.get(id.key as usize).filter(|session| session.serial == id.serial);
-            let Some(session) = session.filter(|session| matches!(session.state, State::Broken)) else { continue };
-            match self.awaits_something(id.key, session) {
-                true => self.broken.push(id),
+        for id in self.roster.take_broken() {
+            match self.roster.find(id).is_some_and(|session| self.awaits_something(id.key, session)) {
+                true => self.roster.break_off(id),
                 false => self.close(id.key, Disconnect::BadRequest),
             }
         }
     }
 
     fn awaits_something(&self, key: SessionKey, session: &Session<S>) -> bool {
-        session.ticket.awaits_answers() || session.subs.iter().any(|sub| self.is_awaited(key, sub.channel))
+        session.ticket.awaits_answers() || session.subs.iter().any(|sub| self.audience.is_awaited(key, sub.channel))
     }
 }

@@ -37,13 +37,13 @@ pub(super) struct Partings {
 impl<S: Socket> Hub<S> {
     /// Asks a client to connect elsewhere, or closes it if it cannot be asked.
     pub(super) fn let_go(&mut self, now: Now, key: SessionKey, why: Disconnect) {
-        let Some(session) = self.sessions.get(key as usize) else { return };
+        let Some(session) = self.roster.get(key) else { return };
         let Some(inbox) = session.inbox().filter(|_| matches!(session.state, State::Plain)) else {
             return self.close(key, why);
         };
         self.counts.closed += 1;
         let is_asked = self.ask_last_word(now, key, inbox);
-        if let Some(session) = self.sessions.get_mut(key as usize) {
+        if let Some(session) = self.roster.get_mut(key) {
             session.state = State::Parting(why);
             session.backlog = None;
         }
@@ -51,52 +51,52 @@ impl<S: Socket> Hub<S> {
             true => self.stop_listening(key, inbox),
             false => self.leave_to_part(key, inbox),
         }
-        self.wake_after(now, key, PARTING_LIMIT);
+        self.roster.wake_after(now, key, PARTING_LIMIT);
     }
 
     /// A session that is to go has confirmed what it was written.
     pub(super) fn go_on_parting(&mut self, key: SessionKey, inbox: ChannelKey) {
-        if self.sessions.get(key as usize).is_some_and(Session::is_parting) {
+        if self.roster.get(key).is_some_and(Session::is_parting) {
             self.leave_to_part(key, inbox);
         }
     }
 
     fn leave_to_part(&mut self, key: SessionKey, inbox: ChannelKey) {
-        let Some(id) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        let Some(id) = self.roster.get(key).map(|session| session.id(key)) else { return };
         self.leave_all(key);
-        self.partings.leaving.entry(inbox).or_default().push(id);
+        self.audience.partings.leaving.entry(inbox).or_default().push(id);
     }
 
     /// An inbox was detached, and this is what its owner will confirm; if it is not asked to, there is nothing to wait for.
     pub(super) fn await_word(&mut self, inbox: ChannelKey, word: Option<AttachId>) {
-        let Some(sessions) = self.partings.leaving.remove(&inbox) else { return };
+        let Some(sessions) = self.audience.partings.leaving.remove(&inbox) else { return };
         match word {
-            Some(attach) => drop(self.partings.awaited.insert(attach, sessions)),
+            Some(attach) => drop(self.audience.partings.awaited.insert(attach, sessions)),
             None => self.part(sessions),
         }
     }
 
     /// The owner's word has come.
     pub(super) fn on_detached(&mut self, attach: AttachId) {
-        if let Some(sessions) = self.partings.awaited.remove(&attach) {
+        if let Some(sessions) = self.audience.partings.awaited.remove(&attach) {
             self.part(sessions);
         }
     }
 
     /// Who is not the last of its user here waits for nothing: that one's inbox stays attached.
     pub(super) fn part_from_others(&mut self) {
-        if self.partings.leaving.is_empty() {
+        if self.audience.partings.leaving.is_empty() {
             return;
         }
         self.rules.report_soon();
-        for (_, sessions) in std::mem::take(&mut self.partings.leaving) {
+        for (_, sessions) in std::mem::take(&mut self.audience.partings.leaving) {
             self.part(sessions);
         }
     }
 
     fn part(&mut self, sessions: Sessions) {
         for id in sessions {
-            let session = self.sessions.get(id.key as usize).filter(|session| session.serial == id.serial);
+            let session = self.roster.find(id);
             if let Some(State::Parting(why)) = session.map(|session| &session.state) {
                 let why = *why;
                 self.dismiss(id.key, why.code(), why.reason());

@@ -10,7 +10,6 @@ use ringway_protocol::ws::{self, Kind};
 
 use super::session::{SessionKey, State};
 use super::{Hub, Socket};
-use std::time::Duration;
 
 /// News that were encoded in this tick, by owner.
 pub(super) type News = HashMap<Option<Incarnation>, Bytes>;
@@ -22,18 +21,13 @@ pub trait WallClock: std::fmt::Debug + Send {
 }
 
 impl<S: Socket> Hub<S> {
-    /// How often plain clients are told about their owner.
-    pub(super) fn info_interval(&self) -> Duration {
-        self.config.info_interval
-    }
-
     /// The first message of a plain session, and then what went wrong before it.
     pub(super) fn greet(&mut self, key: SessionKey, channel: ChannelKey, users: Option<u64>) {
         let owner = self.owner_of(channel);
         let users = users.unwrap_or_else(|| self.users_of(owner));
         let frame = self.encode_about(owner, |owner| Body::Connected { owner, users });
         self.send(key, frame);
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         let before = std::mem::replace(&mut session.state, State::Plain);
         if let State::Ungreeted { problem: Some(problem) } = before {
             self.tell_problem(key, *problem);
@@ -42,7 +36,7 @@ impl<S: Socket> Hub<S> {
 
     /// Who owns the user and how many others, as in the greeting.
     pub(super) fn send_news(&mut self, key: SessionKey, news: &mut News) {
-        let Some(sub) = self.sessions.get(key as usize).and_then(|session| session.subs.first().copied()) else {
+        let Some(sub) = self.roster.get(key).and_then(|session| session.subs.first().copied()) else {
             return;
         };
         let owner = self.owner_of(sub.channel);
@@ -59,7 +53,7 @@ impl<S: Socket> Hub<S> {
     }
 
     pub(super) fn tell_problem(&mut self, key: SessionKey, problem: &'static str) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         match &mut session.state {
             // The greeting comes first, whatever happened before it.
             State::Ungreeted { problem: owed } => *owed = Some(Box::new(problem)),

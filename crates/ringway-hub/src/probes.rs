@@ -25,6 +25,7 @@ use ringway_protocol::ws;
 use slab::Slab;
 
 use super::channel::Channel;
+use super::drained::Drained;
 use super::session::{ProbeKey, Session, SessionId, SessionKey, State, Sub};
 use super::{Hub, Socket};
 
@@ -81,84 +82,77 @@ impl Probes {
     }
 }
 
+impl<S: Socket> Drained<'_, S> {
+    /// The client answered a ping: whatever it was written before that has reached it.
+    pub(super) fn on_ponged(self, key: SessionKey, number: u32) {
+        let hub = self.into_hub();
+        let Some(session) = hub.roster.get(key).filter(|session| !session.is_gone()) else { return };
+        let probe = hub.outgoing.probes.open.get_mut(session.probe as usize).filter(|probe| probe.number == number);
+        let Some((inbox, covers)) = probe.and_then(|probe| Some((probe.inbox, probe.covers.take()?))) else { return };
+        if session.sub(inbox).is_none() {
+            return;
+        }
+        hub.rules.confirm(inbox, covers);
+        hub.go_on_parting(key, inbox);
+    }
+}
+
 impl<S: Socket> Hub<S> {
     /// A session was written something of its inbox. Queues a ping behind it, if none is under way and the last one is a while ago.
     pub(super) fn probe(&mut self, now: Now, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         session.unproven = false;
         let Some(inbox) = session.inbox().filter(|_| session.probe == Session::<S>::NO_PROBE && session.stays()) else {
             return;
         };
-        session.probe = self.probes.begin(now, session.id(key), inbox);
+        session.probe = self.outgoing.probes.begin(now, session.id(key), inbox);
         self.ping(now, key);
     }
 
     /// Queues a ping that covers what the session was written so far, unless its user has confirmed that; whether there was one.
     fn ping(&mut self, now: Now, key: SessionKey) -> bool {
-        let Some(session) = self.sessions.get(key as usize) else { return false };
-        let Some(probe) = self.probes.open.get(session.probe as usize) else { return false };
+        let Some(session) = self.roster.get(key) else { return false };
+        let Some(probe) = self.outgoing.probes.open.get(session.probe as usize) else { return false };
         let Some(written) = self.unconfirmed(key, probe.inbox) else { return false };
-        let (number, frame) = self.probes.ping(probe.number);
-        let Some(session) = self.sessions.get_mut(key as usize) else { return false };
+        let (number, frame) = self.outgoing.probes.ping(probe.number);
+        let Some(session) = self.roster.get_mut(key) else { return false };
         session.ticket.await_pong(number);
         // Behind a reply in parts it waits with what it is to confirm.
-        if session.put(frame, self.config.limits.outbox_bytes) {
-            self.hungry.push(session.id(key));
-        }
-        if let Some(probe) = self.probes.open.get_mut(session.probe as usize) {
+        self.outgoing.put(key, session, frame);
+        if let Some(probe) = self.outgoing.probes.open.get_mut(session.probe as usize) {
             let queued = session.socket.queued();
             (probe.number, probe.covers, probe.since, probe.queued) = (number, Some(written), now, queued);
-        }
-        if !std::mem::replace(&mut session.dirty, true) {
-            self.dirty.push(key);
         }
         true
     }
 
     /// Up to where a session was written its inbox, if that is further than what its user has confirmed.
     fn unconfirmed(&self, key: SessionKey, inbox: ChannelKey) -> Option<Position> {
-        let (session, channel) = (self.sessions.get(key as usize)?, self.channels.get(inbox)?);
+        let (session, channel) = (self.roster.get(key)?, self.audience.get(inbox)?);
         let confirmed = self.rules.confirmed(inbox)?;
         written(key, session, inbox, channel)
             .filter(|written| written.epoch != confirmed.epoch || written.offset > confirmed.offset)
     }
 
-    /// The client answered a ping: whatever it was written before that has reached it.
-    pub(super) fn on_ponged(&mut self, key: SessionKey, number: u32) {
-        let Some(session) = self.sessions.get(key as usize).filter(|session| !session.is_gone()) else { return };
-        let probe = self.probes.open.get_mut(session.probe as usize).filter(|probe| probe.number == number);
-        let Some((inbox, covers)) = probe.and_then(|probe| Some((probe.inbox, probe.covers.take()?))) else { return };
-        if session.sub(inbox).is_none() {
-            return;
-        }
-        self.rules.confirm(inbox, covers);
-        self.go_on_parting(key, inbox);
-    }
-
     /// What time does to the pings: a client that does not answer is closed, one that was written more is pinged again.
     pub(super) fn look_at_probes(&mut self, now: Now) {
-        while let Some((_, at)) = self.probes.looks.pop_front_if(|(due, _)| *due <= now) {
+        while let Some((_, at)) = self.outgoing.probes.looks.pop_front_if(|(due, _)| *due <= now) {
             if self.is_still_probed(now, at) {
-                self.probes.looks.push_back((now + PROBE_EVERY, at));
+                self.outgoing.probes.looks.push_back((now + PROBE_EVERY, at));
                 continue;
             }
-            let probe = self.probes.open.try_remove(at as usize);
-            let session = probe.and_then(|probe| self.session_mut(probe.session));
+            let probe = self.outgoing.probes.open.try_remove(at as usize);
+            let session = probe.and_then(|probe| self.roster.find_mut(probe.session));
             if let Some(session) = session {
                 session.probe = Session::<S>::NO_PROBE;
             }
         }
     }
 
-    fn session_mut(&mut self, id: SessionId) -> Option<&mut Session<S>> {
-        self.sessions.get_mut(id.key as usize).filter(|session| session.serial == id.serial)
-    }
-
     fn is_still_probed(&mut self, now: Now, at: ProbeKey) -> bool {
-        let Some(probe) = self.probes.open.get_mut(at as usize) else { return false };
+        let Some(probe) = self.outgoing.probes.open.get_mut(at as usize) else { return false };
         let id = probe.session;
-        let session = self.sessions.get(id.key as usize).filter(|session| session.serial == id.serial);
-        let Some(session) = session.filter(|session| !session.is_gone()) else { return false };
+        let Some(session) = self.roster.find(id).filter(|session| !session.is_gone()) else { return false };
         if probe.covers.is_none() {
             return self.ping(now, id.key);
         }
@@ -182,9 +176,9 @@ impl<S: Socket> Hub<S> {
         if self.unconfirmed(key, inbox).is_none() {
             return false;
         }
-        let Some(session) = self.sessions.get_mut(key as usize) else { return false };
+        let Some(session) = self.roster.get_mut(key) else { return false };
         if session.probe == Session::<S>::NO_PROBE {
-            session.probe = self.probes.begin(now, session.id(key), inbox);
+            session.probe = self.outgoing.probes.begin(now, session.id(key), inbox);
         }
         self.ping(now, key)
     }

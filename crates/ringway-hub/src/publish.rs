@@ -9,21 +9,36 @@ use ringway_protocol::centrifuge::{ErrorCode, Reply};
 use ringway_protocol::plain::{HELP, NOT_ACKNOWLEDGED};
 use uuid::Uuid;
 
+use super::asked::Waiting;
 use super::call::ApiPublish;
 use super::command::Named;
 use super::commands::is_for;
 use super::config::ChannelRules;
+use super::drained::Drained;
 use super::session::{SessionId, SessionKey};
 use super::stored::info_of;
-use super::waiting::Waiting;
 use super::{Hub, Socket};
 
 /// What a plain client is told when its message could not even be sent.
 const NOT_SENT: &str = "not sent: the cluster cannot take the message now. Wait a moment and send it again.";
 
+impl<S: Socket> Drained<'_, S> {
+    /// A plain client's message to a user's inbox.
+    pub(super) fn on_said(self, now: Now, key: SessionKey, to: &UserName, data: Bytes) {
+        let hub = self.into_hub();
+        let Some(session) = hub.roster.id_of(key).filter(|id| hub.roster.is_open(*id)) else { return };
+        let entry = hub.entry_of(key, None, data);
+        hub.publish(now, Waiting::Said(session), ChannelName::personal(to), entry, None);
+    }
+
+    pub(super) fn on_puzzled(self, key: SessionKey) {
+        self.into_hub().tell_problem(key, HELP);
+    }
+}
+
 impl<S: Socket> Hub<S> {
     pub(super) fn on_publish(&mut self, now: Now, key: SessionKey, id: u32, name: Named, data: Option<Bytes>) {
-        let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         let entry = match self.may_publish(key, &channel) {
             Ok(()) => data.map(|data| self.entry_of(key, Some(&channel), data)).ok_or(ErrorCode::BadRequest),
@@ -40,30 +55,20 @@ impl<S: Socket> Hub<S> {
 
     fn may_publish(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
         let rules = self.config.rules_of(channel)?;
-        let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
+        let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         // A personal channel is for its user to read and for others to write to.
         if !channel.as_str().starts_with('#') && !is_for(channel, session) {
             return Err(ErrorCode::PermissionDenied);
         }
-        let is_member = self.names.get(channel).is_some_and(|channel| session.sub(*channel).is_some());
+        let is_member = self.audience.key_of(channel).is_some_and(|channel| session.sub(channel).is_some());
         if rules.publish.permits(session, is_member) { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
     }
 
-    /// A plain client's message to a user's inbox.
-    pub(super) fn on_said(&mut self, now: Now, key: SessionKey, to: &UserName, data: Bytes) {
-        let Some(session) = self.sessions.get(key as usize).filter(|session| !session.is_gone()) else { return };
-        let (session, entry) = (session.id(key), self.entry_of(key, None, data));
-        self.publish(now, Waiting::Said(session), ChannelName::personal(to), entry, None);
-    }
-
-    pub(super) fn on_puzzled(&mut self, key: SessionKey) {
-        self.tell_problem(key, HELP);
-    }
-
     fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: Bytes) -> Entry {
-        let channel = channel.filter(|_| !self.grants.is_empty()).and_then(|channel| self.names.get(channel));
-        let granted = channel.and_then(|channel| self.granted_info(key, *channel));
-        let info = self.sessions.get(key as usize).map(|session| {
+        let channel =
+            channel.filter(|_| !self.audience.grants.is_empty()).and_then(|channel| self.audience.key_of(channel));
+        let granted = channel.and_then(|channel| self.granted_info(key, channel));
+        let info = self.roster.get(key).map(|session| {
             let mut buffer = Uuid::encode_buffer();
             let client = session.client.hyphenated().encode_lower(&mut buffer);
             info_of(session.user_name(), client, session.info.as_deref(), granted)
@@ -96,19 +101,19 @@ impl<S: Socket> Hub<S> {
 
     fn publish_as(&mut self, now: Now, waiting: Waiting, new: NewPublish) {
         self.counts.publishes += 1;
-        let token = self.waiting.insert(waiting) as u64;
+        let token = self.asked.wait(waiting);
         if let Err(error) = self.rules.publish(now, token, new) {
             self.on_published(token, Err(error));
         }
     }
 
     pub(super) fn on_published(&mut self, token: u64, result: Result<(Option<Position>, u8), PublishError>) {
-        let Some(waiting) = self.waiting.try_remove(token as usize) else { return };
+        let Some(waiting) = self.asked.take(token) else { return };
         self.counts.publishes_failed += u64::from(result.is_err());
         let result = result.map(|(position, _)| position);
         match waiting {
             Waiting::Publish { session, id } => {
-                if self.is_open(session) {
+                if self.roster.is_open(session) {
                     match result {
                         Ok(_) => self.reply(session.key, id, &Reply::Publish),
                         Err(error) => self.refuse(session.key, id, publish_fault(error)),
@@ -118,7 +123,7 @@ impl<S: Socket> Hub<S> {
             }
             Waiting::Said(session) => {
                 if let Err(error) = result
-                    && self.is_open(session)
+                    && self.roster.is_open(session)
                 {
                     let problem = if error == PublishError::Unknown { NOT_ACKNOWLEDGED } else { NOT_SENT };
                     self.tell_problem(session.key, problem);
@@ -131,14 +136,9 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// Whether this very session is still there to be told.
-    pub(super) fn is_open(&self, id: SessionId) -> bool {
-        self.sessions.get(id.key as usize).is_some_and(|session| session.serial == id.serial && !session.is_gone())
-    }
-
     /// One publish or read less is under way: a connection that was paused for them may go on.
     pub(super) fn answered(&mut self, id: SessionId) {
-        let session = self.sessions.get(id.key as usize).filter(|session| session.serial == id.serial);
+        let session = self.roster.find(id);
         if let Some(session) = session
             && session.ticket.end_ask(self.config.limits.publishes_in_flight)
         {

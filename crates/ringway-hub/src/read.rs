@@ -9,13 +9,13 @@ use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
 use ringway_protocol::ws::{self, Opcode};
 
+use super::asked::query_fault;
 use super::channel::PAGES;
 use super::command::{History, Named};
 use super::config::ChannelRules;
 use super::feed::{Job, Reading, Wanted};
 use super::session::{SessionId, SessionKey};
 use super::stored::Stored;
-use super::waiting::query_fault;
 use super::{Hub, Socket, present};
 
 /// What is wanted of a channel's presence.
@@ -27,7 +27,7 @@ pub(super) enum PresenceKind {
 
 impl<S: Socket> Hub<S> {
     pub(super) fn on_history_asked(&mut self, key: SessionKey, id: u32, history: History) {
-        let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let History { channel, limit, since, reverse } = history;
         let Some(channel) = self.named(key, id, channel) else { return self.answered(session) };
         let rules = self.rules_for_member(key, &channel, |rules| rules.options().has_history());
@@ -146,7 +146,7 @@ impl<S: Socket> Hub<S> {
     }
 
     pub(super) fn on_presence_asked(&mut self, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
-        let Some(session) = self.sessions.get(key as usize).map(|session| session.id(key)) else { return };
+        let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         match self.rules_for_member(key, &channel, |rules| rules.presence) {
             Ok(_) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
@@ -156,7 +156,7 @@ impl<S: Socket> Hub<S> {
     }
 
     pub(super) fn on_presence_stats(&mut self, session: SessionId, id: u32, result: &Result<Answer, QueryError>) {
-        if !self.is_open(session) {
+        if !self.roster.is_open(session) {
             return;
         }
         match result {

@@ -11,19 +11,19 @@ use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Query, Refusal};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode};
 
+use super::asked::{Waiting, query_fault};
 use super::channel::{Behind, Newcomer, PAGES};
 use super::deliver::encode_push;
 use super::feed::Job;
 use super::join::{Start, told_by, unread_of};
 use super::session::{Session, SessionId, SessionKey};
-use super::waiting::{Waiting, query_fault};
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {
     /// The newcomer waits for what it has missed.
     pub(super) fn await_page(&mut self, key: ChannelKey, newcomer: Newcomer) {
         let session = newcomer.session;
-        if let Some(channel) = self.channels.get_mut(key) {
+        if let Some(channel) = self.audience.get_mut(key) {
             channel.transit_mut().newcomers.push(Newcomer { page: None, ..newcomer });
             self.enqueue(session, Job::Page(key));
         }
@@ -36,7 +36,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn follow(&mut self, key: ChannelKey, behind: Behind) {
-        if let Some(channel) = self.channels.get_mut(key) {
+        if let Some(channel) = self.audience.get_mut(key) {
             channel.transit_mut().behind.push(behind);
         }
     }
@@ -49,7 +49,7 @@ impl<S: Socket> Hub<S> {
         };
         let (channel, limit, since) = (name.clone(), self.config.limits.page, Some((offset, epoch)));
         let query = HistoryQuery { channel, options, since, limit, reverse: false };
-        let token = self.waiting.insert(Waiting::Page(key, session)) as u64;
+        let token = self.asked.wait(Waiting::Page(key, session));
         self.mark_asked(session.key, key, token);
         if let Err(error) = self.rules.query(now, token, Query::History(Box::new(query))) {
             self.on_answered(now, token, Err(error));
@@ -58,7 +58,7 @@ impl<S: Socket> Hub<S> {
 
     /// Up to where a session that recovers was told, and in which stream, if it was told something.
     fn place_of(&self, session: SessionKey, key: ChannelKey) -> Option<(u64, Option<StreamEpoch>)> {
-        let channel = self.channels.get(key)?;
+        let channel = self.audience.get(key)?;
         let transit = channel.transit.as_ref()?;
         let waits = |newcomer: &&Newcomer| newcomer.session == session && newcomer.page.is_none();
         if let Some(newcomer) = transit.newcomers.iter().find(waits) {
@@ -70,7 +70,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn mark_asked(&mut self, session: SessionKey, key: ChannelKey, token: u64) {
-        let Some(transit) = self.channels.get_mut(key).and_then(|channel| channel.transit.as_mut()) else { return };
+        let Some(transit) = self.audience.get_mut(key).and_then(|channel| channel.transit.as_mut()) else { return };
         if let Some(newcomer) = transit.newcomers.iter_mut().find(|one| one.session == session && one.page.is_none()) {
             newcomer.page = Some(token);
             newcomer.pages += 1;
@@ -88,7 +88,7 @@ impl<S: Socket> Hub<S> {
         token: u64,
         result: Result<Answer, QueryError>,
     ) {
-        let channel = self.channels.get_mut(key);
+        let channel = self.audience.get_mut(key);
         let position = channel.as_ref().and_then(|channel| channel.position);
         if let (Some(channel), Some(position)) = (channel, position) {
             if let Some(newcomer) = channel.take_asking(token) {
@@ -172,7 +172,7 @@ impl<S: Socket> Hub<S> {
                 // Only now its pong proves something.
                 self.must_prove(session.key);
             }
-            if let Some(channel) = self.channels.get_mut(key) {
+            if let Some(channel) = self.audience.get_mut(key) {
                 channel.tidy();
             }
         }
@@ -204,7 +204,7 @@ impl<S: Socket> Hub<S> {
 
     /// What follows is not there any more. The client is told, and comes back or begins anew.
     fn give_up(&mut self, key: ChannelKey, behind: Behind, session: SessionId) {
-        if self.sessions.get(session.key as usize).is_some_and(Session::is_plain) {
+        if self.roster.get(session.key).is_some_and(Session::is_plain) {
             // It cannot be told what it lacks. What it has not confirmed waits for it.
             return self.close(session.key, Disconnect::InternalServerError);
         }

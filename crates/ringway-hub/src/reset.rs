@@ -15,7 +15,7 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Incarnation};
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::session::{SessionId, SessionKey, Sub};
+use super::session::{Session, SessionId, Sub};
 use super::{Hub, Socket};
 
 /// Orders under way at once. Each costs eight bytes per session that it means. One more, and the oldest is carried out
@@ -84,9 +84,9 @@ impl<S: Socket> Hub<S> {
             return;
         }
         self.resets.last = Some((from, order.number));
-        self.drain_events(now);
-        let sessions = self.meant(order.slots.as_ref());
-        self.begin_reset(now, Some(order.number), order.slots.is_none(), sessions, order.window);
+        let hub = self.drain(now).into_hub();
+        let sessions = hub.meant(order.slots.as_ref());
+        hub.begin_reset(now, Some(order.number), order.slots.is_none(), sessions, order.window);
     }
 
     /// Asks every session that needs one of these slots to connect elsewhere, so many a second. Returns how many there are;
@@ -95,10 +95,10 @@ impl<S: Socket> Hub<S> {
         if self.resets.running.iter().any(|one| one.number.is_none() && !one.is_done()) {
             return None;
         }
-        self.drain_events(now);
-        let sessions = self.meant(Some(slots));
+        let hub = self.drain(now).into_hub();
+        let sessions = hub.meant(Some(slots));
         let (count, window) = (sessions.len(), Duration::from_secs_f64(sessions.len() as f64 / f64::from(rate.max(1))));
-        self.begin_reset(now, None, false, sessions, window);
+        hub.begin_reset(now, None, false, sessions, window);
         Some(count)
     }
 
@@ -146,11 +146,10 @@ impl<S: Socket> Hub<S> {
         // By channel: one hash for each, however many listen to it.
         let is_in = |name: &ChannelName| slots.is_some_and(|slots| slots.has(self.rules.slot_of(name.as_str())));
         let moved: HashSet<ChannelKey> =
-            self.names.iter().filter(|(name, _)| is_in(name)).map(|(_, key)| *key).collect();
+            self.audience.names().filter(|(name, _)| is_in(name)).map(|(_, key)| key).collect();
         let has_moved = |sub: &Sub| moved.contains(&sub.channel);
-        let open = self.sessions.iter().filter(|(_, session)| session.stays());
-        let meant = open.filter(|(_, session)| slots.is_none() || session.subs.iter().any(has_moved));
-        meant.map(|(key, session)| session.id(key as SessionKey)).collect()
+        let meant = self.roster.staying().filter(|(_, session)| slots.is_none() || session.subs.iter().any(has_moved));
+        meant.map(|(key, session)| session.id(key)).collect()
     }
 
     /// Gives the sessions of an order up to this one their turn.
@@ -158,8 +157,7 @@ impl<S: Socket> Hub<S> {
         while self.resets.running[index].told < up_to {
             let one = &self.resets.running[index];
             let id = one.sessions[one.told];
-            let session = self.sessions.get(id.key as usize);
-            let is_there = session.is_some_and(|session| session.serial == id.serial && session.stays());
+            let is_there = self.roster.find(id).is_some_and(Session::stays);
             if is_there {
                 self.let_go(now, id.key, Disconnect::ForceReconnect);
             }

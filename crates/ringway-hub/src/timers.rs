@@ -35,54 +35,42 @@ impl<S: Socket> Hub<S> {
     /// Lets time pass for the sessions. Call several times a second; the frames it queues wait for [`Hub::flush`].
     pub(crate) fn tick(&mut self, now: Now) {
         // Nobody is told to go before having what came earlier.
-        self.drain_events(now);
-        self.feed_backlogs();
-        self.feed_again();
-        self.feed_resets(now);
-        self.look_at_probes(now);
-        let mut due = Vec::new();
-        let sessions = &self.sessions;
-        self.wheel.due(now, &mut due, |key, tick| {
-            sessions.get(key as usize).is_some_and(|session| session.due == tick || session.expires == tick)
-        });
+        let hub = self.drain(now).into_hub();
+        hub.feed_backlogs();
+        hub.outgoing.feed_again();
+        hub.feed_resets(now);
+        hub.look_at_probes(now);
         let mut news = HashMap::new();
-        for (key, tick) in due {
-            let Some(session) = self.sessions.get(key as usize) else { continue };
+        for (key, tick) in hub.roster.due(now) {
+            let Some(session) = hub.roster.get(key) else { continue };
             if session.expires == tick {
-                self.on_expired(now, key);
+                hub.on_expired(now, key);
             } else if session.due == tick {
-                self.on_due(now, key, &mut news);
+                hub.on_due(now, key, &mut news);
             }
         }
-        self.end_granted(now);
-    }
-
-    /// Has the session looked at after this time, instead of any earlier wish.
-    pub(super) fn wake_after(&mut self, now: Now, key: SessionKey, wait: Duration) {
-        if let Some(session) = self.sessions.get_mut(key as usize) {
-            session.due = self.wheel.insert(key, now + wait);
-        }
+        hub.end_granted(now);
     }
 
     /// What the client has sent for it may not have been read, once.
     fn on_expired(&mut self, now: Now, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         if session.is_late || session.unread_excuse(UNREAD_GRACE).is_none() {
             return self.close(key, Disconnect::ConnectionExpired);
         }
         session.is_late = true;
-        session.expires = self.wheel.insert(key, now.saturating_add(LATE_LIMIT));
+        self.roster.expire_at(key, Some(now.saturating_add(LATE_LIMIT)));
     }
 
     fn on_due(&mut self, now: Now, key: SessionKey, news: &mut super::plain::News) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         let excuse = match session.state {
             State::Refused | State::Silent => session.unread_excuse(self.config.stale_timeout),
             State::Centrifuge(Heartbeat::Pinged) => session.excuse(self.config.pong_timeout),
             _ => None,
         };
         if let Some(wait) = excuse {
-            return self.wake_after(now, key, wait);
+            return self.roster.wake_after(now, key, wait);
         }
         match &mut session.state {
             State::Refused => self.close(key, Disconnect::Stale),
@@ -101,28 +89,28 @@ impl<S: Socket> Hub<S> {
                 *heartbeat = Heartbeat::Pinged;
                 let ping = self.ping.clone();
                 self.send(key, ping);
-                self.wake_after(now, key, self.config.pong_timeout);
+                self.roster.wake_after(now, key, self.config.pong_timeout);
             }
             State::Centrifuge(heartbeat @ Heartbeat::Ponged) => {
                 *heartbeat = Heartbeat::Quiet;
-                self.wake_after(now, key, self.config.ping_interval.saturating_sub(self.config.pong_timeout));
+                self.roster.wake_after(now, key, self.config.ping_interval.saturating_sub(self.config.pong_timeout));
             }
             State::Plain => {
                 self.send_news(key, news);
-                self.wake_after(now, key, self.info_interval());
+                self.roster.wake_after(now, key, self.config.info_interval);
             }
             State::Parting(why) => {
                 let why = *why;
                 self.dismiss(key, why.code(), why.reason());
             }
-            State::Ungreeted { .. } => self.wake_after(now, key, self.info_interval()),
+            State::Ungreeted { .. } => self.roster.wake_after(now, key, self.config.info_interval),
             State::Gone => {}
         }
     }
 
     /// A pong that answers no ping breaks the protocol.
     pub(super) fn on_pong(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(session) = self.roster.get_mut(key) else { return };
         match &mut session.state {
             State::Centrifuge(heartbeat @ Heartbeat::Pinged) => *heartbeat = Heartbeat::Ponged,
             _ => self.close(key, Disconnect::BadRequest),

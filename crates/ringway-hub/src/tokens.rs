@@ -64,7 +64,7 @@ impl<S: Socket> Hub<S> {
         channel: &ChannelName,
         token: Result<Grant, TokenError>,
     ) -> Result<Grant, Denied> {
-        let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
+        let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         let refused = &mut self.counts.refused;
         match token {
             Ok(grant) if !session.is_bearer_of(&grant, channel) => {
@@ -83,13 +83,13 @@ impl<S: Socket> Hub<S> {
 
     /// Keeps what a token says of a subscription, where it says something.
     pub(super) fn keep_grant(&mut self, now: Now, key: SessionKey, channel: ChannelKey, grant: &Grant) {
-        let sub = self.sessions.get_mut(key as usize).and_then(|session| session.sub_mut(channel));
+        let sub = self.roster.get_mut(key).and_then(|session| session.sub_mut(channel));
         let Some(sub) = sub.filter(|sub| sub.is_granted || grant.info.is_some() || grant.lifetime.is_some()) else {
             return;
         };
         sub.is_granted = true;
         let end = grant.lifetime.map(|lifetime| now.saturating_add(lifetime).saturating_add(self.config.expiry_grace));
-        self.grants.set((key, channel), grant.info.clone(), end);
+        self.audience.grants.set((key, channel), grant.info.clone(), end);
     }
 
     pub(super) fn on_sub_refresh(&mut self, now: Now, key: SessionKey, id: u32, refresh: SubRefresh) {
@@ -100,7 +100,7 @@ impl<S: Socket> Hub<S> {
         };
         match self.refreshed(key, &channel, refresh.token) {
             Ok((sub, grant)) => {
-                let had = self.grants.info((key, sub.channel)).cloned();
+                let had = self.audience.grants.info((key, sub.channel)).cloned();
                 self.keep_grant(now, key, sub.channel, &grant);
                 if had != grant.info {
                     self.show_anew(key, sub.channel);
@@ -118,8 +118,8 @@ impl<S: Socket> Hub<S> {
         channel: &ChannelName,
         token: Option<Result<Grant, TokenError>>,
     ) -> Result<(Sub, Grant), Denied> {
-        let session = self.sessions.get(key as usize).ok_or(ErrorCode::Internal)?;
-        let sub = self.names.get(channel).and_then(|channel| session.sub(*channel));
+        let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
+        let sub = self.audience.key_of(channel).and_then(|channel| session.sub(channel));
         let sub = sub.ok_or(ErrorCode::PermissionDenied)?;
         if sub.by_server {
             return Err(Denied::Close(Disconnect::BadRequest));
@@ -137,28 +137,28 @@ impl<S: Socket> Hub<S> {
     /// Others are to see a session as its new token says.
     fn show_anew(&mut self, key: SessionKey, channel: ChannelKey) {
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
-        let Some(entry) = self.channels.get_mut(channel).filter(|_| has_presence) else { return };
+        let Some(entry) = self.audience.get_mut(channel).filter(|_| has_presence) else { return };
         entry.changes.get_or_insert_default().joined.push(key);
-        self.list(channel);
+        self.audience.list(channel);
     }
 
     /// How others see a session in a channel.
     pub(super) fn present_in(&self, key: SessionKey, channel: ChannelKey) -> Option<Presence> {
-        let presence = presence_of(self.sessions.get(key as usize)?);
+        let presence = presence_of(self.roster.get(key)?);
         Some(Presence { chan_info: self.granted_info(key, channel).cloned(), ..presence })
     }
 
     pub(super) fn granted_info(&self, key: SessionKey, channel: ChannelKey) -> Option<&Bytes> {
-        self.grants.info((key, channel))
+        self.audience.grants.info((key, channel))
     }
 
     /// Ends the subscriptions whose tokens ran out and were not renewed.
     pub(super) fn end_granted(&mut self, now: Now) {
-        for (key, channel) in self.grants.due(now) {
-            let Some(session) = self.sessions.get(key as usize) else { continue };
+        for (key, channel) in self.audience.grants.due(now) {
+            let Some(session) = self.roster.get(key) else { continue };
             // What the client has sent for it may not have been read; or the subscription has not begun, for its owner is away.
-            let waits = session.unread_excuse(UNREAD_GRACE).is_some() || self.is_awaited(key, channel);
-            if !(waits && self.grants.put_off((key, channel), now.saturating_add(LATE_LIMIT))) {
+            let waits = session.unread_excuse(UNREAD_GRACE).is_some() || self.audience.is_awaited(key, channel);
+            if !(waits && self.audience.grants.put_off((key, channel), now.saturating_add(LATE_LIMIT))) {
                 self.end_sub(key, channel, Unsubscribed::Expired);
             }
         }

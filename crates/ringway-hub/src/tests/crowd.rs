@@ -87,7 +87,7 @@ impl World {
     pub(super) fn described(&mut self, count: usize) -> Vec<Peer> {
         let info = Bytes::from(vec![b'1'; INFO]);
         let peers = (0..count).map(|_| self.anonymous()).collect();
-        self.hub.sessions.iter_mut().for_each(|(_, session)| session.info = Some(Box::new(info.clone())));
+        self.hub.roster.all_mut().for_each(|session| session.info = Some(Box::new(info.clone())));
         peers
     }
 
@@ -101,9 +101,9 @@ impl World {
 
     /// Who is on "news".
     pub(super) fn members(&self) -> BTreeSet<u128> {
-        let key = self.hub.names.iter().find(|(name, _)| name.as_str() == "news").map(|(_, key)| *key);
-        let keys = key.into_iter().flat_map(|key| self.hub.channels.get(key).unwrap().keys());
-        keys.map(|session| self.hub.sessions[session as usize].client.as_u128()).collect()
+        let key = self.hub.audience.key_of(&super::harness::name("news"));
+        let keys = key.into_iter().flat_map(|key| self.hub.audience.get(key).unwrap().keys());
+        keys.map(|session| self.hub.roster.get(session).unwrap().client.as_u128()).collect()
     }
 
     /// The owner takes what was sent.
@@ -145,7 +145,7 @@ fn a_crowd_is_told_as_its_owner_takes_it_while_others_come_and_go() {
     world.turn();
     owner.take(&world);
     assert_eq!(owner.present, world.members());
-    assert!(world.hub.crowds_are_empty() && !world.hub.rules.has_to_tell());
+    assert!(world.hub.audience.crowds.is_empty() && !world.hub.rules.has_to_tell());
 }
 
 #[test]
@@ -183,5 +183,5 @@ fn a_crowd_that_is_let_go_in_the_middle_is_forgotten() {
     peers.iter().for_each(|peer| world.unsubscribe(peer));
     world.turn();
     world.taken();
-    assert!(world.hub.crowds_are_empty() && !world.hub.rules.has_to_tell());
+    assert!(world.hub.audience.crowds.is_empty() && !world.hub.rules.has_to_tell());
 }

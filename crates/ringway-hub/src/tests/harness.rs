@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use ringway_core::gateway::Gateway;
 use ringway_core::id::{ChannelName, Epoch, Incarnation, MemberId, Position, StreamEpoch, UserName};
 use ringway_core::limits::GatewayLimits;
+use ringway_core::member::Front as _;
 use ringway_core::message::{
     Answer, Attach, Attached, Census, Deliver, Entry, HistoryPage, Message, Presence, PresencePage, PubNo, PubOk,
     Query, Refusal,
@@ -277,9 +278,7 @@ impl World {
         self.hub.on_events(self.now);
         let frames: Vec<_> = self.hub.rules.drain_frames().collect();
         for mut outgoing in frames {
-            if let Message::Attach(attaches) = &mut outgoing.frame.message {
-                self.hub.fill_attaches(attaches);
-            }
+            self.hub.complete(&mut outgoing.frame.message);
             self.said.push(outgoing.frame.message);
         }
         self.hub.flush(self.now);

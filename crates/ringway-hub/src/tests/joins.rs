@@ -67,7 +67,7 @@ fn a_crowd_that_comes_in_one_turn_is_told_as_its_owner_takes_it() {
     assert_eq!(owner.take(&world), 0, "more before that was taken");
     let rounds = world.told_all(&mut owner);
     assert!(rounds > 50, "{rounds} rounds");
-    assert!(world.hub.crowds_are_empty() && !world.hub.rules.has_to_tell());
+    assert!(world.hub.audience.crowds.is_empty() && !world.hub.rules.has_to_tell());
     // What comes later is told as ever.
     world.taken();
     world.unsubscribe(&peers[7]);
@@ -105,7 +105,7 @@ fn what_does_not_end_is_told_too_and_keeps_no_more_keys_than_twice_the_sessions(
         world.unsubscribe(&peers[round % 200]);
         world.subscribe(&peers[round % 200]);
         world.turn();
-        let kept = world.hub.crowds_keep();
+        let kept = world.hub.audience.crowds.len();
         assert!(kept <= 2 * 201, "{kept} keys");
     }
     owner.take(&world);
@@ -143,7 +143,7 @@ fn those_who_come_to_many_channels_wait_too_each_for_its_own_last_part() {
     for _ in 0..30 {
         world.taken();
     }
-    assert!(!world.hub.rules.has_to_tell() && world.hub.crowds_are_empty());
+    assert!(!world.hub.rules.has_to_tell() && world.hub.audience.crowds.is_empty());
     let told = |channel: &ChannelName, message: &Message| match message {
         Message::Sessions(change) => {
             change.last
@@ -308,7 +308,7 @@ proptest! {
             play.look();
         }
         let is_told = play.owner.is_whole || play.owner.attach().is_none();
-        prop_assert!(is_told && !play.world.hub.rules.has_to_tell() && play.world.hub.crowds_are_empty());
+        prop_assert!(is_told && !play.world.hub.rules.has_to_tell() && play.world.hub.audience.crowds.is_empty());
         prop_assert_eq!(&play.owner.present, &play.world.members());
     }
 }

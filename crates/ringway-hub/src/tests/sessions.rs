@@ -397,5 +397,5 @@ fn what_comes_after_a_connection_ended_is_not_the_next_ones_that_has_its_key() {
     assert_eq!(next.ticket.session(), key);
     world.input(late);
     world.turn();
-    assert!(next.seen().is_empty() && gone.seen().is_empty() && world.hub.names.is_empty());
+    assert!(next.seen().is_empty() && gone.seen().is_empty() && world.hub.audience.len() == 0);
 }

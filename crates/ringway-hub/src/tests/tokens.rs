@@ -117,7 +117,7 @@ fn a_subscription_ends_a_grace_after_its_token() {
     assert!(live(&mut world, &peer, 43).is_empty(), "it has 25 s to renew it");
     let ended = json!({"push":{"channel":"closed:x","unsubscribe":{"code":2501,"reason":"expired"}}});
     assert_eq!((live(&mut world, &peer, 4), peer.closed()), (vec![ended], None));
-    assert_eq!((world.hub.counts().subscriptions, world.hub.grants.len()), (0, 0));
+    assert_eq!((world.hub.counts().subscriptions, world.hub.audience.grants.len()), (0, 0));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn who_renews_a_token_in_time_stays() {
     assert_eq!(told.joined[0].chan_info.as_deref(), Some(&br#"{"new":1}"#[..]));
     assert!(live(&mut world, &peer, 120).is_empty());
     world.send(&peer, r#"{"id":4,"unsubscribe":{"channel":"closed:x"}}"#);
-    assert_eq!((peer.seen().pop().unwrap()["id"].as_u64(), world.hub.grants.len()), (Some(4), 0));
+    assert_eq!((peer.seen().pop().unwrap()["id"].as_u64(), world.hub.audience.grants.len()), (Some(4), 0));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_token_may_come_for_what_was_open_without_one() {
     world.attached("news", Some(at(0)), 0);
     let seen = peer.seen();
     assert_eq!((&seen[0]["id"], &seen[1]["sub_refresh"]["expires"]), (&json!(2), &json!(true)), "{seen:?}");
-    assert_eq!(world.hub.grants.len(), 1);
+    assert_eq!(world.hub.audience.grants.len(), 1);
     world.hang_up(&peer);
-    assert_eq!(world.hub.grants.len(), 0);
+    assert_eq!(world.hub.audience.grants.len(), 0);
 }

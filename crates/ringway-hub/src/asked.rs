@@ -1,12 +1,14 @@
-//! What waits for the end of a publish or query, by its token.
+//! What was asked: what waits for the end of a publish or query, by its token, and the calls of backends.
 
 use ringway_core::gateway::ChannelKey;
 use ringway_core::gateway::QueryError;
 use ringway_core::message::{Answer, Query, Refusal};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::ErrorCode;
+use slab::Slab;
 
-use super::call::{ChannelsPlace, ReplyTo};
+use super::call::{ApiAnswer, ChannelsPlace, ReplyTo};
+use super::gather::Gathering;
 use super::session::SessionId;
 use super::{Hub, Socket};
 
@@ -30,17 +32,52 @@ pub(super) enum Waiting {
     Part(usize, usize),
 }
 
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Publishes and queries by the token they were given to the rules with.
+    waiting: Slab<Waiting>,
+    /// Calls that need several answers.
+    pub(super) gatherings: Slab<Gathering>,
+    /// Calls without an answer.
+    calls: usize,
+}
+
+impl Asked {
+    /// The token by which the rules end what is waited for.
+    pub(super) fn wait(&mut self, waiting: Waiting) -> u64 {
+        self.waiting.insert(waiting) as u64
+    }
+
+    pub(super) fn take(&mut self, token: u64) -> Option<Waiting> {
+        self.waiting.try_remove(token as usize)
+    }
+
+    /// Counts a call, unless as many as may are unanswered.
+    pub(super) fn begin_call(&mut self, limit: usize) -> bool {
+        let has_room = self.calls < limit;
+        self.calls += usize::from(has_room);
+        has_room
+    }
+
+    /// Ends a call.
+    pub(super) fn answer(&mut self, reply: ReplyTo, answer: ApiAnswer) {
+        self.calls -= 1;
+        // The caller may have hung up.
+        reply.send(answer);
+    }
+}
+
 impl<S: Socket> Hub<S> {
     /// Asks the owner of a channel; the answer, or why there is none, comes to [`Hub::on_answered`].
     pub(super) fn ask(&mut self, now: Now, waiting: Waiting, query: Query) {
-        let token = self.waiting.insert(waiting) as u64;
+        let token = self.asked.wait(waiting);
         if let Err(error) = self.rules.query(now, token, query) {
             self.on_answered(now, token, Err(error));
         }
     }
 
     pub(super) fn on_answered(&mut self, now: Now, token: u64, result: Result<Answer, QueryError>) {
-        let Some(waiting) = self.waiting.try_remove(token as usize) else { return };
+        let Some(waiting) = self.asked.take(token) else { return };
         match waiting {
             Waiting::Page(channel, session) => self.on_page(now, channel, session, token, result),
             Waiting::Read(session) => self.on_read(now, session, result),
