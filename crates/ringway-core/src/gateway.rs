@@ -213,32 +213,45 @@ impl Gateway {
         view.follows(self.view()) || is_first
     }
 
+    /// Attaches, publishes and queries follow their slots to the new owners. First the gateway notes who still has something to say under
+    /// the old view, for which it needs both views.
     fn apply_view(&mut self, now: Now, view: Arc<View>, placement: Placement) {
-        // Who left on purpose says what it still has to say; who was removed is not waited for.
         let crashed = view.crashes > self.view().crashes;
-        let counts = |peer: &Incarnation| self.view().node(*peer).is_some() && (!crashed || view.node(*peer).is_some());
-        // Who left in an earlier view may still owe what it said before that.
-        let owes = |(peer, _): &(Incarnation, Epoch)| self.departed.contains(peer) && view.node(*peer).is_none();
-        let earlier: Vec<_> = self.awaited.iter().copied().filter(owes).collect();
-        self.awaited = self.peers.linked().filter(counts).map(|peer| (peer, view.epoch)).chain(earlier).collect();
+        // A slot may have had another owner in a view that this gateway has never seen, so no owner of before counts as the same.
         let skipped = view.epoch > self.view().epoch.next();
+        self.await_last_words(&view, crashed);
         let removed: Vec<Incarnation> = self.peers.linked().filter(|peer| crashed && !view.has(*peer)).collect();
         self.loads.retain(|node, _| view.has(*node));
         self.owed = view.nodes.iter().map(|node| node.incarnation).collect();
-        let left = |peer: &Incarnation| !crashed && self.view().node(*peer).is_some() && view.node(*peer).is_none();
-        let left: Vec<Incarnation> = self.peers.linked().filter(left).collect();
-        self.departed.extend(left);
         self.peers.set_view(view);
         self.placement = Some(placement);
         for peer in removed {
             self.lose_unkept_at(peer);
         }
+        // In this order: what goes out again goes to owners at which its channel is attached, or about to be.
         self.forget_attaches_elsewhere(now, skipped);
         self.follow_owners(now);
         self.resend_moved(skipped);
         self.forget_queries(skipped);
         self.retry_queries();
         self.pay_attaches_done(now);
+    }
+
+    /// Notes who has to speak under the new view before this gateway says that all its attaches were sent: until then a delivery of a former
+    /// owner may be on its way, and on channels without history it would come after one of the next owner. A node that left on purpose
+    /// says what it still has to say. One that was removed is not waited for: it may never speak again.
+    fn await_last_words(&mut self, view: &View, crashed: bool) {
+        let was_node = |peer: &Incarnation| self.view().node(*peer).is_some();
+        let is_node = |peer: &Incarnation| view.node(*peer).is_some();
+        let speaks = |peer: &Incarnation| was_node(peer) && (!crashed || is_node(peer));
+        // A node that left in an earlier view may still owe what it said before that.
+        let owes = |(peer, _): &(Incarnation, Epoch)| self.departed.contains(peer) && !is_node(peer);
+        let earlier = self.awaited.iter().copied().filter(owes);
+        let awaited = self.peers.linked().filter(speaks).map(|peer| (peer, view.epoch)).chain(earlier).collect();
+        let left = |peer: &Incarnation| !crashed && was_node(peer) && !is_node(peer);
+        let left: Vec<Incarnation> = self.peers.linked().filter(left).collect();
+        self.awaited = awaited;
+        self.departed.extend(left);
     }
 
     /// A link to a member came up, anew or instead of an older one.

@@ -334,6 +334,9 @@ impl Membership {
         self.on_view(now, &answer.view);
     }
 
+    /// What an answer means depends on what it was asked for, and on what has happened since. `sent` is when the request went out: a lease
+    /// counts from there, for the answer may have been on its way for long (R14). `epoch` is that of the view that the request was made from.
+    /// What fits no line here comes too late to mean anything.
     fn conclude(&mut self, now: Now, answer: &RegistryAnswer, purpose: &Purpose, sent: Now, epoch: Epoch) {
         let inside = answer.view.has(self.me);
         match purpose {
@@ -343,7 +346,7 @@ impl Membership {
                 self.put_sent = Some(sent);
                 self.next_renewal = now;
             }
-            // It succeeded, but the view has moved on without me: this incarnation is both alive and dead.
+            // The write that lets this incarnation in was done, and a later one has removed it already. It never comes back (R11).
             Purpose::Join if answer.done && !inside => {
                 self.standing = Standing::Gone;
                 self.actions.push_back(Action::Expelled);

@@ -231,9 +231,13 @@ impl Node {
         !self.expelled && (view.follows(self.view()) || is_first)
     }
 
+    /// Each slot begins, keeps or ends its part here. What was agreed under the former view (claims, releases, that all is settled) is asked for
+    /// anew: answers count at one and the same epoch only (R5, R7, R21).
     fn apply_view(&mut self, now: Now, view: &Arc<View>, placement: Option<Placement>) {
         let before = self.peers.view().clone();
         let first = self.placement.is_none();
+        // Whoever was removed may act for a while yet, and no stream begins anew before that is over (R10). Of what was removed before this
+        // node knew a view, it does not know when.
         if view.removals > if first { 0 } else { before.removals } {
             self.removal_seen = Some(now);
         }
@@ -241,7 +245,7 @@ impl Node {
         self.placement = placement;
         self.peers.set_view(view.clone());
         if view.node(self.me).is_none() {
-            // Before the first join the view knows nothing of me, and I hold nothing to drop.
+            // Before its first join no view lists this node, and it holds nothing to drop.
             self.placement = None;
             if !first {
                 self.expel();

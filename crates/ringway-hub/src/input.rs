@@ -123,6 +123,11 @@ impl Ticket {
     }
 
     /// Whether reading must pause because of `limit` unanswered publishes and reads. If so, the hub resumes it once.
+    ///
+    /// The socket's task sets `paused` and the hub takes it back, each without a lock. The order makes it safe: the task sets the mark *before* it
+    /// looks at the count again, and the hub lowers the count *before* it looks for the mark. So whatever falls between, one of the two
+    /// sees the other's write (both are sequentially consistent). If both see it, the swap gives the mark to one of them alone: the hub
+    /// resumes, or the task goes on by itself.
     #[must_use]
     pub fn must_pause(&self, limit: u32) -> bool {
         if self.in_flight.load(Ordering::SeqCst) < limit {

@@ -434,6 +434,9 @@ impl Gateway {
         }
     }
 
+    /// Gives up publishes whose deadline has passed. Deadlines stand in the order in which publishes came, and those that were answered
+    /// meanwhile are still among them: one is over when its line's oldest open number is above it. So each is looked at once when it is over,
+    /// and not searched for when it is answered. A publish that is given up may still be taken: its publisher is told that nobody knows.
     pub(super) fn expire_publishes(&mut self, now: Now) {
         for owner in self.publishes.sent.keys().copied().collect::<Vec<_>>() {
             self.send_waiting(owner);
