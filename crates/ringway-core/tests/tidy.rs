@@ -96,6 +96,21 @@ fn sessions_know_no_runtime_no_socket_no_clock_and_no_chance() {
     knows_nothing_of("ringway-hub", &dependencies, &words);
 }
 
+/// It says what, and a dialect makes bytes of it. Tokens are JSON by their own standard: what reads them may know that.
+#[test]
+fn sessions_know_no_wire() {
+    let src = crates().join("ringway-hub/src");
+    let may_know = |file: &Path| ["tests", "auth", "auth.rs"].iter().any(|one| file.starts_with(src.join(one)));
+    for file in all_files(&src).into_iter().filter(|file| !may_know(file)) {
+        let text = read(&file);
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for word in ["json", "ws::", "::ws", "Opcode", "WebSocketText"] {
+                assert!(!line.contains(word), "{} uses {word}: {line}", file.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn roles_do_not_import_one_another() {
     let src = crates().join("ringway/src");

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::Disconnect;
+use ringway_protocol::dialect::{Saying, Told};
 
 use super::channel::Channel;
-use super::deliver::{encode_message, encode_push};
 use super::session::{Session, SessionKey};
 use super::{Hub, Room, Socket};
 
@@ -58,18 +58,14 @@ impl<S: Socket> Hub<S> {
         let epoch = self.audience.get(inbox).and_then(Channel::epoch);
         let Some(session) = self.roster.get_mut(key) else { return };
         for (offset, entry) in unread {
-            let is_plain = session.is_plain();
-            if is_plain && session.must_wait(*offset, u64::MAX, outbox) {
+            if session.is_plain() && session.must_wait(*offset, u64::MAX, outbox) {
                 if session.hold(entry) {
                     self.outgoing.stall(key);
                 }
                 continue;
             }
-            let frame = match is_plain {
-                true => encode_message(&mut self.scratch, self.clock.text(), entry),
-                false => encode_push(&mut self.scratch, name.as_str(), epoch, *offset, entry),
-            };
-            self.outgoing.put(key, session, frame);
+            let told = Told { channel: name.as_str(), epoch, offset: *offset, entry };
+            self.outgoing.say(key, session, &Saying::Publication(told));
         }
         self.counts.deliveries += unread.len() as u64;
         self.must_prove(key);
@@ -96,7 +92,10 @@ impl<S: Socket> Hub<S> {
             while has_room && session.socket.queued() <= room {
                 let Some(entry) = backlog.entries.pop_front() else { break };
                 backlog.bytes -= entry.size();
-                session.socket.send(encode_message(&mut self.scratch, self.clock.text(), &entry));
+                let told = Told { channel: "", epoch: None, offset: 0, entry: &entry };
+                if let Some(frame) = self.outgoing.speaker.say(session.dialect, &Saying::Publication(told)) {
+                    session.socket.send(frame);
+                }
             }
             session.socket.flush();
             match backlog.entries.is_empty() {

@@ -7,6 +7,8 @@ use ringway_core::message::Disconnect as Order;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, UserName};
 use ringway_protocol::centrifuge::{ConnectResult, Disconnect, ErrorCode, Expiry, Reply, SubscribeResult};
+use ringway_protocol::dialect::Saying;
+use ringway_protocol::framing::Part;
 use ringway_protocol::plain::Body;
 use uuid::Uuid;
 
@@ -24,12 +26,13 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " Ringway");
 impl<S: Socket> Drained<'_, S> {
     pub(super) fn open(self, now: Now, ticket: &Arc<Ticket>, socket: S, protocol: Protocol, client: Uuid) {
         let hub = self.into_hub();
+        let dialect = protocol.dialect();
         let (state, user) = match protocol {
             Protocol::Centrifuge => (State::Silent, None),
             Protocol::Plain(user) => (State::Ungreeted { problem: None }, Some(user)),
         };
         let personal = user.as_ref().map(ChannelName::personal);
-        let key = hub.roster.insert(ticket, socket, client, user, state);
+        let key = hub.roster.insert(ticket, socket, dialect, client, user, state);
         match personal {
             Some(personal) => {
                 hub.roster.wake_after(now, key, hub.config.info_interval);
@@ -172,7 +175,7 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.roster.get(key) else { return };
         // Codes from 3500 on mean "stay away"; the plain protocol can only say "come back", and before it closes.
         if matches!(session.state, State::Plain | State::Parting(_)) && code < Disconnect::InvalidToken.code() {
-            self.send_plain(key, &Body::Reconnect);
+            self.say(key, &Saying::Plain(Body::Reconnect));
         }
         let Some(session) = self.roster.get(key) else { return };
         session.socket.close(code, reason);
@@ -235,7 +238,7 @@ impl<S: Socket> Hub<S> {
 
     /// Queues a reply.
     pub(super) fn reply(&mut self, key: SessionKey, id: u32, reply: &Reply<'_>) {
-        self.send_text(key, |out| ringway_protocol::centrifuge::json::reply(out, id, reply));
+        self.say(key, &Saying::Reply(id, reply, Part::WHOLE));
     }
 }
 

@@ -1,16 +1,13 @@
-//! Publications to those who listen: encoded once per protocol, the same bytes for all.
+//! Publications to those who listen: encoded once per dialect, the same bytes for all.
 
-use bytes::Bytes;
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::id::StreamEpoch;
 use ringway_core::message::Entry;
-use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed, json};
-use ringway_protocol::plain::{self, Body, InboxMessage};
-use ringway_protocol::ws::{self, Kind};
+use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed};
+use ringway_protocol::dialect::{Saying, Told};
 
 use super::session::{SessionKey, Sub};
-use super::stored::{self, Stored};
+use super::speaker::Shared;
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {
@@ -25,8 +22,8 @@ impl<S: Socket> Hub<S> {
         }
         let (Some(channel), Some(name)) = (self.audience.get(key), self.rules.channel_name(key)) else { return };
         let (is_inbox, epoch) = (name.personal_user().is_some(), channel.epoch());
-        let (mut push, mut message): (Option<Bytes>, Option<Bytes>) = (None, None);
-        let scratch = &mut self.scratch;
+        let saying = Saying::Publication(Told { channel: name.as_str(), epoch, offset, entry });
+        let mut shared = Shared::default();
         for &listener in &channel.listeners {
             let Some(session) = self.roster.get_mut(listener) else { continue };
             if session.is_plain() && session.must_wait(offset, channel.attach_top, self.outgoing.limit) {
@@ -35,12 +32,8 @@ impl<S: Socket> Hub<S> {
                 }
                 continue;
             }
-            let frame = match session.is_plain() {
-                false => push.get_or_insert_with(|| encode_push(scratch, name.as_str(), epoch, offset, entry)),
-                true => message.get_or_insert_with(|| encode_message(scratch, self.clock.text(), entry)),
-            };
             session.unproven |= is_inbox;
-            self.outgoing.put(listener, session, frame.clone());
+            self.outgoing.say_too(listener, session, &saying, &mut shared);
         }
         self.counts.deliveries += channel.listeners.len() as u64;
     }
@@ -101,42 +94,8 @@ impl<S: Socket> Hub<S> {
     /// Takes a session out of a channel that its client has subscribed to, and tells it why.
     pub(super) fn end_sub(&mut self, session: SessionKey, key: ChannelKey, why: Unsubscribed) {
         let Some(name) = self.rules.channel_name(key) else { return };
-        let push = encode_unsubscribe(&mut self.scratch, name.as_str(), why);
-        self.send(session, push);
+        let (channel, code, reason) = (name.clone(), why.code(), why.reason());
+        self.say(session, &Saying::Push(Push::Unsubscribe { channel: channel.as_str(), code, reason }));
         self.leave(session, key);
     }
-}
-
-fn frame(scratch: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    scratch.clear();
-    encode(scratch);
-    let frame = ws::frame(Kind::Text, scratch);
-    scratch.clear();
-    frame
-}
-
-pub(super) fn encode_push(
-    scratch: &mut Vec<u8>,
-    channel: &str,
-    epoch: Option<StreamEpoch>,
-    offset: u64,
-    entry: &Entry,
-) -> Bytes {
-    let stored = Stored::of(offset, entry);
-    let publication = &stored.told(epoch.as_ref());
-    frame(scratch, |out| json::push(out, &Push::Publication { channel, publication }))
-}
-
-fn encode_unsubscribe(scratch: &mut Vec<u8>, channel: &str, why: Unsubscribed) -> Bytes {
-    let (code, reason) = (why.code(), why.reason());
-    frame(scratch, |out| json::push(out, &Push::Unsubscribe { channel, code, reason }))
-}
-
-pub(super) fn encode_message(scratch: &mut Vec<u8>, date_time: &str, entry: &Entry) -> Bytes {
-    let message = InboxMessage::decode(&entry.data);
-    // What a client publishes says who published it; its payload may claim anything.
-    let publisher = stored::publisher_of(entry);
-    let from = message.from.as_deref().filter(|from| publisher.as_deref().is_none_or(|publisher| publisher == *from));
-    let body = Body::Message { content: &message.content, from };
-    frame(scratch, |out| plain::encode(out, date_time, &body))
 }

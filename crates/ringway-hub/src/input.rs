@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use ringway_core::UserName;
+use ringway_protocol::dialect::Dialect;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -48,6 +49,16 @@ pub enum Protocol {
     Centrifuge,
     /// Plain; the user is known from the start.
     Plain(UserName),
+}
+
+impl Protocol {
+    /// How its sessions are spoken to.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Centrifuge => Dialect::CENTRIFUGE,
+            Self::Plain(_) => Dialect::PLAIN,
+        }
+    }
 }
 
 /// What a connection and its session share.

@@ -9,7 +9,7 @@ use ringway_core::id::StreamEpoch;
 use ringway_core::message::{Answer, Entry, HistoryPage, Presence};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
-use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, SubscribeResult};
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, Stored, SubscribeResult};
 
 use super::asked::query_fault;
 use super::channel::{Ahead, Channel, Newcomer, PAGES};
@@ -17,7 +17,6 @@ use super::command::Seen;
 use super::config::ChannelRules;
 use super::connect::expiry;
 use super::session::{Session, SessionKey, Sub, Wish};
-use super::stored::Stored;
 use super::{Hub, Socket};
 
 /// How a session begins.

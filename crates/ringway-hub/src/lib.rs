@@ -31,7 +31,6 @@ mod order;
 mod outgoing;
 mod parting;
 mod plain;
-pub mod present;
 mod probes;
 mod publish;
 mod read;
@@ -40,7 +39,7 @@ mod reset;
 mod roster;
 mod session;
 mod socket;
-pub mod stored;
+mod speaker;
 mod timers;
 mod tokens;
 mod turns;
@@ -51,14 +50,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ringway_core::gateway::Gateway;
 use ringway_core::member::Front;
 use ringway_core::message::Message;
 use ringway_core::timing::Now;
 
-use ringway_protocol::centrifuge::json;
-use ringway_protocol::ws::{self, Kind};
+use ringway_protocol::dialect::Saying;
 
 pub use auth::{Credentials, Faults, Grant, TokenError, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, ReplyTo, USERS_NAMED};
@@ -77,6 +74,7 @@ use outgoing::Outgoing;
 use reset::Resets;
 use roster::Roster;
 use session::SessionKey;
+use speaker::Speaker;
 
 /// All sessions of a gateway, and what they listen to.
 #[derive(Debug)]
@@ -94,10 +92,6 @@ pub struct Hub<S> {
     outgoing: Outgoing,
     /// Who is to connect anew.
     resets: Resets,
-    clock: Box<dyn WallClock>,
-    ping: Bytes,
-    /// For encoding; always left empty.
-    scratch: Vec<u8>,
     counts: Counts,
 }
 
@@ -129,19 +123,14 @@ impl<S: Socket> Front for Hub<S> {
 impl<S: Socket> Hub<S> {
     /// A hub without sessions, which reads the time of day from this clock.
     pub fn new(now: Now, rules: Gateway, config: Arc<HubConfig>, clock: Box<dyn WallClock>) -> Self {
-        let mut ping = Vec::new();
-        json::ping(&mut ping);
         Self {
             rules,
             roster: Roster::new(now),
             audience: Audience::new(now),
             asked: Asked::default(),
-            outgoing: Outgoing::new(config.limits.outbox_bytes),
+            outgoing: Outgoing::new(config.limits.outbox_bytes, Speaker::new(clock)),
             resets: Resets::default(),
             config,
-            clock,
-            ping: ws::frame(Kind::Text, &ping),
-            scratch: Vec::new(),
             counts: Counts::default(),
         }
     }
@@ -181,26 +170,10 @@ impl<S: Socket> Hub<S> {
         Counts { sessions: self.roster.len() as u64, channels: self.audience.len() as u64, ..self.counts }
     }
 
-    /// Queues a frame for a session.
-    fn send(&mut self, key: SessionKey, frame: Bytes) {
+    /// Says something to a session, in its dialect.
+    fn say(&mut self, key: SessionKey, saying: &Saying<'_>) {
         if let Some(session) = self.roster.get_mut(key).filter(|session| !session.is_gone()) {
-            self.outgoing.put(key, session, frame);
+            self.outgoing.say(key, session, saying);
         }
-    }
-
-    /// Queues a part of a message that is under way.
-    fn send_part(&mut self, key: SessionKey, frame: Bytes) {
-        if let Some(session) = self.roster.get_mut(key) {
-            self.outgoing.put_part(key, session, frame);
-        }
-    }
-
-    /// Queues what `encode` writes, as one text frame.
-    fn send_text(&mut self, key: SessionKey, encode: impl FnOnce(&mut Vec<u8>)) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        encode(&mut scratch);
-        self.send(key, ws::frame(Kind::Text, &scratch));
-        scratch.clear();
-        self.scratch = scratch;
     }
 }

@@ -2,9 +2,13 @@
 
 use bytes::Bytes;
 
+use ringway_protocol::dialect::Saying;
+use ringway_protocol::framing::Part;
+
 use super::Socket;
 use super::probes::Probes;
 use super::session::{Session, SessionId, SessionKey};
+use super::speaker::{Shared, Speaker};
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -20,10 +24,12 @@ pub(super) struct Outgoing {
     crowded: Vec<SessionId>,
     /// What shows that something has arrived.
     pub(super) probes: Probes,
+    /// What makes bytes of what is said.
+    pub(super) speaker: Speaker,
 }
 
 impl Outgoing {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, speaker: Speaker) -> Self {
         Self {
             limit,
             dirty: Vec::new(),
@@ -31,6 +37,29 @@ impl Outgoing {
             hungry: Vec::new(),
             crowded: Vec::new(),
             probes: Probes::default(),
+            speaker,
+        }
+    }
+
+    /// Says something to a session, in its dialect.
+    pub(super) fn say<S: Socket>(&mut self, key: SessionKey, session: &mut Session<S>, saying: &Saying<'_>) {
+        let Some(frame) = self.speaker.say(session.dialect, saying) else { return };
+        match saying.part() {
+            Part::WHOLE => self.put(key, session, frame),
+            _ => self.put_part(key, session, frame),
+        }
+    }
+
+    /// Says something whole to a session, one of many that are told it.
+    pub(super) fn say_too<S: Socket>(
+        &mut self,
+        key: SessionKey,
+        session: &mut Session<S>,
+        saying: &Saying<'_>,
+        shared: &mut Shared,
+    ) {
+        if let Some(frame) = self.speaker.say_to_many(shared, session.dialect, saying) {
+            self.put(key, session, frame);
         }
     }
 
@@ -44,7 +73,7 @@ impl Outgoing {
     }
 
     /// Queues a part of a message that is under way.
-    pub(super) fn put_part<S: Socket>(&mut self, key: SessionKey, session: &mut Session<S>, frame: Bytes) {
+    fn put_part<S: Socket>(&mut self, key: SessionKey, session: &mut Session<S>, frame: Bytes) {
         session.socket.send(frame);
         self.mark(key, session);
     }

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use ringway_core::Incarnation;
-use ringway_core::gateway::ChannelKey;
-use ringway_protocol::plain::{self, Body, Owner};
-use ringway_protocol::ws::{self, Kind};
+use ringway_core::gateway::{ChannelKey, Gateway};
+use ringway_protocol::dialect::Saying;
+use ringway_protocol::plain::{Body, Owner};
 
 use super::session::{SessionKey, State};
+use super::speaker::Shared;
 use super::{Hub, Socket};
 
 /// News that were encoded in this tick, by owner.
-pub(super) type News = HashMap<Option<Incarnation>, Bytes>;
+pub(super) type News = HashMap<Option<Incarnation>, Shared>;
 
 /// Tells the present as people read it.
 pub trait WallClock: std::fmt::Debug + Send {
@@ -25,9 +25,9 @@ impl<S: Socket> Hub<S> {
     pub(super) fn greet(&mut self, key: SessionKey, channel: ChannelKey, users: Option<u64>) {
         let owner = self.owner_of(channel);
         let users = users.unwrap_or_else(|| self.users_of(owner));
-        let frame = self.encode_about(owner, |owner| Body::Connected { owner, users });
-        self.send(key, frame);
         let Some(session) = self.roster.get_mut(key) else { return };
+        let owner = told_of(&self.rules, owner);
+        self.outgoing.say(key, session, &Saying::Plain(Body::Connected { owner, users }));
         let before = std::mem::replace(&mut session.state, State::Plain);
         if let State::Ungreeted { problem: Some(problem) } = before {
             self.tell_problem(key, *problem);
@@ -40,16 +40,12 @@ impl<S: Socket> Hub<S> {
             return;
         };
         let owner = self.owner_of(sub.channel);
-        let frame = match news.get(&owner) {
-            Some(frame) => frame.clone(),
-            None => {
-                let users = self.users_of(owner);
-                let frame = self.encode_about(owner, |owner| Body::Server { owner, users });
-                news.insert(owner, frame.clone());
-                frame
-            }
-        };
-        self.send(key, frame);
+        let users = self.users_of(owner);
+        let shared = news.entry(owner).or_default();
+        let owner = told_of(&self.rules, owner);
+        if let Some(session) = self.roster.get_mut(key) {
+            self.outgoing.say_too(key, session, &Saying::Plain(Body::Server { owner, users }), shared);
+        }
     }
 
     pub(super) fn tell_problem(&mut self, key: SessionKey, problem: &'static str) {
@@ -57,15 +53,9 @@ impl<S: Socket> Hub<S> {
         match &mut session.state {
             // The greeting comes first, whatever happened before it.
             State::Ungreeted { problem: owed } => *owed = Some(Box::new(problem)),
-            State::Plain | State::Parting(_) => self.send_plain(key, &Body::Problem(problem)),
+            State::Plain | State::Parting(_) => self.say(key, &Saying::Plain(Body::Problem(problem))),
             _ => {}
         }
-    }
-
-    pub(super) fn send_plain(&mut self, key: SessionKey, body: &Body<'_>) {
-        let mut payload = Vec::new();
-        plain::encode(&mut payload, self.clock.text(), body);
-        self.send(key, ws::frame(Kind::Text, &payload));
     }
 
     fn owner_of(&self, channel: ChannelKey) -> Option<Incarnation> {
@@ -77,16 +67,11 @@ impl<S: Socket> Hub<S> {
     fn users_of(&self, owner: Option<Incarnation>) -> u64 {
         owner.map_or(0, |owner| self.rules.load(owner).users.max(1))
     }
+}
 
-    fn encode_about(&mut self, owner: Option<Incarnation>, body: impl FnOnce(Option<Owner<'_>>) -> Body<'_>) -> Bytes {
-        let mut payload = Vec::new();
-        let view = self.rules.view();
-        let entry = owner.and_then(|owner| view.node(owner));
-        let owner = entry.map(|entry| {
-            let port = entry.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-            Owner { id: entry.id.as_str(), port: port.unwrap_or_default() }
-        });
-        plain::encode(&mut payload, self.clock.text(), &body(owner));
-        ws::frame(Kind::Text, &payload)
-    }
+/// An owner, as its users are told of it.
+fn told_of(rules: &Gateway, owner: Option<Incarnation>) -> Option<Owner<'_>> {
+    let entry = rules.view().node(owner?)?;
+    let port = entry.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    Some(Owner { id: entry.id.as_str(), port: port.unwrap_or_default() })
 }

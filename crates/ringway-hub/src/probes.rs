@@ -21,8 +21,9 @@ use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
-use ringway_protocol::ws;
+use ringway_protocol::framing::Framing;
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::channel::Channel;
 use super::drained::Drained;
@@ -55,8 +56,8 @@ pub(super) struct Probes {
     looks: VecDeque<(Now, ProbeKey)>,
     /// Number of the newest ping. A pong whose number is not that of its session's last ping proves nothing.
     number: u32,
-    /// The newest ping, while the turn lasts.
-    frame: Bytes,
+    /// The newest ping as it goes out on each way, while the turn lasts.
+    frames: SmallVec<[(Framing, Bytes); 1]>,
 }
 
 impl Probes {
@@ -68,17 +69,23 @@ impl Probes {
     }
 
     /// A ping: the same for all sessions in one turn, and another one for a session that has had it.
-    fn ping(&mut self, last: u32) -> (u32, Bytes) {
-        if self.frame.is_empty() || self.number == last {
+    /// `None` where nothing of the kind can be sent.
+    fn ping(&mut self, last: u32, framing: Framing) -> Option<(u32, Bytes)> {
+        if self.frames.is_empty() || self.number == last {
             self.number = self.number.wrapping_add(1).max(1);
-            self.frame = ws::ping_frame(&self.number.to_be_bytes());
+            self.frames.clear();
         }
-        (self.number, self.frame.clone())
+        if let Some((_, frame)) = self.frames.iter().find(|(known, _)| *known == framing) {
+            return Some((self.number, frame.clone()));
+        }
+        let frame = framing.probe(self.number)?;
+        self.frames.push((framing, frame.clone()));
+        Some((self.number, frame))
     }
 
     /// The next ping has another number.
     pub(super) fn end_turn(&mut self) {
-        self.frame = Bytes::new();
+        self.frames.clear();
     }
 }
 
@@ -114,7 +121,8 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.roster.get(key) else { return false };
         let Some(probe) = self.outgoing.probes.open.get(session.probe as usize) else { return false };
         let Some(written) = self.unconfirmed(key, probe.inbox) else { return false };
-        let (number, frame) = self.outgoing.probes.ping(probe.number);
+        let (last, framing) = (probe.number, session.dialect.framing);
+        let Some((number, frame)) = self.outgoing.probes.ping(last, framing) else { return false };
         let Some(session) = self.roster.get_mut(key) else { return false };
         session.ticket.await_pong(number);
         // Behind a reply in parts it waits with what it is to confirm.

@@ -5,7 +5,7 @@ use ringway_core::gateway::{NewPublish, PublishError};
 use ringway_core::message::{ChannelOptions, Entry};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position, UserName};
-use ringway_protocol::centrifuge::{ErrorCode, Reply};
+use ringway_protocol::centrifuge::{ErrorCode, Reply, info_of};
 use ringway_protocol::plain::{HELP, NOT_ACKNOWLEDGED};
 use uuid::Uuid;
 
@@ -16,7 +16,6 @@ use super::commands::is_for;
 use super::config::ChannelRules;
 use super::drained::Drained;
 use super::session::{SessionId, SessionKey};
-use super::stored::info_of;
 use super::{Hub, Socket};
 
 /// What a plain client is told when its message could not even be sent.

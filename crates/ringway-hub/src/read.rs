@@ -1,13 +1,13 @@
 //! What clients read: history and presence.
 
-use bytes::Bytes;
 use ringway_core::Position;
 use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
 use ringway_core::message::{Answer, HistoryPage, HistoryQuery, PresencePage, PresenceQuery, Refusal};
 use ringway_core::timing::Now;
-use ringway_protocol::centrifuge::{Disconnect, ErrorCode, HistoryResult, Publication, Reply, json};
-use ringway_protocol::ws::{self, Opcode};
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode, HistoryResult, Publication, Reply, Stored, with_infos};
+use ringway_protocol::dialect::Saying;
+use ringway_protocol::framing::Part;
 
 use super::asked::query_fault;
 use super::channel::PAGES;
@@ -15,8 +15,7 @@ use super::command::{History, Named};
 use super::config::ChannelRules;
 use super::feed::{Job, Reading, Wanted};
 use super::session::{SessionId, SessionKey};
-use super::stored::Stored;
-use super::{Hub, Socket, present};
+use super::{Hub, Socket};
 
 /// What is wanted of a channel's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +77,7 @@ impl<S: Socket> Hub<S> {
         let epoch = Some(&top.epoch);
         let publications: Vec<Publication<'_>> = kept.iter().map(|stored| stored.told(epoch)).collect();
         let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
-        if is_first && is_last {
-            self.reply(session.key, id, &Reply::History(&result));
-        } else {
-            let write = |out: &mut Vec<u8>| json::history_part(out, id, &result, is_first, is_last);
-            self.send_part(session.key, fragment(write, is_first, is_last));
-        }
+        self.say(session.key, &Saying::Reply(id, &Reply::History(&result), Part { is_first, is_last }));
         let rest = Reading { id, wanted: Wanted::History { query, top: Some(top) }, tries: 0 };
         self.sent_part(now, session, (!is_last).then_some(rest));
     }
@@ -98,13 +92,8 @@ impl<S: Socket> Hub<S> {
     ) {
         let is_first = query.after.is_none();
         let is_last = !query.advance(page);
-        present::with_infos(&page.clients, |infos| {
-            if is_first && is_last {
-                self.reply(session.key, id, &Reply::Presence(infos));
-            } else {
-                let write = |out: &mut Vec<u8>| json::presence_part(out, id, infos, is_first, is_last);
-                self.send_part(session.key, fragment(write, is_first, is_last));
-            }
+        with_infos(&page.clients, |infos| {
+            self.say(session.key, &Saying::Reply(id, &Reply::Presence(infos), Part { is_first, is_last }));
         });
         let rest = Reading { id, wanted: Wanted::Presence(query), tries: 0 };
         self.sent_part(now, session, (!is_last).then_some(rest));
@@ -192,12 +181,6 @@ fn advance(query: &mut HistoryQuery, page: &HistoryPage, top: Position) {
     let newer = u32::try_from(top.offset.saturating_sub(*last)).unwrap_or(u32::MAX);
     query.limit = if query.reverse { left } else { left.min(newer) };
     query.since = Some((*last, Some(top.epoch)));
-}
-
-/// A fragment of the message that is a reply.
-fn fragment(write: impl FnOnce(&mut Vec<u8>), is_first: bool, is_last: bool) -> Bytes {
-    let opcode = if is_first { Opcode::Text } else { Opcode::Continuation };
-    ws::fragment_with(opcode, is_last, write)
 }
 
 /// The query for a part of a stream.

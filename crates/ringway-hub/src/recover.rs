@@ -10,10 +10,10 @@ use ringway_core::id::StreamEpoch;
 use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Query, Refusal};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode};
+use ringway_protocol::dialect::{Saying, Told};
 
 use super::asked::{Waiting, query_fault};
 use super::channel::{Behind, Newcomer, PAGES};
-use super::deliver::encode_push;
 use super::feed::Job;
 use super::join::{Start, told_by, unread_of};
 use super::session::{Session, SessionId, SessionKey};
@@ -183,8 +183,9 @@ impl<S: Socket> Hub<S> {
         let epoch = Some(page.top.epoch);
         for (offset, entry) in &page.publications {
             let Some(name) = self.rules.channel_name(key) else { return };
-            let push = encode_push(&mut self.scratch, name.as_str(), epoch, *offset, entry);
-            self.send(session, push);
+            let told = Told { channel: name.as_str(), epoch, offset: *offset, entry };
+            let Some(reader) = self.roster.get_mut(session).filter(|session| !session.is_gone()) else { return };
+            self.outgoing.say(session, reader, &Saying::Publication(told));
         }
         self.counts.deliveries += page.publications.len() as u64;
         if self.rules.confirmed(key).is_some() {

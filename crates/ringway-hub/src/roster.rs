@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringway_core::UserName;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
+use ringway_protocol::dialect::Dialect;
 use slab::Slab;
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -35,6 +36,7 @@ impl<S> Roster<S> {
         &mut self,
         ticket: &Arc<Ticket>,
         socket: S,
+        dialect: Dialect,
         client: Uuid,
         user: Option<UserName>,
         state: State,
@@ -43,6 +45,7 @@ impl<S> Roster<S> {
         let key = self.sessions.insert(Session {
             socket,
             ticket: ticket.clone(),
+            dialect,
             client,
             user,
             info: None,

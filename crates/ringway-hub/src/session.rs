@@ -7,6 +7,7 @@ use ringway_core::UserName;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
+use ringway_protocol::dialect::Dialect;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ pub(super) struct SessionId {
 pub(super) struct Session<S> {
     pub(super) socket: S,
     pub(super) ticket: Arc<Ticket>,
+    /// How it is spoken to.
+    pub(super) dialect: Dialect,
     pub(super) client: Uuid,
     pub(super) user: Option<UserName>,
     /// JSON about the user, from the token.

@@ -3,6 +3,7 @@
 mod calls;
 mod confirming;
 mod crowd;
+mod dialects;
 mod feeding;
 mod foreign;
 mod full;

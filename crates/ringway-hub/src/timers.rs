@@ -87,8 +87,9 @@ impl<S: Socket> Hub<S> {
             State::Broken => self.close(key, Disconnect::BadRequest),
             State::Centrifuge(heartbeat @ Heartbeat::Quiet) => {
                 *heartbeat = Heartbeat::Pinged;
-                let ping = self.ping.clone();
-                self.send(key, ping);
+                if let Some(ping) = self.outgoing.speaker.ping(session.dialect) {
+                    self.outgoing.put(key, session, ping);
+                }
                 self.roster.wake_after(now, key, self.config.pong_timeout);
             }
             State::Centrifuge(heartbeat @ Heartbeat::Ponged) => {

@@ -5,12 +5,15 @@
 
 mod code;
 pub mod json;
+mod present;
 mod publication;
 mod push;
 mod reply;
 mod request;
+mod stored;
 
 pub use code::{Disconnect, ErrorCode, Unsubscribed};
+pub use present::with_infos;
 pub use publication::{ClientInfo, Publication};
 pub use push::{Push, SubscribePush};
 pub use reply::{ConnectResult, ErrorReply, Expiry, HistoryResult, Reply, SubscribeResult};
@@ -18,3 +21,4 @@ pub use request::{
     Command, ConnectRequest, HistoryRequest, PublishRequest, Request, RpcRequest, Since, SubRefreshRequest,
     SubscribeRequest,
 };
+pub use stored::{Stored, info_of, publisher_of};

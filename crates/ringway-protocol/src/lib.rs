@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod centrifuge;
+pub mod dialect;
+pub mod framing;
 pub mod json;
 pub mod kept;
 pub mod link;

@@ -9,7 +9,7 @@ mod inbox;
 mod message;
 
 pub use inbox::InboxMessage;
-pub use message::{Body, Owner, encode};
+pub use message::{Body, Owner, encode, say};
 
 /// What a client is told when it wrote something that is not a message.
 pub const HELP: &str = "not sent: write @user:text or @user text, as in @bob:hello. A user name has 1 to 128 bytes \

@@ -5,7 +5,7 @@ mod encode;
 
 pub use decode::{BadFrame, COMMANDS_PER_FRAME, Commands, decode_frame};
 pub(crate) use encode::{history, presence, presence_stats};
-pub use encode::{history_part, ping, presence_part, push, reply};
+pub use encode::{history_part, ping, presence_part, push, reply, say};
 pub(crate) use encode::{in_first_list, in_last_object, part, publications_size};
 
 #[cfg(test)]

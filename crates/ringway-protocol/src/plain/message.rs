@@ -1,5 +1,10 @@
 //! What the server sends to plain clients.
 
+use ringway_core::message::Entry;
+
+use super::InboxMessage;
+use crate::centrifuge::publisher_of;
+use crate::dialect::Saying;
 use crate::json::{Object, whole};
 
 /// The node that owns the user's inbox, as the client is shown it.
@@ -81,6 +86,24 @@ impl<'a> Body<'a> {
             _ => None,
         }
     }
+}
+
+/// Appends a saying; whether the protocol has words for it. A publication is a message of the user's inbox.
+pub fn say<'c>(out: &mut Vec<u8>, saying: &Saying<'_>, date_time: impl FnOnce() -> &'c str) -> bool {
+    match saying {
+        Saying::Publication(told) => message(out, told.entry, date_time()),
+        Saying::Plain(body) => encode(out, date_time(), body),
+        Saying::Reply(..) | Saying::Push(_) | Saying::Ping => return false,
+    }
+    true
+}
+
+fn message(out: &mut Vec<u8>, entry: &Entry, date_time: &str) {
+    let message = InboxMessage::decode(&entry.data);
+    // What a client publishes says who published it; its payload may claim anything.
+    let publisher = publisher_of(entry);
+    let from = message.from.as_deref().filter(|from| publisher.as_deref().is_none_or(|publisher| publisher == *from));
+    encode(out, date_time, &Body::Message { content: &message.content, from });
 }
 
 /// Appends a server message. `date_time` is the present as `YYYY-MM-DD HH:MM:SS`.

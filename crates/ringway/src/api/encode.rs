@@ -5,11 +5,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use ringway_core::message::{HistoryPage, Presence};
 use ringway_core::{ChannelName, Position};
+use ringway_hub::{ApiAnswer, MemberInfo};
 use ringway_protocol::api::{self, Answer, ApiError, NodeInfo, PublishedAt};
-use ringway_protocol::centrifuge::{HistoryResult, Publication};
-
-use ringway_hub::stored::Stored;
-use ringway_hub::{ApiAnswer, MemberInfo, present};
+use ringway_protocol::centrifuge::{HistoryResult, Publication, Stored, with_infos};
 
 /// The version that members of one build say they have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -50,7 +48,7 @@ pub(super) fn history_part(page: &HistoryPage, top: Position, is_first: bool, is
 /// The same of who is present.
 pub(super) fn presence_part(found: &[Presence], is_first: bool, is_last: bool) -> Bytes {
     let mut part = Vec::new();
-    present::with_infos(found, |infos| api::presence_part(&mut part, infos, is_first, is_last));
+    with_infos(found, |infos| api::presence_part(&mut part, infos, is_first, is_last));
     part.into()
 }
 

@@ -2,10 +2,40 @@
 //! protocol says otherwise; fields stand in the order of its schema.
 
 use crate::centrifuge::{
-    ClientInfo, ConnectResult, ErrorReply, Expiry, HistoryResult, Publication, Push, Reply, SubscribePush,
+    ClientInfo, ConnectResult, ErrorReply, Expiry, HistoryResult, Publication, Push, Reply, Stored, SubscribePush,
     SubscribeResult,
 };
+use crate::dialect::Saying;
+use crate::framing::Part;
 use crate::json::{Object, list, whole};
+
+/// Appends a saying; whether the protocol has words for it.
+pub fn say(out: &mut Vec<u8>, saying: &Saying<'_>) -> bool {
+    match saying {
+        Saying::Publication(told) => {
+            let stored = Stored::of(told.offset, told.entry);
+            let publication = &stored.told(told.epoch.as_ref());
+            push(out, &Push::Publication { channel: told.channel, publication });
+        }
+        Saying::Reply(id, said, part) => return reply_part(out, *id, said, *part),
+        Saying::Push(said) => push(out, said),
+        Saying::Ping => ping(out),
+        Saying::Plain(_) => return false,
+    }
+    true
+}
+
+/// Appends a part of a reply; whether replies of this kind come in parts, if it is not the whole one.
+fn reply_part(out: &mut Vec<u8>, id: u32, said: &Reply<'_>, part: Part) -> bool {
+    let Part { is_first, is_last } = part;
+    match said {
+        said if part == Part::WHOLE => reply(out, id, said),
+        Reply::History(result) => history_part(out, id, result, is_first, is_last),
+        Reply::Presence(infos) => presence_part(out, id, infos, is_first, is_last),
+        _ => return false,
+    }
+    true
+}
 
 /// Appends the server's ping.
 pub fn ping(out: &mut Vec<u8>) {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use ringway_core::message::Presence;
-use ringway_protocol::centrifuge::ClientInfo;
 use uuid::Uuid;
+
+use super::ClientInfo;
 
 /// The id of a connection as clients see it.
 fn client_id(presence: &Presence) -> String {

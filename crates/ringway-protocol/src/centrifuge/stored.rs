@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ringway_core::id::StreamEpoch;
 use ringway_core::message::Entry;
-use ringway_protocol::centrifuge::{ClientInfo, Publication};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use super::{ClientInfo, Publication};
 
 /// A kept publication, unfolded.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ impl<'a> Stored<'a> {
         Self { offset, data: &entry.data, info, tags: tags.unwrap_or_default() }
     }
 
+    /// As backends are told it.
     pub fn publication(&self) -> Publication<'_> {
         let raw = |part: Option<&'a RawValue>| part.map_or(&b""[..], |part| part.get().as_bytes());
         let info = self.info.as_ref().map(|info| ClientInfo {
@@ -53,20 +55,20 @@ impl<'a> Stored<'a> {
     }
 
     /// As it is told to clients: the first one of a stream says which stream it is.
-    pub(super) fn told<'b>(&'b self, epoch: Option<&'b StreamEpoch>) -> Publication<'b> {
+    pub fn told<'b>(&'b self, epoch: Option<&'b StreamEpoch>) -> Publication<'b> {
         let epoch = epoch.filter(|_| self.offset == 1).map_or("", StreamEpoch::as_str);
         Publication { epoch, ..self.publication() }
     }
 }
 
 /// The user whose client published it, empty if anonymous; `None` for what backends publish.
-pub(super) fn publisher_of(entry: &Entry) -> Option<Cow<'_, str>> {
+pub fn publisher_of(entry: &Entry) -> Option<Cow<'_, str>> {
     let info: Info<'_> = serde_json::from_slice(entry.info.as_deref()?).ok()?;
     Some(info.user)
 }
 
 /// The `info` of what a client publishes.
-pub(super) fn info_of(user: &str, client: &str, conn_info: Option<&Bytes>, chan_info: Option<&Bytes>) -> Bytes {
+pub fn info_of(user: &str, client: &str, conn_info: Option<&Bytes>, chan_info: Option<&Bytes>) -> Bytes {
     let info = Info {
         user: user.into(),
         client: client.into(),

@@ -1,0 +1,153 @@
+//! How a client is spoken to. The hub says *what* ([`Saying`]); a [`Dialect`] makes bytes of it, in two steps that know nothing of each
+//! other: its [`Codec`] writes the message, its [`Framing`] wraps it for its way out.
+//!
+//! ```text
+//!   Saying ──codec──▶ message ──framing──▶ bytes, the same for every session of this dialect
+//! ```
+//!
+//! Whatever makes two sessions get different bytes for the same saying belongs into the dialect, and only that: sessions with equal
+//! dialects share what was encoded for one of them. A binary wire is a codec and a framing, an event stream a framing; publications told
+//! as differences from an earlier one have that one in their dialect.
+
+use bytes::Bytes;
+use ringway_core::id::StreamEpoch;
+use ringway_core::message::Entry;
+
+use crate::centrifuge::{Push, Reply, json};
+use crate::framing::{Framing, Part};
+use crate::plain::{self, Body};
+
+/// How a session is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Dialect {
+    /// Writes a message.
+    pub codec: Codec,
+    /// Wraps it.
+    pub framing: Framing,
+}
+
+/// A client protocol on a wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// The Centrifuge protocol as JSON.
+    CentrifugeJson,
+    /// The plain protocol, which is JSON.
+    Plain,
+    /// Publications as their payloads, and nothing else; for tests of what is to be the same for every client.
+    #[cfg(any(test, feature = "testing"))]
+    Bare,
+}
+
+/// What is said to a client. A codec that has no words for it says nothing.
+#[derive(Debug, Clone)]
+pub enum Saying<'a> {
+    /// A publication of a channel that it listens to.
+    Publication(Told<'a>),
+    /// The answer to its command of this id, or a part of it.
+    Reply(u32, &'a Reply<'a>, Part),
+    /// What else happened to its session.
+    Push(Push<'a>),
+    /// It is to answer that it is there.
+    Ping,
+    /// What only the plain protocol says.
+    Plain(Body<'a>),
+}
+
+/// A publication and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The channel's full name.
+    pub channel: &'a str,
+    /// Its stream; `None` without history.
+    pub epoch: Option<StreamEpoch>,
+    /// Its place in there; 0 without history.
+    pub offset: u64,
+    /// What was published.
+    pub entry: &'a Entry,
+}
+
+impl Saying<'_> {
+    /// Which part of its message it is.
+    pub fn part(&self) -> Part {
+        if let Self::Reply(_, _, part) = self { *part } else { Part::WHOLE }
+    }
+}
+
+impl Dialect {
+    /// Centrifuge clients with JSON over a WebSocket.
+    pub const CENTRIFUGE: Self = Self { codec: Codec::CentrifugeJson, framing: Framing::WebSocketText };
+    /// Plain clients.
+    pub const PLAIN: Self = Self { codec: Codec::Plain, framing: Framing::WebSocketText };
+
+    /// The bytes of a saying, if there are words for it. `scratch` is for writing in, and is left empty. `date_time` tells the present as
+    /// people read it.
+    pub fn encode<'c>(
+        self,
+        scratch: &mut Vec<u8>,
+        saying: &Saying<'_>,
+        date_time: impl FnOnce() -> &'c str,
+    ) -> Option<Bytes> {
+        let part = saying.part();
+        if part != Part::WHOLE {
+            let mut is_said = false;
+            let frame = self.framing.part(part, |out| is_said = self.codec.write(out, saying, date_time));
+            return is_said.then_some(frame);
+        }
+        let is_said = self.codec.write(scratch, saying, date_time);
+        let frame = is_said.then(|| self.framing.whole(scratch));
+        scratch.clear();
+        frame
+    }
+}
+
+impl Codec {
+    /// Appends a saying; whether there are words for it.
+    fn write<'c>(self, out: &mut Vec<u8>, saying: &Saying<'_>, date_time: impl FnOnce() -> &'c str) -> bool {
+        match self {
+            Self::CentrifugeJson => json::say(out, saying),
+            Self::Plain => plain::say(out, saying, date_time),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Bare => match saying {
+                Saying::Publication(told) => {
+                    out.extend_from_slice(&told.entry.data);
+                    true
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(dialect: Dialect, saying: &Saying<'_>) -> Option<Bytes> {
+        let mut scratch = Vec::new();
+        let frame = dialect.encode(&mut scratch, saying, || "2026-11-22 20:16:18");
+        assert!(scratch.is_empty());
+        frame
+    }
+
+    #[test]
+    fn a_codec_and_a_framing_know_nothing_of_each_other() {
+        let entry = Entry { data: Bytes::from_static(b"[1]"), info: None, tags: None };
+        let saying = Saying::Publication(Told { channel: "news", epoch: None, offset: 7, entry: &entry });
+        let said = |codec, framing| encoded(Dialect { codec, framing }, &saying).unwrap();
+        let json = br#"{"push":{"channel":"news","pub":{"data":[1],"offset":7}}}"#;
+        assert_eq!(said(Codec::CentrifugeJson, Framing::Lines), [&json[..], b"\n"].concat());
+        assert_eq!(said(Codec::CentrifugeJson, Framing::WebSocketText), Framing::WebSocketText.whole(json));
+        assert_eq!(said(Codec::Bare, Framing::Lines), &b"[1]\n"[..]);
+        assert_eq!(said(Codec::Bare, Framing::WebSocketText), Framing::WebSocketText.whole(b"[1]"));
+    }
+
+    #[test]
+    fn what_a_protocol_has_no_words_for_is_not_said() {
+        for saying in [Saying::Ping, Saying::Reply(1, &Reply::Publish, Part::WHOLE)] {
+            assert!(encoded(Dialect::CENTRIFUGE, &saying).is_some());
+            assert!(encoded(Dialect::PLAIN, &saying).is_none());
+        }
+        let problem = Saying::Plain(Body::Problem("no"));
+        assert!(encoded(Dialect::CENTRIFUGE, &problem).is_none() && encoded(Dialect::PLAIN, &problem).is_some());
+    }
+}

@@ -1,0 +1,93 @@
+//! How a message is wrapped for its way out: what tells a client where a message begins and ends. Whoever wrote the message does not know.
+//!
+//! A further way out is a variant here: a binary WebSocket message, an event of an event stream, a line or a length-delimited piece of a
+//! streamed body. Nothing else has to know of it but whoever opens such a connection.
+
+use bytes::Bytes;
+
+use crate::ws::{self, Kind, Opcode};
+
+/// One way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// A text message of a WebSocket.
+    WebSocketText,
+    /// A line of a body that is streamed; for tests of what is to be the same on every way.
+    #[cfg(any(test, feature = "testing"))]
+    Lines,
+}
+
+/// Where a part of a message stands in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Nothing comes before it.
+    pub is_first: bool,
+    /// Nothing follows it.
+    pub is_last: bool,
+}
+
+impl Part {
+    /// The whole message.
+    pub const WHOLE: Self = Self { is_first: true, is_last: true };
+}
+
+impl Framing {
+    /// A whole message.
+    #[must_use]
+    pub fn whole(self, message: &[u8]) -> Bytes {
+        match self {
+            Self::WebSocketText => ws::frame(Kind::Text, message),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Lines => Bytes::from([message, b"\n"].concat()),
+        }
+    }
+
+    /// A part of a message, which `write` appends to what it is given: parts are large, and this one stays where it is written.
+    #[must_use]
+    pub fn part(self, part: Part, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        match self {
+            Self::WebSocketText => {
+                let opcode = if part.is_first { Opcode::Text } else { Opcode::Continuation };
+                ws::fragment_with(opcode, part.is_last, write)
+            }
+            #[cfg(any(test, feature = "testing"))]
+            Self::Lines => {
+                let mut line = Vec::new();
+                write(&mut line);
+                line.extend_from_slice(if part.is_last { b"\n" } else { b"" });
+                Bytes::from(line)
+            }
+        }
+    }
+
+    /// Asks the other end to answer with this number, which it does by itself once it has read what came before. `None` where this way has
+    /// nothing of the kind.
+    #[must_use]
+    pub fn probe(self, number: u32) -> Option<Bytes> {
+        match self {
+            Self::WebSocketText => Some(ws::ping_frame(&number.to_be_bytes())),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Lines => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_in_parts_is_the_message() {
+        let parts = [("ab", true, false), ("", false, false), ("c", false, true)];
+        let line: Vec<u8> = parts
+            .iter()
+            .flat_map(|(text, is_first, is_last)| {
+                let part = Part { is_first: *is_first, is_last: *is_last };
+                Framing::Lines.part(part, |out| out.extend_from_slice(text.as_bytes()))
+            })
+            .collect();
+        assert_eq!(line, Framing::Lines.whole(b"abc"));
+        let whole = Framing::WebSocketText.part(Part::WHOLE, |out| out.extend_from_slice(b"abc"));
+        assert_eq!(whole, Framing::WebSocketText.whole(b"abc"));
+    }
+}
