@@ -45,6 +45,9 @@ pub struct Common {
     /// Process id of the server, for its memory and processor time; once for each of its processes
     #[arg(long = "pid", value_name = "PID")]
     pub pids: Vec<u32>,
+    /// Where a process of the server shows its metrics, for the share of its member task; once for each [default: the addresses of --url]
+    #[arg(long = "metrics", value_name = "URL")]
+    pub metrics: Vec<String>,
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,

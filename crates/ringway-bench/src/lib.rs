@@ -21,6 +21,7 @@ mod idle;
 mod interrupt;
 mod report;
 mod rows;
+mod serial;
 mod siege;
 mod traffic;
 
@@ -30,6 +31,7 @@ pub use args::Bench;
 use args::Common;
 pub use idle::{IdleReport, Memory};
 pub use report::Report;
+pub use serial::MemberUse;
 pub use siege::{Load, LoadReport, Phase, SiegeArgs, SiegeReport};
 pub use traffic::{ServerUse, TrafficReport};
 
@@ -57,8 +59,17 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Report> {
 }
 
 async fn targets(common: &Common) -> anyhow::Result<Vec<Target>> {
-    let mut targets = Vec::with_capacity(common.urls.len());
-    for url in &common.urls {
+    resolve(&common.urls).await
+}
+
+/// Where the servers' pages of metrics are.
+async fn pages(common: &Common) -> anyhow::Result<Vec<Target>> {
+    resolve(if common.metrics.is_empty() { &common.urls } else { &common.metrics }).await
+}
+
+async fn resolve(urls: &[String]) -> anyhow::Result<Vec<Target>> {
+    let mut targets = Vec::with_capacity(urls.len());
+    for url in urls {
         targets.push(Target::resolve(url).await?);
     }
     Ok(targets)

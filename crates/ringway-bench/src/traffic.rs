@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use serde::Serialize;
 
-use crate::args::{FanoutArgs, P2pArgs, Protocol, Traffic, Via};
+use crate::args::{Common, FanoutArgs, P2pArgs, Protocol, Traffic, Via};
 use crate::interrupt::Interrupt;
 use crate::latency::Percentiles;
 use crate::procstat::{self, Usage};
 use crate::progress::Progress;
 use crate::rows::Rows;
+use crate::serial::{MemberUse, Readings};
 use crate::swarm::{Channels, Pace, Swarm, SwarmConfig, SwarmReport};
 
 /// The state of a run is looked at this often.
@@ -41,6 +42,10 @@ pub struct TrafficReport {
     pub latency: Percentiles,
     /// What the server used while measuring; none without process ids.
     pub server: Option<ServerUse>,
+    /// What part of a process's processor time its busiest member task took; none where the server does not tell.
+    pub serial_share: Option<f64>,
+    /// The same for each member task that tells, the busiest first.
+    pub members: Vec<MemberUse>,
     /// The whole run, warm-up and drain included: losses, doubles, reorders, ended sockets.
     pub traffic: SwarmReport,
     /// Whether Ctrl-C ended it early.
@@ -100,7 +105,7 @@ pub(crate) async fn fanout(
         }
         Via::Api => Some(api::start(&swarm, &targets, *publishers, api_key.as_deref(), traffic).await?),
     };
-    measure(swarm, traffic, &common.pids, interrupt, progress).await
+    measure(swarm, traffic, common, interrupt, progress).await
 }
 
 pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progress) -> anyhow::Result<TrafficReport> {
@@ -124,7 +129,7 @@ pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progre
     };
     let swarm = crate::connect(config, interrupt, progress).await?;
     swarm.start(pace(traffic));
-    measure(swarm, traffic, &common.pids, interrupt, progress).await
+    measure(swarm, traffic, common, interrupt, progress).await
 }
 
 fn pace(traffic: &Traffic) -> Pace {
@@ -135,13 +140,14 @@ fn pace(traffic: &Traffic) -> Pace {
 async fn measure(
     swarm: Swarm,
     traffic: &Traffic,
-    pids: &[u32],
+    common: &Common,
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> anyhow::Result<TrafficReport> {
+    let (pids, pages) = (&common.pids, crate::pages(common).await?);
     progress.say(|| "warming up".into());
     interrupt.sleep(traffic.warmup()).await;
-    let before = procstat::usage(pids)?;
+    let (tasks, before) = (Readings::take(&pages).await, procstat::usage(pids)?);
     swarm.reset_latencies();
     let (start, sent_before, delivered_before) = (Instant::now(), swarm.sent(), swarm.checker().delivered());
     while start.elapsed() < traffic.length() && !interrupt.came() {
@@ -157,6 +163,7 @@ async fn measure(
     let seconds = start.elapsed().as_secs_f64();
     let (sent, delivered) = (swarm.sent() - sent_before, swarm.checker().delivered() - delivered_before);
     let (latency, after) = (swarm.latencies(), procstat::usage(pids)?);
+    let members = Readings::take(&pages).await.since(&tasks);
     swarm.stop();
     progress.say(|| "waiting for what is under way".into());
     swarm.drained(traffic.drain()).await;
@@ -174,6 +181,8 @@ async fn measure(
         delivered_per_s: delivered as f64 / seconds,
         latency,
         server: (!pids.is_empty()).then(|| ServerUse::new(before, after, delivered)),
+        serial_share: members.first().map(|busiest| busiest.share),
+        members,
         traffic: swarm.report(),
         interrupted: interrupt.came(),
     };
@@ -192,6 +201,12 @@ impl std::fmt::Display for TrafficReport {
         if let Some(ServerUse { cpu_s, cpu_s_per_million, resident }) = self.server {
             rows.add("server CPU", format!("{cpu_s:.2} s, {cpu_s_per_million:.2} s per million deliveries"));
             rows.add("server memory", format!("{:.1} MiB", resident as f64 / f64::from(1 << 20)));
+        }
+        for MemberUse { member, cpu_s, process_cpu_s, share } in &self.members {
+            rows.add(
+                "serial share",
+                format!("{share:.2}: {cpu_s:.2} s of {process_cpu_s:.2} s in the task of {member}"),
+            );
         }
         rows.add_traffic(&self.traffic);
         rows.add_interrupted(self.interrupted);

@@ -35,7 +35,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::gateway::{Inbox, SocketRoutes};
 use crate::guesses::Guesses;
 use crate::health::{self, Expected, Health};
-use crate::member::{self, Command, End, GatewayParts, JoinError, Parts, Registrar, Stats};
+use crate::member::{self, Command, End, GatewayParts, JoinError, Meter, Parts, Registrar, Stats};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 use crate::routes::{RouteParts, routes};
@@ -288,6 +288,8 @@ impl Bound {
         let sockets = gateway.as_ref().map(|gateway| serve::sockets(&config, gateway, guesses.clone()));
         let metrics = Metrics::of_process();
         let refusals = sockets.as_ref().map(SocketRoutes::refusals);
+        let meter = Meter::default();
+        metrics.collect(numbers::MemberTime::new(id.clone(), meter.clone()));
         metrics.collect(numbers::Numbers::new(seen, edge.clone(), refusals, links.clone(), guesses.clone()));
         let routes = routes(RouteParts {
             config: &config,
@@ -304,7 +306,7 @@ impl Bound {
         });
         let internal = doors.serve(&config, gateway.as_ref().zip(sockets), Served { rules, guesses, routes });
         let kept = links.clone();
-        let member = tokio::spawn(member::run(Parts {
+        let member = tokio::spawn(meter.measure(member::run(Parts {
             id,
             incarnation,
             node: roles.node.then_some(config.cluster.weight),
@@ -320,7 +322,7 @@ impl Bound {
             commands: orders,
             stats,
             teller,
-        }));
+        })));
         Ok(Running { cluster, links: kept, commands, edge, internal, member })
     }
 }

@@ -10,6 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelValue, EncodeMet
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use ringway_core::id::MemberId;
 use ringway_core::message::Toll;
 use ringway_edge::Edge;
 use ringway_hub::Counts;
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::gateway::Refusals;
 use crate::guesses::Guesses;
-use crate::member::Stats;
+use crate::member::{Meter, Stats};
 use crate::telemetry;
 
 /// Reads the counters when they are asked for.
@@ -190,6 +191,28 @@ impl Numbers {
             ConstGauge::new(u64::from(link.version)).encode(family.encode_family(&labels(link))?)?;
         }
         Ok(())
+    }
+}
+
+/// Processor time of the member task.
+#[derive(Debug)]
+pub(super) struct MemberTime {
+    member: MemberId,
+    meter: Meter,
+}
+
+impl MemberTime {
+    pub(super) fn new(member: MemberId, meter: Meter) -> Self {
+        Self { member, meter }
+    }
+}
+
+impl Collector for MemberTime {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Processor time of a member task: what one core at a time does for this member";
+        let mut family = encoder.encode_descriptor("member_cpu_seconds", help, None, MetricType::Counter)?;
+        let total = ConstCounter::new(self.meter.total().as_secs_f64());
+        total.encode(family.encode_family(&[("member", self.member.as_str())])?)
     }
 }
 
