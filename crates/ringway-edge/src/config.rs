@@ -31,6 +31,8 @@ pub struct EdgeConfig {
     /// Most bytes queued for all sockets together; a frame that waits at several counts at each. Above it, those with the
     /// longest queues are closed with 3008 until an eighth is free.
     pub max_queued: usize,
+    /// Threads that write to sockets for whoever feeds many of them. 0: none, [`crate::Flusher::add`] writes.
+    pub writers: usize,
     /// What `Retry-After` says above the limit.
     pub retry_after: Duration,
 }
@@ -49,6 +51,7 @@ impl Default for EdgeConfig {
             slow_close_timeout: Duration::from_secs(15),
             slow_timeout: Duration::from_secs(10),
             max_queued: 256 << 20,
+            writers: 0,
             retry_after: Duration::from_secs(5),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Any thread may queue and flush. One lock guards the queue and what belongs to it ([`pipe`]); it is held over system
 //! calls that don't block, never over anything else, so frames can neither interleave nor overtake one another. Who
-//! finds the socket full leaves it to the socket's task, which alone writes from then until everything is out.
+//! finds the socket full leaves it to the socket's task, which alone writes from then until everything is out. Who feeds many
+//! sockets leaves them to the edge's [`writers`](crate::writers).
 
 mod driver;
 #[cfg(test)]
@@ -124,6 +125,16 @@ impl Conn {
         self.pipe.flush();
     }
 
+    /// Leaves what is queued to a writer. False if nobody has to: nothing is queued, the task writes, or a writer has it already.
+    pub(crate) fn hand_over(&self) -> bool {
+        self.pipe.hand_over()
+    }
+
+    /// What a writer does with a socket that was left to it.
+    pub(crate) fn write_handed(&self) {
+        self.pipe.write_handed();
+    }
+
     /// Whether more may be queued now: no more than `low` bytes wait here, and all sockets together are below their limit.
     pub fn ask_room(&self, low: usize) -> Room {
         if self.edge().is_crowded() {
@@ -221,6 +232,10 @@ impl Outside for Socket {
 
     fn account(&self, change: isize) {
         self.edge.account(change);
+    }
+
+    fn account_unwritten(&self, change: isize) {
+        self.edge.account_unwritten(change);
     }
 
     fn ticks(&self) -> u32 {

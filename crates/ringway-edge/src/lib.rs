@@ -19,6 +19,7 @@ mod limits;
 mod proxies;
 mod server;
 mod stats;
+mod writers;
 
 pub use config::{ConnOptions, EdgeConfig};
 pub use conn::{Conn, Room};
@@ -30,6 +31,7 @@ pub use limits::{default_max_connections, raise_file_limit};
 pub use proxies::{Proxies, ProxyHeader};
 pub use server::Edge;
 pub use stats::EdgeStats;
+pub use writers::Flusher;
 
 pub use hyper;
 pub use ipnet::IpNet;

@@ -4,6 +4,7 @@ use crate::clock::{Clock, TICK};
 use crate::door::{Door, Room};
 use crate::http::{self, Arrival, Router};
 use crate::stats::{add, sub};
+use crate::writers::{Flusher, Writers};
 use crate::{EdgeConfig, EdgeStats};
 use std::io;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     ticking: AtomicBool,
     /// The sockets hold more than they may together.
     pub(crate) crowded: Notify,
+    pub(crate) writers: Option<Writers>,
 }
 
 /// A place below the connection limit, until dropped.
@@ -53,6 +55,7 @@ impl Edge {
         let room = Room { seats: config.max_http.max(1), reserve: config.reserve };
         let shared = Shared {
             door: Arc::new(Door::new(room, stats.closed.clone())),
+            writers: Writers::new(config.writers),
             config,
             stats,
             clock: Clock::default(),
@@ -82,6 +85,12 @@ impl Edge {
     /// Closes the listeners and lets HTTP connections finish their current answer. Upgraded sockets stay.
     pub fn stop_accepting(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// A way to have many sockets of this edge written, for the task that feeds them.
+    #[must_use]
+    pub fn flusher(&self) -> Flusher {
+        Flusher::new(self.shared.clone())
     }
 
     /// The counters.
@@ -121,6 +130,11 @@ impl Shared {
         if change > 0 && before.wrapping_add_signed(change) > most {
             self.crowded.notify_one();
         }
+    }
+
+    /// Bytes wait for a writer, or do not any more.
+    pub(crate) fn account_unwritten(&self, change: isize) {
+        self.stats.unwritten.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
     }
 
     /// All sockets together hold as much as they may.

@@ -31,6 +31,10 @@ pub struct EdgeStats {
     pub writes: AtomicU64,
     /// Bytes that wait for full sockets now; a frame that waits at several counts at each.
     pub queued: AtomicUsize,
+    /// Bytes at sockets that wait for a writer now.
+    pub unwritten: AtomicUsize,
+    /// Sockets that were written by whoever fed them, because the writers were behind.
+    pub overtaken: AtomicU64,
     /// Connections closed because their peer read too slowly.
     pub slow: AtomicU64,
 }

@@ -148,9 +148,9 @@ impl<S: Socket> Hub<S> {
         hub.drain(now).settle(now).tell_crowds();
     }
 
-    /// Writes what is queued: one write per socket, however much was sent to it since the last time, and a ping behind it
+    /// Ends a turn: names every socket that something was queued at since the last time, once, to have it written; with a ping behind it
     /// where somebody has to confirm it.
-    pub fn flush(&mut self, now: Now) {
+    pub fn flush(&mut self, now: Now, mut write: impl FnMut(&S)) {
         let mut dirty = self.outgoing.take_dirty();
         for key in dirty.drain(..) {
             if self.roster.get(key).is_some_and(|session| session.unproven) {
@@ -158,7 +158,7 @@ impl<S: Socket> Hub<S> {
             }
             if let Some(session) = self.roster.get_mut(key) {
                 session.dirty = false;
-                session.socket.flush();
+                write(&session.socket);
             }
         }
         self.outgoing.give_back(dirty);

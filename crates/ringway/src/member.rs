@@ -35,7 +35,7 @@ use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
-use ringway_edge::Edge;
+use ringway_edge::{Edge, Flusher};
 use ringway_hub::{Batch, Hub, Turns};
 use ringway_link::{Event, LinkId, LinkSender, Links, Target};
 use ringway_protocol::link::Identity;
@@ -209,6 +209,8 @@ struct Task {
     missing: HashMap<Target, Now>,
     /// What the rules have to say, on its way to the links. Empty between turns.
     frames: Vec<Outgoing>,
+    /// Has the sockets written that a turn was queued something for.
+    flusher: Option<Flusher>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,
     /// What clients brought and waits for the next turn.
@@ -348,6 +350,7 @@ impl Task {
             let rules = Gateway::new(me, view.clone(), parts.timing, parts.limits.0);
             Hub::new(now, rules, Arc::new(gateway.config.hub.clone()), Box::<SystemClock>::default())
         });
+        let flusher = parts.gateway.as_ref().map(|gateway| gateway.edge.flusher());
         let member = Member::new(now, identity, view, parts.timing, hosts).with(now, node, hub);
         Self {
             parts,
@@ -363,6 +366,7 @@ impl Task {
             dialed: Vec::new(),
             missing: HashMap::new(),
             frames: Vec::new(),
+            flusher,
             batch: Batch::default(),
             turns: Turns::default(),
             changes: HashMap::new(),

@@ -107,6 +107,8 @@ impl Outside for Arc<Kernel> {
 
     fn account(&self, _change: isize) {}
 
+    fn account_unwritten(&self, _change: isize) {}
+
     fn ticks(&self) -> u32 {
         1
     }
@@ -143,7 +145,7 @@ fn task(pipe: &Pipe<Arc<Kernel>>) {
 
 /// A pipe into a kernel with room for `room`; `feed` sends, the peer reads `expected` bytes
 /// and then ends it.
-fn run(room: usize, expected: usize, feed: impl Fn(&Pipe<Arc<Kernel>>) + Copy + Send + Sync + 'static) {
+fn run(room: usize, expected: usize, feed: impl Fn(&Arc<Pipe<Arc<Kernel>>>) + Copy + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     // More than two forced switches find nothing that two do not, and take minutes.
     model.preemption_bound = Some(2);
@@ -207,6 +209,71 @@ fn a_drain_wakes_the_task_like_all_else() {
         pipe.drain();
         pipe.send(FRAME, 8);
         pipe.flush();
+    });
+}
+
+/// The line of a writer: how often it is to write, and whether nothing more will come.
+#[derive(Debug)]
+struct Line {
+    asked: sync::Mutex<(usize, bool)>,
+    arrived: loom::sync::Notify,
+}
+
+impl Line {
+    fn say(&self, asked: usize, is_end: bool) {
+        let mut line = self.asked.lock();
+        *line = (line.0 + asked, is_end);
+        drop(line);
+        self.arrived.notify();
+    }
+
+    fn work(&self, pipe: &Pipe<Arc<Kernel>>) {
+        loop {
+            let (asked, is_end) = {
+                let mut line = self.asked.lock();
+                (std::mem::take(&mut line.0), line.1)
+            };
+            (0..asked).for_each(|_| pipe.write_handed());
+            match (asked, is_end) {
+                (0, true) => return,
+                (0, false) => self.arrived.wait(),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs a sender that leaves its frames to a writer, as the member task does.
+fn with_writer(pipe: &Arc<Pipe<Arc<Kernel>>>, sender: impl Fn(&Line)) {
+    let line = Arc::new(Line { asked: sync::Mutex::new((0, false)), arrived: loom::sync::Notify::new() });
+    let writer = {
+        let (pipe, line) = (pipe.clone(), line.clone());
+        loom::thread::spawn(move || line.work(&pipe))
+    };
+    sender(&line);
+    writer.join().unwrap();
+}
+
+#[test]
+fn what_is_queued_while_a_writer_has_the_socket_is_written() {
+    run(2, 2, |pipe| {
+        with_writer(pipe, |line| {
+            for is_last in [false, true] {
+                pipe.send(FRAME, 8);
+                line.say(usize::from(pipe.hand_over()), is_last);
+            }
+        });
+    });
+}
+
+#[test]
+fn a_writer_that_finds_the_socket_full_wakes_the_task() {
+    run(1, 2, |pipe| {
+        with_writer(pipe, |line| {
+            pipe.send(FRAME, 8);
+            pipe.send(FRAME, 8);
+            line.say(usize::from(pipe.hand_over()), true);
+        });
     });
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Outbox {
     mark: u32,
     /// It is, and was not told yet.
     is_below: bool,
+    /// A writer has been asked to write it, and has not begun. Here, where there is room for it.
+    pub(super) is_handed: bool,
 }
 
 /// What one round of writing did.

@@ -25,6 +25,8 @@ pub(super) trait Outside: Sink {
     fn wrote(&self, written: &Written);
     /// The account of all pipes changes by so many bytes.
     fn account(&self, change: isize);
+    /// The account of all bytes that wait for a writer changes by so many.
+    fn account_unwritten(&self, change: isize);
     /// The time, in ticks of the edge; never 0.
     fn ticks(&self) -> u32;
 }
@@ -95,6 +97,7 @@ struct Turn<'a, O: Outside> {
     state: Option<MutexGuard<'a, State>>,
     before: Status,
     accounted: usize,
+    unwritten: usize,
 }
 
 impl<O: Outside> Pipe<O> {
@@ -104,8 +107,9 @@ impl<O: Outside> Pipe<O> {
 
     fn turn(&self) -> Turn<'_, O> {
         let state = self.state.lock();
-        let (before, accounted) = (state.status(self.code()), state.accounted());
-        Turn { pipe: self, state: Some(state), before, accounted }
+        let before = state.status(self.code());
+        let (accounted, unwritten) = (state.accounted(), state.unwritten());
+        Turn { pipe: self, state: Some(state), before, accounted, unwritten }
     }
 
     /// The code this side closed with; 0 while it has not.
@@ -133,6 +137,24 @@ impl<O: Outside> Pipe<O> {
     /// Writes what is queued. What the socket can't take is left to the task.
     pub(super) fn flush(&self) {
         self.turn().write();
+    }
+
+    /// Leaves what is queued to a writer, who has to call [`Pipe::write_handed`] once. False if nobody has to: nothing is queued, the task
+    /// writes, or a writer was asked before and has not begun.
+    pub(super) fn hand_over(&self) -> bool {
+        let mut turn = self.turn();
+        if turn.outbox.is_handed || turn.blocked || turn.dead || turn.outbox.is_empty() {
+            return false;
+        }
+        turn.outbox.is_handed = true;
+        true
+    }
+
+    /// Writes what is queued, in the place of whoever handed it over. What is queued from now on is to be handed over again.
+    pub(super) fn write_handed(&self) {
+        let mut turn = self.turn();
+        turn.outbox.is_handed = false;
+        turn.write();
     }
 
     /// Queues the last frame, for the reason `code`. False if it is too late.
@@ -266,6 +288,11 @@ impl State {
         if self.blocked || queued > UNCOUNTED { queued } else { 0 }
     }
 
+    /// Bytes that wait for a writer.
+    fn unwritten(&self) -> usize {
+        if self.outbox.is_handed && !self.blocked { self.outbox.queued() } else { 0 }
+    }
+
     fn status(&self, closing: u16) -> Status {
         Status {
             held: self.holds > 0 || self.draining,
@@ -346,6 +373,10 @@ impl<O: Outside> Drop for Turn<'_, O> {
         let accounted = State::accounted(self);
         if accounted != self.accounted {
             self.pipe.outside.account(accounted.wrapping_sub(self.accounted).cast_signed());
+        }
+        let unwritten = State::unwritten(self);
+        if unwritten != self.unwritten {
+            self.pipe.outside.account_unwritten(unwritten.wrapping_sub(self.unwritten).cast_signed());
         }
         let after = self.status(self.pipe.code());
         let waker = if after.calls(&self.before) { self.waker.clone() } else { None };

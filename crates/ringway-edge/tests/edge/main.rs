@@ -10,3 +10,4 @@ mod flow;
 mod http;
 mod sending;
 mod support;
+mod writing;

@@ -281,7 +281,7 @@ impl World {
             self.hub.complete(&mut outgoing.frame.message);
             self.said.push(outgoing.frame.message);
         }
-        self.hub.flush(self.now);
+        self.hub.flush(self.now, Socket::flush);
     }
 
     /// Lets time pass in steps of a quarter second.

@@ -60,6 +60,11 @@ impl Numbers {
             ("client_bytes_in", "Bytes received from client sockets", &stats.bytes_in),
             ("client_bytes_out", "Bytes written to client sockets", &stats.bytes_out),
             ("client_writes", "Write calls to client sockets", &stats.writes),
+            (
+                "sockets_overtaken",
+                "Times that the member task wrote to a socket itself because the threads for it were behind",
+                &stats.overtaken,
+            ),
         ];
         for (name, help, value) in totals {
             counter(encoder, name, help, value.load(Ordering::Relaxed))?;
@@ -81,6 +86,8 @@ impl Numbers {
         counters(encoder, "http_connections_closed", help, reasons)?;
         let queued = stats.queued.load(Ordering::Relaxed) as u64;
         gauge(encoder, "client_bytes_waiting", "Bytes that wait for client sockets that are full now", queued)?;
+        let unwritten = stats.unwritten.load(Ordering::Relaxed) as u64;
+        gauge(encoder, "client_bytes_unwritten", "Bytes that wait for a thread that writes to clients now", unwritten)?;
         gauge(encoder, "sockets", "Client sockets now", edge.open())
     }
 

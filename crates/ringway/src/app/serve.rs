@@ -193,6 +193,7 @@ fn edge_config(config: &Config) -> EdgeConfig {
         max_http: config.server.max_http,
         slow_timeout: config.gateway.slow_timeout,
         max_queued: config.gateway.limits.sockets_bytes,
+        writers: config.server.writers(),
         ..bounds(config)
     }
 }

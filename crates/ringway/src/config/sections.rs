@@ -61,6 +61,8 @@ pub struct Server {
     pub names: Vec<String>,
     /// Wait for a peer's close frame.
     pub close_timeout: Duration,
+    /// Threads that write to client sockets; `None`: as many as processors, and none on a machine with one.
+    pub writers: Option<usize>,
     /// `/echo`, for protocol tests. Only the open config turns it on.
     pub echo: bool,
 }
@@ -81,6 +83,7 @@ impl Default for Server {
             proxies: Proxies::default(),
             names: Vec::new(),
             close_timeout: Duration::from_secs(5),
+            writers: None,
             echo: false,
         }
     }
@@ -90,6 +93,9 @@ impl Default for Server {
 pub(super) const ONE_MS: Duration = Duration::from_millis(1);
 pub(super) const ONE_HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const SENSIBLE: &str = "it must lie between 1ms and 1h";
+
+/// Most threads that write to client sockets.
+const MAX_WRITERS: usize = 64;
 
 /// The words that stand for [`ProxyHeader`].
 const PROXY_HEADERS: &[(&str, ProxyHeader)] =
@@ -103,6 +109,12 @@ fn is_host_name(text: &str) -> bool {
 }
 
 impl Server {
+    /// Threads that write to client sockets. On one processor a thread of its own gains nothing, and costs a switch.
+    pub fn writers(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WRITERS);
+        self.writers.unwrap_or(if processors > 1 { processors } else { 0 })
+    }
+
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.read("listen", &mut self.listen);
         section.read("port", &mut self.port);
@@ -115,6 +127,10 @@ impl Server {
         section.read_within("body_timeout", &mut self.body_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
         section.read_within("answer_timeout", &mut self.answer_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
         section.read_within("close_timeout", &mut self.close_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+        section.read("writers", &mut self.writers);
+        if self.writers.is_some_and(|writers| writers > MAX_WRITERS) {
+            section.fault("writers", "must lie between 0 and 64: more threads than processors write no faster");
+        }
         section.read("trusted_proxies", &mut self.proxies.trusted);
         section.read_word("proxy_header", &mut self.proxies.header, PROXY_HEADERS);
         section.read("names", &mut self.names);

@@ -131,7 +131,7 @@ impl Task {
         self.member.change(now, self.next_change, asked);
     }
 
-    /// Lets the rules act and carries out what they want, until they want nothing more; then writes to the sockets.
+    /// Lets the rules act and carries out what they want, until they want nothing more; then has the sockets written.
     pub(super) fn turn(&mut self, now: Now) {
         for _ in 0..ROUNDS {
             self.member.turn(now);
@@ -144,8 +144,9 @@ impl Task {
                 break;
             }
         }
-        if let Some(hub) = self.member.front_mut() {
-            hub.flush(now);
+        if let Some((hub, flusher)) = self.member.front_mut().zip(self.flusher.as_mut()) {
+            hub.flush(now, |socket| flusher.add(socket));
+            flusher.end();
         }
         if self.facts_changed {
             self.publish_facts(now);

@@ -8,6 +8,7 @@ mod centrifuge;
 mod chaos;
 mod commands;
 mod confirmed;
+mod cores;
 mod cuts;
 mod door;
 mod gateways;

@@ -1,0 +1,177 @@
+//! Threads that write to client sockets in the place of whoever feeds many of them.
+//!
+//! ```text
+//!   feeder ──add──▶ batch ──end──▶ line ──up to 32 at a time──▶ writer ──▶ socket
+//! ```
+//! The feeder queues frames at sockets and names each socket to its [`Flusher`]; when its turn ends, all of them get into one line with one
+//! lock, and one thread is woken, which wakes the next if it leaves something. A socket stands in the line once, however
+//! much is queued at it until its turn comes, so the line is no longer than there are sockets.
+//!
+//! They are threads and not tasks, because a task that is woken by another one waits until that one has ended its poll: the runtime
+//! keeps it for the same thread, and no other thread may take it.
+
+use crate::Conn;
+use crate::server::Shared;
+use crate::stats::add;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+/// Sockets that a writer takes at a time: some 100 µs of work, so that waking a thread costs little beside it, and two of
+/// them share what one publication to a hundred subscribers makes.
+const CHUNK: usize = 32;
+
+/// Where no writer is awake, a batch of so many sockets is written by the feeder itself: to wake a thread costs about as much.
+const FEW: usize = 1;
+
+/// Bytes at sockets in the line. Above it the feeder writes itself, which holds it up: what it makes cannot outgrow what can be
+/// written. Enough for a message of 1 KiB to 16,000 sockets.
+const AHEAD: usize = 16 << 20;
+
+/// A writer's own needs are small: the slices of one call and some frames.
+const STACK: usize = 256 * 1024;
+
+/// The writers of an edge. They start when there is something for them, and end with the edge.
+#[derive(Debug)]
+pub(crate) struct Writers {
+    queue: Arc<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    line: Mutex<Line>,
+    arrived: Condvar,
+}
+
+#[derive(Debug)]
+struct Line {
+    sockets: VecDeque<Arc<Conn>>,
+    /// Threads that are to be, that are, and that wait for something to come.
+    wanted: usize,
+    started: usize,
+    asleep: usize,
+    ended: bool,
+}
+
+/// Where one task names the sockets that it has fed, to have them written when its turn ends.
+#[derive(Debug)]
+pub struct Flusher {
+    edge: Arc<Shared>,
+    batch: Vec<Arc<Conn>>,
+}
+
+impl Flusher {
+    pub(crate) fn new(edge: Arc<Shared>) -> Self {
+        Self { edge, batch: Vec::new() }
+    }
+
+    /// Has what is queued at this socket written: by a writer when the batch ends, or now where there are no writers, or they are behind.
+    pub fn add(&mut self, conn: &Arc<Conn>) {
+        let Some(_) = &self.edge.writers else { return conn.flush() };
+        let stats = &self.edge.stats;
+        if stats.unwritten.load(Ordering::Relaxed) > AHEAD {
+            add(&stats.overtaken, 1);
+            return conn.flush();
+        }
+        if conn.hand_over() {
+            self.batch.push(conn.clone());
+        }
+    }
+
+    /// Ends the batch.
+    pub fn end(&mut self) {
+        if let Some(writers) = self.edge.writers.as_ref().filter(|_| !self.batch.is_empty()) {
+            writers.take(&mut self.batch);
+            // Whatever the writers did not take.
+            self.batch.drain(..).for_each(|conn| conn.write_handed());
+        }
+    }
+}
+
+impl Writers {
+    /// So many at most; `None` for none.
+    pub(crate) fn new(wanted: usize) -> Option<Self> {
+        let line = Line { sockets: VecDeque::new(), wanted, started: 0, asleep: 0, ended: false };
+        (wanted > 0).then(|| Self { queue: Arc::new(Queue { line: Mutex::new(line), arrived: Condvar::new() }) })
+    }
+
+    /// Takes the batch into the line, unless it is better written by whoever brings it.
+    fn take(&self, batch: &mut Vec<Arc<Conn>>) {
+        let mut line = self.queue.line.lock();
+        let all_rest = line.sockets.is_empty() && line.asleep == line.started;
+        if (batch.len() <= FEW && all_rest) || line.wanted == 0 {
+            return;
+        }
+        line.sockets.extend(batch.drain(..));
+        let (wakes, starts) = (line.asleep > 0, line.asleep == 0 && line.started < line.wanted);
+        line.started += usize::from(starts);
+        let number = line.started;
+        drop(line);
+        if wakes {
+            self.queue.arrived.notify_one();
+        }
+        if starts {
+            self.start(number, batch);
+        }
+    }
+
+    /// Starts one more writer. Where the system has no thread left, those that are there have to do, and without any the feeder writes.
+    fn start(&self, number: usize, batch: &mut Vec<Arc<Conn>>) {
+        let queue = self.queue.clone();
+        let builder = thread::Builder::new().name(format!("writer-{number}")).stack_size(STACK);
+        let Err(error) = builder.spawn(move || queue.work()) else { return };
+        let mut line = self.queue.line.lock();
+        line.started -= 1;
+        line.wanted = line.started;
+        if line.started == 0 {
+            batch.extend(line.sockets.drain(..));
+        }
+        drop(line);
+        tracing::warn!(
+            %error,
+            writers = number - 1,
+            "a thread that writes to clients could not be started; going on with fewer. Raise the limit of threads (ulimit -u), and start this process again"
+        );
+    }
+}
+
+/// The threads end once the line is empty.
+impl Drop for Writers {
+    fn drop(&mut self) {
+        self.queue.line.lock().ended = true;
+        self.queue.arrived.notify_all();
+    }
+}
+
+impl Queue {
+    /// What a writer does.
+    fn work(&self) {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while self.take(&mut chunk) {
+            chunk.drain(..).for_each(|conn: Arc<Conn>| conn.write_handed());
+        }
+    }
+
+    /// Waits for sockets and takes the first ones; false at the end.
+    fn take(&self, chunk: &mut Vec<Arc<Conn>>) -> bool {
+        let mut line = self.line.lock();
+        while line.sockets.is_empty() {
+            if line.ended {
+                return false;
+            }
+            line.asleep += 1;
+            self.arrived.wait(&mut line);
+            line.asleep -= 1;
+        }
+        let count = CHUNK.min(line.sockets.len());
+        chunk.extend(line.sockets.drain(..count));
+        let leaves = !line.sockets.is_empty() && line.asleep > 0;
+        drop(line);
+        if leaves {
+            self.arrived.notify_one();
+        }
+        true
+    }
+}

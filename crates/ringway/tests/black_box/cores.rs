@@ -1,0 +1,32 @@
+//! What of a server's work is on one core at a time: the rules, and no more.
+
+use ringway_testkit::{Process, Server};
+use serde_json::Value;
+
+use crate::support::{BINARY, SOON, dev};
+
+async fn fan_out(server: &Server) -> Value {
+    let url = format!("ws://{}", server.addr());
+    let load = ["bench", "fanout", "--subscribers", "300", "--window", "4", "--seconds", "2", "--json", "--url", &url];
+    let mut bench = Process::start(&*BINARY, &load);
+    let status = bench.wait_exit(SOON * 3).await;
+    assert!(status.success(), "{}\n{}", bench.stderr(), bench.stdout());
+    let report: Value = serde_json::from_str(&bench.stdout()).expect("a report in JSON");
+    assert!(report["delivered"].as_u64() > Some(10_000), "a load that does nothing shows nothing: {report:#}");
+    report
+}
+
+#[tokio::test]
+async fn the_task_with_the_rules_writes_to_nobody_where_there_are_writers() {
+    let report = fan_out(&dev("[server]\nwriters = 2\n").await).await;
+    let share = report["serial_share"].as_f64().expect("the server tells");
+    // The program is not optimized here, which the rules suffer from and the kernel does not.
+    assert!(share < 0.6, "{report:#}");
+    assert_eq!(report["members"][0]["member"], "ringway-1");
+}
+
+#[tokio::test]
+async fn without_writers_it_writes_itself() {
+    let report = fan_out(&dev("[server]\nwriters = 0\n").await).await;
+    assert!(report["serial_share"].as_f64() > Some(0.7), "{report:#}");
+}
