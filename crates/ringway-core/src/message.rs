@@ -4,6 +4,7 @@
 //! Spelling them in bytes is the protocol crate's work. Payloads are shared [`Bytes`], never looked into.
 
 mod listing;
+mod size;
 
 use std::collections::HashSet;
 use std::sync::Arc;

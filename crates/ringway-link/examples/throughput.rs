@@ -36,14 +36,14 @@ async fn main() -> anyhow::Result<()> {
         while let Some(event) = b_events.recv().await {
             if let Event::Frames { frames, .. } = event {
                 for frame in &frames {
-                    let _ = to_a.send(frame);
+                    let _ = to_a.send(frame.clone());
                 }
             }
         }
     });
     let began = Instant::now();
     for offset in 0..ROUNDS {
-        to_b.send(&deliver(offset))?;
+        to_b.send(deliver(offset))?;
         receive(&mut a_events, 1).await;
     }
     println!("round trip: {:?}", began.elapsed() / u32::try_from(ROUNDS)?);
@@ -92,7 +92,7 @@ fn deliver(offset: u64) -> Frame {
 
 async fn send_all(sender: LinkSender) -> anyhow::Result<()> {
     for offset in 0..FRAMES {
-        sender.send(&deliver(offset))?;
+        sender.send(deliver(offset))?;
         while offset % 64 == 0 && sender.queued_bytes() > WINDOW {
             tokio::task::yield_now().await;
         }

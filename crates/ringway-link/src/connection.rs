@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ringway_core::id::Incarnation;
 use ringway_core::message::Frame;
-use ringway_protocol::link::{FrameError, Identity, Taken, UnknownKind, decode};
+use ringway_protocol::link::{FrameError, Identity, Taken, UnknownKind, decode, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,7 +23,7 @@ use crate::event::{Ended, Event, LinkId};
 use crate::fault::{Held, Slow};
 use crate::handshake::Proved;
 use crate::inflow::Inflow;
-use crate::limits::{KEEP_BUFFER, READ_CHUNK};
+use crate::limits::{KEEP_BUFFER, READ_CHUNK, WRITE_PIECE};
 use crate::outgoing::{Outgoing, SendError};
 use crate::shared::Shared;
 
@@ -225,6 +225,19 @@ impl Connection {
         }
     }
 
+    /// Encodes frames until the piece is large enough. Their size before that; 0 when there are none.
+    fn fill(&self, piece: &mut BytesMut, frames: &mut impl Iterator<Item = Frame>) -> usize {
+        let mut taken = 0;
+        while piece.len() < WRITE_PIECE {
+            let Some(frame) = frames.next() else { break };
+            taken += frame.size();
+            if let Err(error) = encode(&frame, piece) {
+                warn!(peer = %self.peer.id, %error, "a frame is not sent");
+            }
+        }
+        taken
+    }
+
     fn age(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
@@ -258,17 +271,30 @@ fn take_frames(buffer: &mut BytesMut) -> Read {
     }
 }
 
-/// Writes what is queued, all that waits with one call. Ends with the queue, having told the other end that nothing
-/// more will come.
+/// Encodes and writes what is queued: all that waits with one call, or a piece after the other where it is much. Ends with the queue, having
+/// told the other end that nothing more will come.
 async fn write(connection: Arc<Connection>, mut socket: OwnedWriteHalf, flushed: CancellationToken) {
     let mut held = connection.held.subscribe();
-    let mut batch = BytesMut::new();
+    let (mut batch, mut piece) = (Vec::new(), BytesMut::new());
     while connection.outgoing.take(&mut batch).await {
         let _ = held.wait_for(|held| !held.outgoing).await;
-        if let Err(error) = write_batch(&connection, &mut socket, &batch).await {
-            return connection.end(Ended::Broken(Arc::new(error)));
+        let mut frames = batch.drain(..);
+        loop {
+            let taken = connection.fill(&mut piece, &mut frames);
+            if taken == 0 {
+                break;
+            }
+            if let Err(error) = write_batch(&connection, &mut socket, &piece).await {
+                return connection.end(Ended::Broken(Arc::new(error)));
+            }
+            connection.outgoing.written(taken);
+            piece.clear();
         }
-        connection.outgoing.written(&mut batch);
+        drop(frames);
+        Outgoing::done(&mut batch);
+        if piece.capacity() > KEEP_BUFFER {
+            piece = BytesMut::new();
+        }
     }
     let _ = socket.shutdown().await;
     flushed.cancel();
@@ -299,12 +325,12 @@ async fn drain(socket: &mut OwnedReadHalf) {
 pub struct LinkSender(pub(crate) Arc<Connection>);
 
 impl LinkSender {
-    /// Queues the frame. Never waits: encodes it into the outgoing buffer under a short lock.
+    /// Queues the frame. Never waits; the link's own task encodes it.
     ///
     /// # Errors
     /// [`SendError::Closed`]: the link has ended, its `Down` comes or came. [`SendError::Full`]: the queue was at its
     /// limit, and this closes the link. [`SendError::TooLong`]: only this frame is lost.
-    pub fn send(&self, frame: &Frame) -> Result<(), SendError> {
+    pub fn send(&self, frame: Frame) -> Result<(), SendError> {
         let sent = self.0.outgoing.push(frame);
         if let Err(SendError::Full { queued }) = sent {
             self.0.end(Ended::QueueFull { queued });

@@ -10,6 +10,12 @@ pub(crate) const READ_CHUNK: usize = 64 * 1024;
 /// state, does not cost its size for ever.
 pub(crate) const KEEP_BUFFER: usize = 256 * 1024;
 
+/// The same for the list of frames that wait to be encoded.
+pub(crate) const KEEP_FRAMES: usize = 1_024;
+
+/// Frames are encoded and written in pieces of about so many bytes: what is taken at once may be all that a queue holds.
+pub(crate) const WRITE_PIECE: usize = 256 * 1024;
+
 /// Bytes that wait in this process where a test makes a direction slow: what 32 MB/s bring in a quarter of a second. When
 /// they are there, the socket is not read, and the rest waits at its sender.
 pub(crate) const SLOW_BYTES: usize = 8 * 1024 * 1024;
@@ -20,7 +26,7 @@ pub(crate) const BACKLOG: u32 = 1_024;
 /// Bounds of the links of one member.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Bytes that may wait for one peer. A frame that finds as many waiting closes the link instead.
+    /// Bytes that may wait for one peer, by the size of frames before they are encoded. A frame that finds as many waiting closes the link instead.
     pub queue_bytes: usize,
     /// Events that may wait for the member's task, each up to what one read brought. When it is full the readers stop
     /// reading, and TCP holds the senders back.

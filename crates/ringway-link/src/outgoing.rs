@@ -1,14 +1,14 @@
-//! What waits to be written on a link: one buffer that senders encode into, swapped out whole by the writer.
+//! What waits to be written on a link: frames, in order. Whoever sends leaves them as they are; the writer takes all of them at once and encodes
+//! them in its own task.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::BytesMut;
 use parking_lot::Mutex;
 use ringway_core::message::Frame;
-use ringway_protocol::link::{FrameTooLong, encode};
+use ringway_protocol::link::{FrameTooLong, MAX_FRAME_BYTES};
 use tokio::sync::Notify;
 
-use crate::limits::KEEP_BUFFER;
+use crate::limits::KEEP_FRAMES;
 
 /// Why a frame was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,30 +39,37 @@ pub(crate) struct Outgoing {
 
 #[derive(Debug)]
 struct Queue {
-    buffer: BytesMut,
+    waiting: Vec<Frame>,
+    /// Of the frames that wait, by their size before they are encoded.
+    bytes: usize,
     open: bool,
     frames: u64,
 }
 
 impl Outgoing {
     pub(crate) fn new(limit: usize) -> Self {
-        let queue = Mutex::new(Queue { buffer: BytesMut::new(), open: true, frames: 0 });
+        let queue = Mutex::new(Queue { waiting: Vec::new(), bytes: 0, open: true, frames: 0 });
         Self { queue, in_flight: AtomicUsize::new(0), wake: Notify::new(), limit }
     }
 
-    /// Encodes the frame behind what waits. At the limit the queue closes; it is passed by less than one frame.
-    pub(crate) fn push(&self, frame: &Frame) -> Result<(), SendError> {
+    /// Queues the frame behind what waits. At the limit the queue closes; it is passed by less than one frame.
+    pub(crate) fn push(&self, frame: Frame) -> Result<(), SendError> {
+        let size = frame.size();
+        if size > MAX_FRAME_BYTES {
+            return Err(FrameTooLong { length: size, limit: MAX_FRAME_BYTES }.into());
+        }
         let mut queue = self.queue.lock();
         if !queue.open {
             return Err(SendError::Closed);
         }
-        let queued = queue.buffer.len() + self.in_flight.load(Ordering::Relaxed);
+        let queued = queue.bytes + self.in_flight.load(Ordering::Relaxed);
         if queued >= self.limit {
             queue.open = false;
             return Err(SendError::Full { queued });
         }
-        let idle = queue.buffer.is_empty();
-        encode(frame, &mut queue.buffer)?;
+        let idle = queue.waiting.is_empty();
+        queue.waiting.push(frame);
+        queue.bytes += size;
         queue.frames += 1;
         drop(queue);
         if idle {
@@ -85,13 +92,13 @@ impl Outgoing {
     }
 
     /// Swaps all that waits for the empty `batch`, once something does. `false`: the queue is closed and empty.
-    pub(crate) async fn take(&self, batch: &mut BytesMut) -> bool {
+    pub(crate) async fn take(&self, batch: &mut Vec<Frame>) -> bool {
         loop {
             {
                 let mut queue = self.queue.lock();
-                if !queue.buffer.is_empty() {
-                    std::mem::swap(&mut queue.buffer, batch);
-                    self.in_flight.store(batch.len(), Ordering::Relaxed);
+                if !queue.waiting.is_empty() {
+                    std::mem::swap(&mut queue.waiting, batch);
+                    self.in_flight.store(std::mem::take(&mut queue.bytes), Ordering::Relaxed);
                     return true;
                 }
                 if !queue.open {
@@ -102,18 +109,22 @@ impl Outgoing {
         }
     }
 
-    /// The batch is written; its buffer is kept for the next one unless a burst has made it large.
-    pub(crate) fn written(&self, batch: &mut BytesMut) {
-        self.in_flight.store(0, Ordering::Relaxed);
-        if batch.capacity() > KEEP_BUFFER {
-            *batch = BytesMut::new();
+    /// So much of what was taken is written.
+    pub(crate) fn written(&self, bytes: usize) {
+        self.in_flight.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The batch is written; its memory is kept for the next one unless a burst has made it large.
+    pub(crate) fn done(batch: &mut Vec<Frame>) {
+        if batch.capacity() > KEEP_FRAMES {
+            *batch = Vec::new();
         } else {
             batch.clear();
         }
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.queue.lock().buffer.len() + self.in_flight.load(Ordering::Relaxed)
+        self.queue.lock().bytes + self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Frames queued so far.

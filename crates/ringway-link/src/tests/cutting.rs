@@ -18,8 +18,8 @@ async fn one_direction_is_cut_and_the_other_carries_on() {
     let (mut a, mut b, to_b, to_a) = linked().await;
     let began = Instant::now();
     a.links.cut(&id(&b), Direction::Outgoing, CUT);
-    to_b.send(&frame(1)).unwrap();
-    to_a.send(&frame(2)).unwrap();
+    to_b.send(frame(1)).unwrap();
+    to_a.send(frame(2)).unwrap();
     assert_eq!(a.numbers(1).await.0, [2]);
     // Nothing until the end of the cut, when the link breaks and takes with it what was held back.
     assert!(matches!(b.next().await, Event::Down { .. }));
@@ -27,7 +27,7 @@ async fn one_direction_is_cut_and_the_other_carries_on() {
     assert!(matches!(a.down().await.1, Ended::Cut));
     let to_b = a.up_at_last().await.2;
     b.up_at_last().await;
-    to_b.send(&frame(3)).unwrap();
+    to_b.send(frame(3)).unwrap();
     assert_eq!(b.numbers(1).await.0, [3]);
 }
 
@@ -35,8 +35,8 @@ async fn one_direction_is_cut_and_the_other_carries_on() {
 async fn what_comes_in_is_held_back_too() {
     let (mut a, mut b, to_b, to_a) = linked().await;
     a.links.cut(&id(&b), Direction::Incoming, CUT);
-    to_b.send(&frame(1)).unwrap();
-    to_a.send(&frame(2)).unwrap();
+    to_b.send(frame(1)).unwrap();
+    to_a.send(frame(2)).unwrap();
     assert_eq!(b.numbers(1).await.0, [1]);
     match a.next().await {
         Event::Down { reason, .. } => assert!(matches!(reason, Ended::Cut)),

@@ -10,10 +10,10 @@ async fn what_was_queued_arrives_before_a_shutdown() {
     const COUNT: u64 = 20_000;
     let (mut a, mut b, to_b, to_a) = linked().await;
     for number in 0..COUNT {
-        to_b.send(&frame(number)).unwrap();
+        to_b.send(frame(number)).unwrap();
     }
     // Unread bytes at the closing end must not take back what it wrote.
-    to_a.send(&frame(1)).unwrap();
+    to_a.send(frame(1)).unwrap();
     let reading = tokio::spawn(async move {
         let numbers = b.numbers(COUNT as usize).await.0;
         (numbers, b.down().await.1)
@@ -23,7 +23,7 @@ async fn what_was_queued_arrives_before_a_shutdown() {
     assert!(numbers.into_iter().eq(0..COUNT));
     assert!(matches!(reason, Ended::Closed), "{reason:?}");
     assert!(matches!(a.down().await.1, Ended::ShutDown));
-    assert_eq!(to_b.send(&frame(1)), Err(SendError::Closed));
+    assert_eq!(to_b.send(frame(1)), Err(SendError::Closed));
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_full_queue_closes_the_link_and_both_ends_see_it() {
     b.up().await;
     let mut sent = 0_u64;
     let full = loop {
-        match to_b.send(&frame(sent)) {
+        match to_b.send(frame(sent)) {
             Ok(()) => sent += 1,
             Err(error) => break error,
         }
@@ -76,14 +76,14 @@ async fn a_full_queue_closes_the_link_and_both_ends_see_it() {
 /// A member that takes no events holds back those who send to it, and loses nothing.
 #[tokio::test]
 async fn a_full_event_queue_holds_the_sender_back() {
-    const COUNT: u64 = 1_000_000;
+    const COUNT: u64 = 500_000;
     let mut a = Member::start("a", 1).await;
     let mut b = Member::with("b", 2, |settings| settings.limits.events = 1).await;
     a.links.dial(b.target());
     let to_b = a.up().await.2;
     b.up().await;
     for number in 0..COUNT {
-        to_b.send(&frame(number)).unwrap();
+        to_b.send(frame(number)).unwrap();
     }
     assert!(to_b.queued_bytes() > 0, "more was sent than sockets hold");
     let (numbers, _) = b.numbers(COUNT as usize).await;
@@ -93,7 +93,7 @@ async fn a_full_event_queue_holds_the_sender_back() {
 #[tokio::test]
 async fn a_forgotten_peer_is_not_dialed_again() {
     let (mut a, mut b, to_b, _) = linked().await;
-    to_b.send(&frame(3)).unwrap();
+    to_b.send(frame(3)).unwrap();
     a.links.forget(b.identity().incarnation);
     assert!(matches!(a.down().await.1, Ended::Forgotten));
     assert_eq!(b.numbers(1).await.0, [3], "what was queued arrives");

@@ -30,9 +30,9 @@ async fn a_late_direction_is_late_and_the_other_is_not() {
     b.links.slow(&id(&a), late(), LONG);
     let began = Instant::now();
     for number in 1..=3 {
-        to_b.send(&frame(number)).unwrap();
+        to_b.send(frame(number)).unwrap();
     }
-    to_a.send(&frame(9)).unwrap();
+    to_a.send(frame(9)).unwrap();
     assert_eq!(a.numbers(1).await.0, [9]);
     assert!(began.elapsed() < DELAY, "{:?}", began.elapsed());
     assert_eq!(b.numbers(3).await.0, [1, 2, 3]);
@@ -45,10 +45,10 @@ async fn a_stall_loses_nothing_and_goes_on() {
     let (a, mut b, to_b, _) = linked().await;
     b.links.slow(&id(&a), paced(0), DELAY);
     let began = Instant::now();
-    (1..=100).for_each(|number| to_b.send(&frame(number)).unwrap());
+    (1..=100).for_each(|number| to_b.send(frame(number)).unwrap());
     assert_eq!(b.numbers(100).await.0, (1..=100).collect::<Vec<_>>());
     assert!(began.elapsed() >= DELAY);
-    to_b.send(&frame(101)).unwrap();
+    to_b.send(frame(101)).unwrap();
     assert_eq!(b.numbers(1).await.0, [101]);
     assert_eq!(b.links.stats()[0].reconnects, 0);
 }
@@ -61,7 +61,7 @@ async fn a_pace_is_kept() {
     let mut sent = 0;
     while a.links.stats()[0].bytes_out + to_b.queued_bytes() as u64 <= 50_000 {
         sent += 1;
-        to_b.send(&frame(sent)).unwrap();
+        to_b.send(frame(sent)).unwrap();
         tokio::task::yield_now().await;
     }
     b.numbers(sent as usize).await;
@@ -79,7 +79,7 @@ async fn slowness_outlives_a_link() {
     let to_b = a.up_at_last().await.2;
     b.up_at_last().await;
     let began = Instant::now();
-    to_b.send(&frame(1)).unwrap();
+    to_b.send(frame(1)).unwrap();
     assert_eq!(b.numbers(1).await.0, [1]);
     assert!(began.elapsed() >= DELAY);
 }
@@ -95,7 +95,7 @@ async fn a_stalled_end_holds_no_more_than_its_bound() {
     let queue = crate::Limits::default().queue_bytes;
     let mut sent = 0;
     while to_b.queued_bytes() < queue / 2 && sent < 2 * (SLOW_BYTES + KERNEL + queue) {
-        to_b.send(&large).unwrap();
+        to_b.send(large.clone()).unwrap();
         sent += READ_CHUNK;
         tokio::task::yield_now().await;
     }

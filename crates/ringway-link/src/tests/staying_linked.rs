@@ -18,7 +18,7 @@ async fn frames_come_in_order_and_in_batches() {
     const COUNT: u64 = 10_000;
     let (_a, mut b, to_b, _) = linked().await;
     for number in 0..COUNT {
-        to_b.send(&frame(number)).unwrap();
+        to_b.send(frame(number)).unwrap();
     }
     let (numbers, events) = b.numbers(COUNT as usize).await;
     assert!(numbers.into_iter().eq(0..COUNT));
@@ -29,7 +29,7 @@ async fn frames_come_in_order_and_in_batches() {
 async fn traffic_is_counted() {
     let (a, mut b, to_b, _) = linked().await;
     for number in 0..100 {
-        to_b.send(&frame(number)).unwrap();
+        to_b.send(frame(number)).unwrap();
     }
     b.numbers(100).await;
     eventually("what is written waits no more", || to_b.queued_bytes() == 0).await;
@@ -48,7 +48,7 @@ async fn what_was_read_was_heard_before_it_is_taken() {
     let (_a, _b, to_b, to_a) = linked().await;
     eventually("nobody spoke", || to_a.silence() > SILENCE).await;
     let sent = Instant::now();
-    to_b.send(&frame(1)).unwrap();
+    to_b.send(frame(1)).unwrap();
     eventually("b has read it", || to_a.silence() < sent.elapsed()).await;
     assert!(to_b.silence() > SILENCE, "a heard nothing");
 }
@@ -63,7 +63,7 @@ async fn both_may_dial() {
         b.links.dial(a.target());
         let (to_b, to_a) = (a.up_at_last().await.2, b.up_at_last().await.2);
         // A link may have been replaced at once; the last one carries.
-        let _ = (to_b.send(&frame(round)), to_a.send(&frame(round)));
+        let _ = (to_b.send(frame(round)), to_a.send(frame(round)));
         converse(&mut a, &mut b, round).await;
     }
 }
@@ -81,7 +81,7 @@ async fn converse(a: &mut Member, b: &mut Member, number: u64) {
                 assert_eq!(frames, [frame(number)]);
                 *arrived = true;
             }
-            Event::Up { sender, .. } => drop(sender.send(&frame(number)).ok()),
+            Event::Up { sender, .. } => drop(sender.send(frame(number)).ok()),
             Event::Down { .. } | Event::Refused { .. } | Event::Failed { .. } => {}
         }
     }
@@ -99,7 +99,7 @@ async fn nothing_of_an_old_link_follows_a_new_one() {
         let mut turn = 0_u64;
         loop {
             for number in 0..FRAMES {
-                let _ = sender.send(&frame(number));
+                let _ = sender.send(frame(number));
             }
             // Ended in three ways: in good order, abruptly, and by the other end (below).
             turn += 1;
@@ -217,8 +217,8 @@ async fn a_frame_that_is_too_long_harms_nothing() {
     let slots = vec![(ringway_core::id::Slot(u32::MAX), ringway_core::id::Epoch(u64::MAX)); 5_000_000];
     let mut long = frame(0);
     long.message = Message::Released(slots);
-    assert!(matches!(to_b.send(&long), Err(crate::SendError::TooLong(_))));
-    to_b.send(&frame(7)).unwrap();
+    assert!(matches!(to_b.send(long), Err(crate::SendError::TooLong(_))));
+    to_b.send(frame(7)).unwrap();
     assert_eq!(b.numbers(1).await.0, [7]);
 }
 

@@ -136,7 +136,7 @@ async fn a_member_of_the_next_release_is_understood_but_for_what_is_new() {
         Some((3, 2, 2))
     );
 
-    sender.send(&frame(3)).unwrap();
+    sender.send(frame(3)).unwrap();
     assert_eq!(next.next().await, frame(3));
 }
 

@@ -45,7 +45,7 @@ impl Task {
         let message = Message::RegistryRequest(RegistryRequest { id: 0, op: RegistryOp::Read });
         if let Some(host) = self.peers.get(&peer).filter(|known| known.identity.keeps_registry) {
             // If the link is gone already, the next one asks again.
-            let _ = host.sender.send(&Frame { epoch: Epoch(0), message });
+            let _ = host.sender.send(Frame { epoch: Epoch(0), message });
         }
     }
 

@@ -148,7 +148,7 @@ impl Task {
         let answer = RegistryAnswer { id: request.id, done: false, view, lapsed: Vec::new() };
         for message in [Message::KeptOut(why.into()), Message::RegistryAnswer(answer)] {
             // A link that takes no more has ended, and its other end asks again on the next.
-            let _ = peer.sender.send(&Frame { epoch, message });
+            let _ = peer.sender.send(Frame { epoch, message });
         }
     }
 

@@ -88,7 +88,7 @@ pub async fn first_view(
             Event::Up { link, peer, sender } => {
                 let message = Message::RegistryRequest(RegistryRequest { id: 0, op: RegistryOp::Read });
                 // If the link is gone already its `Down` follows, and the next `Up` asks again.
-                let _ = sender.send(&Frame { epoch: Epoch(0), message });
+                let _ = sender.send(Frame { epoch: Epoch(0), message });
                 kept.push(Event::Up { link, peer, sender });
             }
             Event::Frames { link, peer, frames, bytes } => {

@@ -32,7 +32,7 @@ impl Task {
                 self.on_reset(now, peer, order);
                 true
             } else {
-                self.peers.get(&peer).is_some_and(|linked| linked.sender.send(&frame).is_ok())
+                self.peers.get(&peer).is_some_and(|linked| linked.sender.send(frame.clone()).is_ok())
             };
             if !was_given {
                 warn!(gateway = %gateway.id, "not linked, so its clients are not asked to connect anew");

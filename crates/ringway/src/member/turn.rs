@@ -156,7 +156,7 @@ impl Task {
     fn send_frames(&mut self) {
         let mut frames = std::mem::take(&mut self.frames);
         self.member.swap_frames(&mut frames);
-        frames.drain(..).for_each(|outgoing| self.put(&outgoing));
+        frames.drain(..).for_each(|outgoing| self.put(outgoing));
         self.frames = frames;
     }
 
@@ -207,7 +207,7 @@ impl Task {
         }
         let Some(peer) = self.host.and_then(|host| self.peers.get(&host)) else { return };
         let frame = Frame { epoch: self.member.view().epoch, message: Message::RegistryRequest(request) };
-        if let Err(error) = peer.sender.send(&frame) {
+        if let Err(error) = peer.sender.send(frame) {
             debug!(%error, "the registry's link took no request");
         }
     }
@@ -232,14 +232,14 @@ impl Task {
             let frame = Frame { epoch, message: Message::Moved(answer.view.clone()) };
             for peer in self.peers.values() {
                 // A link that is full closes itself, and its other end reads the view when it is back.
-                let _ = peer.sender.send(&frame);
+                let _ = peer.sender.send(frame.clone());
             }
             self.member.on_view(now, &answer.view);
         }
         if to == self.me {
             self.member.on_answer(now, &answer);
         } else if let Some(peer) = self.peers.get(&to) {
-            let _ = peer.sender.send(&Frame { epoch, message: Message::RegistryAnswer(answer) });
+            let _ = peer.sender.send(Frame { epoch, message: Message::RegistryAnswer(answer) });
         }
     }
 
@@ -283,13 +283,13 @@ impl Task {
     pub(super) fn send(&mut self, now: Now, outgoing: Outgoing) {
         match outgoing.to == self.me {
             true => self.on_frame(now, self.me, outgoing.frame),
-            false => self.put(&outgoing),
+            false => self.put(outgoing),
         }
     }
 
-    fn put(&self, outgoing: &Outgoing) {
+    fn put(&self, outgoing: Outgoing) {
         if let Some(peer) = self.peers.get(&outgoing.to)
-            && let Err(error) = peer.sender.send(&outgoing.frame)
+            && let Err(error) = peer.sender.send(outgoing.frame)
         {
             debug!(peer = %peer.identity.id, %error, "a link took no frame");
         }

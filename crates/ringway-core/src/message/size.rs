@@ -1,0 +1,65 @@
+//! How much a frame holds, for the limits of queues it waits in. Said without encoding it.
+
+use super::{FRAME_OVERHEAD, Frame, Message, Query, RegistryOp};
+use crate::id::{Epoch, Slot};
+use crate::view::View;
+
+impl Frame {
+    /// About the bytes that it takes, in memory and on a link: what counts in a lane where it counts in one, and not less than its lists and payloads.
+    pub fn size(&self) -> usize {
+        match self.message.weight() {
+            Some((_, weight)) => weight,
+            None => FRAME_OVERHEAD + self.message.uncounted(),
+        }
+    }
+}
+
+impl Message {
+    /// Bytes of lists and payloads in what no lane counts.
+    fn uncounted(&self) -> usize {
+        let pairs = |list: &[(Slot, Epoch)]| size_of_val(list);
+        match self {
+            Self::Publish(publish) => {
+                let key = publish.idempotency_key.as_ref().map_or(0, |key| key.len());
+                publish.entry.size() + publish.channel.as_str().len() + key
+            }
+            Self::Moved(view) => size_of_view(view),
+            Self::RegistryRequest(request) => match &request.op {
+                RegistryOp::Cas(view) => size_of_view(view),
+                _ => 0,
+            },
+            Self::RegistryAnswer(answer) => size_of_view(&answer.view) + size_of_val(&*answer.lapsed),
+            Self::Reset(reset) => reset.slots.as_ref().map_or(0, |_| size_of::<Slot>() * 2_048),
+            Self::Toll(toll) => size_of_val(&*toll.pauses.buckets),
+            Self::KeptOut(why) => why.len(),
+            Self::Delivered(all) => all.iter().map(|(.., name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
+            Self::Query(_, Query::Disconnect(order)) | Self::Close(order) => size_of_val(&*order.whitelist),
+            Self::Claim(slots) | Self::Fetch(slots) => size_of_val(&**slots),
+            Self::Claimed(slots) => size_of_val(&**slots),
+            Self::Have(slots) => size_of_val(&**slots),
+            Self::Mark(slots) | Self::Release(slots) | Self::Released(slots) => pairs(slots),
+            _ => 0,
+        }
+    }
+}
+
+/// A member's entry is a line of text and some numbers.
+fn size_of_view(view: &View) -> usize {
+    FRAME_OVERHEAD * (1 + 2 * (view.nodes.len() + view.gateways.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Answer, Load};
+
+    #[test]
+    fn what_no_lane_counts_has_a_size_too() {
+        let size = |message| Frame { epoch: Epoch(1), message }.size();
+        assert_eq!(size(Message::Ping(Load::default())), FRAME_OVERHEAD);
+        let released = Message::Released(vec![(Slot(1), Epoch(1)); 1_000]);
+        assert!((FRAME_OVERHEAD + 12_000..20_000).contains(&size(released)));
+        let answer = Message::Answer(1, Answer::Told);
+        assert_eq!(Some(size(answer.clone())), answer.weight().map(|(_, weight)| weight));
+    }
+}
