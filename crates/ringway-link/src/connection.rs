@@ -234,6 +234,10 @@ impl Connection {
             if let Err(error) = encode(&frame, piece) {
                 warn!(peer = %self.peer.id, %error, "a frame is not sent");
             }
+            #[cfg(feature = "next")]
+            if self.version >= ringway_protocol::link::next::VERSION {
+                ringway_protocol::link::next::put_kind(piece);
+            }
         }
         taken
     }
@@ -334,10 +338,6 @@ impl LinkSender {
         let sent = self.0.outgoing.push(frame);
         if let Err(SendError::Full { queued }) = sent {
             self.0.end(Ended::QueueFull { queued });
-        }
-        #[cfg(feature = "next")]
-        if sent.is_ok() && self.version() >= ringway_protocol::link::next::VERSION {
-            self.0.outgoing.push_next();
         }
         sent
     }

@@ -78,13 +78,6 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Says something that only a later release knows.
-    #[cfg(feature = "next")]
-    pub(crate) fn push_next(&self) {
-        ringway_protocol::link::next::put_kind(&mut self.queue.lock().buffer);
-        self.wake.notify_one();
-    }
-
     /// Takes nothing more. What waits can still be written.
     pub(crate) fn close(&self) {
         self.queue.lock().open = false;
