@@ -23,6 +23,7 @@ use crate::membership::{Action, Change, Identity, Membership};
 use crate::message::{Frame, Load, Message, RegistryAnswer};
 use crate::node::{Lease, Node};
 use crate::peers::Outgoing;
+use crate::registry::Seat;
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, Removal, View};
 
@@ -94,9 +95,9 @@ pub struct Member<F> {
 
 impl<F: Front> Member<F> {
     /// A member that knows a view (perhaps an old one) and is not in it.
-    pub fn new(now: Now, identity: Identity, view: &Arc<View>, timing: Timing, hosts_registry: bool) -> Self {
+    pub fn new(now: Now, identity: Identity, view: &Arc<View>, timing: Timing, seat: Seat) -> Self {
         let me = identity.incarnation;
-        let membership = Membership::new(now, identity, view.clone(), timing, hosts_registry);
+        let membership = Membership::new(now, identity, view.clone(), timing, seat);
         Self {
             me,
             timing,
@@ -137,16 +138,10 @@ impl<F: Front> Member<F> {
 
     /// The same member in a new incarnation, which is not in the view. What its node held is gone, and `node` is another; a gateway keeps
     /// its channels and who listens to them. Links are to be told of anew.
-    pub fn live_anew(
-        &mut self,
-        now: Now,
-        identity: Identity,
-        view: &Arc<View>,
-        hosts_registry: bool,
-        node: Option<Node>,
-    ) {
+    pub fn live_anew(&mut self, now: Now, identity: Identity, view: &Arc<View>, node: Option<Node>) {
         self.me = identity.incarnation;
-        self.membership = Membership::new(now, identity, view.clone(), self.timing, hosts_registry);
+        let seat = self.membership.seat().anew();
+        self.membership = Membership::new(now, identity, view.clone(), self.timing, seat);
         self.node = node;
         let told = self.told(view);
         if let Some(front) = &mut self.front {

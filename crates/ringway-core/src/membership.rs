@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::id::{Epoch, Incarnation, MemberId};
 use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
 use crate::node::Lease;
+use crate::registry::Seat;
 use crate::ring::Weight;
 use crate::timing::{Now, Timing};
 use crate::view::{GatewayEntry, NodeEntry, Placement, Removal, View};
@@ -130,10 +131,7 @@ pub struct Membership {
     me: Incarnation,
     node: Option<NodeEntry>,
     gateway: Option<GatewayEntry>,
-    /// The registry is in this process: the lease cannot lapse.
-    hosts_registry: bool,
-    /// The member whose process the registry is in. Whoever could write its removal has just heard from it.
-    host: Option<Incarnation>,
+    seat: Seat,
     standing: Standing,
     view: Arc<View>,
     placement: Option<Placement>,
@@ -177,7 +175,7 @@ pub struct Identity {
 
 impl Membership {
     /// A member that knows a view (perhaps an old one) and is not in it.
-    pub fn new(now: Now, identity: Identity, view: Arc<View>, timing: Timing, hosts_registry: bool) -> Self {
+    pub fn new(now: Now, identity: Identity, view: Arc<View>, timing: Timing, seat: Seat) -> Self {
         let Identity { id, incarnation, node, gateway } = identity;
         Self {
             timing,
@@ -185,8 +183,7 @@ impl Membership {
             me: incarnation,
             node,
             gateway,
-            hosts_registry,
-            host: hosts_registry.then_some(incarnation),
+            seat,
             standing: Standing::Outside,
             view,
             placement: None,
@@ -228,9 +225,19 @@ impl Membership {
         matches!(self.standing, Standing::Inside | Standing::Leaving)
     }
 
+    /// Where the registry is.
+    pub fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    /// Who keeps receipts, and whom newcomers dial: [`Seat::keeper`].
+    pub fn keeper(&self) -> Option<Incarnation> {
+        self.seat.keeper(self.me, &self.view)
+    }
+
     /// Says which member's process the registry is in.
     pub fn set_host(&mut self, host: Incarnation) {
-        self.host = Some(host);
+        self.seat.found_at(host);
     }
 
     /// The way to the registry is new: what was asked on the old one, and only says that I am alive, is asked again now.

@@ -39,11 +39,11 @@ pub enum Message {
     RegistryRequest(RegistryRequest),
     /// Registry host → member.
     RegistryAnswer(RegistryAnswer),
-    /// Registry host → gateway, once slots have other owners: ask those clients to connect anew. Answered by `ResetCount`s.
+    /// Keeper → gateway, once slots have other owners: ask those clients to connect anew. Answered by `ResetCount`s.
     Reset(Box<Reset>),
-    /// Gateway → registry host: how far a `Reset` is. Cumulative; the last one says that it is done.
+    /// Gateway → keeper: how far a `Reset` is. Cumulative; the last one says that it is done.
     ResetCount(ResetCount),
-    /// Gateway → registry host, on a new link, after a new view, and when the numbers have changed. No answer.
+    /// Gateway → keeper, on a new link, after a new view, and when the numbers have changed. No answer.
     Toll(Box<Toll>),
     /// Registry host → a member outside the view that asked for a lease: why it gets none, for people. Again with each try. No answer.
     KeptOut(Box<str>),

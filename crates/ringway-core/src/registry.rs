@@ -1,5 +1,9 @@
 //! The registry of the `local` engine: the newest view and the lease keys, in one place, so every answer is the truth
 //! of its moment. It stores nothing per slot.
+//!
+//! And where a member's registry is ([`Seat`]): here, with another member, or in a server outside.
+
+mod seat;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +13,8 @@ use crate::id::Incarnation;
 use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
 use crate::timing::Now;
 use crate::view::View;
+
+pub use seat::{Asked, Seat, Told};
 
 /// The view and who is known to be alive.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringway_core::limits::NodeLimits;
 use ringway_core::message::ChannelOptions;
+use ringway_core::registry::Seat;
 use ringway_core::ring::{HashKey, SlotCount, slot_of};
 use ringway_core::timing::Timing;
 use ringway_core::{ChannelName, Slot};
@@ -11,6 +12,9 @@ use ringway_core::{ChannelName, Slot};
 use crate::large::Large;
 use crate::rng::Rng;
 use ringway_core::ring::SlotSet;
+
+/// The process that has the registry, where one has it.
+pub(crate) const HOST: usize = 0;
 
 /// What may go wrong in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,15 @@ impl Setup {
     /// The registry's answers may be lost or late.
     pub(crate) fn is_troubled(&self) -> bool {
         self.mode != Mode::Planned && self.large.is_none()
+    }
+
+    /// Where the registry is for this process, as it begins.
+    pub(crate) fn seat(&self, at: usize) -> Seat {
+        match (self.hosted, at) {
+            (true, HOST) => Seat::Here,
+            (true, _) => Seat::Host(None),
+            (false, _) => Seat::Outside,
+        }
     }
 
     pub(crate) fn draw(rng: &mut Rng, seed: u64, mode: Mode) -> Self {

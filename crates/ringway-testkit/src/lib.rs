@@ -36,6 +36,7 @@ pub mod raw;
 pub mod server;
 
 pub mod faulty;
+pub mod registry;
 
 pub use centrifuge::CentrifugeClient;
 pub use plain::PlainClient;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::gateway::GatewayConfig;
 use ringway_core::Incarnation;
-use ringway_core::id::MemberId;
+use ringway_core::id::{Birth, MemberId};
 use ringway_core::registry::Registry;
 use ringway_core::view::Placement;
 use ringway_edge::Edge;
@@ -35,9 +35,10 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::gateway::{Inbox, SocketRoutes};
 use crate::guesses::Guesses;
 use crate::health::{self, Expected, Health};
-use crate::member::{self, Command, End, GatewayParts, JoinError, Meter, Parts, Registrar, Stats};
+use crate::member::{self, Command, End, GatewayParts, JoinError, Meter, Parts, Stats};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
+use crate::registry::{Handle, Outside};
 use crate::routes::{RouteParts, routes};
 use serve::{Doors, Listeners, Served};
 
@@ -110,6 +111,19 @@ enum Begin {
     Registry(Registry),
     /// It asks the one that does.
     Join(Target),
+    /// It asks a server outside.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the seat of engines whose registry is outside"))]
+    Outside(Outside),
+}
+
+impl Begin {
+    /// What others are told when they link, before this process knows more.
+    fn birth(&self) -> Option<Birth> {
+        match self {
+            Self::Registry(registry) => Some(registry.view().birth()),
+            Self::Join(_) | Self::Outside(_) => None,
+        }
+    }
 }
 
 /// A process that is at work.
@@ -204,15 +218,15 @@ impl Bound {
         Some(told.into())
     }
 
-    fn identity(&self, id: MemberId) -> Identity {
+    fn identity(&self, id: MemberId, begin: &Begin) -> Identity {
         Identity {
             id,
             incarnation: Incarnation(rand::random()),
             roles: ringway_link::Roles { gateway: self.roles.gateway, node: self.roles.node },
             address: self.link_address().into(),
             client_address: self.client_address(),
-            keeps_registry: self.config.cluster.join.is_none(),
-            birth: None,
+            keeps_registry: matches!(begin, Begin::Registry(_)),
+            birth: begin.birth(),
         }
     }
 
@@ -221,18 +235,24 @@ impl Bound {
     /// # Errors
     /// [`StartError`]: the cluster does not take this process.
     pub async fn start(self, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
-        let (config, roles) = (self.config.clone(), self.roles);
-        let id = self.id.clone();
-        let begin = match &config.cluster.join {
-            None => Begin::Registry(birth::registry(&config, self.data.as_ref(), orchestrator.is_some())?),
+        let begin = match &self.config.cluster.join {
+            None => Begin::Registry(birth::registry(&self.config, self.data.as_ref(), orchestrator.is_some())?),
             Some(address) => Begin::Join(Target::anyone(address.as_str())),
         };
+        self.go(begin, orchestrator).await
+    }
+
+    /// The same in a cluster whose registry is in a server outside.
+    #[cfg(test)]
+    pub async fn start_outside(self, outside: Outside) -> Result<Running, StartError> {
+        self.go(Begin::Outside(outside), None).await
+    }
+
+    async fn go(self, begin: Begin, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
+        let (config, roles) = (self.config.clone(), self.roles);
+        let id = self.id.clone();
         // Whoever dials from now on learns which cluster this is.
-        let birth = match &begin {
-            Begin::Registry(registry) => Some(registry.view().birth()),
-            Begin::Join(_) => None,
-        };
-        let identity = Identity { birth, ..self.identity(id.clone()) };
+        let identity = self.identity(id.clone(), &begin);
         let incarnation = identity.incarnation;
         let client_address = identity.client_address.clone();
         let (internal, clients) = (self.internal_addr(), self.page_clients());
@@ -256,12 +276,17 @@ impl Bound {
 
         let mut early = Vec::new();
         let (view, registry, join) = match begin {
-            Begin::Registry(registry) => (registry.view().clone(), Some(Registrar::new(registry, self.data)), None),
+            Begin::Registry(registry) => (registry.view().clone(), Handle::here(registry, self.data), None),
             Begin::Join(target) => {
                 let (view, kept) = member::first_view(&links, &target, &mut events).await?;
                 early = kept;
                 links.belong_to(view.birth());
-                (view, None, Some(target))
+                (view, Handle::linked(), Some(target))
+            }
+            Begin::Outside(mut outside) => {
+                let view = outside.first_view(incarnation, config.timing.ttl).await.ok_or(JoinError::Ended)?;
+                links.belong_to(view.birth());
+                (view, Handle::Outside(outside), None)
             }
         };
         let first = ClusterState {
@@ -277,12 +302,11 @@ impl Bound {
         let (stats, seen) = watch::channel(Stats { turned: clock::now(), ..Stats::default() });
 
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
-        // Every gateway tells the registry's process what it saw, so that is where receipts are kept.
+        // Every gateway tells the keeper what it saw, so that is where receipts are kept.
         let inbox = gateway.as_ref().map(|gateway| gateway.inbox.clone());
-        let (changes, teller) = registry
-            .as_ref()
-            .map(|_| Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox.clone()))
-            .unzip();
+        let keeps = registry.may_keep() && roles.gateway;
+        let keep = || Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox.clone());
+        let (changes, teller) = keeps.then(keep).unzip();
         let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
         let health = Health::new(cluster.clone(), seen.clone(), config.timing, expected);
         let sockets = gateway.as_ref().map(|gateway| serve::sockets(&config, gateway, guesses.clone()));
@@ -370,6 +394,13 @@ impl Running {
         if let Some(internal) = &self.internal {
             internal.stop_accepting();
         }
+    }
+
+    /// Ends its member and its links without a word, as a crash of the process does. What listens goes with the test.
+    #[cfg(test)]
+    pub async fn crash(self) {
+        self.member.abort();
+        self.links.shut_down().await;
     }
 
     async fn order(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {

@@ -1,5 +1,5 @@
-//! Receipts: what every change of the members came to. Kept by the process that the registry is with, which sees every view
-//! and hears from every gateway.
+//! Receipts: what every change of the members came to. Kept by the keeper's process, which sees every view and hears from every
+//! gateway.
 //!
 //! Who asks for a change says so beforehand ([`Changes::begin`]); the member task tells [`Fact`]s: views, nodes that are settled,
 //! what gateways saw. One task takes both, in the order in which they happened, and keeps the `Ledger`.
@@ -44,6 +44,11 @@ const COUNT_DEADLINE: Duration = Duration::from_secs(1);
 /// Something that the member task saw.
 #[derive(Debug)]
 pub enum Fact {
+    /// This process keeps receipts from here on. What it kept before, when it was the keeper once, is over.
+    Begun {
+        /// The view before the one that made it the keeper.
+        view: Arc<View>,
+    },
     /// A newer view was applied.
     View {
         /// When.

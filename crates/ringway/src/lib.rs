@@ -27,6 +27,7 @@ mod member;
 mod metrics;
 mod orchestrator;
 mod rebalance;
+mod registry;
 mod routes;
 mod shutdown;
 pub mod telemetry;

@@ -13,7 +13,6 @@ mod join;
 mod leaving;
 mod meter;
 mod reach;
-mod registrar;
 mod resets;
 mod shedding;
 mod telling;
@@ -47,6 +46,7 @@ use crate::changes::Teller;
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Client, GatewayConfig, Inbox, SystemClock};
+use crate::registry::Handle;
 
 use door::Door;
 use evidence::Finding;
@@ -54,7 +54,6 @@ pub use join::{JoinError, first_view};
 use leaving::Leaving;
 pub use meter::Meter;
 use reach::Reach;
-pub use registrar::{Kept, Registrar};
 use shedding::Shedding;
 use telling::Telling;
 use unreached::Unreached;
@@ -94,9 +93,9 @@ pub struct Parts {
     pub node: Option<Weight>,
     /// It holds client sockets.
     pub gateway: Option<GatewayParts>,
-    /// The registry, if it is in this process, and how its writes end.
-    pub registry: Option<(Registrar, mpsc::Receiver<Kept>)>,
-    /// Where the registry's member is reached, if it is elsewhere.
+    /// Where requests to the registry go, and answers come from.
+    pub registry: Handle,
+    /// Where the registry's host is reached, if it is another member.
     pub join: Option<Target>,
     /// The newest view known.
     pub view: Arc<View>,
@@ -114,7 +113,7 @@ pub struct Parts {
     pub commands: mpsc::Receiver<Command>,
     /// Counters that others read.
     pub stats: watch::Sender<Stats>,
-    /// Where receipts are kept, if they are kept in this process.
+    /// Where receipts are kept, if this member is the keeper or may become it.
     pub teller: Option<Teller>,
 }
 
@@ -195,11 +194,7 @@ struct Task {
     weight: Option<Weight>,
     me: Incarnation,
     member: Member<Hub<Client>>,
-    registry: Option<Registrar>,
-    /// The member that the registry is with, in its newest life.
-    host: Option<Incarnation>,
-    /// The first gateway belongs to another cluster now, and has not told its view yet.
-    is_arriving: bool,
+    registry: Handle,
     /// Somebody knows a newer view than the registry here.
     outdated: Option<End>,
     peers: HashMap<Incarnation, Peer>,
@@ -259,14 +254,14 @@ pub async fn run(parts: Parts) -> End {
         stats: parts.stats,
     };
     let inbox = fixed.gateway.as_ref().map(|gateway| gateway.inbox.clone());
-    let telling = Telling::new(parts.teller, parts.view.clone());
-    let (registry, mut kept) = parts.registry.unzip();
-    let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, registry, evidence, telling);
+    let telling = Telling::new(parts.teller, parts.view.clone(), parts.registry.seat().is_here());
+    let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, parts.registry, evidence, telling);
     task.dialed.extend(parts.join);
     for event in early {
         task.on_link_event(clock::now(), event);
     }
     task.look_for_my_former_life(clock::now());
+    task.dial_others(&parts.view);
     task.turn(clock::now());
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -290,7 +285,7 @@ pub async fn run(parts: Parts) -> End {
             }
             Some(order) = orders.recv() => task.on_order(clock::now(), order),
             Some(finding) = findings.recv() => task.on_finding(clock::now(), finding),
-            Some(end) = next_kept(kept.as_mut()) => task.on_kept(clock::now(), &end),
+            news = task.registry.next() => task.on_news(clock::now(), news),
             event = events.recv() => {
                 let Some(event) = event else {
                     error!("the links have ended; this member stops");
@@ -325,41 +320,30 @@ async fn arrived(inbox: Option<&Inbox<Client>>) {
     }
 }
 
-/// Waits for the end of a write of the registry's; for ever where there is no registry.
-async fn next_kept(kept: Option<&mut mpsc::Receiver<Kept>>) -> Option<Kept> {
-    match kept {
-        Some(kept) => kept.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Task {
     fn new(
         parts: Static,
         weight: Option<Weight>,
         me: Incarnation,
         view: &Arc<View>,
-        registry: Option<Registrar>,
+        registry: Handle,
         evidence: mpsc::Sender<Finding>,
         telling: Telling,
     ) -> Self {
         let now = clock::now();
-        let hosts = registry.is_some();
         let (identity, node) = (parts.entry(me, weight), weight.map(|_| parts.node(now, me, view.clone())));
         let hub = parts.gateway.as_ref().map(|gateway| {
             let rules = Gateway::new(me, view.clone(), parts.timing, parts.limits.0);
             Hub::new(now, rules, Arc::new(gateway.config.hub.clone()), Box::<SystemClock>::default())
         });
         let flusher = parts.gateway.as_ref().map(|gateway| gateway.edge.flusher());
-        let member = Member::new(now, identity, view, parts.timing, hosts).with(now, node, hub);
+        let member = Member::new(now, identity, view, parts.timing, registry.seat()).with(now, node, hub);
         Self {
             parts,
             weight,
             me,
             member,
             registry,
-            host: hosts.then_some(me),
-            is_arriving: false,
             outdated: None,
             peers: HashMap::new(),
             loads: HashMap::new(),
@@ -405,11 +389,9 @@ impl Task {
 
     /// Rules anew, for a member that knows this view and is not in it. What a node held is gone; a gateway keeps its sessions.
     fn settle_in(&mut self, now: Now, view: &Arc<View>) {
-        let hosts = self.registry.is_some();
         let identity = self.parts.entry(self.me, self.weight);
         let node = self.weight.map(|_| self.parts.node(now, self.me, view.clone()));
-        self.member.live_anew(now, identity, view, hosts, node);
-        self.host = hosts.then_some(self.me);
+        self.member.live_anew(now, identity, view, node);
     }
 
     fn has_left(&mut self, now: Now) -> bool {

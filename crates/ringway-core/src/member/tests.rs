@@ -9,7 +9,7 @@ use crate::gateway::{Event, NewPublish};
 use crate::id::{ChannelName, MemberId};
 use crate::limits::{GatewayLimits, NodeLimits};
 use crate::message::{ChannelOptions, Entry, RegistryOp};
-use crate::registry::Registry;
+use crate::registry::{Registry, Seat};
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry};
 
@@ -69,7 +69,7 @@ impl World {
         let node = Node::new(now, ME, view.clone(), timing, NodeLimits::default(), 7);
         let gateway = Gateway::new(ME, view.clone(), timing, GatewayLimits::default());
         let front = Listeners { gateway, events: Vec::new(), completed: 0 };
-        let member = Member::new(now, identity(ME), &view, timing, true).with(now, Some(node), Some(front));
+        let member = Member::new(now, identity(ME), &view, timing, Seat::Here).with(now, Some(node), Some(front));
         Self { now, member, registry: Registry::new(view, timing.ttl), actions: Vec::new() }
     }
 
@@ -190,7 +190,7 @@ fn an_ended_life_has_no_node_and_the_next_one_keeps_who_listens() {
     let next = Incarnation(3);
     let node = Node::new(world.now, next, without.clone(), Timing::default(), NodeLimits::default(), 8);
     world.registry = Registry::new(without.clone(), Timing::default().ttl);
-    world.member.live_anew(world.now, identity(next), &without, true, Some(node));
+    world.member.live_anew(world.now, identity(next), &without, Some(node));
     assert_eq!(world.member.incarnation(), next);
     // A stream begins anew only later than any removed owner may act.
     world.pass(15_000);

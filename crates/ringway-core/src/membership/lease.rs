@@ -10,7 +10,7 @@ use crate::view::Removal;
 impl Membership {
     /// The lease as it is.
     pub fn lease(&self) -> Lease {
-        match (self.hosts_registry, self.last_renewal, self.lapsed) {
+        match (self.seat.is_here(), self.last_renewal, self.lapsed) {
             (true, ..) => Lease::Forever,
             (_, None, _) => Lease::Never,
             (_, Some(last), true) => Lease::Lapsed(last),
@@ -20,7 +20,7 @@ impl Membership {
 
     /// When the registry answered last; `None` where it is in this process.
     pub fn registry_answered(&self) -> Option<Now> {
-        (!self.hosts_registry).then_some(self.last_answer)
+        (!self.seat.is_here()).then_some(self.last_answer)
     }
 
     /// Joins, renews, or gets a lapsed lease back: always the key first, then the write: a view that lists
@@ -33,7 +33,7 @@ impl Membership {
         match (self.standing, self.put_sent) {
             (Standing::Outside, None) => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
             (Standing::Outside, Some(_)) => self.join(now),
-            _ if self.hosts_registry => {
+            _ if self.seat.is_here() => {
                 self.put_sent = None;
                 self.request(now, Purpose::Put, RegistryOp::Put(self.me));
             }
@@ -52,7 +52,7 @@ impl Membership {
 
     pub(super) fn join(&mut self, now: Now) {
         if let Some(taken) = self.view.incarnation_of(&self.id) {
-            if self.hosts_registry {
+            if self.seat.is_here() {
                 // The registry is with one process at a time, so my former life, which had it, is over.
                 self.evidence(now, taken, Removal::Proven);
                 return;
@@ -91,7 +91,7 @@ impl Membership {
 
     /// The lease, as I count it, is over (R14).
     pub(super) fn has_run_out(&self, now: Now) -> bool {
-        self.last_renewal.is_some_and(|last| now >= last + self.timing.own()) && !self.hosts_registry
+        self.last_renewal.is_some_and(|last| now >= last + self.timing.own()) && !self.seat.is_here()
     }
 
     pub(super) fn lapse(&mut self) {

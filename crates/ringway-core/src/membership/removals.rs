@@ -22,9 +22,7 @@ impl Membership {
             self.replace_predecessor(now, lapsed);
             return;
         }
-        let host = self.host;
-        let dead =
-            lapsed.iter().copied().find(|peer| *peer != self.me && Some(*peer) != host && self.may_remove(*peer));
+        let dead = lapsed.iter().copied().find(|peer| self.may_accuse(*peer) && self.may_remove(*peer));
         if let Some(dead) = dead {
             self.suspect(now, dead, Sign::Lapsed);
         }
@@ -46,7 +44,7 @@ impl Membership {
 
     /// The registry answers me.
     pub fn registry_answers(&self, now: Now) -> bool {
-        self.hosts_registry || now <= self.last_answer + self.timing.ttl / 2
+        self.seat.is_here() || now <= self.last_answer + self.timing.ttl / 2
     }
 
     /// The registry has answered for a while, and when it was last asked this member had a lease.
@@ -60,16 +58,21 @@ impl Membership {
         let doubt = self.timing.suspect..=self.timing.ttl + self.timing.silent();
         let silence = |peer: &Incarnation| self.heard.get(peer).map(|heard| now.saturating_sub(*heard));
         let gateways = self.view.gateways.iter().map(|gateway| gateway.incarnation);
-        let mut others = gateways.filter(|peer| *peer != self.me && Some(*peer) != self.host);
+        let mut others = gateways.filter(|peer| self.may_accuse(*peer));
         let in_doubt = others.any(|peer| silence(&peer).is_some_and(|silence| doubt.contains(&silence)));
         let last = self.next_look.saturating_sub(self.timing.renew());
         if in_doubt { last + self.timing.ping } else { self.next_look }
     }
 
-    /// My own lease is good; a member that hosts the registry or is no node needs none to look after others.
+    /// My own lease is good; the host of the registry, or a member that is no node, needs none to look after others.
     pub(super) fn lease_is_good(&self, now: Now) -> bool {
         let good = self.last_renewal.is_some_and(|last| now < last + self.timing.own()) && !self.lapsed;
-        self.hosts_registry || self.node.is_none() || good
+        self.seat.is_here() || self.node.is_none() || good
+    }
+
+    /// Nobody accuses itself, nor the registry's host: whoever could write its removal has just heard from it.
+    fn may_accuse(&self, peer: Incarnation) -> bool {
+        peer != self.me && !self.seat.is_hosted_by(peer)
     }
 
     /// Silence never removes the last node that is not joining (R18).
@@ -93,7 +96,7 @@ impl Membership {
         };
         let nodes = self.view.nodes.iter().map(|node| node.incarnation);
         let suspect = nodes
-            .filter(|peer| *peer != self.me && Some(*peer) != self.host)
+            .filter(|peer| self.may_accuse(*peer))
             .find(|peer| silent(*peer) && self.may_remove(*peer) && self.hears_most(now, *peer));
         if let Some(suspect) = suspect {
             let heard = self.heard.get(&suspect).copied().unwrap_or(self.view_since);

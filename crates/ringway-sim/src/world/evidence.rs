@@ -36,10 +36,11 @@ impl World {
     }
 
     /// Looks after members that the view lists and that are not linked: one may have come into the view after its process
-    /// had given that life up. Gateways are looked after by nodes and by the registry's process.
+    /// had given that life up. Gateways are looked after by nodes and by the keeper.
     pub(crate) fn look_after(&mut self, by: usize, view: &View) {
         let process = &self.processes[by];
-        let looks_after_gateways = process.is_node || (self.setup.hosted && by == 0);
+        let keeper = process.member.as_ref().and_then(|member| member.membership().keeper());
+        let looks_after_gateways = process.is_node || keeper == Some(process.incarnation);
         let is_due = |member: Incarnation| looks_after_gateways || view.node(member).is_some();
         let unlinked = |(id, member, _): &(&MemberId, Incarnation, &Arc<str>)| {
             **id != process.id && !process.connections.contains_key(member)

@@ -115,7 +115,7 @@ impl World {
         self.heal_after(20, 2500, Heal::Restart(victim));
     }
 
-    /// The registry's process dies and comes back with the view that it kept. Where it is also the parent of the others, these
+    /// The host dies and comes back with the view that it kept. Where it is also the parent of the others, these
     /// die with it, and there is nothing to look at.
     fn restart_host(&mut self) {
         if self.processes[0].runs() {

@@ -9,6 +9,7 @@ use ringway_core::timing::Now;
 use super::process::State;
 use super::{Event, Input, MS, Time, World, note};
 use crate::rng::Rng;
+use crate::setup::HOST;
 
 /// The connection of a pair of processes.
 #[derive(Debug)]
@@ -98,10 +99,10 @@ impl World {
         if self.setup.large.is_some() { self.network.links[link].latency + MS } else { self.delay() }
     }
 
-    /// What one way to the registry's process and back takes in a large cluster, half of it.
+    /// What one way to the host and back takes in a large cluster, half of it.
     pub(crate) fn delay_to_host(&self, at: usize) -> Option<Time> {
         self.setup.large?;
-        let to_host = |link: &&usize| self.network.links[**link].ends.contains(&0);
+        let to_host = |link: &&usize| self.network.links[**link].ends.contains(&HOST);
         self.network.of(at).iter().find(to_host).map(|link| self.network.links[*link].latency + MS)
     }
 
@@ -228,7 +229,7 @@ impl World {
     }
 
     pub(crate) fn link_up(&mut self, at: usize, now: Now, peer: Incarnation, link: usize, generation: u64) {
-        let is_host = self.setup.hosted && self.processes[0].incarnation == peer;
+        let is_host = self.setup.hosted && self.processes[HOST].incarnation == peer;
         let process = &mut self.processes[at];
         let current = &self.network.links[link];
         let mine =

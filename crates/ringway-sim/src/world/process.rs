@@ -11,7 +11,7 @@ use ringway_core::membership::Identity;
 use ringway_core::message::{Frame, Message};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
-use ringway_core::registry::Registry;
+use ringway_core::registry::{Registry, Seat};
 use ringway_core::ring::Weight;
 use ringway_core::timing::Now;
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
@@ -20,6 +20,7 @@ use ringway_core::{Epoch, Incarnation, MemberId};
 use super::clients::Clients;
 use super::{Event, Input, MS, Time, World, note};
 use crate::rng::Rng;
+use crate::setup::HOST;
 use ringway_core::ring::SlotSet;
 
 /// Rules are given time this often.
@@ -145,7 +146,7 @@ impl World {
             self.schedule(self.now + 50 * MS, Event::Start(at));
             return;
         }
-        if self.setup.hosted && at == 0 && self.processes[0].boot > 0 {
+        if self.setup.seat(at).is_here() && self.processes[at].boot > 0 {
             self.registry = Registry::restored(self.registry.view().clone(), self.setup.timing.ttl, self.true_time());
         }
         let sender = self.checker.new_sender();
@@ -199,28 +200,28 @@ impl World {
             address,
             draining: false,
         });
-        let hosts = setup.hosted && at == 0;
         let identity = Identity { id, incarnation, node, gateway };
         // No view is taken in which what is fixed at birth is another: who lies about that lies from the start.
         let (told, lies) = (self.lied_view(at, &view), self.lies_for(at));
-        let host = self.processes[0].incarnation;
+        let host = self.processes[HOST].incarnation;
         let process = &mut self.processes[at];
         let node =
             process.is_node.then(|| Node::new(clock, incarnation, told.clone(), setup.timing, setup.limits, random));
         let member = match process.member.take() {
             Some(mut member) => {
-                member.live_anew(clock, identity, &view, hosts, node);
+                member.live_anew(clock, identity, &view, node);
                 member
             }
             None => {
                 let limits = GatewayLimits { bulk_bytes: setup.limits.bulk_bytes, ..GatewayLimits::default() };
                 let gateway = process.is_gateway.then(|| Gateway::new(incarnation, told, setup.timing, limits));
-                let member = Member::new(clock, identity, &view, setup.timing, hosts).overheard().lied_to(lies);
+                let seat = setup.seat(at);
+                let member = Member::new(clock, identity, &view, setup.timing, seat).overheard().lied_to(lies);
                 member.with(clock, node, gateway)
             }
         };
         let member = process.member.insert(member);
-        if setup.hosted && at != 0 {
+        if let Seat::Host(_) = member.membership().seat() {
             member.set_host(clock, host);
         }
         note!(self, "{} lives as {incarnation} with {view:?}", self.processes[at].id);

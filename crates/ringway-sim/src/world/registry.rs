@@ -4,25 +4,29 @@ use std::sync::Arc;
 
 use ringway_core::Incarnation;
 use ringway_core::message::{RegistryOp, RegistryRequest};
+use ringway_core::registry::Seat;
 use ringway_core::view::View;
 
 use super::{Event, Input, MS, World, note};
+use crate::setup::HOST;
 
 impl World {
     /// The registry can be reached from this process now.
     pub(crate) fn registry_reaches(&self, at: usize) -> bool {
-        if self.setup.hosted {
-            let to_host = || !self.network.is_cut(at, 0) && !self.network.is_cut(0, at) && self.processes[0].runs();
-            return at == 0 || to_host();
+        let to_host =
+            || !self.network.is_cut(at, HOST) && !self.network.is_cut(HOST, at) && self.processes[HOST].runs();
+        match self.setup.seat(at) {
+            Seat::Here => true,
+            Seat::Host(_) => to_host(),
+            Seat::Outside => self.now >= self.registry_away && self.now >= self.processes[at].registry_cut,
         }
-        self.now >= self.registry_away && self.now >= self.processes[at].registry_cut
     }
 
     /// A request goes out. Now and then it is lost, or takes its time.
     pub(crate) fn send_request(&mut self, at: usize, request: RegistryRequest) {
         let process = &self.processes[at];
         let (boot, life) = (process.boot, process.life);
-        let here = self.setup.hosted && at == 0;
+        let here = self.setup.seat(at).is_here();
         let troubled = self.setup.is_troubled() && !self.is_quiet() && !here;
         if troubled && (self.rng.chance(10) || !self.registry_reaches(at)) {
             return;
@@ -39,7 +43,7 @@ impl World {
 
     /// The registry carries a request out, and answers.
     pub(crate) fn ask_registry(&mut self, at: usize, boot: u32, life: u32, request: RegistryRequest) {
-        let here = self.setup.hosted && at == 0;
+        let here = self.setup.seat(at).is_here();
         if !here && !self.registry_reaches(at) {
             return;
         }
@@ -88,7 +92,7 @@ impl World {
             }
             let late = self.rng.chance(100);
             let delay = if late { self.rng.range(10 * MS, 300 * MS) } else { self.rng.range(100, 10 * MS) };
-            let delay = self.delay_to_host(at).filter(|_| at != 0).unwrap_or(delay);
+            let delay = self.delay_to_host(at).filter(|_| at != HOST).unwrap_or(delay);
             self.schedule(self.now + delay, Event::To(at, boot, Input::View(view.clone())));
         }
     }

@@ -13,7 +13,7 @@ use ringway_core::membership::{Action, Identity};
 use ringway_core::message::{Frame, Message, RegistryRequest};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
-use ringway_core::registry::Registry;
+use ringway_core::registry::{Registry, Seat};
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
@@ -105,7 +105,7 @@ impl Subject {
         let (view, now, me) = (Arc::new(first_view()), Duration::from_secs(100), Incarnation(1));
         let timing = Timing::default();
         let gateway = Gateway::new(me, view.clone(), timing, GatewayLimits::default());
-        let member = Member::new(now, identity(me), &view, timing, true).overheard();
+        let member = Member::new(now, identity(me), &view, timing, Seat::Here).overheard();
         let mut subject = Self {
             now,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
@@ -270,7 +270,7 @@ impl Subject {
         let me = Incarnation(1_000 + self.reached.lives as u64);
         let view = self.registry.view().clone();
         let node = new_node(self.now, me, &view, self.random);
-        self.member.live_anew(self.now, identity(me), &view, true, Some(node));
+        self.member.live_anew(self.now, identity(me), &view, Some(node));
         self.link_all();
     }
 

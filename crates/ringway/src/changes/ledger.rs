@@ -207,6 +207,7 @@ impl Ledger {
     /// Takes a fact. Returns which slots moved for which changes.
     pub(super) fn on_fact(&mut self, fact: Fact) -> Vec<Shift> {
         match fact {
+            Fact::Begun { view } => self.begin_with(view),
             Fact::View { at, view, placement, left } if view.epoch > self.view.epoch => {
                 let moved = self.on_view(at, view, placement, &left);
                 self.advance(at);
@@ -234,6 +235,12 @@ impl Ledger {
             }
         }
         Vec::new()
+    }
+
+    /// Nothing is known of what came before this view. Numbers go on: none names two things in the life of a process.
+    fn begin_with(&mut self, view: Arc<View>) {
+        let (last, last_order) = (self.last, self.last_order);
+        *self = Self { last, last_order, changed: true, ..Self::new(view, self.usual) };
     }
 
     /// An order was given to all gateways but these.

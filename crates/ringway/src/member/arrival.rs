@@ -22,7 +22,7 @@ use super::join::checked;
 impl Task {
     /// Gives up the old cluster. Until the new one's view is here, this member is in none.
     pub(super) fn leave_for(&mut self, now: Now, host: &Identity) {
-        if self.registry.is_some() || self.is_arriving {
+        if !self.registry.begin_to_arrive() {
             return;
         }
         warn!(
@@ -31,7 +31,6 @@ impl Task {
         );
         let old = self.member.view();
         let nobody = View { copies: old.copies, ack_copies: old.ack_copies, ..View::born(old.key, old.slots) };
-        self.is_arriving = true;
         for target in self.dialed.extract_if(.., |target| target.member.is_some()) {
             self.parts.links.stop_dialing(&target);
         }
@@ -52,7 +51,7 @@ impl Task {
     /// The new cluster's view is here: from now on this member works at getting into it.
     pub(super) fn arrive(&mut self, now: Now, from: Incarnation, answer: &RegistryAnswer) {
         let Some(view) = checked(&answer.view) else { return };
-        self.is_arriving = false;
+        self.registry.arrived();
         let birth = view.birth();
         self.settle_in(now, &view);
         self.parts.links.belong_to(birth);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::Incarnation;
+use ringway_core::registry::Seat;
 use ringway_core::timing::Now;
 use ringway_core::view::View;
 use ringway_link::{Event, Target};
@@ -18,7 +19,7 @@ const OTHERS_TURN: Duration = Duration::from_millis(500);
 impl Task {
     /// Dials whoever the view says this member needs, and lets go of who left.
     ///
-    /// Everybody dials the registry's member. Gateways dial nodes. Of two that would both dial, the smaller id does.
+    /// Everybody dials the keeper, which dials nobody. Gateways dial nodes. Of two that would both dial, the smaller id does.
     pub(super) fn follow_view(&mut self, now: Now, view: &Arc<View>) {
         let gone: Vec<Incarnation> = self.peers.keys().copied().filter(|peer| self.is_gone(view, *peer)).collect();
         // Who left on purpose closes its links itself, when it has answered all that was sent to it.
@@ -34,14 +35,15 @@ impl Task {
         }
         self.reach.retain(view, |peer| self.peers.contains_key(peer));
         self.look_after(view);
-        if self.registry.is_some() {
-            return;
-        }
+        self.dial_others(view);
+    }
+
+    /// Dials whoever the view says this member needs, and nobody else any more.
+    pub(super) fn dial_others(&mut self, view: &View) {
         let targets: Vec<Target> = view
-            .nodes
-            .iter()
-            .filter(|node| self.dials(view, node.incarnation))
-            .map(|node| Target::member(node.address.clone(), node.id.clone(), node.incarnation))
+            .members()
+            .filter(|(_, peer, _)| self.dials(view, *peer))
+            .map(|(id, peer, address)| Target::member(address.clone(), id.clone(), peer))
             .collect();
         for target in &targets {
             self.parts.links.dial(target.clone());
@@ -63,11 +65,11 @@ impl Task {
     /// A node dials those whose turn it was to dial it, gateways too, if they have not come.
     pub(super) fn dial_in_their_place(&mut self, now: Now) {
         let view = self.member.view().clone();
-        if self.member.node().is_none() || self.registry.is_some() || self.is_arriving || !view.has(self.me) {
+        if self.member.node().is_none() || self.is_keeper() || self.registry.is_arriving() || !view.has(self.me) {
             return;
         }
-        let is_linked =
-            |peer: Incarnation| peer == self.me || Some(peer) == self.host || self.peers.contains_key(&peer);
+        let keeper = self.member.membership().keeper();
+        let is_linked = |peer: Incarnation| peer == self.me || Some(peer) == keeper || self.peers.contains_key(&peer);
         let missing: Vec<Target> = view
             .members()
             .filter(|(_, peer, _)| !is_linked(*peer))
@@ -85,17 +87,26 @@ impl Task {
 
     /// A member that was in the view before and is not any more. Newcomers that are not in it yet stay.
     fn is_gone(&self, view: &View, peer: Incarnation) -> bool {
-        self.parts.seat.borrow().view.has(peer) && !view.has(peer) && Some(peer) != self.host
+        self.parts.seat.borrow().view.has(peer) && !view.has(peer) && !self.is_hosted_by(peer)
     }
 
     fn dials(&self, view: &View, peer: Incarnation) -> bool {
+        let seat = self.member.membership().seat();
+        let keeper = seat.keeper(self.me, view);
+        if keeper == Some(peer) {
+            // A host is dialed where this member was told to join.
+            return peer != self.me && seat == Seat::Outside;
+        }
+        if keeper == Some(self.me) {
+            return false;
+        }
         let needs = |from: Incarnation, to: Incarnation| {
             view.node(to).is_some() && (view.gateway(from).is_some() || view.node(from).is_some())
         };
         let id = |member: Incarnation| view.node(member).map(|node| node.id.clone());
         let both = needs(peer, self.me) && needs(self.me, peer);
         let first = !both || Some(self.parts.id.clone()) < id(peer);
-        peer != self.me && Some(peer) != self.host && needs(self.me, peer) && first
+        peer != self.me && needs(self.me, peer) && first
     }
 
     pub(super) fn on_link_event(&mut self, now: Now, event: Event) {
@@ -128,7 +139,7 @@ impl Task {
         info!(member = %identity.id, incarnation = %peer, "link up");
         self.reach.linked(peer, sender.dialed());
         self.peers.insert(peer, Peer { link, sender, identity: identity.clone() });
-        if self.is_arriving {
+        if self.registry.is_arriving() {
             self.ask_for_view(peer);
         } else {
             self.meet(now, peer);
@@ -138,7 +149,6 @@ impl Task {
     /// The rules are told of a link.
     pub(super) fn meet(&mut self, now: Now, peer: Incarnation) {
         if self.peers.get(&peer).is_some_and(|known| known.identity.keeps_registry) {
-            self.host = Some(peer);
             self.member.set_host(now, peer);
         }
         self.dial_back(peer);

@@ -1,4 +1,4 @@
-//! Whom the registry's member lets in. A newcomer's first step into the view is its lease, so that is where the door is.
+//! Whom the host lets in. A newcomer's first step into the view is its lease, so that is where the door is.
 //!
 //! It dials every newcomer back, once per life: others will dial it too. Who cannot be dialed would be removed as silent or dead,
 //! come back, and so on for ever. So it stays outside, tries on, and is told why. The same becomes of a node that others take
@@ -73,9 +73,9 @@ impl Door {
 }
 
 impl Task {
-    /// A newcomer is linked: dials it back, if the registry is here.
+    /// A newcomer is linked: the keeper dials it back. Whoever it has reached is dead when a connection there is refused.
     pub(super) fn dial_back(&mut self, peer: Incarnation) {
-        let is_new = self.registry.is_some() && !self.member.view().has(peer) && !self.reach.has_reached(peer);
+        let is_new = self.is_keeper() && !self.member.view().has(peer) && !self.reach.has_reached(peer);
         if let Some(identity) = self.peers.get(&peer).filter(|_| is_new).map(|known| known.identity.clone()) {
             self.begin_to_dial_back(&identity, None);
         }
@@ -96,7 +96,7 @@ impl Task {
     /// Whether a request may be carried out now. A newcomer's waits for the dial back.
     pub(super) fn let_in(&mut self, now: Now, from: Incarnation, request: RegistryRequest) -> Option<RegistryRequest> {
         let knocks = matches!(request.op, RegistryOp::Put(_)) && !self.member.view().has(from);
-        if self.registry.is_none() || !knocks {
+        if !self.is_host() || !knocks {
             return Some(request);
         }
         let identity = self.peers.get(&from)?.identity.clone();
@@ -154,7 +154,7 @@ impl Task {
 
     /// A view is without a node that was in the one before. Was it removed though it is heard here?
     pub(super) fn note_removal(&mut self, now: Now, before: &View, gone: Incarnation) {
-        let Some(node) = before.node(gone).filter(|_| self.registry.is_some()) else { return };
+        let Some(node) = before.node(gone).filter(|_| self.is_host()) else { return };
         let is_heard = self.peers.get(&gone).is_some_and(|peer| peer.sender.silence() < self.parts.timing.silent());
         if is_heard {
             self.door.contested.retain(|_, contested| now <= contested.until + IN_A_ROW);

@@ -61,10 +61,10 @@ impl Task {
     }
 
     /// Looks after members that the view lists and that are not linked. One may have come into the view after its process
-    /// had given that life up: nobody would ever hear of it again. Gateways are linked with nodes and with the registry's member, so
-    /// these look after them.
+    /// had given that life up: nobody would ever hear of it again. Gateways are linked with nodes and with the keeper, so these
+    /// look after them.
     pub(super) fn look_after(&self, view: &View) {
-        let looks_after_gateways = self.member.node().is_some() || self.registry.is_some();
+        let looks_after_gateways = self.member.node().is_some() || self.is_keeper();
         let is_mine = |id: &MemberId| *id == self.parts.id;
         for (id, incarnation, address) in view.members() {
             let is_due = looks_after_gateways || view.node(incarnation).is_some();

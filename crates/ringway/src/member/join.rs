@@ -1,4 +1,4 @@
-//! The first thing a member that joins needs: the view, from the member that the registry is with.
+//! The first thing a member that joins needs: the view, from the host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub enum JoinError {
     Ended,
 }
 
-/// Dials the registry's member and waits for its view. Returns it with the events that came meanwhile.
+/// Dials the host and waits for its view. Returns it with the events that came meanwhile.
 ///
 /// # Errors
 /// [`JoinError`]. A host that is not there yet is no error: it is dialed again until it is.

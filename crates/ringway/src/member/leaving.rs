@@ -153,7 +153,8 @@ impl Task {
         let view = self.member.view();
         let beside = view.members().any(|(_, member, _)| member != self.me);
         let are_leaving = self.others_leaving() > 0;
-        let Some(leaving) = self.leaving.as_mut().filter(|_| beside && self.registry.is_some()) else { return false };
+        let is_host = self.is_host();
+        let Some(leaving) = self.leaving.as_mut().filter(|_| beside && is_host) else { return false };
         if are_leaving {
             leaving.others = now;
         }
@@ -201,7 +202,7 @@ impl Task {
             return Some(Awaited::Registry);
         }
         let others = self.others_leaving();
-        if self.registry.is_some() && others > 0 {
+        if self.is_host() && others > 0 {
             return Some(Awaited::Others(others));
         }
         if view.node(self.me).is_some() && !view.has_room_without(self.me) {

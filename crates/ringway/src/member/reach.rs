@@ -87,14 +87,14 @@ impl Task {
         let is_listed = |(_, incarnation, address): (&MemberId, Incarnation, &Arc<str>)| {
             incarnation == peer && *address == target.address
         };
-        let was_let_in = self.registry.is_some() && self.member.view().members().any(is_listed);
+        let was_let_in = self.is_host() && self.member.view().members().any(is_listed);
         was_let_in && means_the_same_here(&target.address, &mine.address)
             || self.reach.is_its_own_host(peer, &target.address, &mine.address)
     }
 
-    /// The registry's member says why it does not let this one in.
+    /// The host says why it does not let this one in.
     pub(super) fn on_kept_out(&mut self, from: Incarnation, why: &str) {
-        if Some(from) != self.host || self.member.membership().is_inside() {
+        if !self.is_hosted_by(from) || self.member.membership().is_inside() {
             return;
         }
         warn!("this member is kept out of the cluster: {why}");

@@ -1,5 +1,6 @@
-//! What receipts are made from: a gateway says what it saw of changes, and the member that the registry is with passes on
-//! what all of them say, every view, and which nodes are settled.
+//! What receipts are made from: a gateway says what it saw of changes, and the keeper passes on what all of them say, every view,
+//! and which nodes are settled. When another member becomes the keeper it begins with the change that made it one: what was kept before
+//! is gone with the former keeper.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use ringway_core::view::{Placement, View};
 use ringway_core::{Epoch, Incarnation};
 use ringway_link::LinkId;
 
+use tracing::info;
+
 use super::Task;
 use crate::changes::{Departure, Fact, Teller};
 
@@ -22,8 +25,10 @@ const REPORT: Duration = Duration::from_millis(50);
 /// What was told, and what is remembered to be told.
 #[derive(Debug)]
 pub(super) struct Telling {
-    /// In the process that keeps receipts.
+    /// In a process that can keep receipts.
     teller: Option<Teller>,
+    /// It keeps them: this member is the keeper.
+    is_keeping: bool,
     /// The view of which it was told last.
     view: Arc<View>,
     /// Members whose link or process has ended, since when, and the sockets they said they had. Of the view and newcomers, until
@@ -37,13 +42,23 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    pub(super) fn new(teller: Option<Teller>, view: Arc<View>) -> Self {
-        Self { teller, view, ended: HashMap::new(), settled: None, told: None, next_report: Now::ZERO }
+    /// A host keeps receipts from its first view on; whoever may become the keeper waits for it.
+    pub(super) fn new(teller: Option<Teller>, view: Arc<View>, is_keeping: bool) -> Self {
+        Self { teller, is_keeping, view, ended: HashMap::new(), settled: None, told: None, next_report: Now::ZERO }
     }
 
     pub(super) fn tell(&self, fact: Fact) {
-        if let Some(teller) = &self.teller {
+        if let Some(teller) = self.teller.as_ref().filter(|_| self.is_keeping) {
             teller.tell(fact);
+        }
+    }
+
+    /// A view makes this member the keeper, or another one.
+    fn follow(&mut self, is_keeper: bool, before: &Arc<View>) {
+        let was = std::mem::replace(&mut self.is_keeping, is_keeper);
+        if is_keeper && !was {
+            info!("this gateway keeps the receipts of changes from now on");
+            self.tell(Fact::Begun { view: before.clone() });
         }
     }
 
@@ -68,6 +83,8 @@ impl Task {
             return;
         }
         let before = std::mem::replace(&mut self.telling.view, view.clone());
+        let is_keeper = self.is_keeper();
+        self.telling.follow(is_keeper, &before);
         let gone = before.members().map(|(_, member, _)| member).filter(|member| !view.has(*member));
         let left = gone.map(|member| self.departure(now, member)).collect();
         self.telling.ended.retain(|member, _| view.has(*member));
@@ -105,11 +122,11 @@ impl Task {
         if now < self.telling.next_report {
             return;
         }
-        let Some(to) = self.reachable_host() else { return };
+        let Some(to) = self.reachable_keeper() else { return };
         let (counts, slow) = (hub.counts(), gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed));
         // Whoever was ordered to connect anew is counted with the order, and whoever was sent away for a cut by itself.
         let closed = counts.closed - counts.asked_anew() + slow;
-        let (epoch, link) = (hub.gateway().view().epoch, self.peers.get(&to).map(|host| host.link));
+        let (epoch, link) = (hub.gateway().view().epoch, self.peers.get(&to).map(|keeper| keeper.link));
         let seen = hub.gateway().toll();
         let same = |told: &Toll| told.closed == closed && told.is_but_for_closed(seen);
         if self.telling.told.as_ref().is_some_and(|told| (told.0, told.1) == (epoch, link) && same(&told.2)) {

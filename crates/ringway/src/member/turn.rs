@@ -6,16 +6,17 @@ use ringway_core::Incarnation;
 use ringway_core::membership::Action;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
+use ringway_core::registry::Told;
 use ringway_core::timing::Now;
 use ringway_core::view::{Difference, Placement, Removal, View};
 use ringway_link::Event;
 use tracing::{debug, error, info, warn};
 
-use super::registrar::{Answered, Kept};
 use super::{Client, Command, End, Inbox, Task};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{self, Order};
+use crate::registry::{Answered, News, Sent};
 
 /// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
 /// hanging the process.
@@ -30,7 +31,7 @@ impl Task {
         self.member.tick(now);
         self.shed(now);
         self.leave_on(now);
-        if !self.is_arriving {
+        if !self.registry.is_arriving() {
             self.member.tick_membership(now);
         }
         self.beat(now);
@@ -163,10 +164,7 @@ impl Task {
     /// True if the rules were told something, which they may have to say something about.
     fn carry_out(&mut self, now: Now, action: Action) -> bool {
         match action {
-            Action::Request(request) => {
-                self.ask_registry(now, request);
-                return self.registry.is_some();
-            }
+            Action::Request(request) => return self.ask_registry(now, request),
             Action::View { before, view, placement } => {
                 self.on_applied(now, &before, &view, &placement);
                 return true;
@@ -201,27 +199,46 @@ impl Task {
         false
     }
 
-    fn ask_registry(&mut self, now: Now, request: RegistryRequest) {
-        if self.registry.is_some() {
-            return self.on_request(now, self.me, request);
+    /// True if the answer is there already.
+    fn ask_registry(&mut self, now: Now, request: RegistryRequest) -> bool {
+        match self.registry.ask(now, self.me, request) {
+            Sent::Answered(answered) => {
+                self.hand_out(now, answered);
+                return true;
+            }
+            Sent::ToHost(request) => self.send_to_host(request),
+            Sent::Away => {}
         }
-        let Some(peer) = self.host.and_then(|host| self.peers.get(&host)) else { return };
+        false
+    }
+
+    /// Without a link to the host a request is one without an answer.
+    fn send_to_host(&self, request: RegistryRequest) {
+        let host = self.member.membership().seat().host();
+        let Some(peer) = host.and_then(|host| self.peers.get(&host)) else { return };
         let frame = Frame { epoch: self.member.view().epoch, message: Message::RegistryRequest(request) };
         if let Err(error) = peer.sender.send(frame) {
             debug!(%error, "the registry's link took no request");
         }
     }
 
-    /// A request to the registry here; where there is none it gets no answer.
+    /// A request of another member to the registry here; where there is none it gets no answer.
     pub(super) fn on_request(&mut self, now: Now, from: Incarnation, request: RegistryRequest) {
-        let answered = self.registry.as_mut().and_then(|registry| registry.ask(now, from, request));
+        let answered = self.registry.serve(now, from, request);
         answered.into_iter().for_each(|answered| self.hand_out(now, answered));
     }
 
-    /// The registry's view is on the disk, or could not be written.
-    pub(super) fn on_kept(&mut self, now: Now, kept: &Kept) {
-        let answers = self.registry.as_mut().map(|registry| registry.on_kept(now, kept));
-        answers.into_iter().flatten().for_each(|answered| self.hand_out(now, answered));
+    /// The registry has something to say that comes over no link.
+    pub(super) fn on_news(&mut self, now: Now, news: News) {
+        match news {
+            News::Kept(kept) => {
+                self.registry.on_kept(now, &kept).into_iter().for_each(|answered| self.hand_out(now, answered));
+            }
+            News::Told(Told::View(view)) => self.member.on_view(now, &view),
+            News::Told(Told::Answer(to, answer)) if to == self.me => self.member.on_answer(now, &answer),
+            // A former life asked. Its numbers of requests are given out again.
+            News::Told(Told::Answer(..)) => {}
+        }
     }
 
     /// Gives an answer of the registry to whoever asked, once everybody is told of a new view.
@@ -274,9 +291,24 @@ impl Task {
         Load { sockets, ..node }
     }
 
-    /// The member that the registry is with, if it can be told something now.
-    pub(super) fn reachable_host(&self) -> Option<Incarnation> {
-        self.host.filter(|host| *host == self.me || self.peers.contains_key(host))
+    /// The keeper, if it can be told something now.
+    pub(super) fn reachable_keeper(&self) -> Option<Incarnation> {
+        self.member.membership().keeper().filter(|keeper| *keeper == self.me || self.peers.contains_key(keeper))
+    }
+
+    /// This member is the one for the whole cluster that newcomers dial and that keeps receipts.
+    pub(super) fn is_keeper(&self) -> bool {
+        self.member.membership().keeper() == Some(self.me)
+    }
+
+    /// The registry is in this process.
+    pub(super) fn is_host(&self) -> bool {
+        self.member.membership().seat().is_here()
+    }
+
+    /// The registry is in the process of that member.
+    pub(super) fn is_hosted_by(&self, peer: Incarnation) -> bool {
+        self.member.membership().seat().is_hosted_by(peer)
     }
 
     /// Sends what this process has to say, to itself too.
@@ -299,9 +331,9 @@ impl Task {
     pub(super) fn on_frame(&mut self, now: Now, from: Incarnation, frame: Frame) {
         let epoch = frame.epoch;
         match frame.message {
-            Message::RegistryAnswer(answer) if self.is_arriving => self.arrive(now, from, &answer),
+            Message::RegistryAnswer(answer) if self.registry.is_arriving() => self.arrive(now, from, &answer),
             // What is said before it is known which cluster this is concerns nobody here.
-            _ if self.is_arriving => {}
+            _ if self.registry.is_arriving() => {}
             Message::RegistryRequest(request) => {
                 if let Some(request) = self.let_in(now, from, request) {
                     self.on_request(now, from, request);
@@ -324,12 +356,9 @@ impl Task {
     /// A view that the registry here has not written: it was brought back from an older copy. To go on would be to write other
     /// views under the same numbers.
     fn is_not_of_this_registry(&mut self, view: &View) -> bool {
-        let Some(registry) = &self.registry else { return false };
-        let is_strange = !registry.knows(view);
-        if is_strange {
-            self.outdated = Some(End::Outdated { kept: registry.view().epoch, known: view.epoch });
-        }
-        is_strange
+        let Some(kept) = self.registry.disowns(view) else { return false };
+        self.outdated = Some(End::Outdated { kept, known: view.epoch });
+        true
     }
 }
 

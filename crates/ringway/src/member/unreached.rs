@@ -66,10 +66,9 @@ impl Task {
             (None, Some(_)) => view.node(peer).is_some(),
             (None, None) => false,
         };
-        let stale = self
-            .peers
-            .iter()
-            .filter(|(peer, known)| Some(**peer) != self.host && across(**peer) && now > known.last_heard(now) + STALE);
+        let stale = self.peers.iter().filter(|(peer, known)| {
+            self.member.membership().keeper() != Some(**peer) && across(**peer) && now > known.last_heard(now) + STALE
+        });
         // Asked again until its end is told, which changes nothing.
         stale.for_each(|(_, known)| known.sender.close());
     }

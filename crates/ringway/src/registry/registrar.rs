@@ -40,11 +40,13 @@ type Asked = (Incarnation, RegistryRequest);
 
 /// An answer and whom it is for.
 #[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) to: Incarnation,
-    pub(super) answer: RegistryAnswer,
+pub struct Answered {
+    /// Who asked.
+    pub to: Incarnation,
+    /// What it is told.
+    pub answer: RegistryAnswer,
     /// The answer's view is new: everybody is told.
-    pub(super) is_news: bool,
+    pub is_news: bool,
 }
 
 /// How the write of a view ended.

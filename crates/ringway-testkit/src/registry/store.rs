@@ -1,0 +1,140 @@
+//! A server outside that keeps the registry, in memory: with delays, losses and outages, as a test wants them.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ringway_core::registry::{Asked, Registry, Told};
+use ringway_core::ring::{HashKey, SlotCount};
+use ringway_core::view::View;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+/// Length of each of a member's two channels. Requests wait no longer than the store takes to look at them, and are then under way;
+/// answers wait for the member's next turn.
+const QUEUE: usize = 64;
+
+/// What goes wrong between a member and the store.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    /// Time that a request takes, and an answer again.
+    pub way: Range<Duration>,
+    /// So many of a thousand requests get lost.
+    pub lost_requests: u32,
+    /// So many of a thousand answers, and of views that are told.
+    pub lost_answers: u32,
+    /// Nobody reaches the store.
+    pub away: bool,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { way: Duration::ZERO..Duration::from_millis(1), lost_requests: 0, lost_answers: 0, away: false }
+    }
+}
+
+impl Faults {
+    fn draw(&self) -> Duration {
+        if self.way.is_empty() { self.way.start } else { rand::random_range(self.way.clone()) }
+    }
+}
+
+/// A member's ends of its two channels: requests go out, answers and views come in.
+#[derive(Debug)]
+pub struct Connection {
+    /// Requests.
+    pub requests: mpsc::Sender<Asked>,
+    /// Answers, and views that were written.
+    pub told: mpsc::Receiver<Told>,
+}
+
+/// The store. Clones are the same one; it runs on Tokio's clock, which a test may pause.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Mutex<Inside>>);
+
+#[derive(Debug)]
+struct Inside {
+    registry: Registry,
+    ttl: Duration,
+    born: Instant,
+    faults: Faults,
+    members: Vec<mpsc::Sender<Told>>,
+}
+
+impl Store {
+    /// A store with the view of a cluster that was just born.
+    pub fn new(slots: SlotCount, ttl: Duration) -> Self {
+        let view = Arc::new(View::born(HashKey::from_bytes(rand::random()), slots));
+        let (born, faults, members) = (Instant::now(), Faults::default(), Vec::new());
+        Self(Arc::new(Mutex::new(Inside { registry: Registry::new(view, ttl), ttl, born, faults, members })))
+    }
+
+    /// The view.
+    pub fn view(&self) -> Arc<View> {
+        self.with(|inside| inside.registry.view().clone())
+    }
+
+    /// From now on these go wrong.
+    pub fn set(&self, faults: Faults) {
+        self.with(|inside| inside.faults = faults);
+    }
+
+    /// Starts again with the view that it has, as a registry with a folder does.
+    pub fn restart(&self) {
+        self.with(|inside| {
+            let (view, now) = (inside.registry.view().clone(), inside.born.elapsed());
+            inside.registry = Registry::restored(view, inside.ttl, now);
+        });
+    }
+
+    /// Connects a member, through all its lives. Needs a running Tokio runtime.
+    pub fn connect(&self) -> Connection {
+        let (requests, mut asked) = mpsc::channel::<Asked>(QUEUE);
+        let (answers, told) = mpsc::channel(QUEUE);
+        self.with(|inside| inside.members.push(answers.clone()));
+        let store = self.clone();
+        tokio::spawn(async move {
+            while let Some(asked) = asked.recv().await {
+                tokio::spawn(store.clone().carry_out(asked, answers.clone()));
+            }
+        });
+        Connection { requests, told }
+    }
+
+    async fn carry_out(self, asked: Asked, answers: mpsc::Sender<Told>) {
+        sleep(self.with(|inside| inside.faults.draw())).await;
+        if !self.gets_through(|faults| faults.lost_requests) {
+            return;
+        }
+        let (answer, news) = self.with(|inside| {
+            let before = inside.registry.view().epoch;
+            let answer = inside.registry.handle(inside.born.elapsed(), asked.request);
+            let is_news = inside.registry.view().epoch > before;
+            (answer, is_news.then(|| inside.members.clone()))
+        });
+        for member in news.into_iter().flatten() {
+            tokio::spawn(self.clone().tell(member, Told::View(answer.view.clone())));
+        }
+        self.tell(answers, Told::Answer(asked.from, answer)).await;
+    }
+
+    /// Who takes nothing loses it.
+    async fn tell(self, member: mpsc::Sender<Told>, told: Told) {
+        sleep(self.with(|inside| inside.faults.draw())).await;
+        if self.gets_through(|faults| faults.lost_answers) {
+            let _full_or_gone = member.try_send(told);
+        }
+    }
+
+    fn gets_through(&self, lost: fn(&Faults) -> u32) -> bool {
+        self.with(|inside| !inside.faults.away && rand::random_range(0..1000) >= lost(&inside.faults))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Inside) -> T) -> T {
+        // A test that panics elsewhere has its own story to tell.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests;

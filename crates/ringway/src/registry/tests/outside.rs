@@ -1,0 +1,94 @@
+//! A cluster of real members whose registry is a store outside: nobody is host, and the first gateway of the view is the keeper.
+
+use ringway_testkit::registry::{Faults, Store};
+use ringway_testkit::{CentrifugeClient, eventually, http};
+use serde_json::json;
+
+use super::linked::config;
+use super::*;
+use crate::app::{self, Running};
+use crate::config::Roles;
+
+/// Longest time for anything that happens here: a lease, a removal, some retries, on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
+struct Member {
+    running: Running,
+    clients: Option<std::net::SocketAddr>,
+}
+
+impl Member {
+    async fn start(store: &Store, id: &str, roles: Roles) -> Self {
+        let bound = app::bind(Arc::new(config(id)), roles).await.unwrap();
+        let clients = bound.client_addr();
+        let ringway_testkit::registry::Connection { requests, told } = store.connect();
+        let running = bound.start_outside(Outside { requests, told }).await.unwrap();
+        Self { running, clients }
+    }
+
+    /// Ends as a crash ends it.
+    async fn kill(self) {
+        self.running.crash().await;
+    }
+
+    /// The members whose changes this gateway has receipts of.
+    async fn receipts(&self) -> Vec<String> {
+        let answer = http::get(self.clients.unwrap(), "/admin/changes", &[]).await.unwrap().json().unwrap();
+        let changes = answer["changes"].as_array().cloned().unwrap_or_default();
+        changes.iter().map(|change| format!("{} {}", change["action"], change["member"])).collect()
+    }
+}
+
+fn ids(view: &View) -> Vec<String> {
+    let mut ids: Vec<String> = view.members().map(|(id, ..)| id.to_string()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+async fn lists(store: &Store, expected: &[&str]) {
+    eventually(SOON, || async {
+        let view = store.view();
+        let active = view.nodes.iter().all(|node| node.now == node.next);
+        (ids(&view) == expected && active).then_some(())
+    })
+    .await;
+}
+
+async fn publish_and_read(at: &Member, channel: &str, text: &str) {
+    let mut client = CentrifugeClient::connect(at.clients.unwrap()).await.unwrap();
+    client.subscribe(channel).await.unwrap();
+    client.publish(channel, json!({ "text": text })).await.unwrap();
+    let got = client.recv(SOON).await.unwrap();
+    assert!(format!("{got:?}").contains(text), "{got:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_without_a_host_lives_and_the_next_gateway_keeps_receipts() {
+    let store = Store::new(SlotCount::MIN, TTL);
+    let way = Duration::from_millis(1)..Duration::from_millis(30);
+    store.set(Faults { way: way.clone(), lost_requests: 20, lost_answers: 20, away: false });
+    let first = Member::start(&store, "gateway-1", Roles::GATEWAY).await;
+    let second = Member::start(&store, "gateway-2", Roles::GATEWAY).await;
+    let third = Member::start(&store, "gateway-3", Roles::GATEWAY).await;
+    let nodes =
+        [Member::start(&store, "node-1", Roles::NODE).await, Member::start(&store, "node-2", Roles::NODE).await];
+    lists(&store, &["gateway-1", "gateway-2", "gateway-3", "node-1", "node-2"]).await;
+    publish_and_read(&second, "news", "hello").await;
+    assert!(second.receipts().await.is_empty(), "the keeper alone keeps receipts");
+
+    first.kill().await;
+    lists(&store, &["gateway-2", "gateway-3", "node-1", "node-2"]).await;
+    let fourth = Member::start(&store, "node-3", Roles::NODE).await;
+    lists(&store, &["gateway-2", "gateway-3", "node-1", "node-2", "node-3"]).await;
+    eventually(SOON, || async { second.receipts().await.iter().any(|it| it.contains("node-3")).then_some(()) }).await;
+    assert!(third.receipts().await.is_empty(), "it comes after the second");
+    publish_and_read(&third, "news", "still here").await;
+
+    // The store is away for longer than a lease: nothing is removed, and pairs of copies go on.
+    store.set(Faults { away: true, ..Faults::default() });
+    tokio::time::sleep(TTL * 2).await;
+    publish_and_read(&third, "news", "without a registry").await;
+    store.set(Faults { way, ..Faults::default() });
+    lists(&store, &["gateway-2", "gateway-3", "node-1", "node-2", "node-3"]).await;
+    drop((nodes, fourth));
+}
