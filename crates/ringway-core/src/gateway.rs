@@ -81,8 +81,13 @@ pub enum Event {
         /// What was found, or why nothing was.
         result: Result<Answer, QueryError>,
     },
-    /// Close these sessions.
-    Disconnect(Box<Disconnect>),
+    /// Close these sessions, and say so ([`Gateway::closed`]).
+    Disconnect {
+        /// The node that passes the order on, and its number there.
+        from: (Incarnation, u64),
+        /// Which sessions.
+        order: Box<Disconnect>,
+    },
 }
 
 /// The rules of one gateway incarnation.
@@ -309,10 +314,17 @@ impl Gateway {
             Message::AttachRefused(attach, _) => self.on_attach_refused(from, attach),
             Message::Detached(attach) => self.on_detached(attach),
             Message::Answer(id, answer) => self.on_answer(now, from, id, answer),
-            Message::Close(order) => self.events.push_back(Event::Disconnect(order)),
+            Message::Close(number, order) => {
+                self.events.push_back(Event::Disconnect { from: (from, number), order });
+            }
             _ => {}
         }
         self.pay_attaches_done(now);
+    }
+
+    /// Tells the node of an order that none of its sessions is open here any more.
+    pub fn closed(&mut self, (node, number): (Incarnation, u64)) {
+        self.peers.send(node, Message::Closed(number));
     }
 
     /// Lets time pass: retries, deadlines, reports. Call every few milliseconds.

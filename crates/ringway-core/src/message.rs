@@ -77,8 +77,10 @@ pub enum Message {
     Query(u64, Query),
     /// Node → gateway.
     Answer(u64, Answer),
-    /// Node → every gateway: close these sessions. No answer.
-    Close(Box<Disconnect>),
+    /// Node → every gateway: close these sessions. Answered by `Closed` with the same number.
+    Close(u64, Box<Disconnect>),
+    /// Gateway → node: none of these sessions is open here any more.
+    Closed(u64),
 
     /// New owner → every node of its view. Answered by `Claimed`, only at the same epoch.
     Claim(Vec<Slot>),
@@ -161,7 +163,7 @@ impl Message {
                 | Self::Deliver(_)
                 | Self::Detached(_)
                 | Self::Answer(..)
-                | Self::Close(_)
+                | Self::Close(..)
                 | Self::Reset(_)
                 | Self::Taken(Lane::Attaches, _)
         )
@@ -555,7 +557,7 @@ pub enum Query {
     Info,
     /// How many are on a channel.
     PresenceStats(ChannelName),
-    /// Have these sessions closed, wherever they are. Answered when every gateway has been told.
+    /// Have these sessions closed, wherever they are. Answered when every gateway has done so, or its link has ended.
     Disconnect(Box<Disconnect>),
 }
 
@@ -585,8 +587,8 @@ pub enum Answer {
     Channels(ChannelsPage),
     /// To `Info`.
     Info(NodeInfo),
-    /// To `Disconnect`: it is on its way to every gateway.
-    Told,
+    /// To `Disconnect`: none of these sessions is open any more.
+    Closed,
     /// To any. `Retry` is asked again by the gateway, at whoever owns the slot then.
     Refused(Refusal),
     /// To `PresenceStats`: connections, and different users with all anonymous ones together as one.
@@ -600,7 +602,7 @@ impl Answer {
             Self::History(page) => page.publications.iter().map(|(_, entry)| FRAME_OVERHEAD + entry.size()).sum(),
             Self::Presence(page) => page.clients.iter().map(Presence::size).sum(),
             Self::Channels(page) => page.channels.iter().map(|(name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
-            Self::Info(_) | Self::Told | Self::Refused(_) | Self::PresenceStats(..) => 0,
+            Self::Info(_) | Self::Closed | Self::Refused(_) | Self::PresenceStats(..) => 0,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod attach;
 mod claims;
+mod closings;
 mod copies;
 mod inspect;
 mod listing;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::{NodeLimits, SLOT_LINES};
-use crate::message::{Answer, Attach, Detach, Disconnect, Have, Lane, Message, NodeInfo, Query, Refusal};
+use crate::message::{Answer, Attach, Detach, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
@@ -97,6 +98,7 @@ pub struct Node {
     copies: syncs::Copies,
     /// What gateways have not been told yet; those that know everything have no entry.
     outflows: BTreeMap<Incarnation, outflow::Outflow>,
+    closings: closings::Closings,
     next_sync: u64,
     /// When a view with more removals was applied last; `None`: never with any.
     removal_seen: Option<Now>,
@@ -150,6 +152,7 @@ impl Node {
             claims: claims::ClaimRound::default(),
             copies: syncs::Copies::default(),
             outflows: BTreeMap::new(),
+            closings: closings::Closings::default(),
             next_sync: 0,
             removal_seen: None,
             haves: Vec::new(),
@@ -283,6 +286,7 @@ impl Node {
         self.parted.clear();
         self.progress.clear();
         self.outflows.clear();
+        self.closings.clear();
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
         self.tally = tally::Tally::default();
     }
@@ -294,6 +298,7 @@ impl Node {
         for gateway in gone {
             self.gateways.remove(&gateway);
             self.drop_listeners(now, gateway);
+            self.closings_without(gateway);
         }
         for gateway in &view.gateways {
             self.gateways.entry(gateway.incarnation).or_insert(GatewaySide {
@@ -378,6 +383,7 @@ impl Node {
         }
         self.refused.retain(|(owner, _)| *owner != peer);
         self.drop_listeners(now, peer);
+        self.closings_without(peer);
         self.copies_link_down(peer);
     }
 
@@ -435,6 +441,7 @@ impl Node {
             Message::Delivered(reports) => self.on_delivered(now, from, &reports),
             Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
+            Message::Closed(number) => self.on_closed(from, number),
             Message::Claim(slots) => self.on_claim(from, epoch, &slots),
             Message::Claimed(slots) => self.on_claimed(now, from, epoch, &slots),
             Message::Fetch(slots) => self.on_fetch(now, from, epoch, &slots),
@@ -480,6 +487,7 @@ impl Node {
         self.pump_copies(now);
         self.pump_outflows();
         self.count(now);
+        self.closings.expire(now);
     }
 
     /// Says to every linked member that this node is alive, and how it is.
@@ -535,21 +543,9 @@ impl Node {
             Query::Channels(channels) => return self.answer_later(from, id, Asked::Channels(channels)),
             Query::PresenceStats(channel) => self.presence_stats(&channel),
             Query::Info => Answer::Info(self.info(now)),
-            Query::Disconnect(order) => self.tell_gateways(&order),
+            Query::Disconnect(order) => return self.close_sessions(now, from, id, &order),
         };
         self.peers.send(from, Message::Answer(id, answer));
-    }
-
-    /// Hands an order to every gateway of the view, or says that one of them cannot be told now.
-    fn tell_gateways(&mut self, order: &Disconnect) -> Answer {
-        let gateways: Vec<Incarnation> = self.view().gateways.iter().map(|gateway| gateway.incarnation).collect();
-        if gateways.is_empty() || gateways.iter().any(|gateway| !self.peers.is_up(*gateway)) {
-            return Answer::Refused(Refusal::Retry);
-        }
-        for gateway in gateways {
-            self.peers.send(gateway, Message::Close(Box::new(order.clone())));
-        }
-        Answer::Told
     }
 
     fn info(&self, now: Now) -> NodeInfo {

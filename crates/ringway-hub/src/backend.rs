@@ -110,7 +110,7 @@ impl<S: Socket> Hub<S> {
             Ok(Answer::Presence(page)) => ApiAnswer::Presence(page),
             Ok(Answer::PresenceStats(clients, users)) => ApiAnswer::PresenceStats(clients, users),
             Ok(Answer::History(page)) => ApiAnswer::History(page),
-            Ok(Answer::Told) => ApiAnswer::Done,
+            Ok(Answer::Closed) => ApiAnswer::Done,
             Ok(_) => ApiAnswer::Failed(ApiError::Internal),
             Err(error) => failed(error),
         };

@@ -68,7 +68,10 @@ impl<S: Socket> Hub<S> {
                 Event::Detached(attach) => self.on_detached(attach),
                 Event::Published { token, result } => self.on_published(token, result),
                 Event::Answered { token, result } => self.on_answered(now, token, result),
-                Event::Disconnect(order) => self.on_order(&order),
+                Event::Disconnect { from, order } => {
+                    self.on_order(&order);
+                    self.rules.closed(from);
+                }
             }
         }
         Drained { hub: self }

@@ -304,7 +304,7 @@ impl Bound {
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
         // Every gateway tells the keeper what it saw, so that is where receipts are kept.
         let inbox = gateway.as_ref().map(|gateway| gateway.inbox.clone());
-        let keeps = registry.may_keep() && roles.gateway;
+        let keeps = registry.may_keep(roles.gateway);
         let keep = || Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox.clone());
         let (changes, teller) = keeps.then(keep).unzip();
         let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };

@@ -96,9 +96,13 @@ impl Handle {
         }
     }
 
-    /// A gateway with this handle may have to keep receipts: it is the host, or can become the keeper.
-    pub fn may_keep(&self) -> bool {
-        !matches!(self, Self::Linked(_))
+    /// A member with this handle is the keeper, or a gateway that can become it.
+    pub fn may_keep(&self, is_gateway: bool) -> bool {
+        match self {
+            Self::Here(..) => true,
+            Self::Linked(_) => false,
+            Self::Outside(_) => is_gateway,
+        }
     }
 
     /// A request of this member, in this life.

@@ -136,8 +136,8 @@ fn an_order_to_disconnect_goes_to_the_users_owner() {
         panic!("{:?}", world.said)
     };
     assert_eq!(*sent, order);
-    assert!(answer.try_recv().is_err(), "it may be lost on the way: nothing is said before the gateways are told");
-    world.hear(Message::Answer(id, Answer::Told));
+    assert!(answer.try_recv().is_err(), "it may be lost on the way: nothing is said before the sessions are closed");
+    world.hear(Message::Answer(id, Answer::Closed));
     world.turn();
     assert_eq!(answer.try_recv().unwrap(), ApiAnswer::Done);
 }

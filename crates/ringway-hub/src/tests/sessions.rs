@@ -146,8 +146,13 @@ fn an_order_closes_the_sessions_it_names() {
         code: 3011,
         reason: "force reconnect".into(),
     };
-    world.hear(Message::Close(Box::new(order)));
+    world.hear(Message::Close(1, Box::new(order)));
     world.turn();
+    assert_eq!(
+        world.said.iter().filter(|said| **said == Message::Closed(1)).count(),
+        1,
+        "whoever asked waits for that"
+    );
     assert_eq!((devices[0].closed(), devices[1].closed(), plain.closed()), (Some(3011), None, Some(3011)));
     assert_eq!(plain.one()["type"], 2, "the plain client is asked to come back first");
 }
@@ -166,7 +171,7 @@ fn an_order_closes_those_who_have_no_inbox() {
     let clients: Vec<u128> = anonymous.iter().map(client).collect();
     let mut order = |user: &str, client| {
         let (user, reason) = (user.into(), "force disconnect".into());
-        world.hear(Message::Close(Box::new(Disconnect { user, client, whitelist: vec![], code: 3503, reason })));
+        world.hear(Message::Close(2, Box::new(Disconnect { user, client, whitelist: vec![], code: 3503, reason })));
         world.turn();
     };
     order("", Some(clients[0]));

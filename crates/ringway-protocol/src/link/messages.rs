@@ -42,7 +42,8 @@ wire_enum!(last Message {
     20 => Sessions([change]),
     21 => Query(id, [query]),
     22 => Answer(id, [answer]),
-    24 => Close([order]),
+    24 => Close(number, [order]),
+    26 => Closed(number),
     25 => AttachRefused(attach, why),
     30 => Claim(slots),
     31 => Claimed(slots),
@@ -127,7 +128,7 @@ wire_enum!(last Answer {
     3 => Info([info]),
     4 => Refused(why),
     5 => PresenceStats(clients, users),
-    6 => Told,
+    6 => Closed,
 });
 wire_struct!(last PresencePage { census, clients, more });
 wire_struct!(last ChannelsPage { census, channels, more });

@@ -415,7 +415,7 @@ impl World {
                     self.processes[at].clients.queries.remove(&token);
                 }
                 GatewayEvent::Detached(attach) => self.let_go(at, attach),
-                GatewayEvent::Disconnect(_) => {}
+                GatewayEvent::Disconnect { .. } => {}
             }
         }
     }

@@ -10,7 +10,8 @@ use ringway_core::ring::HashKey;
 use ringway_core::view::{GatewayEntry, Removal, View};
 use ringway_core::{Epoch, MemberId};
 
-use super::{BEHAVIOURS, Behaviour, MEMBERS, Op, Says, Step, Subject, Write};
+use super::subject::{MEMBERS, Subject};
+use super::table::{BEHAVIOURS, Behaviour, Op, Says, Step, Write};
 
 /// Holds a registry to every row, all at once, each with a subject of its own. Answers how many rows it was held to.
 ///

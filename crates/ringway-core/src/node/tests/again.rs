@@ -143,21 +143,37 @@ fn what_skips_the_history_stays_behind_what_came_before_it() {
 }
 
 #[test]
-fn an_order_is_told_to_every_gateway_or_refused() {
+fn an_order_is_answered_when_every_gateway_has_carried_it_out_or_is_gone() {
     let mut cluster = Cluster::of(1);
     let reason = "force disconnect".into();
     let order = crate::message::Disconnect { user: "".into(), client: Some(7), whitelist: vec![], code: 3503, reason };
-    let ask = Message::Query(4, Query::Disconnect(Box::new(order.clone())));
-    cluster.say(0, ask);
-    let told = |cluster: &mut Cluster| cluster.take(|message| matches!(message, Message::Close(_)).then_some(())).len();
+    let ask = Message::Query(4, Query::Disconnect(Box::new(order)));
+    cluster.say(0, ask.clone());
+    let told = |cluster: &mut Cluster| {
+        cluster.take(|message| if let Message::Close(number, _) = message { Some(*number) } else { None })
+    };
     let answers = |cluster: &mut Cluster| {
         cluster.take(|message| if let Message::Answer(4, answer) = message { Some(answer.clone()) } else { None })
     };
-    assert_eq!((told(&mut cluster), answers(&mut cluster)), (1, vec![Answer::Told]));
-    // A gateway of the view that is away: whoever asks will ask again.
-    let now = cluster.now;
+    assert_eq!((told(&mut cluster), answers(&mut cluster)), (vec![1], vec![]), "sessions may be open still");
+    for (number, answered) in [(7, vec![]), (1, vec![Answer::Closed]), (1, vec![])] {
+        cluster.say(0, Message::Closed(number));
+        assert_eq!(answers(&mut cluster), answered, "{number}");
+    }
+    // Nobody waits for ever, nor is anything kept for whoever has given up.
+    cluster.say(0, ask.clone());
+    cluster.pass(Timing::default().deadline + Duration::from_millis(50));
+    cluster.say(0, Message::Closed(2));
+    assert_eq!((told(&mut cluster), answers(&mut cluster)), (vec![2], vec![]));
+    // What another gateway asked for: the one that is waited for breaks off, and has no sessions any more.
+    let (now, epoch) = (cluster.now, cluster.nodes[0].view().epoch);
     cluster.nodes[0].on_link_down(now, GATEWAY);
-    assert_eq!(cluster.nodes[0].tell_gateways(&order), Answer::Refused(Refusal::Retry));
+    cluster.nodes[0].on_message(now, GATEWAY, epoch, ask);
+    let said: Vec<Message> = cluster.nodes[0].drain_frames().map(|out| out.frame.message).collect();
+    assert!(
+        !said.iter().any(|message| matches!(message, Message::Close(..))),
+        "it is refused while one cannot be told"
+    );
 }
 
 #[test]

@@ -12,6 +12,8 @@ use super::*;
 use crate::app::{self, Running};
 use crate::config::{self, Config, Roles};
 
+/// The token of the admin API.
+pub(super) const ADMIN: &str = "an admin token for tests";
 const SECRET: &str = "a join secret for tests";
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,6 +26,7 @@ pub(super) fn config(id: &str) -> Config {
     config.cluster.link_listen = Some(LOOPBACK);
     config.cluster.secret = Some(config::Secret(SECRET.to_owned()));
     config.cluster.slots = SlotCount::MIN;
+    config.admin.token = Some(config::Secret(ADMIN.to_owned()));
     config
 }
 

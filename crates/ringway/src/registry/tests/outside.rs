@@ -4,7 +4,7 @@ use ringway_testkit::registry::{Faults, Store};
 use ringway_testkit::{CentrifugeClient, eventually, http};
 use serde_json::json;
 
-use super::linked::config;
+use super::linked::{ADMIN, config};
 use super::*;
 use crate::app::{self, Running};
 use crate::config::Roles;
@@ -33,7 +33,12 @@ impl Member {
 
     /// The members whose changes this gateway has receipts of.
     async fn receipts(&self) -> Vec<String> {
-        let answer = http::get(self.clients.unwrap(), "/admin/changes", &[]).await.unwrap().json().unwrap();
+        let answer =
+            http::get(self.clients.unwrap(), "/admin/changes", &[("authorization", &format!("Bearer {ADMIN}"))])
+                .await
+                .unwrap()
+                .json()
+                .unwrap();
         let changes = answer["changes"].as_array().cloned().unwrap_or_default();
         changes.iter().map(|change| format!("{} {}", change["action"], change["member"])).collect()
     }

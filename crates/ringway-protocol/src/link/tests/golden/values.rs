@@ -238,8 +238,9 @@ fn asking() -> Named {
         ("answer-info", answer(Answer::Info(info))),
         ("answer-refused", answer(Answer::Refused(Refusal::Retry))),
         ("query-disconnect", Message::Query(9, Query::Disconnect(order(Some(5), Vec::new())))),
-        ("answer-told", answer(Answer::Told)),
-        ("close", Message::Close(order(None, vec![5, 6]))),
+        ("answer-closed", answer(Answer::Closed)),
+        ("close", Message::Close(300, order(None, vec![5, 6]))),
+        ("closed", Message::Closed(300)),
     ]
 }
 
