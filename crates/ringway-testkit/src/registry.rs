@@ -8,10 +8,6 @@
 
 mod run;
 mod store;
-mod table;
-
-mod run;
-mod store;
 mod subject;
 mod table;
 

@@ -14,7 +14,7 @@ use ringway_core::view::{Placement, View};
 use ringway_core::{Epoch, Incarnation};
 use ringway_link::LinkId;
 
-use tracing::info;
+use tracing::debug;
 
 use super::Task;
 use crate::changes::{Departure, Fact, Teller};
@@ -57,7 +57,7 @@ impl Telling {
     fn follow(&mut self, is_keeper: bool, before: &Arc<View>) {
         let was = std::mem::replace(&mut self.is_keeping, is_keeper);
         if is_keeper && !was {
-            info!("this gateway keeps the receipts of changes from now on");
+            debug!("this gateway keeps the receipts of changes from now on");
             self.tell(Fact::Begun { view: before.clone() });
         }
     }
