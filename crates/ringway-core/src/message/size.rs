@@ -33,7 +33,7 @@ impl Message {
             Self::Toll(toll) => size_of_val(&*toll.pauses.buckets),
             Self::KeptOut(why) => why.len(),
             Self::Delivered(all) => all.iter().map(|(.., name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
-            Self::Query(_, Query::Disconnect(order)) | Self::Close(order) => size_of_val(&*order.whitelist),
+            Self::Query(_, Query::Disconnect(order)) | Self::Close(_, order) => size_of_val(&*order.whitelist),
             Self::Claim(slots) | Self::Fetch(slots) => size_of_val(&**slots),
             Self::Claimed(slots) => size_of_val(&**slots),
             Self::Have(slots) => size_of_val(&**slots),
