@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(size(Message::Ping(Load::default())), FRAME_OVERHEAD);
         let released = Message::Released(vec![(Slot(1), Epoch(1)); 1_000]);
         assert!((FRAME_OVERHEAD + 12_000..20_000).contains(&size(released)));
-        let answer = Message::Answer(1, Answer::Told);
+        let answer = Message::Answer(1, Answer::Closed);
         assert_eq!(Some(size(answer.clone())), answer.weight().map(|(_, weight)| weight));
     }
 }
