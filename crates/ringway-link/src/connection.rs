@@ -232,7 +232,7 @@ impl Connection {
             let Some(frame) = frames.next() else { break };
             taken += frame.size();
             if let Err(error) = encode(&frame, piece) {
-                warn!(peer = %self.peer.id, %error, "a frame is not sent");
+                debug!(peer = %self.peer.id, %error, "a frame is not sent");
             }
             #[cfg(feature = "next")]
             if self.version >= ringway_protocol::link::next::VERSION {
