@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use ringway_core::gateway::{Event, Gateway, NewPublish};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::message::{ChannelOptions, Entry, Frame, Message};
@@ -101,7 +100,7 @@ impl World {
             let name = ChannelName::new(&format!("channel-{channel}")).expect("a well-formed name");
             world.gateway.attach(now, name.clone(), KEPT);
             for token in 0..4 {
-                let entry = Entry { data: Bytes::from_static(b"\"hello\""), info: None, tags: None };
+                let entry = Entry::of(b"\"hello\"");
                 let new =
                     NewPublish { channel: name.clone(), entry, options: KEPT, idempotency_key: None, version: None };
                 world.gateway.publish(now, token, new).expect("there is room");

@@ -1,8 +1,9 @@
 //! What members say to one another over links: one type per message, with who sends it, when, and what answers it.
 //!
 //! A [`Frame`] is a message with the sender's epoch; the sender's incarnation is known from the link's handshake.
-//! Spelling them in bytes is the protocol crate's work. Payloads are shared [`Bytes`], never looked into.
+//! Spelling them in bytes is the protocol crate's work. Publications are packed ([`Entry`]), and nothing between gateways looks into them.
 
+mod entry;
 mod listing;
 mod size;
 
@@ -17,6 +18,7 @@ use crate::pauses::Pauses;
 use crate::ring::SlotSet;
 use crate::view::View;
 
+pub use entry::{Entry, MalformedEntry, Publisher};
 pub use listing::{Census, ChannelsPage, ChannelsQuery, PresencePage, PresenceQuery};
 
 /// A message as it travels: every one carries the epoch of the sender's view.
@@ -294,25 +296,6 @@ pub struct ResetCount {
     pub closed: u64,
     /// Nobody is left.
     pub done: bool,
-}
-
-/// What a publication carries. The owner adds the offset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Any JSON value, as compact text.
-    pub data: Bytes,
-    /// The publishing client as a JSON object of the Centrifuge protocol (`user`, `client`, …); absent for API publications.
-    pub info: Option<Bytes>,
-    /// A JSON object of strings.
-    pub tags: Option<Bytes>,
-}
-
-impl Entry {
-    /// Bytes of payload, for limits.
-    pub fn size(&self) -> usize {
-        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
-        self.data.len() + length(&self.info) + length(&self.tags)
-    }
 }
 
 /// How a channel is kept. Gateways read it from their config and send it along; a node keeps what it was told last.

@@ -33,7 +33,7 @@ impl<S: Socket> Hub<S> {
             ApiRequest::Publish(publish) => self.call_publish(now, reply, &publish),
             ApiRequest::Broadcast(channels, publish) => self.call_broadcast(now, reply, channels, &publish),
             ApiRequest::Say(user, data) => {
-                let entry = Entry { data, info: None, tags: None };
+                let entry = Entry::of(&data);
                 self.publish(now, Waiting::Call(reply), ChannelName::personal(&user), entry, None);
             }
             ApiRequest::Presence(channel) => self.call_presence(now, reply, channel, Self::first_presence),

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use ringway_core::ChannelName;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::Disconnect;
@@ -89,10 +90,14 @@ impl<S: Socket> Hub<S> {
                 continue;
             }
             let has_room = session.socket.ask_room(room) == Room::Now;
+            let inbox =
+                session.subs.iter().find(|sub| sub.by_server).and_then(|sub| self.rules.channel_name(sub.channel));
+            let channel = inbox.map_or("", ChannelName::as_str);
             while has_room && session.socket.queued() <= room {
                 let Some(entry) = backlog.entries.pop_front() else { break };
                 backlog.bytes -= entry.size();
-                let told = Told { channel: "", epoch: None, offset: 0, entry: &entry };
+                // Whoever is told places is not held back, so none is kept.
+                let told = Told { channel, epoch: None, offset: 0, entry: &entry };
                 if let Some(frame) = self.outgoing.speaker.say(session.dialect, &Saying::Publication(told)) {
                     session.socket.send(frame);
                 }

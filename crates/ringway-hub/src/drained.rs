@@ -27,7 +27,7 @@ impl<'a, S: Socket> Drained<'a, S> {
                 self.open(now, &ticket, socket, protocol, client);
             }
             ClientInput::Commands(ticket, commands) => self.on_commands(now, ticket.session(), commands),
-            ClientInput::Said(ticket, user, data) => self.on_said(now, ticket.session(), &user, data),
+            ClientInput::Said(ticket, user, data) => self.on_said(now, ticket.session(), &user, &data),
             ClientInput::Puzzled(ticket) => self.on_puzzled(ticket.session()),
             ClientInput::Room(ticket) => self.on_room(&ticket),
             ClientInput::Ponged(ticket, number) => self.on_ponged(ticket.session(), number),

@@ -2,12 +2,11 @@
 
 use bytes::Bytes;
 use ringway_core::gateway::{NewPublish, PublishError};
-use ringway_core::message::{ChannelOptions, Entry};
+use ringway_core::message::{ChannelOptions, Entry, Publisher};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position, UserName};
-use ringway_protocol::centrifuge::{ErrorCode, Reply, info_of};
+use ringway_protocol::centrifuge::{ErrorCode, Reply};
 use ringway_protocol::plain::{HELP, NOT_ACKNOWLEDGED};
-use uuid::Uuid;
 
 use super::asked::Waiting;
 use super::call::ApiPublish;
@@ -23,7 +22,7 @@ const NOT_SENT: &str = "not sent: the cluster cannot take the message now. Wait 
 
 impl<S: Socket> Drained<'_, S> {
     /// A plain client's message to a user's inbox.
-    pub(super) fn on_said(self, now: Now, key: SessionKey, to: &UserName, data: Bytes) {
+    pub(super) fn on_said(self, now: Now, key: SessionKey, to: &UserName, data: &[u8]) {
         let hub = self.into_hub();
         let Some(session) = hub.roster.id_of(key).filter(|id| hub.roster.is_open(*id)) else { return };
         let entry = hub.entry_of(key, None, data);
@@ -40,7 +39,7 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         let entry = match self.may_publish(key, &channel) {
-            Ok(()) => data.map(|data| self.entry_of(key, Some(&channel), data)).ok_or(ErrorCode::BadRequest),
+            Ok(()) => data.map(|data| self.entry_of(key, Some(&channel), &data)).ok_or(ErrorCode::BadRequest),
             Err(error) => Err(error),
         };
         match entry {
@@ -63,16 +62,18 @@ impl<S: Socket> Hub<S> {
         if rules.publish.permits(session, is_member) { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
     }
 
-    fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: Bytes) -> Entry {
+    fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: &[u8]) -> Entry {
         let channel =
             channel.filter(|_| !self.audience.grants.is_empty()).and_then(|channel| self.audience.key_of(channel));
         let granted = channel.and_then(|channel| self.granted_info(key, channel));
-        let info = self.roster.get(key).map(|session| {
-            let mut buffer = Uuid::encode_buffer();
-            let client = session.client.hyphenated().encode_lower(&mut buffer);
-            info_of(session.user_name(), client, session.info.as_deref(), granted)
-        });
-        Entry { data, info, tags: None }
+        let Some(session) = self.roster.get(key) else { return Entry::of(data) };
+        let publisher = Publisher {
+            user: session.user_name(),
+            client: session.client.as_u128(),
+            conn_info: session.info.as_deref().map(|info| &info[..]).unwrap_or_default(),
+            chan_info: granted.map(|info| &info[..]).unwrap_or_default(),
+        };
+        Entry::by(data, &publisher)
     }
 
     /// Sends a publication to its owner; what becomes of it comes to [`Hub::on_published`].

@@ -86,7 +86,7 @@ async fn up(events: &mut Receiver<Event>) -> LinkSender {
 /// A delivery of 100 bytes of JSON, the commonest frame there is.
 fn deliver(offset: u64) -> Frame {
     let data = Bytes::from_static(&[b'1'; 100]);
-    let entry = Entry { data, info: None, tags: None };
+    let entry = Entry::of(&data);
     Frame { epoch: Epoch(7), message: Message::Deliver(Deliver { attach: AttachId(1), offset, entry }) }
 }
 

@@ -6,10 +6,10 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use ringway_core::message::{
-    AttachId, ChannelOptions, Deliver, Entry, Frame, Have, Message, Op, PubOk, Publish, Rep, SlotState, StateKind,
-    StreamState,
+    AttachId, ChannelOptions, Deliver, Entry, Frame, Have, Message, Op, PubOk, Publish, Publisher, Rep, SlotState,
+    StateKind, StreamState,
 };
 use ringway_core::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch};
 use ringway_protocol::link::{decode, encode};
@@ -79,8 +79,8 @@ fn options() -> ChannelOptions {
 }
 
 fn entry(length: usize) -> Entry {
-    let info = Bytes::from_static(br#"{"user":"alice","client":"9a8e7c51-6b0e-4f6e-a3ef-0d6f1b3e3a77"}"#);
-    Entry { data: Bytes::from(vec![b'7'; length]), info: Some(info), tags: None }
+    let client = 0x9a8e_7c51_6b0e_4f6e_a3ef_0d6f_1b3e_3a77;
+    Entry::by(&vec![b'7'; length], &Publisher { user: "alice", client, ..Publisher::default() })
 }
 
 fn publish(length: usize) -> Message {

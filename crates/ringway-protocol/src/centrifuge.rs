@@ -21,4 +21,4 @@ pub use request::{
     Command, ConnectRequest, HistoryRequest, PublishRequest, Request, RpcRequest, Since, SubRefreshRequest,
     SubscribeRequest,
 };
-pub use stored::{Stored, info_of, publisher_of};
+pub use stored::Stored;

@@ -109,7 +109,7 @@ impl Codec {
             #[cfg(any(test, feature = "testing"))]
             Self::Bare => match saying {
                 Saying::Publication(told) => {
-                    out.extend_from_slice(&told.entry.data);
+                    out.extend_from_slice(told.entry.data());
                     true
                 }
                 _ => false,
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_codec_and_a_framing_know_nothing_of_each_other() {
-        let entry = Entry { data: Bytes::from_static(b"[1]"), info: None, tags: None };
+        let entry = Entry::of(b"[1]");
         let saying = Saying::Publication(Told { channel: "news", epoch: None, offset: 7, entry: &entry });
         let said = |codec, framing| encoded(Dialect { codec, framing }, &saying).unwrap();
         let json = br#"{"push":{"channel":"news","pub":{"data":[1],"offset":7}}}"#;

@@ -19,10 +19,12 @@
 //! - **Where a struct ends** is told by the length of the frame if it stands last in there (`last`), and by a length of its
 //!   own if something follows it (`open`). What is sent most by far has no room for that: a `flagged` struct grows by
 //!   optional runs of bytes, one bit each, and a `closed` one does not grow. A change of a closed struct is a new kind.
+//! - **A publication** is packed ([`Entry`](ringway_core::message::Entry)) and travels as it is kept. Each of its fields has a kind and a
+//!   length. A new field has a new kind, behind those that there are. A reader that does not know it keeps it and passes it on.
 //! - **A kind** is added under a number that was never used. It is sent only on links whose version has it: the sender
 //!   asks the link. A frame whose kind a reader does not know is skipped, and so is the whole frame if something inside is
 //!   of an unknown kind, because half of a message is another message.
-//! - **What is passed on loses what the one in the middle does not know.** An older member that writes a view, or copies a
+//! - **What else is passed on loses what the one in the middle does not know.** An older member that writes a view, or copies a
 //!   slot, writes the fields that it knows. A new field that may not be lost needs every member's version first.
 //! - **The hello of the dialer** is written before it knows the other end's version. It may have new fields, but no kind that
 //!   the lowest version lacks.
@@ -51,7 +53,7 @@ mod tests;
 
 use bytes::{Buf, BytesMut};
 use ringway_core::id::NameError;
-use ringway_core::message::Frame;
+use ringway_core::message::{Frame, MalformedEntry};
 use ringway_core::view::View;
 
 pub use handshake::{
@@ -103,6 +105,9 @@ pub enum FrameError {
     /// A name is not one.
     #[error("a name in the frame is not valid: {0}")]
     Name(#[from] NameError),
+    /// A publication cannot be read.
+    #[error(transparent)]
+    Entry(#[from] MalformedEntry),
 }
 
 /// No variant of a type has this number: it comes from a later version.

@@ -92,7 +92,7 @@ impl World {
     }
 
     fn publish(&mut self, token: u64) {
-        let entry = Entry { data: Bytes::from(token.to_string()), info: None, tags: None };
+        let entry = Entry::of(token.to_string().as_bytes());
         let channel = ChannelName::new("news").unwrap();
         let new = NewPublish { channel, entry, options: KEPT, idempotency_key: None, version: None };
         self.gateway.publish(self.now, token, new).unwrap();
@@ -145,7 +145,7 @@ impl World {
     }
 
     fn deliver(&mut self, attach: &Attach, offset: u64) {
-        let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+        let entry = Entry::of(b"1");
         self.hear(Message::Deliver(Deliver { attach: attach.attach, offset, entry }));
     }
 }
@@ -424,7 +424,7 @@ fn without_history_a_former_owners_delivery_does_not_follow_a_later_ones() {
         world.take(|message| if let Message::Attach(all) = message { Some(all[0].attach) } else { None })
     };
     let deliver = |world: &mut World, attach: AttachId, text: &'static [u8]| {
-        let entry = Entry { data: Bytes::from_static(text), info: None, tags: None };
+        let entry = Entry::of(text);
         world.hear(Message::Deliver(Deliver { attach, offset: 0, entry }));
         std::iter::from_fn(|| world.gateway.next_event()).filter(|event| matches!(event, Event::Deliver { .. })).count()
     };

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::*;
 use crate::gateway::{Event, NewPublish};
 use crate::id::{ChannelName, MemberId};
@@ -141,7 +139,7 @@ fn what_its_roles_say_to_each_other_is_settled_within_a_turn_and_goes_nowhere() 
     let channel = ChannelName::new("news").unwrap();
     let front = world.member.front_mut().unwrap();
     front.gateway.attach(world.now, channel.clone(), KEPT);
-    let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+    let entry = Entry::of(b"1");
     let new = NewPublish { channel, entry, options: KEPT, idempotency_key: None, version: None };
     front.gateway.publish(world.now, 9, new).unwrap();
     // What was taken is told in a turn of its own; the publish does not wait for it.

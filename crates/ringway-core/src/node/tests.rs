@@ -11,8 +11,6 @@ mod tally;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::*;
 use crate::id::{MemberId, Position};
 use crate::message::{
@@ -136,7 +134,7 @@ impl Cluster {
     }
 
     fn new_publish(&self, seq: u64, floor: u64, channel: &str, options: ChannelOptions, key: Option<&str>) -> Publish {
-        let entry = Entry { data: Bytes::from(seq.to_string()), info: None, tags: None };
+        let entry = Entry::of(seq.to_string().as_bytes());
         let (slot, idempotency_key) = (self.slot(channel), key.map(Into::into));
         let channel = ChannelName::new(channel).unwrap();
         Publish { slot, seq, floor, channel, entry, options, idempotency_key, version: None }
@@ -333,7 +331,7 @@ fn what_was_sent_before_a_reign_is_not_taken_in_it() {
     let before = cluster.nodes[0].view().epoch;
     cluster.kill_owner("news");
     let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
-    let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+    let entry = Entry::of(b"1");
     let options = ChannelOptions::default();
     let publish = Publish { slot, seq: 1, floor: 1, channel, entry, options, idempotency_key: None, version: None };
     let now = cluster.now;
@@ -453,7 +451,7 @@ fn who_is_not_in_the_view_drops_everything_and_takes_nothing() {
     cluster.told.clear();
     cluster.seq += 1;
     let seq = cluster.seq;
-    let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+    let entry = Entry::of(b"1");
     let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
     let publish =
         Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };
@@ -539,7 +537,7 @@ fn a_publish_to_a_slot_that_is_not_its_channels_is_refused() {
     let mut cluster = Cluster::of(2);
     let slot = Slot(0);
     let (channel, owner) = (channel_elsewhere(&cluster, slot), cluster.owner(slot));
-    let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+    let entry = Entry::of(b"1");
     let publish = Publish {
         slot,
         seq: 1,
@@ -575,7 +573,7 @@ fn an_operation_that_does_not_go_with_a_copy_is_not_counted_as_held() {
         options: KEPT,
         offset,
         first: 1,
-        entry: Entry { data: Bytes::from_static(b"1"), info: None, tags: None },
+        entry: Entry::of(b"1"),
         publisher: (GATEWAY, 2, 2),
         key: None,
         version: None,

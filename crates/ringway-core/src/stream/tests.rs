@@ -1,5 +1,4 @@
 use super::*;
-use bytes::Bytes;
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -10,7 +9,7 @@ fn stream(size: u32) -> Stream {
 }
 
 fn entry(text: &str) -> Entry {
-    Entry { data: Bytes::copy_from_slice(text.as_bytes()), info: None, tags: None }
+    Entry::of(text.as_bytes())
 }
 
 /// Appends and commits, as an owner without replicas does.
@@ -30,7 +29,7 @@ fn offsets(stream: &Stream, since: Option<u64>, limit: u32, reverse: bool) -> Ve
     };
     let page = stream.page(&query, 100, 1 << 20, stream.epoch.unwrap());
     assert_eq!(page.top.offset, stream.committed());
-    assert!(page.publications.iter().all(|(offset, entry)| entry.data == offset.to_string()));
+    assert!(page.publications.iter().all(|(offset, entry)| entry.data() == offset.to_string().as_bytes()));
     page.publications.into_iter().map(|(offset, _)| offset).collect()
 }
 
@@ -225,7 +224,7 @@ fn a_page_has_as_many_bytes_as_a_part_or_one_publication() {
         limit,
         reverse,
     };
-    let size = FRAME_OVERHEAD + 1;
+    let size = FRAME_OVERHEAD + entry("1").size();
     for (limit, reverse, part, expected, more) in [
         (1000, false, size * 3, vec![1, 2, 3], true),
         (1000, true, (size + 1) * 3, vec![10, 9, 8], true),
@@ -249,8 +248,10 @@ fn the_oldest_go_when_there_are_too_many_bytes() {
     let one = ENTRY_OVERHEAD + 10;
     stream.options.history_bytes = 3 * one as u64;
     let append = |stream: &mut Stream, size: usize| {
-        let first = stream.first_after_append(Duration::ZERO, size);
-        stream.append(Duration::ZERO, stream.top() + 1, first, entry(&"x".repeat(size)));
+        let short = entry(&"x".repeat(size));
+        let entry = entry(&"x".repeat(2 * size - short.size()));
+        let first = stream.first_after_append(Duration::ZERO, entry.size());
+        stream.append(Duration::ZERO, stream.top() + 1, first, entry);
         (stream.first(), stream.bytes())
     };
     let firsts: Vec<u64> = (0..6).map(|_| append(&mut stream, 10).0).collect();

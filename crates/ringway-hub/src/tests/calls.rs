@@ -19,7 +19,7 @@ fn a_publish_is_answered_with_its_place() {
     let mut answer = world.call(ApiRequest::Publish(publication("news")));
     assert!(answer.try_recv().is_err());
     let sent = world.publishes().pop().unwrap();
-    assert_eq!((&sent.idempotency_key, &sent.entry.info), (&Some("k".into()), &None));
+    assert_eq!((&sent.idempotency_key, sent.entry.publisher()), (&Some("k".into()), None));
     world.acknowledge(&sent, Some(at(1)));
     assert_eq!(answer.try_recv().unwrap(), ApiAnswer::Published(Some(at(1))));
 }
@@ -148,7 +148,7 @@ fn a_message_from_outside_is_kept_as_a_plain_one() {
     let data = bytes::Bytes::from_static(br#"{"content":"hi","from":null}"#);
     let mut answer = world.call(ApiRequest::Say(UserName::new("bob").unwrap(), data.clone()));
     let sent = world.publishes().pop().unwrap();
-    assert_eq!((sent.channel.as_str(), &sent.entry.data), ("#bob", &data));
+    assert_eq!((sent.channel.as_str(), sent.entry.data()), ("#bob", &data[..]));
     world.acknowledge(&sent, Some(at(1)));
     assert!(matches!(answer.try_recv(), Ok(ApiAnswer::Published(_))));
 }

@@ -199,7 +199,7 @@ pub(super) fn at(offset: u64) -> Position {
 }
 
 pub(super) fn entry(data: &str) -> Entry {
-    Entry { data: Bytes::copy_from_slice(data.as_bytes()), info: None, tags: None }
+    Entry::of(data.as_bytes())
 }
 
 pub(super) fn name(name: &str) -> ChannelName {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway_core::message::{Answer, AttachFrom, Deliver, Entry, HistoryPage, Message, Query};
+use ringway_core::message::{Answer, AttachFrom, Deliver, Entry, HistoryPage, Message, Publisher, Query};
 use serde_json::{Value, json};
 
 use super::harness::*;
@@ -248,8 +248,8 @@ fn nobody_writes_in_the_name_of_another() {
     let _ = peer.seen();
     for (offset, user) in [(1, "bob"), (2, "eve"), (3, "")] {
         let attach = world.attach_of("#ann").attach;
-        let info = format!(r#"{{"user":"{user}","client":"c"}}"#);
-        let entry = Entry { info: Some(info.into()), ..entry(r#"{"content":"hello","from":"bob"}"#) };
+        let publisher = Publisher { user, client: 1, ..Publisher::default() };
+        let entry = Entry::by(br#"{"content":"hello","from":"bob"}"#, &publisher);
         world.hear(Message::Deliver(Deliver { attach, offset, entry }));
     }
     world.turn();

@@ -1,6 +1,7 @@
 //! A publication, as subscribers see it.
 
-/// One publication, as subscribers see it. Payloads are compact JSON (see [`crate::json::payload`]).
+/// One publication, as subscribers see it. What a wire of JSON writes is compact JSON: it was checked where it came in
+/// (see [`crate::json::payload`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Publication<'a> {
     /// Place in the stream from 1; 0 on channels without history.

@@ -16,7 +16,7 @@ use ringway_core::view::{GatewayEntry, NodeEntry, View};
 
 use super::FrameError;
 use super::input::Input;
-use super::wire::{Wire, wire_enum, wire_struct};
+use super::wire::{Wire, put_bytes, wire_enum, wire_struct};
 
 wire_struct!(last Frame { epoch, [message] });
 
@@ -95,7 +95,20 @@ wire_enum!(last RegistryOp {
 
 // Between gateways and owners.
 wire_struct!(closed Position { epoch, offset });
-wire_struct!(flagged Entry { data; 0 => info, 1 => tags });
+
+/// An entry is kept as it is sent: what it says is written and read elsewhere.
+impl Wire for Entry {
+    #[inline]
+    fn put(&self, out: &mut BytesMut) {
+        put_bytes(self.packed(), out);
+    }
+
+    #[inline]
+    fn take(input: &mut Input<'_>) -> Result<Self, FrameError> {
+        Ok(Self::from_packed(input.bytes()?)?)
+    }
+}
+
 wire_struct!(open ChannelOptions { history_size, history_ttl, presence, history_bytes });
 wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key, version });
 wire_struct!(closed Version { number, epoch });

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
-use ringway_core::message::{AttachId, Message};
+use ringway_core::message::{AttachId, Entry, Message, Publisher};
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 
 /// Values that a reader knows already. Among random ones hardly any would ever meet what it holds.
@@ -148,6 +148,14 @@ sample! {
         7 => Bytes::from(c.number().to_le_bytes().to_vec()),
         6 => Bytes::new(),
         _ => Bytes::from(format!("\"é{}\"", c.letters(0))),
+    };
+    Entry: |c| match c.byte() % 4 {
+        0 => Entry::with_tags(&Bytes::sample(c), [(&*c.letters(0), &*c.letters(0))]),
+        1 => Entry::of(&Bytes::sample(c)),
+        _ => {
+            let (data, conn_info, user) = (Bytes::sample(c), Bytes::sample(c), c.letters(0));
+            Entry::by(&data, &Publisher { user: &user, client: u128::sample(c), conn_info: &conn_info, chan_info: b"" })
+        }
     };
     Box<str>: |c| c.letters(0).into();
     Arc<str>: |c| c.letters(0).into();

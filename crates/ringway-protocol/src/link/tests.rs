@@ -85,7 +85,7 @@ fn frames_are_taken_one_by_one() {
 
 #[test]
 fn payloads_are_copies() {
-    let entry = Entry { data: Bytes::from_static(b"\"hello\""), info: None, tags: None };
+    let entry = Entry::of(b"\"hello\"");
     let frame = Frame {
         epoch: Epoch(1),
         message: Message::Deliver(Deliver { attach: AttachId(1), offset: 1, entry: entry.clone() }),
@@ -95,7 +95,7 @@ fn payloads_are_copies() {
     let Some(Frame { message: Message::Deliver(deliver), .. }) = taken(&mut bytes) else {
         panic!("another frame came back")
     };
-    assert!(!range.contains(&deliver.entry.data.as_ptr()));
+    assert!(!range.contains(&deliver.entry.data().as_ptr()));
     assert_eq!(deliver.entry, entry);
 }
 

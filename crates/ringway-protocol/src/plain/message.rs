@@ -3,7 +3,6 @@
 use ringway_core::message::Entry;
 
 use super::InboxMessage;
-use crate::centrifuge::publisher_of;
 use crate::dialect::Saying;
 use crate::json::{Object, whole};
 
@@ -99,10 +98,10 @@ pub fn say<'c>(out: &mut Vec<u8>, saying: &Saying<'_>, date_time: impl FnOnce() 
 }
 
 fn message(out: &mut Vec<u8>, entry: &Entry, date_time: &str) {
-    let message = InboxMessage::decode(&entry.data);
+    let message = InboxMessage::decode(entry.data());
     // What a client publishes says who published it; its payload may claim anything.
-    let publisher = publisher_of(entry);
-    let from = message.from.as_deref().filter(|from| publisher.as_deref().is_none_or(|publisher| publisher == *from));
+    let publisher = entry.publisher().map(|publisher| publisher.user);
+    let from = message.from.as_deref().filter(|from| publisher.is_none_or(|publisher| publisher == *from));
     encode(out, date_time, &Body::Message { content: &message.content, from });
 }
 

@@ -173,7 +173,7 @@ impl World {
         let (sender, number) = (process.clients.sender, process.clients.numbers[channel]);
         let publication = self.checker.published(Publication::new(channel, sender, number, key, time));
         let data = payload(publication, size);
-        let entry = Entry { data, info: None, tags: None };
+        let entry = Entry::of(&data);
         let new = NewPublish {
             channel: setup.channels[channel].name.clone(),
             entry,

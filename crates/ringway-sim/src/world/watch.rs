@@ -16,7 +16,7 @@ use super::{MS, World};
 
 /// The publication in a payload.
 fn publication_of(entry: &Entry) -> u32 {
-    entry.data.first_chunk().map_or(u32::MAX, |number| u32::from_le_bytes(*number))
+    entry.data().first_chunk().map_or(u32::MAX, |number| u32::from_le_bytes(*number))
 }
 
 impl World {

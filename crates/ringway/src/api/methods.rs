@@ -71,8 +71,8 @@ pub(super) async fn channels(State(api): State<Api>, body: Bytes) -> Outcome {
 }
 
 fn publication(request: &PublishRequest<'_>) -> Result<ApiPublish, ApiError> {
-    let data = Bytes::from(request.payload()?.into_owned());
-    let tags = if request.tags.is_empty() { None } else { serde_json::to_vec(&request.tags).ok().map(Bytes::from) };
+    let tags = request.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let entry = Entry::with_tags(&request.payload()?, tags);
     if request.version_epoch.len() > VERSION_EPOCH_BYTES {
         return Err(ApiError::BadRequest);
     }
@@ -80,7 +80,7 @@ fn publication(request: &PublishRequest<'_>) -> Result<ApiPublish, ApiError> {
     let key = &request.idempotency_key;
     Ok(ApiPublish {
         channel: ChannelName::new(&request.channel),
-        entry: Entry { data, info: None, tags },
+        entry,
         idempotency_key: (!key.is_empty()).then(|| key.as_ref().into()),
         version: (request.version > 0).then(version),
         skip_history: request.skip_history,

@@ -56,7 +56,7 @@ async fn told(path: &str, body: Value, answers: Vec<ApiAnswer>) -> (Vec<ApiReque
 }
 
 fn page(offsets: impl Iterator<Item = u64>, more: bool) -> ApiAnswer {
-    let entry = |offset: u64| Entry { data: offset.to_string().into(), info: None, tags: None };
+    let entry = |offset: u64| Entry::of(offset.to_string().as_bytes());
     let publications = offsets.map(|offset| (offset, entry(offset))).collect();
     ApiAnswer::History(HistoryPage { top: at(9), publications, more })
 }
@@ -227,9 +227,9 @@ async fn a_publication_is_handed_on_whole() {
     let body = json!({"channel": "news", "data": {"a": [1, 2]}, "tags": {"k": "v"}, "idempotency_key": "once"});
     let (status, _) = exchange(config(), post("/api/publish", format!("{body:#}")), |request| {
         let ApiRequest::Publish(publish) = request else { panic!("{request:?}") };
-        assert_eq!(publish.entry.data, Bytes::from_static(br#"{"a":[1,2]}"#), "compact");
-        assert_eq!(publish.entry.tags, Some(Bytes::from_static(br#"{"k":"v"}"#)));
-        assert_eq!((publish.entry.info, publish.idempotency_key), (None, Some("once".into())));
+        assert_eq!(publish.entry.data(), br#"{"a":[1,2]}"#, "compact");
+        assert_eq!(publish.entry.tags().collect::<Vec<_>>(), [("k", "v")]);
+        assert_eq!((publish.entry.publisher(), publish.idempotency_key), (None, Some("once".into())));
         ApiAnswer::Published(None)
     })
     .await;

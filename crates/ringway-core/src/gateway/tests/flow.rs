@@ -24,7 +24,7 @@ impl World {
     }
 
     fn publish_to(&mut self, token: u64, channel: &str) {
-        let entry = Entry { data: Bytes::from(vec![b'x'; 100]), info: None, tags: None };
+        let entry = Entry::of(&[b'x'; 100]);
         let channel = ChannelName::new(channel).unwrap();
         let new = NewPublish { channel, entry, options: KEPT, idempotency_key: None, version: None };
         self.gateway.publish(self.now, token, new).unwrap();

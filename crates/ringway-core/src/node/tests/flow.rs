@@ -87,7 +87,7 @@ fn who_missed_what_is_trimmed_by_now_is_told_where_it_goes_on() {
 fn an_inbox_is_sent_no_further_than_its_user_follows() {
     let limits = NodeLimits { bulk_bytes: 2 << 20, live_bytes: 64 << 20, ..SMALL };
     let mut cluster = Cluster::with_limits(1, limits);
-    let large = Entry { data: Bytes::from(vec![b'x'; 1 << 20]), info: None, tags: None };
+    let large = Entry::of(&vec![b'x'; 1 << 20]);
     for seq in 1..=20 {
         let (slot, channel) = (cluster.slot("#bob"), ChannelName::new("#bob").unwrap());
         let entry = large.clone();
@@ -170,7 +170,7 @@ fn a_state_comes_part_by_part_while_the_log_goes_on() {
         let seq = cluster.seq + 1;
         let name = &names[round % names.len()];
         if round < 300 {
-            let entry = Entry { data: Bytes::from(seq.to_string()), info: None, tags: None };
+            let entry = Entry::of(seq.to_string().as_bytes());
             let (slot, channel) = (cluster.slot(name), ChannelName::new(name).unwrap());
             let publish =
                 Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };

@@ -52,7 +52,7 @@ fn an_operation_follows_its_sync_and_no_sync_overtakes_it() {
     let (now, slot, me) = (cluster.now, cluster.slot("news"), cluster.nodes[owner].me);
     let epoch = cluster.nodes[owner].view().epoch;
     let publish = |seq| {
-        let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+        let entry = Entry::of(b"1");
         let channel = ChannelName::new("news").unwrap();
         Message::Publish(Box::new(Publish {
             slot,

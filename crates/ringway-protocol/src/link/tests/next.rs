@@ -1,5 +1,7 @@
 //! This version beside a next one, which has fields and kinds more: each reads what the other writes.
 
+use std::sync::Arc;
+
 use ringway_core::id::{Incarnation, MemberId, Slot};
 use ringway_core::message::{Op, Presence, Rep, ResetCount};
 use ringway_core::ring::Weight;
@@ -32,12 +34,13 @@ struct NextNode {
     zone: Box<str>,
 }
 
-/// [`Entry`] with two optional runs more.
+/// [`Presence`] with two optional runs more.
 #[derive(Debug, PartialEq)]
-struct NextEntry {
-    data: Bytes,
-    info: Option<Bytes>,
-    tags: Option<Bytes>,
+struct NextPresence {
+    client: u128,
+    user: Arc<str>,
+    conn_info: Option<Bytes>,
+    chan_info: Option<Bytes>,
     delta: Option<Bytes>,
     origin: Option<Bytes>,
 }
@@ -56,7 +59,7 @@ enum NextRejection {
 
 wire_struct!(last NextCount { number, meant, closed, done; since(4) disk_bytes; since(5) zone });
 wire_struct!(open NextNode { id, incarnation, address, now, next; since(4) zone });
-wire_struct!(flagged NextEntry { data; 0 => info, 1 => tags, 2 => delta, 40 => origin });
+wire_struct!(flagged NextPresence { client, user; 0 => conn_info, 1 => chan_info, 2 => delta, 40 => origin });
 wire_enum!(closed NextOp { 9 => Seal(text) });
 wire_enum!(closed NextRejection { 77 => TooOld });
 
@@ -134,19 +137,43 @@ fn an_element_with_more_fields_hides_nothing_that_follows() {
 }
 
 #[test]
-fn an_entry_with_more_runs_hides_nothing_that_follows() {
-    let (data, tags) = (Bytes::from_static(b"1"), Some(Bytes::from_static(b"{}")));
+fn a_struct_with_more_runs_hides_nothing_that_follows() {
+    let chan_info = Some(Bytes::from_static(b"{}"));
     let next = |delta: Option<&'static str>, origin: Option<&'static str>| {
         let (delta, origin) = (delta.map(Bytes::from), origin.map(Bytes::from));
-        NextEntry { data: data.clone(), info: None, tags: tags.clone(), delta, origin }
+        NextPresence { client: 1, user: "u".into(), conn_info: None, chan_info: chan_info.clone(), delta, origin }
     };
-    let entry = Entry { data: data.clone(), info: None, tags: tags.clone() };
+    let now = Presence { client: 1, user: "u".into(), conn_info: None, chan_info: chan_info.clone() };
     for written in [next(Some("d"), Some("o")), next(None, Some("")), next(None, None)] {
         let bytes = spelled(&(written, 7_u64), Wire::put);
-        assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((entry.clone(), 7_u64)));
+        assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((now.clone(), 7_u64)));
     }
-    let bytes = spelled(&(entry, 7_u64), Wire::put);
+    let bytes = spelled(&(now, 7_u64), Wire::put);
     assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((next(None, None), 7_u64)));
+}
+
+/// What it says that the one in the middle does not know goes through it unharmed.
+#[test]
+fn an_entry_with_more_fields_is_passed_on_whole() {
+    let mut packed = Entry::of(b"1").packed().to_vec();
+    packed.extend_from_slice(&[200, 3, b'n', b'e', b'w']);
+    let entry = Entry::from_packed(&packed).unwrap();
+    assert_eq!((entry.data(), entry.packed()), (&b"1"[..], &packed[..]));
+    round_trip(&Frame {
+        epoch: Epoch(1),
+        message: Message::Deliver(Deliver { attach: AttachId(1), offset: 1, entry: entry.clone() }),
+    });
+    let bytes = spelled(&(entry.clone(), 7_u64), Wire::put);
+    assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((entry, 7_u64)));
+    let cut = spelled(&Bytes::from_static(&[0, 3, b'1']), Wire::put);
+    assert_eq!(
+        <Entry as Wire>::take(&mut Input::new(&cut)),
+        Err(FrameError::Entry(ringway_core::message::MalformedEntry))
+    );
+}
+
+#[test]
+fn a_page_of_who_is_present_comes_back() {
     let present = Presence { client: 1, user: "".into(), conn_info: None, chan_info: None };
     let census = ringway_core::message::Census { node: Incarnation(1), epoch: Epoch(1), losses: 0 };
     let page = ringway_core::message::PresencePage { census, clients: vec![present], more: false };

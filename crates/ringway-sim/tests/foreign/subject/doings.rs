@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ringway_core::gateway::NewPublish;
 use ringway_core::message::{ChannelOptions, Entry, Message, Query};
 use ringway_core::ring::{HashKey, MAX_NODES, SlotCount, Weight};
@@ -20,7 +19,7 @@ impl Subject {
         let history_size = self.one_of(&[0, 10, 10]);
         let options =
             ChannelOptions { history_size, history_ttl: Duration::from_secs(600), presence: true, history_bytes: 0 };
-        let entry = Entry { data: Bytes::from_static(b"1"), info: None, tags: None };
+        let entry = Entry::of(b"1");
         let key = (self.below(4) == 0).then(|| "key".into());
         match self.below(4) {
             0 => {

@@ -71,11 +71,11 @@ fn bytes(text: &'static str) -> Bytes {
 }
 
 fn entry() -> Entry {
-    Entry { data: bytes("{}"), info: None, tags: None }
+    Entry::of(b"{}")
 }
 
 fn full_entry() -> Entry {
-    Entry { data: bytes("\"é\""), info: Some(bytes("{\"user\":\"u\"}")), tags: Some(bytes("{}")) }
+    Entry::by("\"é\"".as_bytes(), &Publisher { user: "u", client: 1 << 64, conn_info: b"{}", chan_info: b"[]" })
 }
 
 fn options() -> ChannelOptions {
