@@ -169,7 +169,8 @@ impl World {
                 let from = node.incarnation();
                 self.frames.extend(node.drain_frames().map(|outgoing| (from, outgoing)));
             }
-            self.frames.extend(self.gateway.drain_frames().map(|outgoing| (GATEWAY, outgoing)));
+            let said = self.gateway.take_frames(Vec::new()).completed(|_| {});
+            self.frames.extend(said.into_iter().map(|outgoing| (GATEWAY, outgoing)));
             if self.frames.is_empty() {
                 assert!(self.nodes.iter().all(Node::is_settled), "frames ended before all was settled");
                 return;

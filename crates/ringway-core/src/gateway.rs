@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::id::{Epoch, Incarnation, Position, Slot};
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, AttachId, Disconnect, Entry, Load, Message, Toll};
+use crate::message::{Answer, Attach, AttachId, Disconnect, Entry, Load, Message, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -88,6 +88,23 @@ pub enum Event {
         /// Which sessions.
         order: Box<Disconnect>,
     },
+}
+
+/// Frames whose attaches do not say yet who is there: the rules do not know. They cannot be sent without.
+#[derive(Debug)]
+#[must_use]
+pub struct Incomplete(Vec<Outgoing>);
+
+impl Incomplete {
+    /// The frames, each of their attaches completed by whoever knows its sessions.
+    pub fn completed(mut self, mut complete: impl FnMut(&mut [Attach])) -> Vec<Outgoing> {
+        for outgoing in &mut self.0 {
+            if let Message::Attach(attaches) = &mut outgoing.frame.message {
+                complete(attaches);
+            }
+        }
+        self.0
+    }
 }
 
 /// The rules of one gateway incarnation.
@@ -347,14 +364,10 @@ impl Gateway {
         }
     }
 
-    /// Takes the frames to be sent, in order.
-    pub fn drain_frames(&mut self) -> std::vec::Drain<'_, Outgoing> {
-        self.peers.drain()
-    }
-
-    /// The same, into an empty buffer that changes places with the one they are in.
-    pub fn swap_frames(&mut self, frames: &mut Vec<Outgoing>) {
-        self.peers.swap(frames);
+    /// Takes the frames to be sent, in order. The empty buffer changes places with the one they are in.
+    pub fn take_frames(&mut self, mut empty: Vec<Outgoing>) -> Incomplete {
+        self.peers.swap(&mut empty);
+        Incomplete(empty)
     }
 
     /// Takes the next event.

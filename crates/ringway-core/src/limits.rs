@@ -56,7 +56,7 @@ pub const CHANNEL_INFO_BYTES: usize = 32 << 10;
 pub struct GatewayLimits {
     /// Publishes taken and not answered. At the limit a publish is refused as busy.
     pub publishes: usize,
-    /// Bytes of their payloads. At the limit a publish is refused as busy.
+    /// Bytes that their publications take, packed. At the limit a publish is refused as busy.
     pub publish_bytes: usize,
     /// Of these, bytes that were sent to one owner and are not answered. More wait for their turn.
     pub sent_bytes: usize,

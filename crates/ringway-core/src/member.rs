@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::gateway::Gateway;
 use crate::id::{Epoch, Incarnation};
 use crate::membership::{Action, Change, Identity, Membership};
-use crate::message::{Frame, Load, Message, RegistryAnswer};
+use crate::message::{Attach, Frame, Load, Message, RegistryAnswer};
 use crate::node::{Lease, Node};
 use crate::peers::Outgoing;
 use crate::registry::Seat;
@@ -38,8 +38,8 @@ pub trait Front {
     fn gateway_mut(&mut self) -> &mut Gateway;
     /// Takes what the rules have to tell, and lets them know what follows from it. Comes after every round of a turn.
     fn take_events(&mut self, now: Now);
-    /// Adds to a frame of the gateway's what only the front knows.
-    fn complete(&mut self, message: &mut Message);
+    /// Adds to the attaches of a frame what only the front knows: who is there.
+    fn complete(&mut self, attaches: &mut [Attach]);
     /// Lets time pass.
     fn pass(&mut self, now: Now);
 }
@@ -56,7 +56,7 @@ impl Front for Gateway {
 
     fn take_events(&mut self, _now: Now) {}
 
-    fn complete(&mut self, _message: &mut Message) {}
+    fn complete(&mut self, _attaches: &mut [Attach]) {}
 
     fn pass(&mut self, _now: Now) {}
 }
@@ -400,10 +400,8 @@ impl<F: Front> Member<F> {
         }
         if let Some(front) = &mut self.front {
             front.take_events(now);
-            front.gateway_mut().swap_frames(&mut fresh);
-            for outgoing in &mut fresh {
-                front.complete(&mut outgoing.frame.message);
-            }
+            let said = front.gateway_mut().take_frames(fresh);
+            fresh = said.completed(|attaches| front.complete(attaches));
             self.sort(&mut fresh);
         }
         self.fresh = fresh;

@@ -49,7 +49,7 @@ struct Stored {
     entry: Entry,
 }
 
-/// Bookkeeping per entry beside its payload, for the byte limit.
+/// Bookkeeping per entry beside its bytes, for the byte limit.
 const ENTRY_OVERHEAD: usize = size_of::<Stored>();
 
 impl Stored {

@@ -52,7 +52,7 @@ use std::sync::Arc;
 
 use ringway_core::gateway::Gateway;
 use ringway_core::member::Front;
-use ringway_core::message::Message;
+use ringway_core::message::Attach;
 use ringway_core::timing::Now;
 
 use ringway_protocol::dialect::Saying;
@@ -109,10 +109,8 @@ impl<S: Socket> Front for Hub<S> {
     }
 
     /// Attaches leave with who is present.
-    fn complete(&mut self, message: &mut Message) {
-        if let Message::Attach(attaches) = message {
-            self.fill_attaches(attaches);
-        }
+    fn complete(&mut self, attaches: &mut [Attach]) {
+        self.fill_attaches(attaches);
     }
 
     fn pass(&mut self, now: Now) {

@@ -6,7 +6,7 @@ use super::*;
 use crate::gateway::{Event, NewPublish};
 use crate::id::{ChannelName, MemberId};
 use crate::limits::{GatewayLimits, NodeLimits};
-use crate::message::{ChannelOptions, Entry, RegistryOp};
+use crate::message::{Attach, ChannelOptions, Entry, RegistryOp};
 use crate::registry::{Registry, Seat};
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry};
@@ -36,8 +36,8 @@ impl Front for Listeners {
         self.events.extend(std::iter::from_fn(|| self.gateway.next_event()));
     }
 
-    fn complete(&mut self, message: &mut Message) {
-        self.completed += usize::from(matches!(message, Message::Attach(_)));
+    fn complete(&mut self, _attaches: &mut [Attach]) {
+        self.completed += 1;
     }
 
     fn pass(&mut self, _now: Now) {}

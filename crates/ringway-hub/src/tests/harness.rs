@@ -276,11 +276,9 @@ impl World {
     /// What a driver does at the end of a turn.
     pub(super) fn turn(&mut self) {
         self.hub.on_events(self.now);
-        let frames: Vec<_> = self.hub.rules.drain_frames().collect();
-        for mut outgoing in frames {
-            self.hub.complete(&mut outgoing.frame.message);
-            self.said.push(outgoing.frame.message);
-        }
+        let said = self.hub.rules.take_frames(Vec::new());
+        let frames = said.completed(|attaches| self.hub.complete(attaches));
+        self.said.extend(frames.into_iter().map(|outgoing| outgoing.frame.message));
         self.hub.flush(self.now, Socket::flush);
     }
 
