@@ -6,7 +6,7 @@
 //!                                               └──────────────────────PARTING_LIMIT──────────────────────────────────────────────▲
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use ringway_core::gateway::ChannelKey;
@@ -28,8 +28,8 @@ type Sessions = SmallVec<[SessionId; 1]>;
 /// Who parts. As many as there are sessions at most.
 #[derive(Debug, Default)]
 pub(super) struct Partings {
-    /// In this turn, by their inbox, which is not detached before the turn ends.
-    leaving: HashMap<ChannelKey, Sessions>,
+    /// In this turn, by their inbox, which is not detached before the turn ends; in an order that is the same in every run.
+    leaving: BTreeMap<ChannelKey, Sessions>,
     /// Until the owner's word comes.
     awaited: HashMap<AttachId, Sessions>,
 }
