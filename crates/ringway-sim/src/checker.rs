@@ -23,7 +23,7 @@ pub struct Violation {
 #[derive(Debug, Clone)]
 pub(crate) struct Publication {
     pub(crate) channel: usize,
-    /// Who: one sender per gateway process.
+    /// Who: a connection of a client, or the backend of a gateway process.
     pub(crate) sender: u32,
     /// Its number among those of the sender on the channel, from 1.
     pub(crate) number: u64,
@@ -33,11 +33,13 @@ pub(crate) struct Publication {
     pub(crate) arrived: Option<Time>,
     /// When it was acknowledged.
     pub(crate) acknowledged: Option<Time>,
+    /// Where it was last seen to stand.
+    pub(crate) place: Option<Position>,
 }
 
 impl Publication {
     pub(crate) fn new(channel: usize, sender: u32, number: u64, key: Option<u32>, sent: Time) -> Self {
-        Self { channel, sender, number, key, sent, arrived: None, acknowledged: None }
+        Self { channel, sender, number, key, sent, arrived: None, acknowledged: None, place: None }
     }
 }
 
@@ -55,11 +57,11 @@ pub(crate) struct Log {
     last_of: HashMap<u32, (u64, u64)>,
 }
 
-/// A time in which clients of a gateway listened to a channel.
+/// A time in which a connection listened to a channel.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) channel: usize,
-    pub(crate) attached: Option<Time>,
+    pub(crate) attached: Time,
     pub(crate) ended: Option<Time>,
     /// Publications without history that came.
     pub(crate) got: BTreeSet<u32>,
@@ -91,6 +93,8 @@ pub(crate) struct Checker {
     /// When the last acknowledgement reached its publisher.
     pub(crate) last: Time,
     pub(crate) publications: Vec<Publication>,
+    /// What gateways have sent, by the number that they have given it for its slot.
+    pub(crate) sent: HashMap<(Incarnation, Slot, u64), u32>,
     pub(crate) logs: BTreeMap<StreamEpoch, Log>,
     /// The newest stream of each channel that a node served anything of.
     pub(crate) newest: Vec<Option<StreamEpoch>>,
@@ -118,6 +122,7 @@ impl Checker {
             acknowledged: 0,
             last: 0,
             publications: Vec::new(),
+            sent: HashMap::new(),
             logs: BTreeMap::new(),
             newest: vec![None; setup.channels.len()],
             sessions: Vec::new(),
@@ -146,14 +151,20 @@ impl Checker {
         self.publications.len() as u32 - 1
     }
 
-    pub(crate) fn subscribed(&mut self, channel: usize, _now: Time) -> usize {
+    /// Somebody is told at this time that it listens.
+    pub(crate) fn subscribed(&mut self, channel: usize, now: Time) -> usize {
         let (got, last_of) = (BTreeSet::new(), HashMap::new());
-        self.sessions.push(Session { channel, attached: None, ended: None, got, last_of });
+        self.sessions.push(Session { channel, attached: now, ended: None, got, last_of });
         self.sessions.len() - 1
     }
 
     pub(crate) fn unsubscribed(&mut self, session: usize, now: Time) {
         self.sessions[session].ended.get_or_insert(now);
+    }
+
+    /// What a session did not get says nothing.
+    pub(crate) fn discount(&mut self, session: usize) {
+        self.sessions[session].ended = Some(self.sessions[session].attached);
     }
 
     /// Everybody in a view of so many nodes is settled: every slot has its copies.
@@ -191,6 +202,7 @@ impl Checker {
             return Err(format!("publication {publication} of channel {} is in channel {channel}", known.channel));
         }
         let (sender, number) = (known.sender, known.number);
+        self.publications[publication as usize].place = Some(at);
         let log = self.logs.entry(at.epoch).or_insert_with(|| Log { channel, ..Log::default() });
         if let Some(other) = log.entries.insert(at.offset, publication) {
             return if other == publication {
@@ -214,7 +226,9 @@ impl Checker {
 
     /// A publication without history came to a session: each sender's numbers must ascend.
     pub(crate) fn seen_unkept(&mut self, session: usize, publication: u32) -> Result<(), String> {
-        let known = &self.publications[publication as usize];
+        let Some(known) = self.publications.get(publication as usize) else {
+            return Err(format!("publication {publication} was never published"));
+        };
         let session = &mut self.sessions[session];
         if known.channel != session.channel {
             return Err(format!("publication {publication} came on channel {}", session.channel));

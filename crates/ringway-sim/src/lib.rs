@@ -1,14 +1,15 @@
 //! The rules in a deterministic world: seeds, faults, one checker.
 //!
-//! A run is a cluster of processes made of the very state machines that run on sockets, with a scheduler, a network, a
-//! registry and clients that a seed decides. [`run`] carries one out; whatever a checker finds wrong is a
+//! A run is a cluster of processes made of the very state machines that run on sockets, hubs included, with a scheduler, a network, a
+//! registry and clients that a seed decides. Clients see the frames that their sockets get. [`run`] carries one out; whatever a checker finds wrong is a
 //! [`Violation`] that the same seed shows again.
 //!
 //! What is checked: every complete copy holds all that was committed (I1), one is left after a fault (C1), subscribers see
 //! each offset once and with one content (C2), nothing is committed in a stream after a newer one began (C3), none begins
 //! beside complete copies (C4), everything comes to rest (C5), a drain leaves two copies (C6), who is settled or gives a
 //! copy up has all that are wanted (C7), a removed owner stops in time (C8), and one owner acknowledges per slot and
-//! epoch. Besides: idempotency keys, inboxes, history, and channels without history over planned changes. A
+//! epoch. Besides: idempotency keys, inboxes, history, and channels without history over planned changes. Of each connection:
+//! no gap, no double, nothing early, what is recovered and what is not, answers, farewells, orders to connect anew, presence. A
 //! [`Sabotage`] leaves a rule out, to show that these checks bite.
 
 mod checker;

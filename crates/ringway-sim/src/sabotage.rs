@@ -1,4 +1,4 @@
-//! Rules left out, one at a time, by means outside the rules: a link or a process that lies. Each shows that the
+//! Rules left out, one at a time, by means outside the rules: a link, a process or a socket that lies. Each shows that the
 //! checker notices what the rule is there for.
 
 /// What is wrong in a run.
@@ -56,13 +56,39 @@ pub enum Sabotage {
     TrimCopies,
     /// The position of an inbox is lost on the way.
     ForgetDelivered,
-    /// What is written to a client counts as confirmed by it.
+    /// What is written to a client that is gone counts as confirmed by it.
     ConfirmWrites,
+    /// Hub, deliveries: one of many is lost on the way to a client.
+    DropPush,
+    /// Hub, deliveries: one of many is told twice, as to somebody who was told it ahead of the others.
+    RepeatPush,
+    /// Hub, joins: whoever comes is told what is new before it is told where it begins.
+    EarlyPush,
+    /// Hub, recovery: whoever comes back is told that it has missed nothing.
+    ForgeRecovered,
+    /// Hub, recovery: the pages of what was missed come empty.
+    EmptyPages,
+    /// Hub, inboxes: the page of what is not confirmed begins one too late.
+    SkipUnread,
+    /// Hub, order: every command is answered twice.
+    RepeatAnswer,
+    /// Hub, calls: some are never answered.
+    DropAnswer,
+    /// Hub, publishes: one that failed is answered as if it were taken.
+    ForgeAcknowledgement,
+    /// Hub, sockets: one that was full does not say that it has room.
+    HideRoom,
+    /// Hub, parting: a plain client is closed without a word.
+    HideFarewell,
+    /// Hub, resets: an order names all slots but those that it means.
+    ForgeReset,
+    /// Hub, presence: owners do not hear who comes and goes.
+    HideSessions,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 40] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -90,6 +116,19 @@ impl Sabotage {
         Self::TrimCopies,
         Self::ForgetDelivered,
         Self::ConfirmWrites,
+        Self::DropPush,
+        Self::RepeatPush,
+        Self::EarlyPush,
+        Self::ForgeRecovered,
+        Self::EmptyPages,
+        Self::SkipUnread,
+        Self::RepeatAnswer,
+        Self::DropAnswer,
+        Self::ForgeAcknowledgement,
+        Self::HideRoom,
+        Self::HideFarewell,
+        Self::ForgeReset,
+        Self::HideSessions,
     ];
 
     /// The one of this name, however it is capitalized.

@@ -1,5 +1,6 @@
 //! What a seed decides before a run begins: the cluster's size, its channels, its limits, its clocks' habits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::limits::NodeLimits;
@@ -7,7 +8,8 @@ use ringway_core::message::ChannelOptions;
 use ringway_core::registry::Seat;
 use ringway_core::ring::{HashKey, SlotCount, slot_of};
 use ringway_core::timing::Timing;
-use ringway_core::{ChannelName, Slot};
+use ringway_core::{ChannelName, Slot, UserName};
+use ringway_hub::{Allowed, ChannelRules, HubConfig, SessionLimits};
 
 use crate::large::Large;
 use crate::rng::Rng;
@@ -33,11 +35,21 @@ pub(crate) struct ChannelSetup {
     pub(crate) name: ChannelName,
     pub(crate) slot: Slot,
     pub(crate) options: ChannelOptions,
+    /// Whose inbox it is.
+    pub(crate) user: Option<UserName>,
 }
 
 impl ChannelSetup {
     pub(crate) fn is_inbox(&self) -> bool {
-        self.name.personal_user().is_some()
+        self.user.is_some()
+    }
+
+    /// What gateways are configured to do with such channels.
+    fn rules(&self) -> ChannelRules {
+        let ChannelOptions { history_size, history_ttl, presence, .. } = self.options;
+        let anyone = Allowed::Anyone;
+        let rules = ChannelRules { history_size, history_ttl, presence, recovery: true, ..ChannelRules::default() };
+        ChannelRules { subscribe: anyone, publish: anyone, ..rules }
     }
 }
 
@@ -80,6 +92,10 @@ pub(crate) struct Setup {
     /// Channels of each slot.
     pub(crate) by_slot: Vec<Vec<usize>>,
     pub(crate) all_slots: SlotSet,
+    /// What gateways are configured to do.
+    pub(crate) hub: Arc<HubConfig>,
+    /// Bytes that may wait for all sockets of a gateway together.
+    pub(crate) sockets_bytes: usize,
     /// Marks of a process are looked at this often, in microseconds.
     pub(crate) look_at_marks: u64,
 }
@@ -157,9 +173,11 @@ impl Setup {
             large: None,
             by_slot: Vec::new(),
             all_slots: SlotSet::of(slots.slots()),
+            hub: Arc::new(HubConfig::default()),
+            sockets_bytes: 256 << 20,
             look_at_marks: 0,
         }
-        .with_index()
+        .with_index(seed)
     }
 
     /// A large cluster: limits and lengths of time are the defaults, the registry is the first gateway's, and nothing else goes
@@ -192,29 +210,62 @@ impl Setup {
             look_at_marks: 50_000,
             ..usual
         }
-        .with_index()
+        .with_index(seed)
     }
 
-    fn with_index(mut self) -> Self {
+    fn with_index(mut self, seed: u64) -> Self {
         self.by_slot = vec![Vec::new(); self.slots.get() as usize];
         for (at, channel) in self.channels.iter().enumerate() {
             self.by_slot[channel.slot.index()].push(at);
         }
+        self.hub = Arc::new(self.config(seed));
+        if self.large.is_none() && seed / 3 % 3 == 2 {
+            self.sockets_bytes = 3000;
+        }
         self
+    }
+
+    /// Limits of sessions are small in some runs, so that they are reached. They are not drawn, either.
+    fn config(&self, seed: u64) -> HubConfig {
+        let mut limits = SessionLimits::default();
+        if self.large.is_none() {
+            limits.page = [300, 300, 5, 2][(seed % 4) as usize];
+            limits.outbox_bytes = [1 << 20, 2000, 600][(seed % 3) as usize];
+            limits.publishes_in_flight = [32, 4][(seed / 2 % 2) as usize];
+        }
+        let named = self.channels.iter().filter(|channel| !channel.is_inbox());
+        let namespace = |name: &ChannelName| name.as_str().split(':').next().unwrap_or_default().to_owned();
+        let namespaces = named.map(|channel| (namespace(&channel.name), channel.rules())).collect();
+        let inbox = self.channels.iter().find(|channel| channel.is_inbox()).map(ChannelSetup::rules);
+        let hasty = seed % 4 == 1 && self.large.is_none();
+        let (ping_interval, pong_timeout) = if hasty { (2500, 1500) } else { (25_000, 8000) };
+        HubConfig {
+            allow_anonymous: true,
+            namespaces,
+            inbox: ChannelRules { subscribe: Allowed::Named, ..inbox.unwrap_or_else(ChannelRules::inbox) },
+            ping_interval: Duration::from_millis(ping_interval),
+            pong_timeout: Duration::from_millis(pong_timeout),
+            limits,
+            ..HubConfig::default()
+        }
     }
 
     fn draw_channel(rng: &mut Rng, key: &HashKey, slots: SlotCount, number: u64) -> ChannelSetup {
         let inbox = number % 4 == 3;
         let unkept = !inbox && number % 3 == 2;
-        let name = if inbox { format!("#user-{number}") } else { format!("channel-{number}") };
-        let name = ChannelName::new(&name).expect("a short name of letters");
         let history_size = match (unkept, inbox) {
             (true, _) => 0,
             (_, true) => 1000,
             _ => rng.pick(&[3, 20, 1000]),
         };
         let history_ttl = Duration::from_secs(if inbox { 600 } else { rng.pick(&[2, 600, 600]) });
-        let options = ChannelOptions { history_size, history_ttl, presence: rng.chance(200), history_bytes: 0 };
-        ChannelSetup { slot: slot_of(key, slots, name.as_str()), name, options }
+        let presence = rng.chance(200) && !inbox;
+        let options = ChannelOptions { history_size, history_ttl, presence, history_bytes: 0 };
+        let user = inbox.then(|| UserName::new(&format!("user-{number}")).expect("a short name of letters"));
+        // Channels that are kept alike have a namespace of their own.
+        let kept = format!("h{history_size}t{}p{}", history_ttl.as_secs(), u8::from(presence));
+        let named = || ChannelName::new(&format!("{kept}:channel-{number}")).expect("a short name of letters");
+        let name = user.as_ref().map_or_else(named, ChannelName::personal);
+        ChannelSetup { slot: slot_of(key, slots, name.as_str()), name, options, user }
     }
 }

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway_core::message::{Frame, RegistryAnswer, RegistryRequest};
+use ringway_core::message::{Frame, RegistryAnswer, RegistryRequest, Reset};
 use ringway_core::registry::Registry;
 use ringway_core::view::{Placement, Removal, View};
 use ringway_core::{Incarnation, MemberId, Slot};
@@ -30,7 +30,7 @@ use crate::rng::Rng;
 use crate::setup::{Mode, Setup};
 use crate::{Order, Outcome, Sabotage};
 
-use clients::Users;
+use clients::People;
 use evidence::Probe;
 use faults::{Faults, Heal};
 use filling::{Filling, LARGE_CHANNELS};
@@ -51,7 +51,9 @@ const CALM: Time = 60_000 * MS;
 #[derive(Debug, Clone)]
 pub(crate) enum Input {
     Tick,
-    Client,
+    /// Clients have brought something.
+    Clients,
+    Reset(Box<Reset>),
     Frame(Incarnation, Frame),
     LinkUp(Incarnation, usize, u64),
     LinkDown(Incarnation, u64),
@@ -99,6 +101,8 @@ pub(crate) enum Event {
     Probe(Probe),
     Calm,
     Look,
+    /// Clients of a gateway do something.
+    Clients(usize),
 }
 
 /// When an event is due, how many were scheduled before it, and where it is kept: what the queue moves about is small.
@@ -121,7 +125,7 @@ pub(crate) struct World {
     /// The registry answers nobody until then.
     pub(crate) registry_away: Time,
     pub(crate) faults: Faults,
-    pub(crate) users: Users,
+    pub(crate) people: People,
     pub(crate) checker: Checker,
     pub(crate) sabotage: Option<Sabotage>,
     pub(crate) counted: Counted,
@@ -139,6 +143,12 @@ pub(crate) struct World {
     trace: Option<Vec<String>>,
     calm_since: Option<Time>,
     converged: bool,
+    /// Channels of which it was asked who is there, at rest.
+    presence: Vec<usize>,
+    presence_asked: bool,
+    presence_moves: u64,
+    /// When a link was last seen to be cut.
+    cut_at: Time,
 }
 
 /// Writes a line of the trace; it is spelled only if somebody wants it.
@@ -171,13 +181,14 @@ impl World {
                 Process::new(id, !gateway || (setup.both_roles && at == 0), gateway, &mut rng)
             })
             .collect();
+        let people = People::new(&setup, &mut rng);
         let mut world = Self {
             now: 0,
             network: Network::new(total, setup.gateways, setup.both_roles),
             registry: Registry::new(born, setup.timing.ttl),
             registry_away: 0,
             faults: Faults::default(),
-            users: Users::new(&setup),
+            people,
             checker: Checker::new(&setup),
             sabotage: order.sabotage,
             counted: Counted::default(),
@@ -193,6 +204,10 @@ impl World {
             trace: order.trace.then(Vec::new),
             calm_since: None,
             converged: false,
+            presence: Vec::new(),
+            presence_asked: false,
+            presence_moves: 0,
+            cut_at: 0,
             processes,
             setup,
             rng,
@@ -208,6 +223,9 @@ impl World {
         for at in 0..self.setup.gateways + self.setup.nodes.0 {
             let when = self.rng.range(0, 50 * MS);
             self.schedule(when, Event::Start(at));
+        }
+        for at in 0..self.setup.gateways {
+            self.schedule(self.setup.pace, Event::Clients(at));
         }
         if self.setup.large.is_some() {
             // The rest comes once all channels are there.
@@ -289,6 +307,7 @@ impl World {
             Event::Probe(probe) => self.probe(probe),
             Event::Calm => self.calm(),
             Event::Look => self.look(),
+            Event::Clients(process) => self.client_step(process),
         }
     }
 
@@ -304,6 +323,7 @@ impl World {
         self.look_for_settled();
         self.count_settling();
         self.watch_held();
+        self.watch_orders(if self.is_quiet() { 50 } else { 20 } * MS);
         let Some(since) = self.calm_since else {
             self.schedule(self.now + 20 * MS, Event::Look);
             return;
@@ -314,11 +334,12 @@ impl World {
             // One node alone acknowledges nothing there.
             self.join_second();
         }
-        if still && self.unconverged().is_none() {
-            self.converged = true;
-        } else if self.now > since + self.longest_calm() {
-            let why = self.unconverged().unwrap_or_default();
-            self.violate("C5", format!("not converged {} ms after the last fault: {why}", self.longest_calm() / MS));
+        self.converged = still && self.unconverged().is_none() && self.presence_is_right();
+        if !self.converged && self.now > since + self.longest_calm() {
+            let unknown = format!("nobody says who is in channels {:?}", self.presence);
+            let why = self.unconverged().unwrap_or(unknown);
+            let rule = if self.somebody_waits() { "answers" } else { "C5" };
+            self.violate(rule, format!("not converged {} ms after the last fault: {why}", self.longest_calm() / MS));
         }
         self.schedule(self.now + 50 * MS, Event::Look);
     }

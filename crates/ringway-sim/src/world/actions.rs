@@ -81,7 +81,7 @@ impl World {
         process.member = None;
         process.backlog.clear();
         process.outbox.clear();
-        self.client_ended(at);
+        self.clients_lost(at);
         self.break_all(at);
     }
 }

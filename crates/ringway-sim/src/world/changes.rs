@@ -31,6 +31,9 @@ impl World {
     pub(crate) fn change(&mut self) {
         self.faults.count += 1;
         self.count_disturbance();
+        if self.setup.large.is_none() && self.rng.chance(200) {
+            self.give_reset();
+        }
         match self.rng.below(10) {
             0..=3 => self.join_one(),
             4..=6 => self.drain_one(),
@@ -87,10 +90,7 @@ impl World {
     /// A gateway ends its sessions in order, and leaves.
     pub(crate) fn let_clients_go(&mut self, at: usize) {
         self.processes[at].leaving = true;
-        let now = self.processes[at].clock(self.now);
-        self.shed_clients(at, now);
-        let boot = self.processes[at].boot;
-        self.schedule(self.now + 20 * MS, Event::To(at, boot, Input::Leave));
+        self.processes[at].sheds = Some(self.now);
     }
 
     pub(super) fn ask_for(&mut self, by: usize, change: Change) {

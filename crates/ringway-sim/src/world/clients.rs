@@ -1,466 +1,279 @@
-//! Clients of a gateway: they publish in order, subscribe, leave, read, and tell the checker what they see.
+//! Clients of gateways: people with devices, and backends. What they are told by a gateway's hub is what its frames say.
+//!
+//! A [`Client`] is a device through all its connections: it keeps the positions that it comes back with. A [`Connection`] is
+//! one socket, as its client knows it; it outlives a client that is gone without a word.
 
-use std::collections::BTreeMap;
+mod backend;
+mod clock;
+mod connect;
+mod doings;
+mod frames;
+mod inbox;
+mod lies;
+mod listen;
+mod parting;
+mod publish;
+mod reading;
+mod socket;
+mod sockets;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
-use ringway_core::gateway::{ChannelKey, Event as GatewayEvent, NewPublish};
+use parking_lot::Mutex;
+use ringway_core::Position;
 use ringway_core::member::Member;
-use ringway_core::message::{Answer, AttachId, Entry, HistoryPage, HistoryQuery, Query};
 use ringway_core::timing::Now;
-use ringway_core::{Incarnation, Position};
+use ringway_hub::{ApiAnswer, Batch, ClientInput, Hub, Ticket, Turns};
 
-use super::{Event, Input, World, note};
-use crate::Sabotage;
-use crate::checker::Publication;
+use super::{Event, Input, Time, World};
+use crate::rng::Rng;
 use crate::setup::Setup;
 
-/// Queries' tokens start here; below are those of publishes.
-const QUERIES: u64 = 1 << 40;
+pub(crate) use backend::Call;
+pub(crate) use clock::SimClock;
+pub(crate) use frames::{Answer, Subscribed, publication_in};
+pub(crate) use inbox::User;
+pub(crate) use parting::Order;
+pub(crate) use socket::{Port, SimSocket};
 
-/// Bytes of a publication's number, which is all that most have.
-const NUMBER: usize = 4;
+/// Subscriptions of one connection in a large cluster.
+const CROWD: usize = 100;
 
-/// The publication's number, and as much behind it as it takes.
-fn payload(publication: u32, size: usize) -> Bytes {
-    let mut data = vec![b'x'; size.max(NUMBER)];
-    data[..NUMBER].copy_from_slice(&publication.to_le_bytes());
-    data.into()
+/// How a client reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// At once.
+    Quick,
+    /// So many bytes now and then, and nothing for a while.
+    Slow(usize),
 }
 
-/// A channel that clients of a gateway listen to.
-#[derive(Debug, Clone)]
-pub(crate) struct Subscription {
-    pub(crate) key: ChannelKey,
+/// A device, or a program that watches.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The inbox of its user, by channel; `None`: it has no name.
+    pub(crate) user: Option<usize>,
+    pub(crate) is_plain: bool,
+    pub(crate) pace: Pace,
+    /// Its process and connection.
+    pub(crate) at: Option<(usize, u64)>,
+    /// Channels that it wants to be in.
+    pub(crate) wants: BTreeSet<usize>,
+    /// Where it is in channels that it was in.
+    pub(crate) seen: BTreeMap<usize, Position>,
+}
+
+/// What a command asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// With this position in its own channel.
+    Connect(Option<Position>),
+    /// From this position.
+    Subscribe(usize, Option<Position>),
+    Unsubscribe(usize),
+    Publish(u32),
+    /// What was acknowledged when it was asked.
+    History(usize, Option<Position>),
+    Presence,
+}
+
+/// A channel that a connection is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sub {
     /// Its number among the checker's sessions.
     pub(crate) session: usize,
-    pub(crate) position: Option<Position>,
-    pub(crate) attached: bool,
-    /// Of an inbox: up to where the ping went that the client has not answered yet.
-    pinged: Option<Position>,
-    /// The client is gone without a word: what is written to it reaches nobody.
-    vanished: bool,
+    /// Up to where it was told; `None` without history.
+    pub(crate) at: Option<Position>,
+    /// The client has asked to leave.
+    pub(crate) leaves: bool,
+    /// It has not been told all yet that was there when it came: it may still be told to come again with its position.
+    pub(crate) is_behind: bool,
 }
 
-/// All clients of one gateway process.
+/// One socket, as its client knows it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Whose: its number among the clients.
+    pub(crate) who: usize,
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) socket: SimSocket,
+    pub(crate) is_plain: bool,
+    pub(crate) user: Option<usize>,
+    /// As a publisher.
+    sender: u32,
+    /// It was greeted, or its connect was answered.
+    pub(crate) is_in: bool,
+    last_id: u32,
+    pub(crate) asked: BTreeMap<u32, Asked>,
+    pub(crate) subs: BTreeMap<usize, Sub>,
+    /// What came of a message in fragments.
+    partial: Vec<u8>,
+    /// The last WebSocket ping that it has read and not answered, and what it had of its inbox by then.
+    ping: Option<(Bytes, Option<Position>)>,
+    /// It has shown to have its inbox up to here.
+    confirmed: Option<Position>,
+    /// Up to where it was told its inbox, if it is a plain one.
+    inbox: Option<Position>,
+    /// The client is gone without a word: what is written to it reaches nobody.
+    pub(crate) vanished: bool,
+    /// A plain client was asked to connect elsewhere.
+    pub(crate) is_asked_to_go: bool,
+    /// Where a run is sabotaged: what it is told later.
+    kept_back: Option<frames::Told>,
+    /// It reads nothing until then.
+    sleeps_until: Time,
+    /// Bytes that waited at least, and since when, while that was above the limit.
+    lowest: Option<(usize, Time)>,
+}
+
+/// All that clients and backends have to do with one gateway process.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
+    /// The backend, as a publisher.
     sender: u32,
-    /// Last number published, per channel.
-    numbers: Vec<u64>,
-    pub(crate) open: BTreeMap<u64, u32>,
-    pub(crate) subscriptions: BTreeMap<usize, Subscription>,
-    by_key: BTreeMap<ChannelKey, usize>,
-    /// Channels whose user left, until the owner's word for it is kept.
-    parting: BTreeMap<AttachId, usize>,
-    /// Histories that are being read, page by page, by the token of the query.
-    queries: BTreeMap<u64, Reading>,
-    next_query: u64,
-}
-
-/// A history that is being read.
-#[derive(Debug)]
-struct Reading {
-    channel: usize,
-    /// What was acknowledged when the reading began.
-    known: Option<Position>,
-    /// Pages so far.
-    found: Vec<(u64, Entry)>,
+    pub(crate) port: Arc<Mutex<Port>>,
+    pub(crate) seconds: Arc<AtomicU64>,
+    pub(crate) connections: BTreeMap<u64, Connection>,
+    batch: Batch<SimSocket>,
+    turns: Turns<SimSocket>,
+    /// The process is to take what has come in.
+    is_due: bool,
+    pub(crate) calls: BTreeMap<u64, Call>,
+    answers: Arc<Mutex<Vec<(u64, ApiAnswer)>>>,
+    pub(crate) orders: Vec<Order>,
 }
 
 impl Clients {
-    pub(crate) fn new(sender: u32, channels: usize) -> Self {
-        Self { sender, numbers: vec![0; channels], ..Self::default() }
+    pub(crate) fn new(sender: u32, setup: &Setup) -> Self {
+        let port = Arc::new(Mutex::new(Port::new(setup.sockets_bytes)));
+        Self { sender, port, ..Self::default() }
     }
 }
 
-/// Where the user of an inbox is.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct User {
-    /// The process whose gateway has the session, and its boot.
-    pub(crate) at: Option<(usize, u32)>,
-    /// The gateway that the user left and that may still have something to tell: process, boot, incarnation, and of which attach.
-    leaving: Option<(usize, u32, Incarnation, AttachId)>,
-    /// Confirmed up to here when the last session ended.
-    pub(crate) last: Option<Position>,
-    /// The user truly has everything up to here: every session began at or before what it had.
-    pub(crate) top: Option<Position>,
-    /// The last session ended in order, and the user waited until that was kept.
-    pub(crate) clean: bool,
-}
-
-impl User {
-    /// A session got as far as this.
-    pub(crate) fn reached(&mut self, at: Option<Position>) {
-        let further = |at: &Position| self.top.is_none_or(|top| top.epoch != at.epoch || top.offset < at.offset);
-        self.top = at.filter(further).or(self.top);
-    }
-}
-
-/// Users of inboxes, by channel.
+/// Everybody who may connect somewhere.
 #[derive(Debug)]
-pub(crate) struct Users {
-    pub(crate) list: Vec<User>,
+pub(crate) struct People {
+    pub(crate) list: Vec<Client>,
+    /// Users by their inbox.
+    pub(crate) users: Vec<User>,
+    /// In a large cluster: the users of inboxes, who come first.
+    inboxes: usize,
+    /// Idempotency keys, and their channels.
     keys: Vec<(usize, u32)>,
+    /// The last number that each sender has published to a channel.
+    numbers: HashMap<(u32, usize), u64>,
+    connections: u64,
+    /// How often somebody has come, gone, or asked for a channel.
+    pub(crate) moves: u64,
+    calls: u64,
+    pub(crate) orders: u64,
 }
 
-impl Users {
-    pub(crate) fn new(setup: &Setup) -> Self {
-        Self { list: vec![User::default(); setup.channels.len()], keys: Vec::new() }
+impl People {
+    pub(crate) fn new(setup: &Setup, rng: &mut Rng) -> Self {
+        let mut list = Vec::new();
+        if setup.large.is_some() {
+            Self::draw_crowd(setup, &mut list);
+        } else {
+            Self::draw(setup, rng, &mut list);
+        }
+        let inboxes = list.iter().filter(|client| client.user.is_some()).count();
+        Self {
+            list,
+            inboxes,
+            users: vec![User::default(); setup.channels.len()],
+            keys: Vec::new(),
+            numbers: HashMap::new(),
+            connections: 0,
+            moves: 0,
+            calls: 0,
+            orders: 0,
+        }
+    }
+
+    fn draw(setup: &Setup, rng: &mut Rng, list: &mut Vec<Client>) {
+        let pace = |rng: &mut Rng| match rng.below(10) {
+            0 | 1 => Pace::Slow(rng.pick(&[100, 300, 1000]) as usize),
+            _ => Pace::Quick,
+        };
+        for _ in 0..2 * setup.gateways {
+            list.push(Client::new(None, false, pace(rng)));
+        }
+        for user in (0..setup.channels.len()).filter(|channel| setup.channels[*channel].is_inbox()) {
+            let is_plain = rng.chance(700);
+            list.push(Client::new(Some(user), is_plain, pace(rng)));
+            if rng.chance(400) {
+                let is_plain = rng.chance(400);
+                list.push(Client::new(Some(user), is_plain, pace(rng)));
+            }
+        }
+    }
+
+    /// One plain client for each inbox, and watchers of a hundred channels each.
+    fn draw_crowd(setup: &Setup, list: &mut Vec<Client>) {
+        for channel in 0..setup.channels.len() {
+            if setup.channels[channel].is_inbox() {
+                list.push(Client::new(Some(channel), true, Pace::Quick));
+            }
+        }
+        for _ in 0..setup.gateways * setup.channels.len().div_ceil(CROWD) {
+            list.push(Client::new(None, false, Pace::Quick));
+        }
+    }
+}
+
+impl Client {
+    fn new(user: Option<usize>, is_plain: bool, pace: Pace) -> Self {
+        Self { user, is_plain, pace, at: None, wants: BTreeSet::new(), seen: BTreeMap::new() }
     }
 }
 
 impl World {
-    /// The clients of a gateway do something, and will again after a pause.
-    pub(crate) fn client_step(&mut self, at: usize, now: Now) {
-        if !self.processes[at].has_gateway() {
-            return;
-        }
-        let boot = self.processes[at].boot;
-        if !self.processes[at].leaving {
-            let publishing = !self.is_quiet();
-            self.fill_some(at, now);
-            match self.rng.below(100) {
-                0..=69 if publishing => self.publish_some(at, now),
-                70..=84 => self.toggle_some(at, now),
-                85..=90 => self.read_some(at, now),
-                _ => {}
-            }
-            self.answer_pings(at, now);
-        }
-        let pause = self.rng.range(self.setup.pace / 4, self.setup.pace * 2);
-        self.schedule(self.now + pause, Event::To(at, boot, Input::Client));
+    pub(crate) fn hub_mut(&mut self, at: usize) -> Option<&mut Hub<SimSocket>> {
+        self.processes[at].member.as_mut().and_then(Member::front_mut)
     }
 
-    fn publish_some(&mut self, at: usize, now: Now) {
-        let burst = self.rng.range(1, 5);
-        let same = self.rng.below(self.setup.channels.len() as u64) as usize;
-        for _ in 0..burst {
-            let channel =
-                if self.rng.chance(700) { same } else { self.rng.below(self.setup.channels.len() as u64) as usize };
-            let key = self.some_key(channel);
-            self.publish(at, now, channel, key);
-        }
+    /// Something of a client reaches its gateway's process, which takes it when it runs.
+    pub(crate) fn bring(&mut self, at: usize, input: ClientInput<SimSocket>) {
+        self.processes[at].clients.batch.inputs.push(input);
     }
 
-    /// Now and then a publish has a key, and now and then one that was used before, perhaps through another gateway.
-    fn some_key(&mut self, channel: usize) -> Option<u32> {
-        if !self.setup.channels[channel].options.has_history() || !self.rng.chance(150) {
-            return None;
-        }
-        let used: Vec<u32> =
-            self.users.keys.iter().rev().take(8).filter(|(on, _)| *on == channel).map(|(_, key)| *key).collect();
-        if !used.is_empty() && self.rng.chance(600) {
-            return Some(self.rng.pick(&used));
-        }
-        let key = self.users.keys.len() as u32;
-        self.users.keys.push((channel, key));
-        Some(key)
-    }
-
-    fn publish(&mut self, at: usize, now: Now, channel: usize, key: Option<u32>) {
-        let size = if self.setup.large.is_some() { self.some_size() } else { NUMBER };
-        self.publish_sized(at, now, channel, key, size);
-    }
-
-    pub(super) fn publish_sized(&mut self, at: usize, now: Now, channel: usize, key: Option<u32>, size: usize) {
-        let (setup, time) = (self.setup.clone(), self.now);
+    /// The process of a gateway is to look at what clients have brought.
+    pub(crate) fn hand_in(&mut self, at: usize) {
         let process = &mut self.processes[at];
-        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
-        if gateway.publishes_waiting() > if setup.large.is_some() { 20_000 } else { 200 } {
+        if process.clients.batch.inputs.is_empty() || std::mem::replace(&mut process.clients.is_due, true) {
             return;
         }
-        process.clients.numbers[channel] += 1;
-        let (sender, number) = (process.clients.sender, process.clients.numbers[channel]);
-        let publication = self.checker.published(Publication::new(channel, sender, number, key, time));
-        let data = payload(publication, size);
-        let entry = Entry::of(&data);
-        let new = NewPublish {
-            channel: setup.channels[channel].name.clone(),
-            entry,
-            options: setup.channels[channel].options,
-            idempotency_key: key.map(|key| format!("key-{key}").into()),
-            version: None,
-        };
-        process.clients.open.insert(u64::from(publication), publication);
-        let taken = gateway.publish(now, u64::from(publication), new);
-        note!(
-            self,
-            "{} publishes {publication} to channel {channel} (number {number}, key {key:?}): {taken:?}",
-            self.processes[at].id
-        );
-        if taken.is_err() {
-            self.processes[at].clients.open.remove(&u64::from(publication));
-        }
+        let boot = process.boot;
+        self.schedule(self.now, Event::To(at, boot, Input::Clients));
     }
 
-    /// Subscribes to a channel, or lets one go.
-    fn toggle_some(&mut self, at: usize, now: Now) {
-        let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
-        let subscribed = self.processes[at].clients.subscriptions.contains_key(&channel);
-        let quiet = self.is_quiet();
-        if quiet && self.setup.large.is_some() {
-            // Where an answer takes so long there would be no moment in which nobody waits for one.
-            return;
-        }
-        match subscribed {
-            true if !quiet && self.rng.chance(300) => self.unsubscribe(at, now, channel),
-            false if !self.setup.channels[channel].is_inbox() => self.subscribe(at, now, channel),
-            // Some wait for nothing, and come while their last gateway still has something to tell.
-            false if self.user_may_come(channel) => self.subscribe(at, now, channel),
-            false if self.users.list[channel].at.is_none() && self.rng.chance(300) => {
-                let user = &mut self.users.list[channel];
-                (user.clean, user.leaving) = (false, None);
-                self.subscribe(at, now, channel);
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn subscribe(&mut self, at: usize, now: Now, channel: usize) {
-        let (setup, time) = (self.setup.clone(), self.now);
-        let process = &mut self.processes[at];
-        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
-        let key = gateway.attach(now, setup.channels[channel].name.clone(), setup.channels[channel].options);
-        let session = self.checker.subscribed(channel, time);
-        let (pinged, vanished) = (None, false);
-        let subscription = Subscription { key, session, position: None, attached: false, pinged, vanished };
-        process.clients.subscriptions.insert(channel, subscription);
-        process.clients.by_key.insert(key, channel);
-        if setup.channels[channel].is_inbox() {
-            self.users.list[channel].at = Some((at, process.boot));
-        }
-        note!(self, "{} subscribes to channel {channel}", self.processes[at].id);
-    }
-
-    fn unsubscribe(&mut self, at: usize, now: Now, channel: usize) {
+    /// The process takes what clients have brought, as far as one turn goes.
+    pub(crate) fn take_clients(&mut self, at: usize, now: Now) {
         let time = self.now;
         let process = &mut self.processes[at];
-        let Some(subscription) = process.clients.subscriptions.remove(&channel) else { return };
-        process.clients.by_key.remove(&subscription.key);
-        self.checker.unsubscribed(subscription.session, time);
-        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
-        let confirmed = gateway.confirmed(subscription.key);
-        let parting = gateway.detach(now, subscription.key);
-        let user = &mut self.users.list[channel];
-        // Where the client was gone already, the user may be elsewhere by now.
-        if self.setup.channels[channel].is_inbox() && !subscription.vanished {
-            user.at = None;
-            (user.clean, user.last) = (subscription.attached, confirmed);
-            user.leaving = parting.map(|attach| (at, process.boot, process.incarnation, attach));
-            process.clients.parting.extend(parting.map(|attach| (attach, channel)));
+        let clients = &mut process.clients;
+        clients.is_due = false;
+        clients.port.lock().now = time;
+        if let Some(hub) = process.member.as_mut().and_then(Member::front_mut) {
+            clients.turns.work_off(now, hub, &mut clients.batch);
+            clients.turns.resume(&mut clients.batch);
         }
-        note!(self, "{} leaves channel {channel} at {:?}", self.processes[at].id, subscription.position);
-    }
-
-    /// A user comes back when it was let go, or when nobody can take the old session for a living one any more.
-    pub(super) fn user_may_come(&mut self, channel: usize) -> bool {
-        let user = &self.users.list[channel];
-        if user.at.is_some() {
-            return false;
-        }
-        let Some((at, boot, incarnation, _)) = user.leaving else { return true };
-        let lists = |node: &ringway_core::node::Node| node.view().gateway(incarnation).is_some();
-        let listed = self.processes.iter().any(|process| process.node().is_some_and(lists));
-        let gone = self.processes[at].boot != boot && !listed;
-        if gone {
-            self.users.list[channel].leaving = None;
-        }
-        gone
-    }
-
-    /// The log has it how far an inbox was confirmed: its user may go elsewhere.
-    fn let_go(&mut self, at: usize, attach: AttachId) {
-        if let Some(channel) = self.processes[at].clients.parting.remove(&attach) {
-            note!(self, "{}: the user of channel {channel} is let go", self.processes[at].id);
-            let user = &mut self.users.list[channel];
-            let its = |leaving: &(usize, u32, Incarnation, AttachId)| (leaving.0, leaving.3) == (at, attach);
-            user.leaving = user.leaving.filter(|leaving| !its(leaving));
+        if self.processes[at].clients.turns.is_waiting() {
+            let boot = self.processes[at].boot;
+            self.processes[at].clients.is_due = true;
+            self.schedule(self.now, Event::To(at, boot, Input::Clients));
         }
     }
 
-    /// Users of inboxes answer pings, late; some are gone without a word, and their sessions end when nobody has answered for a while.
-    fn answer_pings(&mut self, at: usize, now: Now) {
-        let quiet = self.is_quiet();
-        let subscriptions = &self.processes[at].clients.subscriptions;
-        let subscribed: Vec<usize> = match self.setup.large {
-            // Of very many, some have their turn.
-            Some(_) => {
-                let first = self.rng.below(self.setup.channels.len() as u64) as usize;
-                subscriptions.range(first..).take(20).map(|(channel, _)| *channel).collect()
-            }
-            None => subscriptions.keys().copied().collect(),
-        };
-        for channel in subscribed {
-            if !self.setup.channels[channel].is_inbox() {
-                continue;
-            }
-            let answers = self.rng.chance(400);
-            let vanishes = !quiet && self.rng.chance(40);
-            let ends = self.rng.chance(100);
-            let process = &mut self.processes[at];
-            let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { continue };
-            if subscription.vanished {
-                if ends {
-                    self.unsubscribe(at, now, channel);
-                }
-            } else if vanishes && subscription.attached {
-                subscription.vanished = true;
-                let user = &mut self.users.list[channel];
-                (user.at, user.clean, user.leaving) = (None, false, None);
-                note!(self, "{}: the user of channel {channel} vanishes", self.processes[at].id);
-            } else if answers {
-                let (key, written) = (subscription.key, subscription.position);
-                let answered = std::mem::replace(&mut subscription.pinged, written);
-                if let (Some(gateway), Some(answered)) = (process.member.as_mut().and_then(Member::front_mut), answered)
-                {
-                    gateway.confirm(key, answered);
-                }
-            }
-        }
-    }
-
-    /// A gateway sheds its clients before it leaves.
-    pub(crate) fn shed_clients(&mut self, at: usize, now: Now) {
-        let channels: Vec<usize> = self.processes[at].clients.subscriptions.keys().copied().collect();
-        for channel in channels {
-            self.unsubscribe(at, now, channel);
-        }
-    }
-
-    /// The process of these clients ended: nothing is known of what was open.
-    pub(crate) fn client_ended(&mut self, at: usize) {
-        let (time, boot) = (self.now, self.processes[at].boot);
-        let incarnation = self.processes[at].incarnation;
+    /// The process of these clients ended: their connections are lost, and nothing is known of what was open.
+    pub(crate) fn clients_lost(&mut self, at: usize) {
         let clients = std::mem::take(&mut self.processes[at].clients);
-        for (channel, subscription) in clients.subscriptions {
-            self.checker.unsubscribed(subscription.session, time);
-            if self.setup.channels[channel].is_inbox() && !subscription.vanished {
-                let user = &mut self.users.list[channel];
-                (user.at, user.clean) = (None, false);
-                user.leaving = Some((at, boot - 1, incarnation, AttachId(0)));
-            }
-        }
-        for user in &mut self.users.list {
-            if user.leaving.is_some_and(|(process, ..)| process == at) {
-                user.clean = false;
-            }
-        }
-    }
-
-    fn read_some(&mut self, at: usize, now: Now) {
-        let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
-        let known = self.checker.acknowledged_top(channel);
-        self.ask_page(at, now, None, Reading { channel, known, found: Vec::new() });
-    }
-
-    fn ask_page(&mut self, at: usize, now: Now, since: Option<Position>, reading: Reading) {
-        let setup = &self.setup.channels[reading.channel];
-        let (channel, options) = (setup.name.clone(), setup.options);
-        let process = &mut self.processes[at];
-        let Some(gateway) = process.member.as_mut().and_then(Member::front_mut) else { return };
-        process.clients.next_query += 1;
-        let token = QUERIES + process.clients.next_query;
-        let since = since.map(|position| (position.offset, Some(position.epoch)));
-        let query = HistoryQuery { channel, options, since, limit: 10_000, reverse: false };
-        if gateway.query(now, token, Query::History(Box::new(query))).is_ok() {
-            process.clients.queries.insert(token, reading);
-        }
-    }
-
-    fn read_page(&mut self, at: usize, token: u64, page: HistoryPage) {
-        let Some(mut reading) = self.processes[at].clients.queries.remove(&token) else { return };
-        let ends = |found: &[(u64, Entry)]| found.last().map(|(offset, _)| *offset);
-        let follows = |last: u64| page.publications.first().is_none_or(|(offset, _)| *offset == last + 1);
-        if !ends(&reading.found).is_none_or(follows) {
-            // What was read has been trimmed meanwhile.
-            reading.found.clear();
-        }
-        let (top, more) = (page.top, page.more);
-        reading.found.extend(page.publications);
-        match ends(&reading.found).filter(|_| more) {
-            Some(offset) => {
-                let now = self.processes[at].clock(self.now);
-                self.ask_page(at, now, Some(Position { offset, ..top }), reading);
-            }
-            None => {
-                let Reading { channel, known, found: publications } = reading;
-                self.watch_history(channel, known, &HistoryPage { top, publications, more });
-            }
-        }
-    }
-
-    fn next_event(&mut self, at: usize) -> Option<GatewayEvent> {
-        self.processes[at].member.as_mut()?.front_mut()?.next_event()
-    }
-
-    /// What the gateway's rules tell its clients.
-    pub(crate) fn client_events(&mut self, at: usize) {
-        while let Some(event) = self.next_event(at) {
-            match event {
-                GatewayEvent::Published { token, result } => {
-                    note!(self, "{}: publish {token} ends: {result:?}", self.processes[at].id);
-                    if let Some(publication) = self.processes[at].clients.open.remove(&token) {
-                        self.watch_published(publication, result);
-                    }
-                }
-                GatewayEvent::Attached { channel, stream, from, .. } => self.attached(at, channel, stream, from),
-                GatewayEvent::Deliver { channel, offset, entry } => self.delivered(at, channel, offset, &entry),
-                // No limit is reached in this world.
-                GatewayEvent::Refused { .. } => {}
-                GatewayEvent::Lost { channel, at: position } => self.lost(at, channel, position),
-                GatewayEvent::Answered { token, result: Ok(Answer::History(page)) } => {
-                    self.read_page(at, token, page);
-                }
-                GatewayEvent::Answered { token, .. } => {
-                    self.processes[at].clients.queries.remove(&token);
-                }
-                GatewayEvent::Detached(attach) => self.let_go(at, attach),
-                GatewayEvent::Disconnect { .. } => {}
-            }
-        }
-    }
-
-    fn attached(&mut self, at: usize, key: ChannelKey, stream: Option<Position>, from: u64) {
-        let process = &mut self.processes[at];
-        let Some(channel) = process.clients.by_key.get(&key).copied() else { return };
-        let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
-        subscription.attached = true;
-        subscription.position = stream.map(|stream| Position { epoch: stream.epoch, offset: from });
-        let (session, vanished) = (subscription.session, subscription.vanished);
-        note!(self, "{}: channel {channel} attached at {stream:?} from {from}", self.processes[at].id);
-        self.watch_attached(channel, session, stream, from, vanished);
-    }
-
-    fn delivered(&mut self, at: usize, key: ChannelKey, offset: u64, entry: &Entry) {
-        let process = &mut self.processes[at];
-        let Some(channel) = process.clients.by_key.get(&key).copied() else { return };
-        let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
-        let (session, before) = (subscription.session, subscription.position);
-        if let Some(position) = &mut subscription.position {
-            position.offset = offset;
-        }
-        if self.sabotage == Some(Sabotage::ConfirmWrites)
-            && let (Some(gateway), Some(written)) =
-                (process.member.as_mut().and_then(Member::front_mut), subscription.position)
-        {
-            gateway.confirm(key, written);
-        }
-        if self.setup.channels[channel].is_inbox() && !subscription.vanished {
-            self.users.list[channel].reached(subscription.position);
-        }
-        self.watch_delivered(at, channel, session, before, offset, entry);
-    }
-
-    fn lost(&mut self, at: usize, key: ChannelKey, position: Position) {
-        let process = &mut self.processes[at];
-        let Some(channel) = process.clients.by_key.get(&key).copied() else { return };
-        let Some(subscription) = process.clients.subscriptions.get_mut(&channel) else { return };
-        let before = subscription.position.replace(position);
-        let of_user = self.setup.channels[channel].is_inbox() && !subscription.vanished;
-        note!(self, "{}: channel {channel} lost from {before:?} to {position:?}", self.processes[at].id);
-        self.watch_lost(channel, before, position);
-        if of_user {
-            self.watch_user(channel, position);
+        for (number, connection) in clients.connections {
+            self.connection_over(at, number, &connection);
         }
     }
 }

@@ -156,19 +156,19 @@ impl World {
         let backlog = std::mem::take(&mut self.processes[victim].backlog);
         // Only one of the ticks that were due happens, before or after the rest is worked off.
         let ticked = backlog.iter().any(|input| matches!(input, Input::Tick));
-        let clients = backlog.iter().any(|input| matches!(input, Input::Client));
+        let clients = backlog.iter().any(|input| matches!(input, Input::Clients));
         let first = self.rng.chance(500);
         if ticked && first {
             self.reach(victim, boot, Input::Tick);
         }
-        for input in backlog.into_iter().filter(|input| !matches!(input, Input::Tick | Input::Client)) {
+        for input in backlog.into_iter().filter(|input| !matches!(input, Input::Tick | Input::Clients)) {
             self.reach(victim, boot, input);
         }
         if ticked && !first {
             self.reach(victim, boot, Input::Tick);
         }
         if clients {
-            self.reach(victim, boot, Input::Client);
+            self.reach(victim, boot, Input::Clients);
         }
         self.connect_all(victim);
     }

@@ -1,7 +1,6 @@
 //! How a large cluster comes to have its channels: gateways take turns at publishing to all of them and at listening to
 //! half, and fill a few with very much. When the last one is there, changes and deaths begin.
 
-use ringway_core::timing::Now;
 use ringway_core::view::NodeState;
 
 use super::{Event, MS, Time, World};
@@ -22,7 +21,7 @@ pub(crate) struct Filling {
 
 impl World {
     /// A step of a gateway's clients.
-    pub(super) fn fill_some(&mut self, at: usize, now: Now) {
+    pub(super) fn fill_some(&mut self, at: usize) {
         let Some(large) = self.setup.large else { return };
         let all = self.setup.channels.len();
         let nodes = &self.registry.view().nodes;
@@ -35,17 +34,15 @@ impl World {
             // Numbers that are kept, are no inboxes and have the longest histories.
             let channel = self.large_channel(self.filling.large % LARGE_CHANNELS);
             self.filling.large += 1;
-            self.publish_sized(at, now, channel, None, LARGEST);
+            self.publish_sized(at, channel, LARGEST);
         }
         let end = (self.filling.next + STEP).min(all);
         for channel in self.filling.next..end {
-            let there = self.processes[at].clients.subscriptions.contains_key(&channel);
-            let may = !self.setup.channels[channel].is_inbox() || self.user_may_come(channel);
-            if self.rng.chance(500) && !there && may {
-                self.subscribe(at, now, channel);
+            if self.rng.chance(500) {
+                self.listen_in_crowd(at, channel);
             }
             let size = self.some_size();
-            self.publish_sized(at, now, channel, None, size);
+            self.publish_sized(at, channel, size);
         }
         self.filling.next = end;
         if end == all && self.filling.large == due {

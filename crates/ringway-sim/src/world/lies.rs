@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ringway_core::member::Lies;
-use ringway_core::message::{AttachFrom, ClaimedSlot, Frame, Have, Message, Op, SlotState, StateKind};
+use ringway_core::message::{AttachFrom, ClaimedSlot, Frame, Have, Message, Op, Query, SlotState, StateKind};
 use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
@@ -122,6 +122,17 @@ impl World {
             (Sabotage::ForgetDelivered, Message::Attach(attaches)) => {
                 attaches.iter_mut().for_each(|attach| attach.confirmed = 0);
             }
+            (Sabotage::EmptyPages, Message::Query(_, Query::History(query)))
+                if query.limit == self.setup.hub.limits.page =>
+            {
+                query.limit = 0;
+            }
+            (Sabotage::SkipUnread, Message::Query(_, Query::History(query))) if self.is_plain_inbox(&query.channel) => {
+                if let Some((offset, _)) = query.since.as_mut().filter(|(_, epoch)| epoch.is_none()) {
+                    *offset += 1;
+                }
+            }
+            (Sabotage::HideSessions, Message::Sessions(_)) => return Vec::new(),
             (Sabotage::LateAttach, Message::AttachesDone(_)) => return vec![out],
             (Sabotage::LateAttach, Message::Attach(_)) => {
                 let frame = out.frame.clone();

@@ -80,6 +80,11 @@ impl Network {
         &self.of[process]
     }
 
+    /// No link is cut.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.links.iter().all(|link| link.cut == [0, 0])
+    }
+
     /// Nothing gets from one to the other now.
     pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {
         let between = |link: &&Link| link.ends.contains(&from) && link.ends.contains(&to);

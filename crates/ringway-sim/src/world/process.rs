@@ -16,8 +16,9 @@ use ringway_core::ring::Weight;
 use ringway_core::timing::Now;
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
 use ringway_core::{Epoch, Incarnation, MemberId};
+use ringway_hub::{Hub, Socket};
 
-use super::clients::Clients;
+use super::clients::{Clients, SimClock, SimSocket};
 use super::{Event, Input, MS, Time, World, note};
 use crate::rng::Rng;
 use crate::setup::HOST;
@@ -56,7 +57,7 @@ pub(crate) struct Process {
     pub(crate) incarnation: Incarnation,
     /// Offset in microseconds and rate in millionths of the local clock.
     clock: (u64, u64),
-    pub(crate) member: Option<Member<Gateway>>,
+    pub(crate) member: Option<Member<Hub<SimSocket>>>,
     pub(crate) backlog: VecDeque<Input>,
     /// Connections this process knows: link and generation by the peer's incarnation.
     pub(crate) connections: BTreeMap<Incarnation, (usize, u64)>,
@@ -78,6 +79,8 @@ pub(crate) struct Process {
     pub(crate) registry_cut: Time,
     /// It asked to leave, or was told to drain.
     pub(crate) leaving: bool,
+    /// It sends its clients away, and had some to tell last at this time.
+    pub(crate) sheds: Option<Time>,
 }
 
 impl Process {
@@ -109,6 +112,7 @@ impl Process {
             settled_at: Epoch(0),
             registry_cut: 0,
             leaving: false,
+            sheds: None,
         }
     }
 
@@ -150,24 +154,20 @@ impl World {
             self.registry = Registry::restored(self.registry.view().clone(), self.setup.timing.ttl, self.true_time());
         }
         let sender = self.checker.new_sender();
-        let channels = self.setup.channels.len();
+        let clients = Clients::new(sender, &self.setup);
         let process = &mut self.processes[at];
         process.boot += 1;
         process.frozen = false;
         process.host_down = false;
-        process.leaving = false;
+        (process.leaving, process.sheds) = (false, None);
         process.pause = 30 * MS;
         process.backlog.clear();
         process.outbox.clear();
         process.member = None;
-        process.clients = Clients::new(sender, channels);
+        process.clients = clients;
         let boot = process.boot;
         self.live(at);
         self.schedule(self.now + MS, Event::To(at, boot, Input::Tick));
-        if self.processes[at].is_gateway {
-            let pace = self.setup.pace;
-            self.schedule(self.now + pace, Event::To(at, boot, Input::Client));
-        }
     }
 
     /// A new incarnation begins, in a new process or in one that was removed.
@@ -214,10 +214,14 @@ impl World {
             }
             None => {
                 let limits = GatewayLimits { bulk_bytes: setup.limits.bulk_bytes, ..GatewayLimits::default() };
-                let gateway = process.is_gateway.then(|| Gateway::new(incarnation, told, setup.timing, limits));
+                let clock_of_day = SimClock::new(process.clients.seconds.clone());
+                let hub = process.is_gateway.then(|| {
+                    let rules = Gateway::new(incarnation, told, setup.timing, limits);
+                    Hub::new(clock, rules, setup.hub.clone(), Box::new(clock_of_day))
+                });
                 let seat = setup.seat(at);
                 let member = Member::new(clock, identity, &view, setup.timing, seat).overheard().lied_to(lies);
-                member.with(clock, node, gateway)
+                member.with(clock, node, hub)
             }
         };
         let member = process.member.insert(member);
@@ -261,6 +265,7 @@ impl World {
     /// Most ticks have nothing to say: their turn ends at once, and only what they do say waits for its flush.
     fn turn_of_tick(&mut self, at: usize) {
         self.act_on(at, Member::turn);
+        self.flush_sockets(at);
         if !self.processes[at].outbox.is_empty() {
             self.schedule_flush(at);
         }
@@ -271,7 +276,8 @@ impl World {
         self.watch_before(at, &input);
         match input {
             Input::Tick => self.tick(at, now),
-            Input::Client => self.client_step(at, now),
+            Input::Clients => self.take_clients(at, now),
+            Input::Reset(reset) => self.take_reset(at, now, &reset),
             Input::Frame(from, frame) => self.take_frame(at, now, from, frame),
             Input::LinkUp(peer, link, generation) => self.link_up(at, now, peer, link, generation),
             Input::LinkDown(peer, generation) => self.link_down(at, now, peer, generation),
@@ -293,6 +299,7 @@ impl World {
                 }
             }
             Input::Leave => {
+                self.shut_down_hub(at);
                 if let Some(member) = &mut self.processes[at].member {
                     member.leave();
                 }
@@ -309,6 +316,9 @@ impl World {
     fn tick(&mut self, at: usize, now: Now) {
         let process = &mut self.processes[at];
         let boot = process.boot;
+        let seconds = self.now / (1000 * MS);
+        process.clients.seconds.store(seconds, std::sync::atomic::Ordering::Relaxed);
+        process.clients.port.lock().now = self.now;
         if let Some(member) = &mut process.member {
             member.tick(now);
             member.tick_membership(now);
@@ -318,6 +328,7 @@ impl World {
                 member.ping(load);
             }
         }
+        self.shed(at, now);
         let next = self.now + TICK;
         self.schedule(next, Event::To(at, boot, Input::Tick));
     }
@@ -345,14 +356,14 @@ impl World {
         }
     }
 
-    /// After every input: actions are carried out, frames collected and watched, events told to the clients.
+    /// After every input: actions are carried out, frames collected and watched.
     pub(crate) fn turn(&mut self, at: usize) {
         self.act_on(at, Member::act_on);
         self.schedule_flush(at);
     }
 
     /// Lets the rules act, to the end of a turn or not yet, and carries out what they want.
-    fn act_on(&mut self, at: usize, act: fn(&mut Member<Gateway>, Now)) {
+    fn act_on(&mut self, at: usize, act: fn(&mut Member<Hub<SimSocket>>, Now)) {
         let process = &mut self.processes[at];
         let now = process.clock(self.now);
         if let Some(member) = &mut process.member {
@@ -360,7 +371,16 @@ impl World {
         }
         self.act(at);
         self.collect(at);
-        self.client_events(at);
+    }
+
+    /// What the turn has for clients is written, and they read it.
+    fn flush_sockets(&mut self, at: usize) {
+        let process = &mut self.processes[at];
+        let now = process.clock(self.now);
+        if let Some(hub) = process.member.as_mut().and_then(Member::front_mut) {
+            hub.flush(now, Socket::flush);
+            self.read_sockets(at);
+        }
     }
 
     fn schedule_flush(&mut self, at: usize) {
@@ -402,6 +422,7 @@ impl World {
             return;
         }
         self.act_on(at, Member::turn);
+        self.flush_sockets(at);
         for out in std::mem::take(&mut self.processes[at].outbox) {
             self.send(at, out);
         }

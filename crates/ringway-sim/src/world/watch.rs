@@ -6,17 +6,19 @@ mod copies;
 mod end;
 mod gateways;
 mod rest;
+mod sessions;
 
-use ringway_core::message::{Attached, Deliver, Entry, Message, PubOk};
+use ringway_core::message::{Answer, Attached, Deliver, Entry, HistoryPage, Message, PubOk};
 use ringway_core::node::{Node, ReignReport};
 use ringway_core::peers::Outgoing;
 use ringway_core::{Epoch, Incarnation, Position, Slot};
 
+use super::clients::publication_in;
 use super::{MS, World};
 
 /// The publication in a payload.
 fn publication_of(entry: &Entry) -> u32 {
-    entry.data().first_chunk().map_or(u32::MAX, |number| u32::from_le_bytes(*number))
+    publication_in(entry.data())
 }
 
 impl World {
@@ -29,7 +31,16 @@ impl World {
     /// A node says something: what it calls committed is looked at before it goes.
     pub(crate) fn watch_sent(&mut self, at: usize, out: &Outgoing) {
         match &out.frame.message {
-            Message::PubOk(ok) => self.watch_acknowledged(at, out.frame.epoch, ok),
+            Message::Publish(publish) => {
+                let by = self.processes[at].incarnation;
+                let publication = publication_of(&publish.entry);
+                self.checker.sent.insert((by, publish.slot, publish.seq), publication);
+            }
+            Message::PubOk(ok) => {
+                self.watch_copies(out.to, ok);
+                self.watch_acknowledged(at, out.frame.epoch, ok);
+            }
+            Message::Answer(_, Answer::History(page)) => self.watch_page(at, page),
             Message::Deliver(deliver) => self.watch_deliver(at, deliver),
             Message::Attached(attached) => self.watch_served(at, attached),
             Message::Settled(epoch) => self.watch_settled(at, *epoch),
@@ -74,6 +85,39 @@ impl World {
             self.violate("C2", text);
         }
         self.committed(channel, position);
+    }
+
+    /// An acknowledgement: there are as many copies as there must be, and this is where the publication stands. One with a key may be
+    /// answered with the place of another.
+    fn watch_copies(&mut self, gateway: Incarnation, ok: &PubOk) {
+        let Some(position) = ok.position else { return };
+        let Some(publication) = self.checker.sent.get(&(gateway, ok.slot, ok.seq)).copied() else { return };
+        if ok.copies < self.setup.ack_copies {
+            let copies = ok.copies;
+            self.violate("copies", format!("publication {publication} is acknowledged with {copies} copies"));
+        }
+        let known = self.checker.publications.get(publication as usize).filter(|known| known.key.is_none());
+        let Some(channel) = known.map(|known| known.channel) else { return };
+        if let Err(text) = self.checker.seen(channel, position, publication) {
+            self.violate("C2", text);
+        }
+    }
+
+    /// What a page tells is in the log.
+    fn watch_page(&mut self, at: usize, page: &HistoryPage) {
+        let Some(node) = self.processes[at].node() else { return };
+        let first = page.publications.first().map(|(_, entry)| publication_of(entry));
+        let known = first.and_then(|first| self.checker.publications.get(first as usize));
+        let Some(channel) = known.map(|known| known.channel).or_else(|| self.channel_at(node, page.top, None)) else {
+            return;
+        };
+        self.committed(channel, page.top);
+        for (offset, entry) in &page.publications {
+            let position = Position { epoch: page.top.epoch, offset: *offset };
+            if let Err(text) = self.checker.seen(channel, position, publication_of(entry)) {
+                self.violate("C2", text);
+            }
+        }
     }
 
     /// What is delivered counts as committed, too (R3).

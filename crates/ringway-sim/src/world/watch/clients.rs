@@ -1,13 +1,12 @@
-//! What clients see: answers to publishes, keys, attaches, deliveries, losses and reads (C2, C4).
+//! What clients see: answers to publishes, keys, beginnings, deliveries, losses and reads (C2, C4).
 
 use ringway_core::Position;
-use ringway_core::gateway::PublishError;
 use ringway_core::message::{Entry, HistoryPage};
 
 use super::publication_of;
-use crate::setup::Mode;
+use crate::world::clients::Subscribed;
 use crate::world::process::Process;
-use crate::world::{Time, World, note};
+use crate::world::{Time, World};
 
 impl World {
     /// A publish reaches a node.
@@ -18,32 +17,34 @@ impl World {
         }
     }
 
-    /// A publish was answered.
-    pub(crate) fn watch_published(&mut self, publication: u32, result: Result<(Option<Position>, u8), PublishError>) {
+    /// A publish was not answered, or with an error: it may have been taken.
+    pub(crate) fn watch_unanswered(&mut self, publication: u32) {
         let sent = self.checker.publications[publication as usize].sent;
-        self.count_answer(sent, result.is_ok());
-        let Ok((position, copies)) = result else { return };
+        self.count_answer(sent, false);
+    }
+
+    /// A publish was acknowledged: it stands in the log, and where its publisher is told.
+    pub(crate) fn watch_published(&mut self, publication: u32, told: Option<Option<Position>>) {
+        let sent = self.checker.publications[publication as usize].sent;
+        self.count_answer(sent, true);
         self.checker.acknowledged += 1;
         self.checker.last = self.now;
         let known = &mut self.checker.publications[publication as usize];
         known.acknowledged = Some(self.now);
-        let (channel, key) = (known.channel, known.key);
-        let Some(position) = position else {
-            if self.setup.channels[channel].options.has_history() {
+        let (channel, key, place) = (known.channel, known.key, known.place);
+        if !self.setup.channels[channel].options.has_history() {
+            return;
+        }
+        match (key, told) {
+            (Some(key), Some(Some(position))) => self.watch_key(key, position),
+            (_, Some(None)) => {
                 self.violate("C2", format!("publication {publication} is acknowledged without a place"));
             }
-            return;
-        };
-        if copies < self.setup.ack_copies {
-            self.violate("copies", format!("publication {publication} is acknowledged with {copies} copies"));
-        }
-        match key {
-            Some(key) => self.watch_key(key, position),
-            None => {
-                if let Err(text) = self.checker.seen(channel, position, publication) {
-                    self.violate("C2", text);
-                }
+            (None, told) if place.is_none() || told.is_some_and(|told| told != place) => {
+                let text = format!("publication {publication} is acknowledged at {told:?} and stands at {place:?}");
+                self.violate("acked", text);
             }
+            _ => {}
         }
     }
 
@@ -76,53 +77,31 @@ impl World {
         }
     }
 
-    /// Clients of a gateway listen. `vanished`: the client is gone already, and nothing follows from it.
-    pub(crate) fn watch_attached(
-        &mut self,
-        channel: usize,
-        session: usize,
-        stream: Option<Position>,
-        from: u64,
-        vanished: bool,
-    ) {
-        self.checker.sessions[session].attached.get_or_insert(self.now);
-        let Some(stream) = stream else { return };
-        if from > stream.offset {
-            self.violate("C2", format!("channel {channel} is attached from {from}, above its top {stream:?}"));
+    /// A subscription begins: not above what is known to be in the log, with all that was missed if it says so, and without it only
+    /// where that is gone.
+    pub(crate) fn watch_begun(&mut self, channel: usize, brought: Option<Position>, told: &Subscribed) {
+        let Some(start) = told.at else { return };
+        let top = self.checker.logs.get(&start.epoch).map_or(0, |log| log.top);
+        if start.offset > top {
+            self.violate("C2", format!("channel {channel} begins at {start:?}, above its top {top}"));
         }
-        if !self.setup.channels[channel].is_inbox() || vanished {
-            return;
-        }
-        self.watch_user(channel, Position { epoch: stream.epoch, offset: from });
-        let user = &self.users.list[channel];
-        let confirmed = user.last.filter(|last| last.epoch == stream.epoch).map_or(0, |last| last.offset);
-        if from < confirmed && user.clean && self.setup.mode != Mode::Wild {
-            let text = format!("the user of channel {channel} confirmed {confirmed} and gets all from {from} again");
-            self.violate("inbox", text);
-        }
-    }
-
-    /// The user of an inbox goes on from here: it has all that was before. An inbox in here is never trimmed.
-    pub(crate) fn watch_user(&mut self, channel: usize, at: Position) {
-        let user = &mut self.users.list[channel];
-        let had = user.top.filter(|top| top.epoch == at.epoch).map_or(0, |top| top.offset);
-        user.reached(Some(at));
-        if at.offset > had {
-            self.violate("inbox", format!("the user of channel {channel} had {had} and goes on from {at:?}"));
+        match brought {
+            _ if told.recovered && brought != Some(start) => {
+                self.violate("recovered", format!("channel {channel}: {brought:?} is recovered from {start:?}"));
+            }
+            Some(brought) if !told.recovered => self.watch_missed(channel, brought, start, "unrecovered"),
+            _ => {}
         }
     }
 
     pub(crate) fn watch_delivered(
         &mut self,
-        at: usize,
         channel: usize,
         session: usize,
         before: Option<Position>,
         offset: u64,
-        entry: &Entry,
+        publication: u32,
     ) {
-        let publication = publication_of(entry);
-        note!(self, "{}: channel {channel} delivers {publication} at {offset}", self.processes[at].id);
         if offset == 0 {
             if let Err(text) = self.checker.seen_unkept(session, publication) {
                 self.violate("C2", text);
@@ -130,11 +109,12 @@ impl World {
             return;
         }
         let Some(before) = before else {
-            self.violate("C2", format!("channel {channel} delivers {offset} before it is attached"));
+            self.violate("C2", format!("channel {channel} delivers {offset} to somebody without a position"));
             return;
         };
         if before.offset + 1 != offset {
-            self.violate("C2", format!("channel {channel} delivers {offset} after {before:?}"));
+            let rule = if offset > before.offset { "gap" } else { "double" };
+            self.violate(rule, format!("channel {channel} delivers {offset} after {before:?}"));
         }
         let position = Position { epoch: before.epoch, offset };
         if let Err(text) = self.checker.seen(channel, position, publication) {
@@ -142,13 +122,29 @@ impl World {
         }
     }
 
-    /// A subscriber lost its place: the stream is another, or what it missed was trimmed in the meantime.
-    pub(crate) fn watch_lost(&mut self, channel: usize, before: Option<Position>, at: Position) {
+    /// A subscriber is told that it lost its place: the stream is another, or what it missed was trimmed.
+    pub(crate) fn watch_lost(&mut self, channel: usize, before: Option<Position>) {
         let Some(before) = before else { return };
+        let Some(log) = self.checker.logs.get(&before.epoch) else { return };
+        let newest = self.checker.newest[channel].filter(|_| !log.dead);
+        let top = log.top;
+        match newest {
+            Some(newest) if newest == before.epoch => {
+                let at = Position { offset: top.max(before.offset), ..before };
+                self.watch_missed(channel, before, at, "C2");
+            }
+            _ => {}
+        }
+    }
+
+    /// What is between two places is not told: it must be gone.
+    fn watch_missed(&mut self, channel: usize, before: Position, at: Position, rule: &'static str) {
         let options = self.setup.channels[channel].options;
         let Some(log) = self.checker.logs.get(&before.epoch) else { return };
         if before.epoch != at.epoch {
-            if !log.dead {
+            // An owner that was removed and has not heard of it may still serve what was lost with it.
+            let is_outlived = self.checker.logs.get(&at.epoch).is_some_and(|log| log.dead);
+            if !log.dead && !is_outlived {
                 self.violate("C4", format!("channel {channel} goes on in {at:?}, and {before:?} was not lost"));
             }
             return;
@@ -161,35 +157,67 @@ impl World {
             log.entries.get(&(before.offset + 1)).map(|next| self.checker.publications[*next as usize].arrived);
         let age = |arrived: Time| u128::from(self.now - arrived) >= options.history_ttl.as_micros() * 98 / 100;
         let aged = arrived.is_none_or(|arrived| arrived.is_some_and(age));
-        if at.offset < before.offset || !(trimmed || aged) {
-            self.violate("C2", format!("channel {channel} loses what is between {before:?} and {at:?}"));
+        // Where nobody has heard yet of what was told elsewhere, nobody can go on from there.
+        let is_unheard = at.offset < before.offset && self.has_removed_owner(channel);
+        if !(trimmed || aged || is_unheard) {
+            self.violate(rule, format!("channel {channel} loses what is between {before:?} and {at:?}"));
         }
     }
 
-    pub(crate) fn watch_history(&mut self, channel: usize, known: Option<Position>, page: &HistoryPage) {
-        let options = self.setup.channels[channel].options;
-        let offsets: Vec<u64> = page.publications.iter().map(|(offset, _)| *offset).collect();
-        let broken = offsets.windows(2).any(|pair| pair[0] + 1 != pair[1]);
-        if broken || offsets.last().is_some_and(|last| *last > page.top.offset) {
-            self.violate("C2", format!("history of channel {channel} at {:?} is {offsets:?}", page.top));
+    /// A client is told a history.
+    pub(crate) fn watch_told_history(
+        &mut self,
+        channel: usize,
+        known: Option<Position>,
+        top: Option<Position>,
+        publications: &[(u64, u32)],
+    ) {
+        let Some(top) = top else { return };
+        let is_whole = publications.len() < self.setup.hub.limits.page as usize;
+        let offsets: Vec<u64> = publications.iter().map(|(offset, _)| *offset).collect();
+        self.watch_offsets(channel, known.filter(|_| is_whole), top, &offsets, is_whole);
+        for (offset, publication) in publications {
+            let position = Position { epoch: top.epoch, offset: *offset };
+            if let Err(text) = self.checker.seen(channel, position, *publication) {
+                self.violate("C2", text);
+            }
         }
+    }
+
+    /// A backend has read a history, to its end.
+    pub(crate) fn watch_history(&mut self, channel: usize, known: Option<Position>, page: &HistoryPage) {
+        let offsets: Vec<u64> = page.publications.iter().map(|(offset, _)| *offset).collect();
+        self.watch_offsets(channel, known, page.top, &offsets, true);
         for (offset, entry) in &page.publications {
             let position = Position { epoch: page.top.epoch, offset: *offset };
             if let Err(text) = self.checker.seen(channel, position, publication_of(entry)) {
                 self.violate("C2", text);
             }
         }
-        let lives = options.history_ttl.as_secs() > 60;
-        let due = page.top.offset.min(u64::from(options.history_size));
-        if lives && (offsets.len() as u64) < due {
-            self.violate("history", format!("channel {channel} at {:?} has only {offsets:?}", page.top));
+    }
+
+    fn watch_offsets(
+        &mut self,
+        channel: usize,
+        known: Option<Position>,
+        top: Position,
+        offsets: &[u64],
+        is_whole: bool,
+    ) {
+        let options = self.setup.channels[channel].options;
+        let broken = offsets.windows(2).any(|pair| pair[0] + 1 != pair[1]);
+        if broken || offsets.last().is_some_and(|last| *last > top.offset) {
+            self.violate("C2", format!("history of channel {channel} at {top:?} is {offsets:?}"));
         }
-        let behind = known.filter(|known| known.epoch == page.top.epoch && known.offset > page.top.offset);
+        let lives = options.history_ttl.as_secs() > 60;
+        let due = top.offset.min(u64::from(options.history_size));
+        if is_whole && lives && (offsets.len() as u64) < due {
+            self.violate("history", format!("channel {channel} at {top:?} has only {offsets:?}"));
+        }
+        let behind = known.filter(|known| known.epoch == top.epoch && known.offset > top.offset);
         if let Some(known) = behind.filter(|_| !self.has_removed_owner(channel)) {
-            self.violate(
-                "history",
-                format!("channel {channel} is read up to {:?}, {known:?} is acknowledged", page.top),
-            );
+            let text = format!("channel {channel} is read up to {top:?}, {known:?} is acknowledged");
+            self.violate("history", text);
         }
     }
 

@@ -70,7 +70,7 @@ impl World {
             }
             let there = |session: &&crate::checker::Session| {
                 session.channel == publication.channel
-                    && session.attached.is_some_and(|attached| attached < publication.sent)
+                    && session.attached < publication.sent
                     && session.ended.is_none_or(|ended| ended > acknowledged + 500 * MS)
             };
             let mut sessions = self.checker.sessions.iter().filter(there);

@@ -3,9 +3,10 @@
 use ringway_core::member::Member;
 use ringway_core::node::Node;
 use ringway_core::view::{NodeState, Placement};
-use ringway_core::{Incarnation, Slot};
+use ringway_core::{Incarnation, Position, Slot};
 
 use crate::world::World;
+use crate::world::clients::Connection;
 use crate::world::process::{Process, State};
 
 impl World {
@@ -49,20 +50,56 @@ impl World {
             if waiting > 0 || lingering > 0 {
                 return Some(format!("{} has {waiting} publishes and {lingering} positions open", process.id));
             }
-            for (channel, subscription) in &process.clients.subscriptions {
-                let owner = self.owner_of(*channel, &placement)?;
-                let top =
-                    owner.inspect_channel(&self.setup.channels[*channel].name).filter(|report| report.epoch.is_some());
-                let there = subscription.position.map(|position| position.offset) == top.map(|report| report.committed);
-                if !subscription.attached || (!there && self.setup.channels[*channel].options.has_history()) {
-                    return Some(format!(
-                        "{}: channel {channel} is at {:?}, its owner at {top:?}",
-                        process.id, subscription.position
-                    ));
-                }
+            if !process.clients.calls.is_empty() && process.state == State::Up && !self.is_asking() {
+                return Some(format!("{}: calls {:?} wait", process.id, process.clients.calls));
+            }
+            if let Some(why) =
+                process.clients.connections.iter().find_map(|(number, one)| self.behind(*number, one, &placement))
+            {
+                return Some(format!("{}: {why}", process.id));
             }
         }
         None
+    }
+
+    /// A call was not answered, or a command of somebody who reads.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        let waits = |process: &Process| {
+            let mut connections = process.clients.connections.values();
+            !process.clients.calls.is_empty()
+                || connections.any(|connection| !connection.vanished && !connection.asked.is_empty())
+        };
+        self.processes.iter().any(|process| process.state == State::Up && waits(process))
+    }
+
+    /// What a connection still lacks.
+    fn behind(&self, number: u64, connection: &Connection, placement: &Placement) -> Option<String> {
+        if connection.vanished {
+            return None;
+        }
+        if !connection.is_in || !connection.asked.is_empty() {
+            return Some(format!("connection {number} waits for {:?}", connection.asked));
+        }
+        let place = |channel: usize, at: Option<Position>| {
+            let owner = self.owner_of(channel, placement)?;
+            let top = owner.inspect_channel(&self.setup.channels[channel].name).filter(|top| top.epoch.is_some());
+            let there = at.map(|at| (Some(at.epoch), at.offset)) == top.map(|top| (top.epoch, top.committed));
+            let text = || format!("connection {number}: channel {channel} is at {at:?}, its owner at {top:?}");
+            (!there).then(text)
+        };
+        let kept = connection.subs.iter().filter(|(channel, _)| self.setup.channels[**channel].options.has_history());
+        let behind = kept.into_iter().find_map(|(channel, sub)| place(*channel, sub.at));
+        // A plain client is not told where it is: what counts is what its user has by now.
+        let user = connection.user.filter(|_| connection.is_plain && self.setup.large.is_none());
+        behind.or_else(|| user.and_then(|channel| self.behind_of_user(number, channel, placement)))
+    }
+
+    fn behind_of_user(&self, number: u64, channel: usize, placement: &Placement) -> Option<String> {
+        let owner = self.owner_of(channel, placement)?;
+        let top = owner.inspect_channel(&self.setup.channels[channel].name)?;
+        let had = self.people.users[channel].had(top.epoch?);
+        let is_behind = had < top.committed;
+        is_behind.then(|| format!("connection {number}: its user has {had} of {channel}, its owner is at {top:?}"))
     }
 
     /// Another process with its id is in the cluster: it waits for that one's end.
