@@ -39,6 +39,7 @@ impl Node {
         if let Some(parked) = self.parked.get_mut(&slot) {
             parked.retain(|(gateway, older)| *gateway != from || older.channel != attach.channel);
         }
+        self.forget_older_waits(slot, from, &attach.channel, |older| older < attach.attach);
         // The user may have come from a gateway that has not said yet what it has confirmed there.
         let is_early = attach.from == AttachFrom::Inbox && self.must_hold(now, slot);
         match &self.slots[slot.index()].phase {
@@ -158,7 +159,12 @@ impl Node {
     /// Nobody listens there any more. How far an inbox was confirmed is kept in the log.
     pub(super) fn on_detach(&mut self, now: Now, from: Incarnation, detach: Detach) {
         let slot = self.slot_of(&detach.channel);
-        self.forget_waiting_attach(slot, from, detach.attach);
+        if let Some(parked) = self.parked.get_mut(&slot) {
+            let over = |parked: &Attach| parked.channel == detach.channel && parked.attach <= detach.attach;
+            parked.retain(|(gateway, parked)| *gateway != from || !over(parked));
+        }
+        // A detach may overtake its attach, which still waits for a commit.
+        self.forget_older_waits(slot, from, &detach.channel, |older| older <= detach.attach);
         if matches!(self.slots[slot.index()].phase, Phase::Claiming | Phase::Fetching(_)) && detach.delivered.is_some()
         {
             // Kept until I am live: the user may be waiting elsewhere, and begins after this.
@@ -173,7 +179,8 @@ impl Node {
             return;
         }
         if let Some((key, stream)) = self.stream_of(&detach.channel) {
-            let mine = |listener: &Listener| listener.gateway == from && listener.attach == detach.attach;
+            // Of an older attach too: the newer one may not have been sent yet.
+            let mine = |listener: &Listener| listener.gateway == from && listener.attach <= detach.attach;
             let listens = stream.listeners.iter().any(mine);
             let same = detach.delivered.filter(|position| stream.epoch == Some(position.epoch));
             let further = same.filter(|position| position.offset > stream.delivered);
@@ -191,15 +198,21 @@ impl Node {
         }
     }
 
-    /// A detach overtook its attach, which still waits for the slot or for a commit.
-    fn forget_waiting_attach(&mut self, slot: Slot, from: Incarnation, attach: AttachId) {
-        if let Some(parked) = self.parked.get_mut(&slot) {
-            parked.retain(|(gateway, parked)| *gateway != from || parked.attach != attach);
-        }
-        if let Some(reign) = self.slots[slot.index()].reign_mut() {
-            let same = |wait: &Wait| matches!(wait, Wait::Attach(gateway, waiting) if *gateway == from && waiting.attach == attach);
-            reign.waiting.retain(|(_, wait)| !same(wait));
-        }
+    /// Attaches of a channel that wait for a commit, and that their gateway has given up since, are not carried out: there would be a
+    /// listener that nobody ends.
+    fn forget_older_waits(
+        &mut self,
+        slot: Slot,
+        from: Incarnation,
+        channel: &ChannelName,
+        is_over: impl Fn(AttachId) -> bool,
+    ) {
+        let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
+        let over = |wait: &Wait| match wait {
+            Wait::Attach(gateway, older) => *gateway == from && older.channel == *channel && is_over(older.attach),
+            _ => false,
+        };
+        reign.waiting.retain(|(_, wait)| !over(wait));
     }
 
     pub(super) fn on_delivered(&mut self, now: Now, from: Incarnation, reports: &[(AttachId, ChannelName, u64)]) {

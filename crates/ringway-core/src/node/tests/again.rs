@@ -192,3 +192,29 @@ fn what_is_not_kept_is_delivered_by_the_one_who_took_it() {
         assert_eq!((cluster.delivered(), cluster.place()), (vec![(1, 0)], 0));
     });
 }
+
+#[test]
+fn a_gateway_that_has_let_go_listens_nowhere_whatever_it_had_asked_before() {
+    let mut cluster = Cluster::of(2);
+    let owner = cluster.owner(cluster.slot("news"));
+    let detach = |id| {
+        let channel = ChannelName::new("news").unwrap();
+        Message::Detach(Detach { channel, attach: AttachId(id), delivered: None })
+    };
+    cluster.interrupt(owner, 1 - owner, |cluster| {
+        cluster.publish("news", KEPT);
+        // Nothing is committed, so both wait: the gateway has given the first up when it asks anew.
+        cluster.attach(1, "news", AttachFrom::Top, KEPT);
+        cluster.attach(2, "news", AttachFrom::Top, KEPT);
+        cluster.tell_owner("news", detach(2));
+    });
+    let listeners = |cluster: &Cluster| {
+        cluster.nodes[owner].inspect_channel(&ChannelName::new("news").unwrap()).map(|report| report.listeners)
+    };
+    assert_eq!(listeners(&cluster), Some(0));
+    cluster.attach(3, "news", AttachFrom::Top, KEPT);
+    cluster.tell_owner("news", detach(2));
+    assert_eq!(listeners(&cluster), Some(1), "what comes late says nothing of what was asked since");
+    cluster.tell_owner("news", detach(4));
+    assert_eq!(listeners(&cluster), Some(0), "a newer one was asked and let go before it was sent");
+}
