@@ -100,6 +100,8 @@ pub(crate) struct Connection {
     pub(crate) who: usize,
     pub(crate) ticket: Arc<Ticket>,
     pub(crate) socket: SimSocket,
+    /// Its id at the gateway.
+    pub(crate) id: u128,
     pub(crate) is_plain: bool,
     pub(crate) user: Option<usize>,
     /// As a publisher.

@@ -12,7 +12,7 @@ use crate::world::{World, note};
 pub(crate) enum Call {
     Publish(u32),
     History(Reading),
-    /// Of a channel whose owner is asked who is there: how many are expected, if nobody comes or goes meanwhile.
+    /// Who is in a channel, by what its owner says.
     Presence(usize),
 }
 
@@ -51,7 +51,7 @@ impl World {
 
     pub(crate) fn ask_who_is_there(&mut self, at: usize, channel: usize) {
         let name = self.setup.channels[channel].name.clone();
-        self.call(at, Call::Presence(channel), ApiRequest::PresenceStats(Ok(name)));
+        self.call(at, Call::Presence(channel), ApiRequest::Presence(Ok(name)));
     }
 
     /// What backends are answered.
@@ -72,9 +72,7 @@ impl World {
                 }
                 (Call::Publish(publication), _) => self.watch_unanswered(publication),
                 (Call::History(reading), ApiAnswer::History(page)) => self.read_page(at, reading, page),
-                (Call::Presence(channel), ApiAnswer::PresenceStats(clients, _)) => {
-                    self.watch_presence(channel, clients as usize);
-                }
+                (Call::Presence(channel), ApiAnswer::Presence(page)) => self.watch_presence(channel, &page),
                 // Nobody knew just then: somebody asks again.
                 (Call::Presence(_), _) => self.ask_presence_again(),
                 _ => {}

@@ -13,11 +13,12 @@ use crate::world::{World, note};
 const KERNEL: usize = 400;
 
 impl Connection {
-    fn new(who: usize, client: &Client, socket: SimSocket, sender: u32) -> Self {
+    fn new(who: usize, client: &Client, socket: SimSocket, id: u128, sender: u32) -> Self {
         Self {
             who,
             ticket: Ticket::new(),
             socket,
+            id,
             is_plain: client.is_plain,
             user: client.user,
             sender,
@@ -54,14 +55,14 @@ impl World {
         let client = &mut self.people.list[who];
         let kernel = if client.pace == Pace::Quick { usize::MAX } else { KERNEL };
         let socket = SimSocket::new(number, self.processes[at].clients.port.clone(), kernel);
-        let connection = Connection::new(who, client, socket, sender);
+        let connection = Connection::new(who, client, socket, id, sender);
         client.at = Some((at, number));
         let user = client.user.and_then(|user| setup.channels[user].user.clone());
         let protocol = match user.clone().filter(|_| client.is_plain) {
             Some(user) => Protocol::Plain(user),
             None => Protocol::Centrifuge,
         };
-        note!(self, "{}: client {who} connects as {number}", self.processes[at].id);
+        note!(self, "{}: client {who} connects as {number}, {id:x}", self.processes[at].id);
         let (ticket, socket, client) = (connection.ticket.clone(), connection.socket.clone(), Uuid::from_u128(id));
         let is_plain = connection.is_plain;
         self.processes[at].clients.connections.insert(number, connection);

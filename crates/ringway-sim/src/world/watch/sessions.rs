@@ -1,5 +1,8 @@
 //! Sessions: why they are closed, who is asked to connect anew, and who is said to be there.
 
+use std::collections::BTreeSet;
+
+use ringway_core::message::PresencePage;
 use ringway_protocol::centrifuge::Disconnect;
 
 use crate::setup::Mode;
@@ -86,16 +89,21 @@ impl World {
         }
     }
 
-    /// The owner of a channel says how many are there, when nobody comes or goes any more.
-    pub(crate) fn watch_presence(&mut self, channel: usize, said: usize) {
+    /// The owner of a channel says who is there, when nobody comes or goes any more.
+    pub(crate) fn watch_presence(&mut self, channel: usize, page: &PresencePage) {
         if self.presence_moves != self.people.moves || self.unconverged().is_some() {
             return self.ask_presence_again();
         }
         let there = |connection: &&Connection| connection.subs.contains_key(&channel);
-        let processes = self.processes.iter().flat_map(|process| process.clients.connections.values());
-        let expected = processes.filter(there).count();
-        if said != expected {
-            self.violate("presence", format!("{said} are said to be in channel {channel}, and {expected} are"));
+        let connections = self.processes.iter().flat_map(|process| process.clients.connections.values());
+        let expected: BTreeSet<u128> = connections.filter(there).map(|connection| connection.id).collect();
+        let said: BTreeSet<u128> = page.clients.iter().map(|one| one.client).collect();
+        // A page may not have room for all of them.
+        let is_right = if page.more { said.is_subset(&expected) } else { said == expected };
+        if !is_right {
+            let (missing, extra) = (expected.difference(&said).count(), said.difference(&expected).collect::<Vec<_>>());
+            let text = format!("of channel {channel} {missing} are not said to be there, and {extra:x?} are not there");
+            self.violate("presence", text);
         }
         self.presence.retain(|asked| *asked != channel);
     }
