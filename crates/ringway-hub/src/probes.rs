@@ -28,6 +28,7 @@ use smallvec::SmallVec;
 use super::channel::Channel;
 use super::drained::Drained;
 use super::session::{ProbeKey, Session, SessionId, SessionKey, State, Sub};
+use super::wheel::{SETTLE, STALL};
 use super::{Hub, Socket};
 
 /// A session gets a ping this often at most.
@@ -54,6 +55,8 @@ pub(super) struct Probes {
     open: Slab<Probe>,
     /// When each is to be looked at: all after the same time, so in order.
     looks: VecDeque<(Now, ProbeKey)>,
+    /// When they were last looked at.
+    looked: Now,
     /// Number of the newest ping. A pong whose number is not that of its session's last ping proves nothing.
     number: u32,
     /// The newest ping as it goes out on each way, while the turn lasts.
@@ -66,6 +69,14 @@ impl Probes {
         let key = self.open.insert(probe) as ProbeKey;
         self.looks.push_back((now + PROBE_EVERY, key));
         key
+    }
+
+    /// Time in which nobody looked does not count against clients: what they have sent meanwhile is not read yet.
+    fn make_up_for(&mut self, now: Now) {
+        let gap = now.saturating_sub(std::mem::replace(&mut self.looked, now));
+        if gap > STALL {
+            self.open.iter_mut().for_each(|(_, probe)| probe.since += gap + SETTLE);
+        }
     }
 
     /// A ping: the same for all sessions in one turn, and another one for a session that has had it.
@@ -144,6 +155,7 @@ impl<S: Socket> Hub<S> {
 
     /// What time does to the pings: a client that does not answer is closed, one that was written more is pinged again.
     pub(super) fn look_at_probes(&mut self, now: Now) {
+        self.outgoing.probes.make_up_for(now);
         while let Some((_, at)) = self.outgoing.probes.looks.pop_front_if(|(due, _)| *due <= now) {
             if self.is_still_probed(now, at) {
                 self.outgoing.probes.looks.push_back((now + PROBE_EVERY, at));

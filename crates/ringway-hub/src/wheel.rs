@@ -15,10 +15,10 @@ const BUCKETS: usize = 128;
 
 /// After so long without a look, time has stood still for the sessions: what they sent meanwhile is not read yet. The
 /// process was stopped, the machine slept, or there was too much to do.
-const STALL: Duration = Duration::from_secs(1);
+pub(super) const STALL: Duration = Duration::from_secs(1);
 
 /// Time to read what has come meanwhile.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// A point on the wheel, in ticks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -266,3 +266,17 @@ fn one_who_is_asked_to_go_and_never_answers_goes_all_the_same() {
     let Some(Message::Detach(detach)) = world.said.last() else { panic!("{:?}", world.said.last()) };
     assert_eq!(detach.delivered, Some(at(0)));
 }
+
+#[test]
+fn who_could_not_be_heard_while_the_process_stood_still_is_not_closed_for_it() {
+    let mut world = World::open();
+    let peer = ann(&mut world);
+    say_all(&mut world, 1..=1);
+    assert_eq!(peer.pings(), 1);
+    world.pass(Duration::from_millis(500));
+    world.now += Duration::from_secs(60);
+    world.pass(Duration::from_millis(250));
+    assert_eq!(peer.closed(), None, "its pong may have come meanwhile");
+    world.pass(Duration::from_secs(12));
+    assert_eq!(peer.closed(), Some(3012), "and it did not");
+}
