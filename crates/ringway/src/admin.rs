@@ -41,7 +41,7 @@ pub use memory::Memory;
 
 use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
-use crate::gateway::{Client, Inbox};
+use crate::gateway::{Client, Intake};
 use crate::guesses::Guesses;
 use crate::orchestrator::Orchestrator;
 use auth::Token;
@@ -61,14 +61,18 @@ pub struct Admin {
     changes: Option<Changes>,
     /// What nodes begin with that are started here.
     usual_weight: Weight,
-    inbox: Option<Arc<Inbox<Client>>>,
+    intake: Option<Arc<Intake<Client>>>,
     guesses: Guesses,
 }
 
 impl Admin {
     /// Begins to remember members; `orchestrator` is there in the process that starts nodes. Needs a running Tokio runtime.
-    /// `inbox` leads to the sessions of this process.
-    pub fn new(cluster: ClusterHandle, orchestrator: Option<Orchestrator>, inbox: Option<Arc<Inbox<Client>>>) -> Self {
+    /// `intake` leads to the sessions of this process.
+    pub fn new(
+        cluster: ClusterHandle,
+        orchestrator: Option<Orchestrator>,
+        intake: Option<Arc<Intake<Client>>>,
+    ) -> Self {
         let memory = Memory::watching(cluster.clone());
         let (elsewhere, cuts, changes, usual_weight) = (None, None, None, Weight::ONE);
         Self {
@@ -79,7 +83,7 @@ impl Admin {
             memory,
             changes,
             usual_weight,
-            inbox,
+            intake,
             guesses: Guesses::default(),
         }
     }

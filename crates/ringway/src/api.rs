@@ -33,7 +33,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use ringway_hub::{ApiAnswer, ApiRequest};
 
-use crate::gateway::{Client, GatewayConfig, Inbox};
+use crate::gateway::{Client, GatewayConfig, Intake};
 use crate::guesses::Guesses;
 
 /// The answer, or another one that ends the request early.
@@ -43,13 +43,13 @@ type Outcome = Result<Response, Response>;
 #[derive(Debug, Clone)]
 struct Api {
     config: Arc<GatewayConfig>,
-    inbox: Arc<Inbox<Client>>,
+    intake: Arc<Intake<Client>>,
     guesses: Guesses,
 }
 
-/// The routes under `/api`, for the hub that takes from this inbox.
-pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>, guesses: Guesses) -> axum::Router {
-    let api = Api { config, inbox, guesses };
+/// The routes under `/api`, for the hub that takes from this intake.
+pub fn routes(config: Arc<GatewayConfig>, intake: Arc<Intake<Client>>, guesses: Guesses) -> axum::Router {
+    let api = Api { config, intake, guesses };
     axum::Router::new()
         .route("/api/publish", post(methods::publish))
         .route("/api/broadcast", post(methods::broadcast))
@@ -66,8 +66,8 @@ pub fn routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>, guesses: Gu
 }
 
 /// The plain protocol's way in from outside: it belongs where clients are, for anyone may use it.
-pub fn plain_routes(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>) -> axum::Router {
-    let api = Api { config, inbox, guesses: Guesses::default() };
+pub fn plain_routes(config: Arc<GatewayConfig>, intake: Arc<Intake<Client>>) -> axum::Router {
+    let api = Api { config, intake, guesses: Guesses::default() };
     let mut router = axum::Router::new();
     if let Some(plain) = &api.config.plain {
         let say = || match plain.get {
@@ -88,7 +88,7 @@ impl Api {
     /// # Errors
     /// The answer to give when the hub cannot be asked.
     async fn call(&self, request: ApiRequest) -> Result<ApiAnswer, Response> {
-        match self.inbox.call(request).await {
+        match self.intake.call(request).await {
             Ok(ApiAnswer::Overloaded) => Err(busy("too much waits for an answer here; try again in a moment\n")),
             Ok(answer) => Ok(answer),
             Err(_) => Err(busy("this gateway is stopping; ask another one\n")),

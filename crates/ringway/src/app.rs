@@ -32,7 +32,7 @@ use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
 use crate::config::{Config, Roles};
 use crate::console::Clients;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::gateway::{Inbox, SocketRoutes};
+use crate::gateway::{Intake, SocketRoutes};
 use crate::guesses::Guesses;
 use crate::health::{self, Expected, Health};
 use crate::member::{self, Command, End, GatewayParts, JoinError, Meter, Parts, Stats};
@@ -264,7 +264,7 @@ impl Bound {
         let gateway = client_address.zip(doors.edge()).map(|(address, edge)| GatewayParts {
             address,
             config: rules.clone(),
-            inbox: Arc::new(Inbox::new(config.gateway.limits.inbox_bytes)),
+            intake: Arc::new(Intake::new(config.gateway.limits.inbox_bytes)),
             edge,
             drain_rate: config.drain.rate,
         });
@@ -303,9 +303,9 @@ impl Bound {
 
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
         // Every gateway tells the keeper what it saw, so that is where receipts are kept.
-        let inbox = gateway.as_ref().map(|gateway| gateway.inbox.clone());
+        let intake = gateway.as_ref().map(|gateway| gateway.intake.clone());
         let keeps = registry.may_keep(roles.gateway);
-        let keep = || Changes::keep(view.clone(), config.rebalance, cluster.clone(), inbox.clone());
+        let keep = || Changes::keep(view.clone(), config.rebalance, cluster.clone(), intake.clone());
         let (changes, teller) = keeps.then(keep).unzip();
         let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
         let health = Health::new(cluster.clone(), seen.clone(), config.timing, expected);
@@ -319,7 +319,7 @@ impl Bound {
             config: &config,
             cluster: cluster.clone(),
             orchestrator,
-            inbox,
+            intake,
             changes,
             // Only the open config has the echo: what is for tests alone goes together.
             cuts: config.server.echo.then(|| links.clone()),

@@ -25,7 +25,7 @@ use tracing::warn;
 
 use crate::clock;
 use crate::cluster::{Change, ClusterHandle};
-use crate::gateway::{Client, Inbox};
+use crate::gateway::{Client, Intake};
 use crate::rebalance::Rebalance;
 use ledger::Ledger;
 
@@ -163,17 +163,17 @@ pub struct Changes {
 
 impl Changes {
     /// Begins to keep receipts, for a cluster with this view. Unless a change says otherwise, clients whose owner changes are treated
-    /// as `usual`; through `cluster` they are asked to connect anew. `inbox` leads to the sessions of this process, whose users
+    /// as `usual`; through `cluster` they are asked to connect anew. `intake` leads to the sessions of this process, whose users
     /// are counted. Needs a running Tokio runtime.
     pub fn keep(
         view: Arc<View>,
         usual: Rebalance,
         cluster: ClusterHandle,
-        inbox: Option<Arc<Inbox<Client>>>,
+        intake: Option<Arc<Intake<Client>>>,
     ) -> (Self, Teller) {
         let (inputs, taken) = mpsc::channel(QUEUE);
         let (publish, kept) = watch::channel(Arc::default());
-        tokio::spawn(run(Ledger::new(view, usual), taken, cluster, inbox, publish));
+        tokio::spawn(run(Ledger::new(view, usual), taken, cluster, intake, publish));
         (Self { inputs: inputs.clone(), kept, usual }, Teller(inputs))
     }
 
@@ -217,7 +217,7 @@ async fn run(
     mut ledger: Ledger,
     mut taken: mpsc::Receiver<Input>,
     cluster: ClusterHandle,
-    inbox: Option<Arc<Inbox<Client>>>,
+    intake: Option<Arc<Intake<Client>>>,
     publish: watch::Sender<Arc<Vec<Receipt>>>,
 ) {
     let mut look = interval(LOOK);
@@ -238,7 +238,7 @@ async fn run(
                         }
                     }
                     for shift in shifts {
-                        let users = count_users(inbox.as_deref(), shift.slots).await;
+                        let users = count_users(intake.as_deref(), shift.slots).await;
                         ledger.add_users(shift.number, users);
                     }
                 }
@@ -261,8 +261,8 @@ async fn run(
 }
 
 /// Users with a session here whose inbox is in one of the slots; 0 if that is not to be had.
-async fn count_users(inbox: Option<&Inbox<Client>>, slots: Vec<Slot>) -> u64 {
-    let Some(inbox) = inbox.filter(|_| !slots.is_empty()) else { return 0 };
-    let counted = tokio::time::timeout(COUNT_DEADLINE, inbox.users_in(SlotSet::of(slots))).await;
+async fn count_users(intake: Option<&Intake<Client>>, slots: Vec<Slot>) -> u64 {
+    let Some(intake) = intake.filter(|_| !slots.is_empty()) else { return 0 };
+    let counted = tokio::time::timeout(COUNT_DEADLINE, intake.users_in(SlotSet::of(slots))).await;
     counted.ok().flatten().map_or(0, |(count, _)| count)
 }

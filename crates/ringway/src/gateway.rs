@@ -1,9 +1,9 @@
 //! The role "gateway" of the process: the door of its [`Hub`](ringway_hub::Hub). Sockets open, frames and calls become inputs and wait in one
-//! [`Inbox`], and who may come in is looked at.
+//! [`Intake`], and who may come in is looked at.
 
 mod config;
 mod handler;
-mod inbox;
+mod intake;
 mod origin;
 mod pace;
 mod routes;
@@ -12,7 +12,7 @@ mod wall_clock;
 mod wrong_tokens;
 
 pub use config::{DoorLimits, GatewayConfig, PlainConfig};
-pub use inbox::Inbox;
+pub use intake::Intake;
 pub(crate) use origin::{is_known_host, may_change};
 pub(crate) use routes::USER_NAME_RULE;
 pub use routes::{Refusals, SocketRoutes};

@@ -45,7 +45,7 @@ use tracing::{error, info, warn};
 use crate::changes::Teller;
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
-use crate::gateway::{Client, GatewayConfig, Inbox, SystemClock};
+use crate::gateway::{Client, GatewayConfig, Intake, SystemClock};
 use crate::registry::Handle;
 
 use door::Door;
@@ -125,7 +125,7 @@ pub struct GatewayParts {
     /// What sessions may do.
     pub config: Arc<GatewayConfig>,
     /// Where sockets and calls leave what they bring.
-    pub inbox: Arc<Inbox<Client>>,
+    pub intake: Arc<Intake<Client>>,
     /// The sockets.
     pub edge: Edge,
     /// Clients that are sent away per second when it drains.
@@ -253,7 +253,7 @@ pub async fn run(parts: Parts) -> End {
         seat: state,
         stats: parts.stats,
     };
-    let inbox = fixed.gateway.as_ref().map(|gateway| gateway.inbox.clone());
+    let intake = fixed.gateway.as_ref().map(|gateway| gateway.intake.clone());
     let telling = Telling::new(parts.teller, parts.view.clone(), parts.registry.seat().is_here());
     let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, parts.registry, evidence, telling);
     task.dialed.extend(parts.join);
@@ -293,10 +293,10 @@ pub async fn run(parts: Parts) -> End {
                 };
                 task.take_events(std::iter::once(event).chain(come(&mut events)).take(EVENTS), EVENTS_BYTES);
             }
-            () = arrived(inbox.as_deref()) => {}
+            () = arrived(intake.as_deref()) => {}
             () = std::future::ready(()), if task.member.has_more() => {}
         }
-        task.take_inputs(clock::now(), inbox.as_deref());
+        task.take_inputs(clock::now(), intake.as_deref());
         if let Some(end) = task.outdated.take() {
             return end;
         }
@@ -313,9 +313,9 @@ fn come(events: &mut mpsc::Receiver<Event>) -> impl Iterator<Item = Event> {
 }
 
 /// Waits for client inputs; for ever where there are no clients.
-async fn arrived(inbox: Option<&Inbox<Client>>) {
-    match inbox {
-        Some(inbox) => inbox.arrived().await,
+async fn arrived(intake: Option<&Intake<Client>>) {
+    match intake {
+        Some(intake) => intake.arrived().await,
         None => std::future::pending().await,
     }
 }

@@ -10,7 +10,7 @@ use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
 use crate::config::Config;
 use crate::console::{self, Clients};
-use crate::gateway::{Client, Inbox};
+use crate::gateway::{Client, Intake};
 use crate::guesses::Guesses;
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -26,7 +26,7 @@ pub struct RouteParts<'a> {
     /// In the process that starts nodes.
     pub orchestrator: Option<Orchestrator>,
     /// Where sessions are asked about, on a gateway.
-    pub inbox: Option<Arc<Inbox<Client>>>,
+    pub intake: Option<Arc<Intake<Client>>>,
     /// The receipts, in the process that keeps them.
     pub changes: Option<Changes>,
     /// Links that may be cut on purpose.
@@ -43,11 +43,11 @@ pub struct RouteParts<'a> {
 
 /// All of them, to be merged with the server API's. Needs a running Tokio runtime.
 pub fn routes(parts: RouteParts<'_>) -> Router {
-    let RouteParts { config, cluster, orchestrator, inbox, changes, cuts, health, metrics, clients, guesses } = parts;
+    let RouteParts { config, cluster, orchestrator, intake, changes, cuts, health, metrics, clients, guesses } = parts;
     metrics.collect_cluster(cluster.clone());
     metrics.collect(health.numbers());
     let token = config.admin.token.as_ref().map(|token| token.0.as_str());
-    let admin = Admin::new(cluster, orchestrator, inbox)
+    let admin = Admin::new(cluster, orchestrator, intake)
         .referring_to(config.admin.orchestrator.as_deref())
         .recording(changes, config.cluster.weight)
         .cutting(cuts)

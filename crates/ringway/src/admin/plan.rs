@@ -219,9 +219,9 @@ impl Admin {
 
     /// Users of this gateway whose inbox would move, and the names of some.
     pub(super) async fn users_in(&self, plan: &plan::Plan) -> Result<(u64, Vec<String>), AdminError> {
-        let Some(inbox) = &self.inbox else { return Ok((0, Vec::new())) };
+        let Some(intake) = &self.intake else { return Ok((0, Vec::new())) };
         let slots: Vec<Slot> = plan.moves.iter().map(|one| one.slot).collect();
-        let Some((count, names)) = inbox.users_in(SlotSet::of(slots)).await else {
+        let Some((count, names)) = intake.users_in(SlotSet::of(slots)).await else {
             return Err(AdminError::unavailable(
                 "this gateway has too much to do to look at its users; try again in a moment",
             ));

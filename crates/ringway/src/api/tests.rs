@@ -31,20 +31,20 @@ async fn paged(body: Value, answers: Vec<ApiAnswer>) -> (Vec<(Option<u64>, i32)>
 
 /// The same, with what the hub was asked.
 async fn told(path: &str, body: Value, answers: Vec<ApiAnswer>) -> (Vec<ApiRequest>, Option<Value>) {
-    let inbox = Arc::new(Inbox::new(1 << 20));
-    let router = routes(Arc::new(config()), inbox.clone(), Guesses::default());
+    let intake = Arc::new(Intake::new(1 << 20));
+    let router = routes(Arc::new(config()), intake.clone(), Guesses::default());
     let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
     let seen = asked.clone();
     let hub = tokio::spawn(async move {
         let mut batch = Batch::default();
         for answer in answers {
-            inbox.arrived().await;
-            inbox.take(&mut batch);
+            intake.arrived().await;
+            intake.take(&mut batch);
             let Some(ClientInput::Call(Call { request, reply })) = batch.inputs.pop() else { panic!("a call") };
             seen.lock().push(request);
             reply.send(answer);
         }
-        inbox.arrived().await;
+        intake.arrived().await;
         panic!("asked for more than there is");
     });
     let response = router.oneshot(post(path, body.to_string())).await.unwrap();
@@ -140,13 +140,13 @@ async fn exchange(
     request: Request<Body>,
     answer: impl FnOnce(ApiRequest) -> ApiAnswer + Send + 'static,
 ) -> (StatusCode, String) {
-    let inbox = Arc::new(Inbox::new(1 << 20));
+    let intake = Arc::new(Intake::new(1 << 20));
     let config = Arc::new(config);
-    let router = routes(config.clone(), inbox.clone(), Guesses::default()).merge(plain_routes(config, inbox.clone()));
+    let router = routes(config.clone(), intake.clone(), Guesses::default()).merge(plain_routes(config, intake.clone()));
     let hub = tokio::spawn(async move {
-        inbox.arrived().await;
+        intake.arrived().await;
         let mut batch = Batch::default();
-        inbox.take(&mut batch);
+        intake.take(&mut batch);
         if let Some(ClientInput::Call(Call { request, reply })) = batch.inputs.pop() {
             reply.send(answer(request));
         }

@@ -145,13 +145,13 @@ impl Doors {
             None => (Router::new(), routes),
         };
         if let (Some((gateway, sockets)), Some((_, clients))) = (gateway, self.clients) {
-            let inbox = &gateway.inbox;
-            let api = crate::api::routes(rules.clone(), inbox.clone(), guesses);
+            let intake = &gateway.intake;
+            let api = crate::api::routes(rules.clone(), intake.clone(), guesses);
             match config.server.internal_api && self.internal.is_some() {
                 true => inside = inside.merge(api),
                 false => outside = outside.merge(api),
             }
-            let http = outside.merge(crate::api::plain_routes(rules.clone(), inbox.clone()));
+            let http = outside.merge(crate::api::plain_routes(rules.clone(), intake.clone()));
             clients.set(ClientRoutes { sockets, http: guarded(http) }).expect("it is set here alone");
         }
         let (edge, door) = self.internal?;
@@ -200,7 +200,7 @@ fn edge_config(config: &Config) -> EdgeConfig {
 
 /// The routes of the sockets of a gateway.
 pub(super) fn sockets(config: &Config, gateway: &GatewayParts, guesses: Guesses) -> SocketRoutes {
-    let sockets = SocketRoutes::new(gateway.config.clone(), gateway.inbox.clone(), guesses);
+    let sockets = SocketRoutes::new(gateway.config.clone(), gateway.intake.clone(), guesses);
     if config.server.echo { sockets.with_echo() } else { sockets }
 }
 

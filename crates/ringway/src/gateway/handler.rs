@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::Client;
-use super::inbox::Inbox;
+use super::intake::Intake;
 use super::pace::Pace;
 use super::routes::Refusals;
 use super::wrong_tokens;
@@ -28,7 +28,7 @@ pub(super) type Commands = SmallVec<[Command; 1]>;
 /// What all connections of a gateway share.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) inbox: Arc<Inbox<Client>>,
+    pub(super) intake: Arc<Intake<Client>>,
     pub(super) verifier: Verifier,
     pub(super) limits: SessionLimits,
     pub(super) pace: Pace,
@@ -39,13 +39,13 @@ pub(super) struct Desk {
 impl Desk {
     fn open(&self, conn: &Arc<Conn>, ticket: &Arc<Ticket>, protocol: Protocol) {
         let (ticket, socket, client) = (ticket.clone(), Client(conn.clone()), Uuid::new_v4());
-        self.inbox.push_always(ClientInput::Opened { ticket, socket, protocol, client });
+        self.intake.push_always(ClientInput::Opened { ticket, socket, protocol, client });
     }
 
     /// A pong that was waited for is handed on. There is one for each ping at most, so nothing holds it up.
     fn pong(&self, ticket: &Arc<Ticket>, payload: &[u8]) {
         if let Some(number) = ticket.take_pong(payload) {
-            self.inbox.push_always(ClientInput::Ponged(ticket.clone(), number));
+            self.intake.push_always(ClientInput::Ponged(ticket.clone(), number));
         }
     }
 
@@ -54,7 +54,7 @@ impl Desk {
         if asks > 0 {
             ticket.begin_asks(asks);
         }
-        let is_full = self.inbox.push(input, bytes, || Client(conn.clone()));
+        let is_full = self.intake.push(input, bytes, || Client(conn.clone()));
         // Each pause is resumed once, so there is one reason for it: the other one is looked at with the next message.
         let must_pause = is_full || asks > 0 && ticket.must_pause(self.limits.publishes_in_flight);
         if must_pause { Flow::Pause } else { Flow::Continue }
@@ -160,7 +160,7 @@ impl Handler for CentrifugeHandler {
     }
 
     fn on_room(&mut self, _conn: &Arc<Conn>) {
-        self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
+        self.desk.intake.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
     fn on_pong(&mut self, _conn: &Arc<Conn>, payload: &[u8]) {
@@ -168,7 +168,7 @@ impl Handler for CentrifugeHandler {
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
-        self.desk.inbox.push_always(ClientInput::Closed(self.ticket.clone()));
+        self.desk.intake.push_always(ClientInput::Closed(self.ticket.clone()));
     }
 }
 
@@ -217,11 +217,11 @@ impl Handler for PlainHandler {
     }
 
     fn on_room(&mut self, _conn: &Arc<Conn>) {
-        self.desk.inbox.push_always(ClientInput::Room(self.ticket.clone()));
+        self.desk.intake.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
     fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
-        self.desk.inbox.push_always(ClientInput::Closed(self.ticket.clone()));
+        self.desk.intake.push_always(ClientInput::Closed(self.ticket.clone()));
     }
 }
 

@@ -20,7 +20,7 @@ use ringway_hub::{Faults, Verifier};
 use smallvec::SmallVec;
 
 use super::handler::{CentrifugeHandler, Desk, PlainHandler};
-use super::inbox::Inbox;
+use super::intake::Intake;
 use super::pace::Pace;
 use super::wall_clock::since_1970;
 use super::{Client, GatewayConfig, origin};
@@ -55,12 +55,12 @@ pub struct SocketRoutes {
 }
 
 impl SocketRoutes {
-    /// The routes of a gateway whose hub takes from this inbox. Wrong tokens are counted with other guesses.
-    pub fn new(config: Arc<GatewayConfig>, inbox: Arc<Inbox<Client>>, guesses: Guesses) -> Self {
+    /// The routes of a gateway whose hub takes from this intake. Wrong tokens are counted with other guesses.
+    pub fn new(config: Arc<GatewayConfig>, intake: Arc<Intake<Client>>, guesses: Guesses) -> Self {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref(), since_1970);
         let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
         let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
-        let desk = Desk { inbox, verifier, limits: config.hub.limits, pace, refusals, guesses };
+        let desk = Desk { intake, verifier, limits: config.hub.limits, pace, refusals, guesses };
         Self { refusals: desk.refusals.clone(), desk: Arc::new(desk), config, has_echo: false }
     }
 
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn routes(config: GatewayConfig) -> SocketRoutes {
-        SocketRoutes::new(Arc::new(config), Arc::new(Inbox::new(1)), Guesses::default())
+        SocketRoutes::new(Arc::new(config), Arc::new(Intake::new(1)), Guesses::default())
     }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -12,7 +12,7 @@ use ringway_core::view::{Difference, Placement, Removal, View};
 use ringway_link::Event;
 use tracing::{debug, error, info, warn};
 
-use super::{Client, Command, End, Inbox, Task};
+use super::{Client, Command, End, Intake, Task};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{self, Order};
@@ -71,13 +71,13 @@ impl Task {
     }
 
     /// Takes what clients have brought, then takes a turn.
-    pub(super) fn take_inputs(&mut self, now: Now, inbox: Option<&Inbox<Client>>) {
+    pub(super) fn take_inputs(&mut self, now: Now, intake: Option<&Intake<Client>>) {
         let mut batch = std::mem::take(&mut self.batch);
-        if let (Some(inbox), Some(hub)) = (inbox, self.member.front_mut()) {
-            inbox.take(&mut batch);
+        if let (Some(intake), Some(hub)) = (intake, self.member.front_mut()) {
+            intake.take(&mut batch);
             self.turns.work_off(now, hub, &mut batch);
             if self.turns.is_waiting() {
-                inbox.nudge();
+                intake.nudge();
             }
         }
         self.turn(now);

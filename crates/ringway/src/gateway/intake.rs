@@ -16,13 +16,13 @@ use super::Client;
 
 /// The queue in front of the hub.
 #[derive(Debug)]
-pub struct Inbox<S> {
+pub struct Intake<S> {
     limit: usize,
     queue: Mutex<Batch<S>>,
     arrived: Notify,
 }
 
-impl<S> Inbox<S> {
+impl<S> Intake<S> {
     /// An empty queue that holds its bringers up above `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { limit, queue: Mutex::default(), arrived: Notify::new() }
@@ -76,7 +76,7 @@ impl<S> Inbox<S> {
     }
 }
 
-impl Inbox<Client> {
+impl Intake<Client> {
     /// Asks the hub something. The answer is missing only if the process ends.
     pub fn call(&self, request: ApiRequest) -> oneshot::Receiver<ApiAnswer> {
         let (reply, answer) = oneshot::channel();
@@ -151,30 +151,30 @@ mod tests {
 
     #[test]
     fn who_brings_too_much_is_held_until_it_is_worked_off() {
-        let inbox: Inbox<FakeSocket> = Inbox::new(100);
+        let intake: Intake<FakeSocket> = Intake::new(100);
         let (polite, greedy) = (FakeSocket::default(), FakeSocket::default());
-        assert!(!inbox.push(puzzled(), 100, || polite.clone()));
-        assert!(inbox.push(puzzled(), 1, || greedy.clone()));
-        inbox.push_always(puzzled());
+        assert!(!intake.push(puzzled(), 100, || polite.clone()));
+        assert!(intake.push(puzzled(), 1, || greedy.clone()));
+        intake.push_always(puzzled());
         let mut batch = Batch::default();
-        inbox.take(&mut batch);
+        intake.take(&mut batch);
         assert_eq!(batch.inputs.len(), 3, "nothing is dropped");
         assert_eq!(greedy.resumed(), 0);
         batch.inputs.clear();
         batch.resume();
         assert_eq!((polite.resumed(), greedy.resumed()), (0, 1));
-        assert!(!inbox.push(puzzled(), 100, || polite.clone()), "there is room again");
+        assert!(!intake.push(puzzled(), 100, || polite.clone()), "there is room again");
     }
 
     #[tokio::test]
     async fn the_hub_wakes_for_what_arrives() {
-        let inbox: Arc<Inbox<FakeSocket>> = Arc::new(Inbox::new(100));
+        let intake: Arc<Intake<FakeSocket>> = Arc::new(Intake::new(100));
         let mut batch = Batch::default();
         for _ in 0..3 {
-            inbox.push_always(puzzled());
-            inbox.push_always(puzzled());
-            inbox.arrived().await;
-            inbox.take(&mut batch);
+            intake.push_always(puzzled());
+            intake.push_always(puzzled());
+            intake.arrived().await;
+            intake.take(&mut batch);
             assert_eq!(batch.inputs.drain(..).count(), 2);
         }
     }
