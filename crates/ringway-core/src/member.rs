@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::gateway::Gateway;
 use crate::id::{Epoch, Incarnation};
-use crate::membership::{Action, Change, Identity, Membership};
+use crate::membership::{Action, Change, Life, Membership};
 use crate::message::{Attach, Frame, Load, Message, RegistryAnswer};
 use crate::node::{Lease, Node};
 use crate::peers::Outgoing;
@@ -95,7 +95,7 @@ pub struct Member<F> {
 
 impl<F: Front> Member<F> {
     /// A member that knows a view (perhaps an old one) and is not in it.
-    pub fn new(now: Now, identity: Identity, view: &Arc<View>, timing: Timing, seat: Seat) -> Self {
+    pub fn new(now: Now, identity: Life, view: &Arc<View>, timing: Timing, seat: Seat) -> Self {
         let me = identity.incarnation;
         let membership = Membership::new(now, identity, view.clone(), timing, seat);
         Self {
@@ -138,7 +138,7 @@ impl<F: Front> Member<F> {
 
     /// The same member in a new incarnation, which is not in the view. What its node held is gone, and `node` is another; a gateway keeps
     /// its channels and who listens to them. Links are to be told of anew.
-    pub fn live_anew(&mut self, now: Now, identity: Identity, view: &Arc<View>, node: Option<Node>) {
+    pub fn live_anew(&mut self, now: Now, identity: Life, view: &Arc<View>, node: Option<Node>) {
         self.me = identity.incarnation;
         let seat = self.membership.seat().anew();
         self.membership = Membership::new(now, identity, view.clone(), self.timing, seat);

@@ -162,7 +162,7 @@ pub struct Membership {
 
 /// What this member is, for the view.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub struct Life {
     /// Stable name.
     pub id: MemberId,
     /// This life.
@@ -175,8 +175,8 @@ pub struct Identity {
 
 impl Membership {
     /// A member that knows a view (perhaps an old one) and is not in it.
-    pub fn new(now: Now, identity: Identity, view: Arc<View>, timing: Timing, seat: Seat) -> Self {
-        let Identity { id, incarnation, node, gateway } = identity;
+    pub fn new(now: Now, identity: Life, view: Arc<View>, timing: Timing, seat: Seat) -> Self {
+        let Life { id, incarnation, node, gateway } = identity;
         Self {
             timing,
             id,

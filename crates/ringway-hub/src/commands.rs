@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::auth::{Grant, TokenError};
 use super::command::{Ask, Command, Named, Subscribe};
-use super::config::{Allowed, ChannelRules};
+use super::config::{Allowed, ChannelConfig};
 use super::drained::Drained;
 use super::session::{HELD_COMMANDS, Session, SessionKey, State, Wish};
 use super::tokens::Denied;
@@ -97,7 +97,7 @@ impl<S: Socket> Hub<S> {
         }
         let grant = token.map(|token| self.shown(key, channel, token)).transpose()?;
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
-        let rules = self.config.rules_of(channel)?;
+        let rules = self.config.config_of(channel)?;
         // An inbox is its user's, whatever a token says.
         let is_granted = grant.is_some() && !channel.as_str().starts_with('#');
         let is_allowed = !needs_token(channel) && is_for(channel, session) && rules.subscribe.permits(session, false);
@@ -107,7 +107,7 @@ impl<S: Socket> Hub<S> {
     /// Whether there is such a channel, and the session is not in it and may be in one more.
     fn has_room_for(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
-        self.config.rules_of(channel)?;
+        self.config.config_of(channel)?;
         if self.audience.key_of(channel).is_some_and(|channel| session.sub(channel).is_some()) {
             return Err(ErrorCode::AlreadySubscribed);
         }
@@ -144,13 +144,13 @@ impl<S: Socket> Hub<S> {
     ///
     /// # Errors
     /// The code for the client.
-    pub(super) fn rules_for_member(
+    pub(super) fn config_for_member(
         &self,
         key: SessionKey,
         name: &ChannelName,
-        has: impl Fn(&ChannelRules) -> bool,
-    ) -> Result<&ChannelRules, ErrorCode> {
-        let rules = self.config.rules_of(name)?;
+        has: impl Fn(&ChannelConfig) -> bool,
+    ) -> Result<&ChannelConfig, ErrorCode> {
+        let rules = self.config.config_of(name)?;
         if !has(rules) {
             return Err(ErrorCode::NotAvailable);
         }

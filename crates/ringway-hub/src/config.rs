@@ -13,11 +13,11 @@ pub struct HubConfig {
     /// Clients without a token are welcome, under the empty user name.
     pub allow_anonymous: bool,
     /// Rules by namespace: the part of a channel's name before its first `:`, without a `$` in front. Other namespaces are error 102.
-    pub namespaces: BTreeMap<String, ChannelRules>,
+    pub namespaces: BTreeMap<String, ChannelConfig>,
     /// Rules of channels without a namespace; without them such channels are error 102.
-    pub without_namespace: Option<ChannelRules>,
+    pub without_namespace: Option<ChannelConfig>,
     /// Rules of the personal channels `#<user>`.
-    pub inbox: ChannelRules,
+    pub inbox: ChannelConfig,
     /// A plain client is told about its owner (type 4) this often.
     pub info_interval: Duration,
     /// A Centrifuge client is pinged this often; the first time after a random part of it, at least half.
@@ -38,7 +38,7 @@ impl Default for HubConfig {
             allow_anonymous: false,
             namespaces: BTreeMap::new(),
             without_namespace: None,
-            inbox: ChannelRules::inbox(),
+            inbox: ChannelConfig::inbox(),
             info_interval: Duration::from_secs(5),
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(8),
@@ -55,8 +55,8 @@ impl HubConfig {
     pub fn open() -> Self {
         Self {
             allow_anonymous: true,
-            without_namespace: Some(ChannelRules::open()),
-            inbox: ChannelRules { publish: Allowed::Anyone, ..ChannelRules::inbox() },
+            without_namespace: Some(ChannelConfig::open()),
+            inbox: ChannelConfig { publish: Allowed::Anyone, ..ChannelConfig::inbox() },
             ..Self::default()
         }
     }
@@ -65,7 +65,7 @@ impl HubConfig {
     ///
     /// # Errors
     /// [`ErrorCode::UnknownChannel`] if its namespace is not configured, or it looks like a personal channel and is none.
-    pub fn rules_of(&self, channel: &ChannelName) -> Result<&ChannelRules, ErrorCode> {
+    pub fn config_of(&self, channel: &ChannelName) -> Result<&ChannelConfig, ErrorCode> {
         let name = channel.as_str();
         if name.starts_with('#') {
             return channel.personal_user().map(|_| &self.inbox).ok_or(ErrorCode::UnknownChannel);
@@ -82,7 +82,7 @@ impl HubConfig {
 
 /// How a kind of channel is kept, and who may do what in it. The server API may do everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelRules {
+pub struct ChannelConfig {
     /// Most publications kept; 0: no history, delivered at most once.
     pub history_size: u32,
     /// How long a publication is kept.
@@ -113,7 +113,7 @@ pub enum Allowed {
     Anyone,
 }
 
-impl ChannelRules {
+impl ChannelConfig {
     /// What the demo gives to channels without a namespace: 1,000 publications for 10 minutes, open to all.
     pub fn open() -> Self {
         Self {
@@ -152,7 +152,7 @@ impl ChannelRules {
     }
 }
 
-impl Default for ChannelRules {
+impl Default for ChannelConfig {
     /// No history, no presence, open to subscribe; only servers publish.
     fn default() -> Self {
         Self {

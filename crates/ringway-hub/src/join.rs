@@ -14,7 +14,7 @@ use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, St
 use super::asked::query_fault;
 use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
-use super::config::ChannelRules;
+use super::config::ChannelConfig;
 use super::connect::expiry;
 use super::session::{Session, SessionKey, Sub, Wish};
 use super::{Hub, Socket};
@@ -61,9 +61,9 @@ impl<S: Socket> Hub<S> {
         if let Some(key) = self.audience.key_of(&name) {
             return key;
         }
-        let rules = self.config.rules_of(&name).ok();
-        let options = rules.map(ChannelRules::options).unwrap_or_default();
-        let is_positioned = rules.is_some_and(ChannelRules::is_positioned);
+        let rules = self.config.config_of(&name).ok();
+        let options = rules.map(ChannelConfig::options).unwrap_or_default();
+        let is_positioned = rules.is_some_and(ChannelConfig::is_positioned);
         let key = self.rules.attach(now, name.clone(), options);
         self.audience.insert(name, key, Channel { is_fresh: true, is_positioned, ..Channel::default() });
         key

@@ -60,7 +60,7 @@ use ringway_protocol::dialect::Saying;
 pub use auth::{Credentials, Faults, Grant, TokenError, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, ReplyTo, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Seen, SubRefresh, Subscribe};
-pub use config::{Allowed, ChannelRules, HubConfig, SessionLimits};
+pub use config::{Allowed, ChannelConfig, HubConfig, SessionLimits};
 pub use counts::{Counts, Refused};
 pub use input::{Batch, ClientInput, Protocol, Ticket};
 pub use plain::WallClock;

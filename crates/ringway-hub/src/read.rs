@@ -12,7 +12,7 @@ use ringway_protocol::framing::Part;
 use super::asked::query_fault;
 use super::channel::PAGES;
 use super::command::{History, Named};
-use super::config::ChannelRules;
+use super::config::ChannelConfig;
 use super::feed::{Job, Reading, Wanted};
 use super::session::{SessionId, SessionKey};
 use super::{Hub, Socket};
@@ -29,7 +29,7 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let History { channel, limit, since, reverse } = history;
         let Some(channel) = self.named(key, id, channel) else { return self.answered(session) };
-        let rules = self.rules_for_member(key, &channel, |rules| rules.options().has_history());
+        let rules = self.config_for_member(key, &channel, |rules| rules.options().has_history());
         let history = History { channel: Ok(channel), limit, since, reverse };
         match rules.and_then(|rules| history_query(history, rules, self.config.limits.page)) {
             Ok(query) => self.enqueue(key, Job::History { id, query }),
@@ -137,7 +137,7 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_presence_asked(&mut self, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
-        match self.rules_for_member(key, &channel, |rules| rules.presence) {
+        match self.config_for_member(key, &channel, |rules| rules.presence) {
             Ok(_) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
             Ok(_) => self.enqueue(key, Job::Presence { id, query: PresenceQuery::of(channel) }),
             Err(error) => self.refuse_read(session, id, error),
@@ -187,7 +187,11 @@ fn advance(query: &mut HistoryQuery, page: &HistoryPage, top: Position) {
 ///
 /// # Errors
 /// The code for whoever asked.
-pub(super) fn history_query(history: History, rules: &ChannelRules, page: u32) -> Result<Box<HistoryQuery>, ErrorCode> {
+pub(super) fn history_query(
+    history: History,
+    rules: &ChannelConfig,
+    page: u32,
+) -> Result<Box<HistoryQuery>, ErrorCode> {
     let options = rules.options();
     if !options.has_history() {
         return Err(ErrorCode::NotAvailable);

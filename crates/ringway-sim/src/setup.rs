@@ -9,7 +9,7 @@ use ringway_core::registry::Seat;
 use ringway_core::ring::{HashKey, SlotCount, slot_of};
 use ringway_core::timing::Timing;
 use ringway_core::{ChannelName, Slot, UserName};
-use ringway_hub::{Allowed, ChannelRules, HubConfig, SessionLimits};
+use ringway_hub::{Allowed, ChannelConfig, HubConfig, SessionLimits};
 
 use crate::large::Large;
 use crate::rng::Rng;
@@ -45,11 +45,11 @@ impl ChannelSetup {
     }
 
     /// What gateways are configured to do with such channels.
-    fn rules(&self) -> ChannelRules {
+    fn rules(&self) -> ChannelConfig {
         let ChannelOptions { history_size, history_ttl, presence, .. } = self.options;
         let anyone = Allowed::Anyone;
-        let rules = ChannelRules { history_size, history_ttl, presence, recovery: true, ..ChannelRules::default() };
-        ChannelRules { subscribe: anyone, publish: anyone, ..rules }
+        let rules = ChannelConfig { history_size, history_ttl, presence, recovery: true, ..ChannelConfig::default() };
+        ChannelConfig { subscribe: anyone, publish: anyone, ..rules }
     }
 }
 
@@ -242,7 +242,7 @@ impl Setup {
         HubConfig {
             allow_anonymous: true,
             namespaces,
-            inbox: ChannelRules { subscribe: Allowed::Named, ..inbox.unwrap_or_else(ChannelRules::inbox) },
+            inbox: ChannelConfig { subscribe: Allowed::Named, ..inbox.unwrap_or_else(ChannelConfig::inbox) },
             ping_interval: Duration::from_millis(ping_interval),
             pong_timeout: Duration::from_millis(pong_timeout),
             limits,

@@ -35,7 +35,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::gateway::{Intake, SocketRoutes};
 use crate::guesses::Guesses;
 use crate::health::{self, Expected, Health};
-use crate::member::{self, Command, End, GatewayParts, JoinError, Meter, Parts, Stats};
+use crate::member::{self, End, GatewayParts, JoinError, Meter, Parts, Signal, Stats};
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
 use crate::registry::{Handle, Outside};
@@ -48,7 +48,7 @@ pub use link_address::AddressFault;
 const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// Commands that may wait for the member task: there are three, given one after the other.
-const COMMANDS: usize = 4;
+const SIGNALS: usize = 4;
 
 /// Why a process did not start. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +133,7 @@ pub struct Running {
     pub cluster: ClusterHandle,
     /// Its links.
     pub links: Links,
-    commands: mpsc::Sender<Command>,
+    signals: mpsc::Sender<Signal>,
     edge: Option<Edge>,
     /// The internal port: it answers until the end.
     internal: Option<Edge>,
@@ -298,7 +298,7 @@ impl Bound {
             troubles: Vec::new(),
         };
         let (seat, cluster) = cluster::cluster(first);
-        let (commands, orders) = mpsc::channel(COMMANDS);
+        let (signals, orders) = mpsc::channel(SIGNALS);
         let (stats, seen) = watch::channel(Stats { turned: clock::now(), ..Stats::default() });
 
         let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
@@ -343,11 +343,11 @@ impl Bound {
             links,
             events: (early, events),
             seat,
-            commands: orders,
+            signals: orders,
             stats,
             teller,
         })));
-        Ok(Running { cluster, links: kept, commands, edge, internal, member })
+        Ok(Running { cluster, links: kept, signals, edge, internal, member })
     }
 }
 
@@ -372,8 +372,8 @@ impl Running {
         if let Some(edge) = &self.edge {
             edge.stop_accepting();
         }
-        self.order(|done| Command::Shed(within, done)).await;
-        self.order(Command::Drain).await;
+        self.order(|done| Signal::Shed(within, done)).await;
+        self.order(Signal::Drain).await;
     }
 
     /// Closes everything at once.
@@ -381,7 +381,7 @@ impl Running {
         if let Some(edge) = &self.edge {
             edge.stop_accepting();
         }
-        self.order(Command::Stop).await;
+        self.order(Signal::Stop).await;
         if let Some(edge) = &self.edge {
             let closed = async {
                 while edge.open() > 0 {
@@ -403,9 +403,9 @@ impl Running {
         self.links.shut_down().await;
     }
 
-    async fn order(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
+    async fn order(&self, signal: impl FnOnce(oneshot::Sender<()>) -> Signal) {
         let (done, finished) = oneshot::channel();
-        if self.commands.send(command(done)).await.is_ok() {
+        if self.signals.send(signal(done)).await.is_ok() {
             // An error means that the task has ended, which is what was wanted.
             let _ = finished.await;
         }

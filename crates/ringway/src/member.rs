@@ -27,7 +27,7 @@ use ringway_core::gateway::Gateway;
 use ringway_core::id::{Birth, Epoch, Incarnation, MemberId};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::member::Member;
-use ringway_core::membership::Identity as Entry;
+use ringway_core::membership::Life;
 use ringway_core::message::Load;
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
@@ -72,7 +72,7 @@ const EVENTS_BYTES: usize = 128 << 10;
 
 /// What the rest of the process orders the member task to do.
 #[derive(Debug)]
-pub enum Command {
+pub enum Signal {
     /// Send the clients away, at the pace that is set, or faster where they would take more than their share of this time;
     /// answered when nobody is left.
     Shed(Duration, oneshot::Sender<()>),
@@ -110,7 +110,7 @@ pub struct Parts {
     /// Where facts go and orders come from.
     pub seat: ClusterSeat,
     /// Orders of the process itself.
-    pub commands: mpsc::Receiver<Command>,
+    pub signals: mpsc::Receiver<Signal>,
     /// Counters that others read.
     pub stats: watch::Sender<Stats>,
     /// Where receipts are kept, if this member is the keeper or may become it.
@@ -240,7 +240,7 @@ struct Static {
 
 /// Runs a member until it has left or is told to stop.
 pub async fn run(parts: Parts) -> End {
-    let Parts { seat, events: (early, mut events), mut commands, .. } = parts;
+    let Parts { seat, events: (early, mut events), mut signals, .. } = parts;
     let ClusterSeat { state, mut orders } = seat;
     // Evidence is rare and soon acted on; a probe that finds the queue full tries again.
     let (evidence, mut findings) = mpsc::channel::<Finding>(16);
@@ -275,8 +275,8 @@ pub async fn run(parts: Parts) -> End {
                 task.take_events(come(&mut events).take(arrived), usize::MAX);
                 task.tick(clock::now());
             }
-            Some(command) = commands.recv() => {
-                if let Some(stopped) = task.on_command(clock::now(), command) {
+            Some(signal) = signals.recv() => {
+                if let Some(stopped) = task.on_signal(clock::now(), signal) {
                     task.turn(clock::now());
                     task.say_goodbye().await;
                     let _ = stopped.send(());
@@ -331,7 +331,7 @@ impl Task {
         telling: Telling,
     ) -> Self {
         let now = clock::now();
-        let (identity, node) = (parts.entry(me, weight), weight.map(|_| parts.node(now, me, view.clone())));
+        let (identity, node) = (parts.life(me, weight), weight.map(|_| parts.node(now, me, view.clone())));
         let hub = parts.gateway.as_ref().map(|gateway| {
             let rules = Gateway::new(me, view.clone(), parts.timing, parts.limits.0);
             Hub::new(now, rules, Arc::new(gateway.config.hub.clone()), Box::<SystemClock>::default())
@@ -389,7 +389,7 @@ impl Task {
 
     /// Rules anew, for a member that knows this view and is not in it. What a node held is gone; a gateway keeps its sessions.
     fn settle_in(&mut self, now: Now, view: &Arc<View>) {
-        let identity = self.parts.entry(self.me, self.weight);
+        let identity = self.parts.life(self.me, self.weight);
         let node = self.weight.map(|_| self.parts.node(now, self.me, view.clone()));
         self.member.live_anew(now, identity, view, node);
     }
@@ -417,7 +417,7 @@ impl Task {
 
 impl Static {
     /// How the view would list this life.
-    fn entry(&self, incarnation: Incarnation, weight: Option<Weight>) -> Entry {
+    fn life(&self, incarnation: Incarnation, weight: Option<Weight>) -> Life {
         let id = self.id.clone();
         let address = self.links.identity().address.clone();
         let link = address.clone();
@@ -429,7 +429,7 @@ impl Static {
             link,
             draining: false,
         });
-        Entry { id, incarnation, node, gateway }
+        Life { id, incarnation, node, gateway }
     }
 
     fn node(&self, now: Now, me: Incarnation, view: Arc<View>) -> Node {

@@ -43,13 +43,13 @@ impl Front for Listeners {
     fn pass(&mut self, _now: Now) {}
 }
 
-fn identity(me: Incarnation) -> Identity {
+fn identity(me: Incarnation) -> Life {
     let id = MemberId::new(&format!("m{}", me.0)).unwrap();
     let (now, next) = (Weight::ZERO, Weight::ONE);
     let node = NodeEntry { id: id.clone(), incarnation: me, address: "h:1".into(), now, next };
     let gateway =
         GatewayEntry { id: id.clone(), incarnation: me, link: "l:2".into(), address: "h:1".into(), draining: false };
-    Identity { id, incarnation: me, node: Some(node), gateway: Some(gateway) }
+    Life { id, incarnation: me, node: Some(node), gateway: Some(gateway) }
 }
 
 /// One member with every role, and the registry beside it.

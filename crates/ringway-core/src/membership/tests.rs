@@ -48,7 +48,7 @@ fn the_registrys_member_takes_its_former_lifes_place_at_once() {
     let kept = Arc::new(born.with_node(node("n1", 1)).with_node(node("n2", 2)).activated());
     let (now, timing) = (Duration::from_secs(100), Timing::default());
     let entry = node("n1", 9);
-    let identity = Identity { id: entry.id.clone(), incarnation: Incarnation(9), node: Some(entry), gateway: None };
+    let identity = Life { id: entry.id.clone(), incarnation: Incarnation(9), node: Some(entry), gateway: None };
     let member = Membership::new(now, identity, kept.clone(), timing, Seat::Here);
     let registry = Registry::restored(kept.clone(), timing.ttl, now);
     let mut world = World { now, registry, member, there: true, unsettled: false, said: Vec::new() };
@@ -86,7 +86,7 @@ impl World {
         let now = Duration::from_secs(100);
         let timing = Timing::default();
         let entry = node("n1", 1);
-        let identity = Identity { id: entry.id.clone(), incarnation: Incarnation(1), node: Some(entry), gateway: None };
+        let identity = Life { id: entry.id.clone(), incarnation: Incarnation(1), node: Some(entry), gateway: None };
         let member = Membership::new(now, identity, view.clone(), timing, Seat::Host(None));
         Self { now, registry: Registry::new(view, timing.ttl), member, there: true, unsettled: false, said: Vec::new() }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::{ChannelRules, ClientInput, Command, HubConfig, Protocol};
+use crate::{ChannelConfig, ClientInput, Command, HubConfig, Protocol};
 
 const SUBSCRIBE: &str = r#"{"id":2,"subscribe":{"channel":"news"}}"#;
 const UNSUBSCRIBE: &str = r#"{"id":3,"unsubscribe":{"channel":"news"}}"#;
@@ -177,7 +177,7 @@ fn a_connect_is_answered_before_a_bad_command_behind_it_closes() {
 #[test]
 fn what_a_channel_does_not_have_is_not_available_to_anybody() {
     let mut config = HubConfig::open();
-    config.namespaces.insert("bare".into(), ChannelRules::default());
+    config.namespaces.insert("bare".into(), ChannelConfig::default());
     let mut world = World::new(config);
     let peer = world.anonymous();
     for (method, channel, code) in [
@@ -198,8 +198,8 @@ fn what_a_channel_does_not_have_is_not_available_to_anybody() {
 #[test]
 fn a_wish_to_recover_is_no_fault_where_nothing_is_recovered() {
     let mut config = HubConfig::open();
-    let kept = ChannelRules { recovery: false, ..ChannelRules::open() };
-    config.namespaces.extend([("bare".to_owned(), ChannelRules::default()), ("kept".to_owned(), kept)]);
+    let kept = ChannelConfig { recovery: false, ..ChannelConfig::open() };
+    config.namespaces.extend([("bare".to_owned(), ChannelConfig::default()), ("kept".to_owned(), kept)]);
     let mut world = World::new(config);
     let peer = world.anonymous();
     for (channel, stream) in [("bare:x", None), ("kept:x", Some(at(3)))] {
@@ -213,14 +213,14 @@ fn a_wish_to_recover_is_no_fault_where_nothing_is_recovered() {
 #[test]
 fn namespaces_are_told_without_a_dollar_and_an_empty_one_is_none() {
     let mut config = HubConfig::open();
-    config.namespaces.insert("bare".into(), ChannelRules::default());
-    let channel = |name: &str| config.rules_of(&super::harness::name(name)).ok().cloned();
+    config.namespaces.insert("bare".into(), ChannelConfig::default());
+    let channel = |name: &str| config.config_of(&super::harness::name(name)).ok().cloned();
     for (name, expected) in [
-        ("$bare:x", Some(ChannelRules::default())),
-        ("bare:", Some(ChannelRules::default())),
-        (":x", Some(ChannelRules::open())),
-        ("$:x", Some(ChannelRules::open())),
-        ("$x", Some(ChannelRules::open())),
+        ("$bare:x", Some(ChannelConfig::default())),
+        ("bare:", Some(ChannelConfig::default())),
+        (":x", Some(ChannelConfig::open())),
+        ("$:x", Some(ChannelConfig::open())),
+        ("$x", Some(ChannelConfig::open())),
         ("$$bare:x", None),
         ("$other:x", None),
     ] {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::harness::*;
-use crate::{Allowed, ChannelRules, HubConfig, Protocol};
+use crate::{Allowed, ChannelConfig, HubConfig, Protocol};
 
 #[track_caller]
 fn error(world: &mut World, peer: &Peer, frame: &str) -> u64 {
@@ -120,7 +120,7 @@ fn publishing_follows_the_rules_of_the_channel() {
         ("named", Allowed::Named),
         ("anyone", Allowed::Anyone),
     ] {
-        config.namespaces.insert(name.into(), ChannelRules { publish, ..ChannelRules::open() });
+        config.namespaces.insert(name.into(), ChannelConfig { publish, ..ChannelConfig::open() });
     }
     let mut world = World::new(config);
     let (anonymous, ann) = (world.anonymous(), named(&mut world, "ann"));

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::{Allowed, ChannelRules, HubConfig, Protocol};
+use crate::{Allowed, ChannelConfig, HubConfig, Protocol};
 
 fn closed_world() -> World {
     let mut config = HubConfig::open();
-    config.namespaces.insert("closed".into(), ChannelRules { subscribe: Allowed::Nobody, ..ChannelRules::open() });
+    config.namespaces.insert("closed".into(), ChannelConfig { subscribe: Allowed::Nobody, ..ChannelConfig::open() });
     World::new(config)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringway_core::gateway::Gateway;
 use ringway_core::limits::GatewayLimits;
 use ringway_core::member::Member;
-use ringway_core::membership::Identity;
+use ringway_core::membership::Life;
 use ringway_core::message::{Frame, Message};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
@@ -200,7 +200,7 @@ impl World {
             address,
             draining: false,
         });
-        let identity = Identity { id, incarnation, node, gateway };
+        let identity = Life { id, incarnation, node, gateway };
         // No view is taken in which what is fixed at birth is another: who lies about that lies from the start.
         let (told, lies) = (self.lied_view(at, &view), self.lies_for(at));
         let host = self.processes[HOST].incarnation;

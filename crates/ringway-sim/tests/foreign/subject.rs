@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringway_core::gateway::{ChannelKey, Event, Gateway};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::member::Member;
-use ringway_core::membership::{Action, Identity};
+use ringway_core::membership::{Action, Life};
 use ringway_core::message::{Frame, Message, RegistryRequest};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
@@ -90,10 +90,10 @@ fn first_view() -> View {
     view
 }
 
-fn identity(me: Incarnation) -> Identity {
+fn identity(me: Incarnation) -> Life {
     let (mut node, mut gateway) = (node(1), gateway(1));
     (node.incarnation, gateway.incarnation) = (me, me);
-    Identity { id: node.id.clone(), incarnation: me, node: Some(node), gateway: Some(gateway) }
+    Life { id: node.id.clone(), incarnation: me, node: Some(node), gateway: Some(gateway) }
 }
 
 fn new_node(now: Now, me: Incarnation, view: &Arc<View>, random: u64) -> Node {

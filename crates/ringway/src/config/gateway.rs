@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway_hub::{Allowed, ChannelRules, HubConfig};
+use ringway_hub::{Allowed, ChannelConfig, HubConfig};
 
 use super::reader::Section;
 use super::sections::{ONE_HOUR, ONE_MS, SENSIBLE};
@@ -78,7 +78,7 @@ fn channels(config: &mut HubConfig, section: &mut Section<'_>) {
     });
 }
 
-fn rules(rules: &mut ChannelRules, section: &mut Section<'_>) {
+fn rules(rules: &mut ChannelConfig, section: &mut Section<'_>) {
     section.read_within(
         "history_size",
         &mut rules.history_size,

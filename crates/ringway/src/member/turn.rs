@@ -12,7 +12,7 @@ use ringway_core::view::{Difference, Placement, Removal, View};
 use ringway_link::Event;
 use tracing::{debug, error, info, warn};
 
-use super::{Client, Command, End, Intake, Task};
+use super::{Client, End, Intake, Signal, Task};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{self, Order};
@@ -85,13 +85,13 @@ impl Task {
         self.batch = batch;
     }
 
-    pub(super) fn on_command(&mut self, now: Now, command: Command) -> Option<tokio::sync::oneshot::Sender<()>> {
-        match command {
-            Command::Shed(within, done) => {
+    pub(super) fn on_signal(&mut self, now: Now, signal: Signal) -> Option<tokio::sync::oneshot::Sender<()>> {
+        match signal {
+            Signal::Shed(within, done) => {
                 self.begin_to_shed(now, within, done);
                 None
             }
-            Command::Drain(done) => {
+            Signal::Drain(done) => {
                 self.begin_to_drain(now, done);
                 // Whoever came in through a handshake that was under way.
                 if let Some(hub) = self.member.front_mut() {
@@ -99,7 +99,7 @@ impl Task {
                 }
                 None
             }
-            Command::Stop(done) => {
+            Signal::Stop(done) => {
                 self.give_up_leaving(now);
                 if let Some(hub) = self.member.front_mut() {
                     hub.shut_down();
