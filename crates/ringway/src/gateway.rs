@@ -2,6 +2,7 @@
 //! [`Intake`], and who may come in is looked at.
 
 mod config;
+mod desk;
 mod handler;
 mod intake;
 mod origin;
@@ -12,9 +13,10 @@ mod wall_clock;
 mod wrong_tokens;
 
 pub use config::{DoorLimits, GatewayConfig, PlainConfig};
+pub use desk::Refusals;
 pub use intake::Intake;
 pub(crate) use origin::{is_known_host, may_change};
+pub use routes::SocketRoutes;
 pub(crate) use routes::USER_NAME_RULE;
-pub use routes::{Refusals, SocketRoutes};
 pub use socket::Client;
 pub use wall_clock::SystemClock;

@@ -8,79 +8,15 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use ringway_core::UserName;
 use ringway_edge::{Closed, Conn, Flow, Handler};
-use ringway_hub::{Ask, ClientInput, Command, Protocol, SessionLimits, Ticket, Verifier};
+use ringway_hub::{Ask, ClientInput, Command, Protocol, Ticket};
 use ringway_protocol::centrifuge::json;
 use ringway_protocol::plain::{Inbound, InboxMessage, parse};
 use ringway_protocol::ws::Message;
-use smallvec::SmallVec;
-use uuid::Uuid;
 
 use super::Client;
-use super::intake::Intake;
-use super::pace::Pace;
-use super::routes::Refusals;
+use super::desk::{Commands, Desk};
 use super::wrong_tokens;
-use crate::guesses::{Guesses, Network, Reply};
-
-/// What a message asks, in order.
-pub(super) type Commands = SmallVec<[Command; 1]>;
-
-/// What all connections of a gateway share.
-#[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) intake: Arc<Intake<Client>>,
-    pub(super) verifier: Verifier,
-    pub(super) limits: SessionLimits,
-    pub(super) pace: Pace,
-    pub(super) refusals: Arc<Refusals>,
-    pub(super) guesses: Guesses,
-}
-
-impl Desk {
-    fn open(&self, conn: &Arc<Conn>, ticket: &Arc<Ticket>, protocol: Protocol) {
-        let (ticket, socket, client) = (ticket.clone(), Client(conn.clone()), Uuid::new_v4());
-        self.intake.push_always(ClientInput::Opened { ticket, socket, protocol, client });
-    }
-
-    /// A pong that was waited for is handed on. There is one for each ping at most, so nothing holds it up.
-    fn pong(&self, ticket: &Arc<Ticket>, payload: &[u8]) {
-        if let Some(number) = ticket.take_pong(payload) {
-            self.intake.push_always(ClientInput::Ponged(ticket.clone(), number));
-        }
-    }
-
-    /// Hands an input on; whether its connection may go on reading.
-    fn push(&self, conn: &Arc<Conn>, ticket: &Ticket, input: ClientInput<Client>, bytes: usize, asks: u32) -> Flow {
-        if asks > 0 {
-            ticket.begin_asks(asks);
-        }
-        let is_full = self.intake.push(input, bytes, || Client(conn.clone()));
-        // Each pause is resumed once, so there is one reason for it: the other one is looked at with the next message.
-        let must_pause = is_full || asks > 0 && ticket.must_pause(self.limits.publishes_in_flight);
-        if must_pause { Flow::Pause } else { Flow::Continue }
-    }
-
-    /// The same for commands of a Centrifuge client.
-    pub(super) fn push_commands(&self, conn: &Arc<Conn>, ticket: &Arc<Ticket>, commands: Commands) -> Flow {
-        let bytes = commands.iter().map(Command::size).sum();
-        let asks = commands.iter().filter(|command| command.ask.is_counted()).count() as u32;
-        self.push(conn, ticket, ClientInput::Commands(ticket.clone(), commands), bytes, asks)
-    }
-
-    /// Counts commands; whether the connection may go on reading after them. One that is paused for another reason is looked at
-    /// with its next message.
-    fn pace(&self, conn: &Arc<Conn>, paid: &mut u32, commands: u32, flow: Flow) -> Flow {
-        let wait = self.pace.count(paid, commands);
-        let Some(wait) = wait.filter(|_| matches!(flow, Flow::Continue)) else { return flow };
-        self.refusals.paced.fetch_add(1, Ordering::Relaxed);
-        let conn = conn.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            conn.resume();
-        });
-        Flow::Pause
-    }
-}
+use crate::guesses::{Network, Reply};
 
 /// Serves `/connection/websocket`.
 #[derive(Debug)]

@@ -9,17 +9,18 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use percent_encoding::percent_decode_str;
 use ringway_core::UserName;
 use ringway_edge::hyper::StatusCode;
 use ringway_edge::hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
-use ringway_hub::{Faults, Verifier};
+use ringway_hub::Verifier;
 use smallvec::SmallVec;
 
-use super::handler::{CentrifugeHandler, Desk, PlainHandler};
+use super::desk::{Desk, Refusals};
+use super::handler::{CentrifugeHandler, PlainHandler};
 use super::intake::Intake;
 use super::pace::Pace;
 use super::wall_clock::since_1970;
@@ -29,21 +30,6 @@ use crate::guesses::Guesses;
 /// What people are told who chose another name.
 pub(crate) const USER_NAME_RULE: &str =
     "A user name has 1 to 128 bytes and no space, control character, ':', '#', ',' or '/'.";
-
-/// Clients that were sent away before they had a socket, by the reason, and those that were held up; they only grow.
-#[derive(Debug, Default)]
-pub struct Refusals {
-    /// The page that asked may not connect here.
-    pub origin: AtomicU64,
-    /// The path names no user.
-    pub user_name: AtomicU64,
-    /// Tokens that were refused, by the reason.
-    pub tokens: Arc<Faults>,
-    /// Times that a session had more commands than its pace allows, and was not read from for a while.
-    pub paced: AtomicU64,
-    /// Clients that wanted to connect, and whose token was wrong after too many others of their address: the hub has not seen them.
-    pub turned_away: AtomicU64,
-}
 
 /// Decides which handler serves an upgrade.
 #[derive(Debug)]

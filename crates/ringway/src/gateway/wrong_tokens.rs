@@ -11,7 +11,7 @@ use ringway_edge::{Conn, Flow};
 use ringway_hub::{Ask, Command, Ticket};
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::handler::{Commands, Desk};
+use super::desk::{Commands, Desk};
 use crate::guesses::{Guesses, Kind, Network, Reply};
 
 /// Counts the wrong tokens of one message, and says what it comes to: what the worst of them does.
