@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use ringway_core::{Epoch, Incarnation, Position, Slot, StreamEpoch};
 
 use crate::setup::Setup;
-use crate::world::Time;
+use crate::time::Time;
 use ringway_core::ring::SlotSet;
 
 /// Something that must never be was seen.

@@ -17,6 +17,7 @@ mod large;
 mod rng;
 mod sabotage;
 mod setup;
+mod time;
 mod world;
 
 pub use checker::Violation;

@@ -28,6 +28,7 @@ use ringway_core::{Incarnation, MemberId, Slot};
 use crate::checker::Checker;
 use crate::rng::Rng;
 use crate::setup::{Mode, Setup};
+pub(crate) use crate::time::{MS, Time};
 use crate::{Order, Outcome, Sabotage};
 
 use clients::People;
@@ -37,12 +38,6 @@ use filling::{Filling, LARGE_CHANNELS};
 use measures::Counted;
 use network::Network;
 use process::Process;
-
-/// Simulated time in microseconds; the registry's clock runs with it.
-pub(crate) type Time = u64;
-
-/// One millisecond.
-pub(crate) const MS: Time = 1000;
 
 /// After the last fault, longest time until everybody has converged: a new stream's wait, a removal, some retries.
 const CALM: Time = 60_000 * MS;
