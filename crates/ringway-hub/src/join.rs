@@ -145,9 +145,9 @@ impl<S: Socket> Hub<S> {
         let Some(after) = newcomer.unread else { return };
         let newcomer = Newcomer { unread: None, ..newcomer };
         if page.top.epoch != after.epoch || page.top.epoch != position.epoch {
-            // The stream was lost while we asked, or is yet to be.
+            // The stream was lost while the page was asked for, or is yet to be. The newcomer may have seen something of the new one.
             return match newcomer.pages < PAGES {
-                true => self.start_anew(now, key, newcomer, None),
+                true => self.admit(now, key, newcomer, None),
                 false => self.turn_away(now, key, newcomer, ErrorCode::Internal),
             };
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringway_core::Position;
 use ringway_core::message::{Answer, AttachFrom, Deliver, Entry, HistoryPage, Message, Publisher, Query};
 use serde_json::{Value, json};
 
@@ -166,6 +167,27 @@ fn a_centrifuge_session_recovers_its_personal_channel() {
     say(&mut world, "ann", 6, "three");
     world.turn();
     assert_eq!(peer.offsets(), [6]);
+}
+
+#[test]
+fn who_comes_with_a_position_of_a_stream_that_its_gateway_is_yet_to_see_recovers_it() {
+    let mut world = World::open();
+    let first = world.plain("ann");
+    world.attached("#ann", Some(at(5)), 3);
+    say(&mut world, "ann", 4, "one");
+    world.turn();
+    assert_eq!(first.pings(), 1, "and it has not answered");
+    let peer = world.connect(Protocol::Centrifuge);
+    let subs = json!({"#ann": {"recover": true, "offset": 2, "epoch": other_epoch().as_str()}});
+    world.send(&peer, &json!({"id": 1, "connect": {"token": token("ann", None), "subs": subs}}).to_string());
+    // What nobody has confirmed is asked for; then the stream turns out to be another one.
+    world.lose("#ann", Position { epoch: other_epoch(), offset: 4 });
+    world.page(at(4), 4..=4);
+    world.page(Position { epoch: other_epoch(), offset: 4 }, 3..=4);
+    let reply = peer.one();
+    let sub = &reply["connect"]["subs"]["#ann"];
+    assert_eq!((&sub["recovered"], &sub["offset"]), (&json!(true), &json!(2)));
+    assert_eq!(sub["publications"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -17,15 +17,16 @@ impl Meter {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send + 'static {
-        let (meter, mut task, mut stride) = (self.clone(), Box::pin(task), Stride::default());
+        let (meter, mut task, mut draw) = (self.clone(), Box::pin(task), Draw::default());
         std::future::poll_fn(move |context| {
-            let Some(stands_for) = stride.next() else { return task.as_mut().poll(context) };
+            if !draw.is_measured() {
+                return task.as_mut().poll(context);
+            }
             let before = thread_time();
             let poll = task.as_mut().poll(context);
             let took = thread_time().saturating_sub(before);
-            stride.last = took;
             let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-            meter.0.fetch_add(nanos.saturating_mul(stands_for), Ordering::Relaxed);
+            meter.0.fetch_add(nanos.saturating_mul(ONE_IN), Ordering::Relaxed);
             poll
         })
     }
@@ -36,27 +37,28 @@ impl Meter {
     }
 }
 
-/// A poll that takes less than this is measured once in [`STRIDE`] times, and counts for those before it: the clock is a system call, and
-/// two of them would be a twentieth of the poll.
-const SHORT: Duration = Duration::from_micros(50);
-const STRIDE: u64 = 8;
+/// One poll in so many is measured, and counts for all of them: the clock is a system call, and two of them would be a twentieth of a short
+/// poll.
+const ONE_IN: u64 = 8;
 
-/// Which polls are measured.
-#[derive(Debug, Default)]
-struct Stride {
-    skipped: u64,
-    /// What the last measured one took.
-    last: Duration,
+/// Which polls are measured. They are drawn, each as likely as any other: short and long polls take turns in patterns, and whatever picks
+/// by the poll before, or by number, picks more of the one kind than of the other.
+#[derive(Debug)]
+struct Draw(u64);
+
+impl Default for Draw {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
-impl Stride {
-    /// For how many polls the next one stands; `None`: it is not measured.
-    fn next(&mut self) -> Option<u64> {
-        if self.last < SHORT && self.skipped + 1 < STRIDE {
-            self.skipped += 1;
-            return None;
-        }
-        Some(std::mem::take(&mut self.skipped) + 1)
+impl Draw {
+    /// Marsaglia's xorshift: cheap, and good enough for this.
+    fn is_measured(&mut self) -> bool {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32).is_multiple_of(ONE_IN)
     }
 }
 
@@ -74,31 +76,30 @@ mod tests {
         while thread_time().saturating_sub(begin) < length {}
     }
 
+    /// The measured time is an estimate: of so many polls, it is off by a few percent.
     #[tokio::test]
     async fn what_the_task_does_counts_and_what_others_do_does_not() {
         let meter = Meter::default();
-        let length = Duration::from_millis(1);
+        let (short, long) = (Duration::from_micros(2), Duration::from_micros(100));
         let task = async move {
-            for _ in 0..20 {
-                work(length);
-                tokio::task::yield_now().await;
+            for _ in 0..1_000 {
+                // In a pattern, as acknowledgements and publications come.
+                for length in [long, short, short, short, long, short, short, short] {
+                    work(length);
+                    tokio::task::yield_now().await;
+                }
             }
         };
-        let other = async { work(Duration::from_millis(200)) };
+        let other = async { work(Duration::from_millis(400)) };
         tokio::join!(meter.measure(task), other);
-        let total = meter.total();
-        assert!(total >= length * 20 && total < Duration::from_millis(200), "{total:?}");
+        let (total, spent) = (meter.total(), long * 2_000 + short * 6_000);
+        assert!(total > spent * 8 / 10 && total < spent * 14 / 10, "{total:?} of {spent:?}");
     }
 
     #[test]
-    fn short_polls_stand_for_one_another_and_long_ones_for_themselves() {
-        let mut stride = Stride::default();
-        let mut measured = |last: Duration, polls: usize| -> Vec<u64> {
-            stride.last = last;
-            (0..polls).filter_map(|_| stride.next()).collect()
-        };
-        assert_eq!(measured(Duration::ZERO, 24), [8, 8, 8]);
-        assert_eq!(measured(SHORT, 3), [1, 1, 1]);
-        assert_eq!(measured(Duration::ZERO, 8), [8]);
+    fn as_many_are_measured_as_they_stand_for() {
+        let mut draw = Draw::default();
+        let measured = (0..80_000).filter(|_| draw.is_measured()).count();
+        assert!((9_500..10_500).contains(&measured), "{measured}");
     }
 }

@@ -119,9 +119,19 @@ impl World {
         let gateway = self.processes[at].member.as_ref().and_then(Member::gateway);
         let is_kept = gateway.is_some_and(|gateway| gateway.lingering_count() == 0);
         let alone = self.processes.iter().map(of_user).sum::<usize>() == 1;
-        if has_all && alone && is_kept {
+        if has_all && alone && is_kept && !self.is_known_elsewhere(at, channel) {
             note!(self, "{}: connection {number} is let go with {confirmed:?} of {channel}", self.processes[at].id);
             self.people.users[channel].let_go = confirmed;
         }
+    }
+
+    /// Another gateway had the inbox, and does not know yet that its session there has ended: it stands still, or its owner has not heard.
+    /// What is confirmed here meanwhile it is not told, so whoever comes there begins at what it knows.
+    fn is_known_elsewhere(&self, at: usize, channel: usize) -> bool {
+        let stands = |(other, process): (usize, &crate::world::process::Process)| other != at && process.frozen;
+        let name = &self.setup.channels[channel].name;
+        let nodes = self.processes.iter().filter_map(|process| process.node());
+        let listeners = nodes.filter_map(|node| node.inspect_channel(name)).map(|report| report.listeners).max();
+        self.processes.iter().enumerate().any(stands) || listeners > Some(1)
     }
 }
