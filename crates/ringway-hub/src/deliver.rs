@@ -64,6 +64,9 @@ impl<S: Socket> Hub<S> {
         let (ahead, behind) = channel.transit.as_mut().map(|transit| transit.take_told()).unwrap_or_default();
         let is_positioned = channel.is_positioned;
         channel.tidy();
+        // Who was told as much as what is lost, or more, has lost nothing, and is not told it again.
+        let (kept, ahead): (Vec<_>, Vec<_>) =
+            ahead.into_iter().partition(|ahead| !is_other && ahead.after >= at.offset);
         let (reading, behind): (Vec<_>, Vec<_>) =
             behind.into_iter().partition(|behind| self.roster.is_plain(behind.session));
         let told = ahead.into_iter().map(|ahead| ahead.session).chain(behind.into_iter().map(|behind| behind.session));
@@ -73,12 +76,12 @@ impl<S: Socket> Hub<S> {
             let told = if is_other { at.offset } else { one.told };
             self.let_follow(key, one.session, told, true);
         }
-        if !is_positioned {
-            return;
+        if is_positioned {
+            let listeners = self.audience.get(key).map(|channel| channel.listeners.clone()).unwrap_or_default();
+            listeners.into_iter().for_each(|listener| self.tell_lost(listener, key));
         }
-        let Some(channel) = self.audience.get(key) else { return };
-        for listener in channel.listeners.clone() {
-            self.tell_lost(listener, key);
+        for one in kept {
+            self.let_listen(key, one.session, Some(Position { offset: one.after, ..at }));
         }
     }
 

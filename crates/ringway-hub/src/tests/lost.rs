@@ -70,6 +70,32 @@ fn who_was_ahead_listens_to_the_new_stream_or_is_told() {
     assert_eq!(peer.one()["push"]["unsubscribe"]["code"], 2500);
 }
 
+/// The gateway missed what is not kept any more; who had it from a page before has missed nothing.
+#[test]
+fn who_was_told_what_its_gateway_lost_is_told_nothing_of_it_and_nothing_twice() {
+    let mut world = World::open();
+    let [late, ahead, there] = [9, 7, 5].map(|end| {
+        let peer = world.anonymous();
+        world.send(&peer, r#"{"id":2,"subscribe":{"channel":"news","recover":true,"offset":1,"epoch":""}}"#);
+        if end == 9 {
+            world.attached("news", Some(at(3)), 3);
+        }
+        world.page(at(end), 2..=end);
+        let _ = peer.seen();
+        peer
+    });
+    let behind = world.anonymous();
+    world.send(&behind, r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+    let _ = behind.seen();
+    world.lose("news", at(7));
+    assert!(late.seen().is_empty() && ahead.seen().is_empty());
+    for peer in [&there, &behind] {
+        assert_eq!(peer.one()["push"]["unsubscribe"]["code"], 2500);
+    }
+    world.deliver_all("news", 8..=10);
+    assert_eq!((ahead.offsets(), late.offsets()), (vec![8, 9, 10], vec![10]));
+}
+
 #[test]
 fn a_stream_lost_while_a_page_was_asked_for_is_not_recovered() {
     let mut world = World::open();
