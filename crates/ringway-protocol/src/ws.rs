@@ -24,7 +24,7 @@ pub use encode::{
     pong_frame, write_fragment,
 };
 pub use handshake::{ClientRequest, HandshakeError, MAX_RESPONSE_HEAD, accept_key, check_response, is_valid_key};
-pub use head::Opcode;
+pub use head::{Opcode, server_frame};
 use mask::apply_mask;
 
 /// Which end of the connection this code is.

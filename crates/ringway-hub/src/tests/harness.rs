@@ -17,6 +17,7 @@ use ringway_core::ring::{HashKey, SlotCount, Weight};
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::{GatewayEntry, NodeEntry, Removal, View};
 use ringway_protocol::centrifuge::json;
+use ringway_protocol::ws::{Opcode, server_frame};
 use serde_json::Value;
 
 use crate::{
@@ -62,24 +63,25 @@ impl Socket for FakeSocket {
         let mut record = self.0.lock();
         record.flushes += 1;
         let queued = std::mem::take(&mut record.queued);
-        let (pings, queued): (Vec<Bytes>, Vec<Bytes>) = queued.into_iter().partition(|frame| frame[0] == 0x89);
-        record.pings.extend(pings.iter().map(|ping| ping.slice(2..)));
         let takes_anything = record.takes_anything;
         let read = |message: &[u8]| match serde_json::from_slice(message) {
             Err(_) if takes_anything => Value::Null,
             read => read.unwrap(),
         };
-        for frame in &queued {
-            let is_last = frame[0] & 0x80 != 0;
-            let is_first = frame[0] & 0x0f == 1;
-            assert_eq!(is_first, record.partial.is_empty(), "fragments follow one another");
-            record.partial.extend_from_slice(payload(frame));
+        for frame in queued {
+            let (opcode, is_last, payload) = server_frame(&frame).expect("a server's frame");
+            if opcode == Opcode::Ping {
+                record.pings.push(frame.slice_ref(payload));
+                continue;
+            }
+            assert_eq!(opcode == Opcode::Text, record.partial.is_empty(), "fragments follow one another");
+            record.partial.extend_from_slice(payload);
             if is_last {
                 let message = std::mem::take(&mut record.partial);
                 record.seen.push(read(&message));
             }
+            record.frames.push(frame);
         }
-        record.frames.extend(queued);
     }
 
     fn queued(&self) -> usize {
@@ -113,15 +115,6 @@ impl Socket for FakeSocket {
 
     fn resume(&self) {
         self.0.lock().resumed += 1;
-    }
-}
-
-/// The payload of a server's frame.
-fn payload(frame: &[u8]) -> &[u8] {
-    match frame[1] {
-        126 => &frame[4..],
-        127 => &frame[10..],
-        _ => &frame[2..],
     }
 }
 

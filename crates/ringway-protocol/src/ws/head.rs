@@ -123,6 +123,14 @@ impl Head {
     }
 }
 
+/// A server's frame that is all there, taken apart: its purpose, whether it ends its message, and the payload. For whoever looks at what is written to
+/// clients; who reads a stream of bytes has a [`Decoder`](super::Decoder). `None` if it is no such frame.
+pub fn server_frame(frame: &[u8]) -> Option<(Opcode, bool, &[u8])> {
+    let (head, length) = Head::parse(frame, Side::Client).ok()??;
+    let payload = frame.get(length..).filter(|payload| payload.len() as u64 == head.len)?;
+    Some((head.opcode, head.fin, payload))
+}
+
 fn parse_first(first: u8) -> Result<(bool, Opcode), DecodeError> {
     if first & RESERVED != 0 {
         return Err(DecodeError::ReservedBits);

@@ -185,21 +185,6 @@ fn after<'a>(text: &'a [u8], what: &[u8]) -> Option<&'a [u8]> {
     Some(&text[at + what.len()..])
 }
 
-/// The payload of a server's frame, and whether it begins and ends a message.
-pub(crate) fn payload(frame: &[u8]) -> (&[u8], bool, bool) {
-    let head = match frame[1] {
-        126 => 4,
-        127 => 10,
-        _ => 2,
-    };
-    (&frame[head..], frame[0] & 0x0f != 0, frame[0] & 0x80 != 0)
-}
-
-/// The payload of a WebSocket ping, if that is one.
-pub(crate) fn ping_in(frame: &[u8]) -> Option<&[u8]> {
-    (frame[0] == 0x89).then(|| &frame[2..])
-}
-
 /// What a message says.
 pub(crate) fn told(message: &[u8]) -> Told {
     let known = match message {

@@ -3,8 +3,9 @@
 use ringway_core::ChannelName;
 use ringway_core::message::Reset;
 use ringway_core::ring::SlotSet;
+use ringway_protocol::ws::{Opcode, server_frame};
 
-use super::frames::{self, Answer, Told};
+use super::frames::{Answer, Told};
 use crate::Sabotage;
 use crate::world::World;
 
@@ -54,7 +55,7 @@ impl World {
         let Some(connection) = self.processes[at].clients.connections.get(&number) else { return };
         let (socket, mut budget) = (connection.socket.clone(), usize::MAX);
         while let Some(frame) = socket.read(&mut budget) {
-            if let Some(payload) = frames::ping_in(&frame) {
+            if let Some((Opcode::Ping, _, payload)) = server_frame(&frame) {
                 self.pinged(at, number, frame.slice_ref(payload));
                 self.pong(at, number);
                 self.hand_in(at);

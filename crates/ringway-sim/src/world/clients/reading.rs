@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ringway_hub::{Ask, ClientInput};
+use ringway_protocol::ws::{Opcode, server_frame};
 
 use super::frames::{self, Told};
 use super::{Answer, Asked, Client, Connection, Pace};
@@ -59,10 +60,13 @@ impl World {
     }
 
     fn see_frame(&mut self, at: usize, number: u64, frame: &Bytes) {
-        if let Some(payload) = frames::ping_in(frame) {
+        let Some((opcode, ends, payload)) = server_frame(frame) else {
+            return self.violate("frames", format!("connection {number} gets what is no frame"));
+        };
+        if opcode == Opcode::Ping {
             return self.pinged(at, number, frame.slice_ref(payload));
         }
-        let (payload, begins, ends) = frames::payload(frame);
+        let begins = opcode != Opcode::Continuation;
         if begins && ends {
             return self.see_told(at, number, frames::told(payload));
         }
