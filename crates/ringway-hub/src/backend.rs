@@ -74,9 +74,9 @@ impl<S: Socket> Hub<S> {
 
     fn call_history(&mut self, now: Now, reply: ReplyTo, history: History) {
         let query = self.known(history.channel).and_then(|channel| {
-            let rules = self.config.config_of(&channel).map_err(api_error)?;
+            let config = self.config.channel(&channel).map_err(api_error)?;
             let history = History { channel: Ok(channel), ..history };
-            history_query(history, rules, u32::MAX).map_err(api_error)
+            history_query(history, config, u32::MAX).map_err(api_error)
         });
         match query {
             Ok(query) => self.ask(now, Waiting::Call(reply), Query::History(query)),
@@ -90,7 +90,7 @@ impl<S: Socket> Hub<S> {
     /// What the caller is told.
     pub(super) fn known(&self, channel: Named) -> Result<ChannelName, ApiError> {
         let channel = channel.map_err(|_| ApiError::BadRequest)?;
-        match self.config.config_of(&channel) {
+        match self.config.channel(&channel) {
             Ok(_) => Ok(channel),
             Err(error) => Err(api_error(error)),
         }

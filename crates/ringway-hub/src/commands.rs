@@ -97,17 +97,17 @@ impl<S: Socket> Hub<S> {
         }
         let grant = token.map(|token| self.shown(key, channel, token)).transpose()?;
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
-        let rules = self.config.config_of(channel)?;
+        let config = self.config.channel(channel)?;
         // An inbox is its user's, whatever a token says.
         let is_granted = grant.is_some() && !channel.as_str().starts_with('#');
-        let is_allowed = !needs_token(channel) && is_for(channel, session) && rules.subscribe.permits(session, false);
+        let is_allowed = !needs_token(channel) && is_for(channel, session) && config.subscribe.permits(session, false);
         if is_granted || is_allowed { Ok(grant) } else { Err(ErrorCode::PermissionDenied.into()) }
     }
 
     /// Whether there is such a channel, and the session is not in it and may be in one more.
     fn has_room_for(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
-        self.config.config_of(channel)?;
+        self.config.channel(channel)?;
         if self.audience.key_of(channel).is_some_and(|channel| session.sub(channel).is_some()) {
             return Err(ErrorCode::AlreadySubscribed);
         }
@@ -150,13 +150,13 @@ impl<S: Socket> Hub<S> {
         name: &ChannelName,
         has: impl Fn(&ChannelConfig) -> bool,
     ) -> Result<&ChannelConfig, ErrorCode> {
-        let rules = self.config.config_of(name)?;
-        if !has(rules) {
+        let config = self.config.channel(name)?;
+        if !has(config) {
             return Err(ErrorCode::NotAvailable);
         }
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         let is_member = self.audience.key_of(name).is_some_and(|channel| session.sub(channel).is_some());
-        if is_member { Ok(rules) } else { Err(ErrorCode::PermissionDenied) }
+        if is_member { Ok(config) } else { Err(ErrorCode::PermissionDenied) }
     }
 
     pub(super) fn refuse(&mut self, key: SessionKey, id: u32, error: ErrorCode) {

@@ -12,11 +12,11 @@ use ringway_protocol::centrifuge::ErrorCode;
 pub struct HubConfig {
     /// Clients without a token are welcome, under the empty user name.
     pub allow_anonymous: bool,
-    /// Rules by namespace: the part of a channel's name before its first `:`, without a `$` in front. Other namespaces are error 102.
+    /// How channels are kept, by namespace: the part of a channel's name before its first `:`, without a `$` in front. Other namespaces are error 102.
     pub namespaces: BTreeMap<String, ChannelConfig>,
-    /// Rules of channels without a namespace; without them such channels are error 102.
+    /// The same for channels without a namespace; without them such channels are error 102.
     pub without_namespace: Option<ChannelConfig>,
-    /// Rules of the personal channels `#<user>`.
+    /// The same for the personal channels `#<user>`.
     pub inbox: ChannelConfig,
     /// A plain client is told about its owner (type 4) this often.
     pub info_interval: Duration,
@@ -61,22 +61,27 @@ impl HubConfig {
         }
     }
 
-    /// The rules of a channel.
+    /// How a channel is kept.
     ///
     /// # Errors
     /// [`ErrorCode::UnknownChannel`] if its namespace is not configured, or it looks like a personal channel and is none.
-    pub fn config_of(&self, channel: &ChannelName) -> Result<&ChannelConfig, ErrorCode> {
+    pub fn channel(&self, channel: &ChannelName) -> Result<&ChannelConfig, ErrorCode> {
         let name = channel.as_str();
         if name.starts_with('#') {
             return channel.personal_user().map(|_| &self.inbox).ok_or(ErrorCode::UnknownChannel);
         }
         // A `$` asks for a token and belongs to no namespace's name; an empty one is none.
         let namespace = name.strip_prefix('$').unwrap_or(name).split_once(':').map(|(namespace, _)| namespace);
-        let rules = match namespace.filter(|namespace| !namespace.is_empty()) {
+        let config = match namespace.filter(|namespace| !namespace.is_empty()) {
             Some(namespace) => self.namespaces.get(namespace),
             None => self.without_namespace.as_ref(),
         };
-        rules.ok_or(ErrorCode::UnknownChannel)
+        config.ok_or(ErrorCode::UnknownChannel)
+    }
+
+    /// What its owner is told of how a channel is kept. Of one that is not configured nothing is.
+    pub(crate) fn options(&self, channel: &ChannelName) -> ChannelOptions {
+        self.channel(channel).map(ChannelConfig::options).unwrap_or_default()
     }
 }
 

@@ -61,9 +61,9 @@ impl<S: Socket> Hub<S> {
         if let Some(key) = self.audience.key_of(&name) {
             return key;
         }
-        let rules = self.config.config_of(&name).ok();
-        let options = rules.map(ChannelConfig::options).unwrap_or_default();
-        let is_positioned = rules.is_some_and(ChannelConfig::is_positioned);
+        let config = self.config.channel(&name).ok();
+        let options = config.map(ChannelConfig::options).unwrap_or_default();
+        let is_positioned = config.is_some_and(ChannelConfig::is_positioned);
         let key = self.rules.attach(now, name.clone(), options);
         self.audience.insert(name, key, Channel { is_fresh: true, is_positioned, ..Channel::default() });
         key

@@ -22,7 +22,7 @@ impl<S: Socket> Hub<S> {
         query: impl FnOnce(ChannelName) -> Query,
     ) {
         let channel = self.known(channel).and_then(|channel| {
-            let has_presence = self.config.config_of(&channel).is_ok_and(|rules| rules.presence);
+            let has_presence = self.config.channel(&channel).is_ok_and(|config| config.presence);
             if has_presence { Ok(channel) } else { Err(ApiError::NotAvailable) }
         });
         match channel {

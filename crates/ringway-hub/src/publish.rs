@@ -12,7 +12,6 @@ use super::asked::Waiting;
 use super::call::ApiPublish;
 use super::command::Named;
 use super::commands::is_for;
-use super::config::ChannelConfig;
 use super::drained::Drained;
 use super::session::{SessionId, SessionKey};
 use super::{Hub, Socket};
@@ -52,14 +51,14 @@ impl<S: Socket> Hub<S> {
     }
 
     fn may_publish(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
-        let rules = self.config.config_of(channel)?;
+        let config = self.config.channel(channel)?;
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         // A personal channel is for its user to read and for others to write to.
         if !channel.as_str().starts_with('#') && !is_for(channel, session) {
             return Err(ErrorCode::PermissionDenied);
         }
         let is_member = self.audience.key_of(channel).is_some_and(|channel| session.sub(channel).is_some());
-        if rules.publish.permits(session, is_member) { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
+        if config.publish.permits(session, is_member) { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
     }
 
     fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: &[u8]) -> Entry {
@@ -85,13 +84,13 @@ impl<S: Socket> Hub<S> {
         entry: Entry,
         idempotency_key: Option<Box<str>>,
     ) {
-        let options = self.config.config_of(&channel).map(ChannelConfig::options).unwrap_or_default();
+        let options = self.config.options(&channel);
         self.publish_as(now, waiting, NewPublish { channel, entry, options, idempotency_key, version: None });
     }
 
     /// What a backend publishes, which may be kept otherwise than the channel says.
     pub(super) fn publish_call(&mut self, now: Now, waiting: Waiting, channel: ChannelName, publish: &ApiPublish) {
-        let options = self.config.config_of(&channel).map(ChannelConfig::options).unwrap_or_default();
+        let options = self.config.options(&channel);
         let history_size = if publish.skip_history { 0 } else { options.history_size };
         let options = ChannelOptions { history_size, ..options };
         let (entry, idempotency_key) = (publish.entry.clone(), publish.idempotency_key.clone());

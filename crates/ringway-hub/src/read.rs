@@ -29,9 +29,9 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let History { channel, limit, since, reverse } = history;
         let Some(channel) = self.named(key, id, channel) else { return self.answered(session) };
-        let rules = self.config_for_member(key, &channel, |rules| rules.options().has_history());
+        let config = self.config_for_member(key, &channel, |config| config.options().has_history());
         let history = History { channel: Ok(channel), limit, since, reverse };
-        match rules.and_then(|rules| history_query(history, rules, self.config.limits.page)) {
+        match config.and_then(|config| history_query(history, config, self.config.limits.page)) {
             Ok(query) => self.enqueue(key, Job::History { id, query }),
             Err(error) => self.refuse_read(session, id, error),
         }
@@ -137,7 +137,7 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_presence_asked(&mut self, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
-        match self.config_for_member(key, &channel, |rules| rules.presence) {
+        match self.config_for_member(key, &channel, |config| config.presence) {
             Ok(_) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
             Ok(_) => self.enqueue(key, Job::Presence { id, query: PresenceQuery::of(channel) }),
             Err(error) => self.refuse_read(session, id, error),
@@ -189,10 +189,10 @@ fn advance(query: &mut HistoryQuery, page: &HistoryPage, top: Position) {
 /// The code for whoever asked.
 pub(super) fn history_query(
     history: History,
-    rules: &ChannelConfig,
+    config: &ChannelConfig,
     page: u32,
 ) -> Result<Box<HistoryQuery>, ErrorCode> {
-    let options = rules.options();
+    let options = config.options();
     if !options.has_history() {
         return Err(ErrorCode::NotAvailable);
     }

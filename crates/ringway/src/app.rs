@@ -13,7 +13,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::gateway::GatewayConfig;
 use ringway_core::Incarnation;
 use ringway_core::id::{Birth, MemberId};
 use ringway_core::registry::Registry;
@@ -32,7 +31,7 @@ use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
 use crate::config::{Config, Roles};
 use crate::console::Clients;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::gateway::{Intake, SocketRoutes};
+use crate::gateway::{GatewayConfig, Intake, SocketRoutes};
 use crate::guesses::Guesses;
 use crate::health::{self, Expected, Health};
 use crate::member::{self, End, GatewayParts, JoinError, Meter, Parts, Signal, Stats};
@@ -47,7 +46,7 @@ pub use link_address::AddressFault;
 /// A way to the first gateway that is there is found within this.
 const AT_ONCE: Duration = Duration::from_millis(250);
 
-/// Commands that may wait for the member task: there are three, given one after the other.
+/// Signals that may wait for the member task: there are three, given one after the other.
 const SIGNALS: usize = 4;
 
 /// Why a process did not start. Nothing is left behind.

@@ -214,7 +214,7 @@ fn a_wish_to_recover_is_no_fault_where_nothing_is_recovered() {
 fn namespaces_are_told_without_a_dollar_and_an_empty_one_is_none() {
     let mut config = HubConfig::open();
     config.namespaces.insert("bare".into(), ChannelConfig::default());
-    let channel = |name: &str| config.config_of(&super::harness::name(name)).ok().cloned();
+    let channel = |name: &str| config.channel(&super::harness::name(name)).ok().cloned();
     for (name, expected) in [
         ("$bare:x", Some(ChannelConfig::default())),
         ("bare:", Some(ChannelConfig::default())),

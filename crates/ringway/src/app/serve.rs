@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use crate::gateway::GatewayConfig;
 use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -20,7 +19,7 @@ use tracing::info;
 use super::StartError;
 use crate::config::{Config, Roles, Server};
 use crate::gate;
-use crate::gateway::SocketRoutes;
+use crate::gateway::{GatewayConfig, SocketRoutes};
 use crate::guesses::Guesses;
 use crate::member::GatewayParts;
 

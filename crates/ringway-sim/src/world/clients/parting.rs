@@ -7,6 +7,7 @@ use ringway_core::ring::SlotSet;
 use ringway_core::timing::Now;
 
 use super::{Asked, Connection, Pace};
+use crate::world::process::Process;
 use crate::world::{Event, Input, MS, Time, World, note};
 
 /// Longest wait of a gateway that leaves for owners to confirm how far inboxes were read.
@@ -112,9 +113,8 @@ impl World {
             connection.ping.is_none() && connection.confirmed == connection.inbox,
         );
         let Some(channel) = user else { return };
-        let of_user = |process: &crate::world::process::Process| {
-            process.clients.connections.values().filter(|one| one.user == Some(channel)).count()
-        };
+        let of_user =
+            |process: &Process| process.clients.connections.values().filter(|one| one.user == Some(channel)).count();
         // Whoever waited for its owner for too long goes without its word.
         let gateway = self.processes[at].member.as_ref().and_then(Member::gateway);
         let is_kept = gateway.is_some_and(|gateway| gateway.lingering_count() == 0);
@@ -128,7 +128,7 @@ impl World {
     /// Another gateway had the inbox, and does not know yet that its session there has ended: it stands still, or its owner has not heard.
     /// What is confirmed here meanwhile it is not told, so whoever comes there begins at what it knows.
     fn is_known_elsewhere(&self, at: usize, channel: usize) -> bool {
-        let stands = |(other, process): (usize, &crate::world::process::Process)| other != at && process.frozen;
+        let stands = |(other, process): (usize, &Process)| other != at && process.frozen;
         let name = &self.setup.channels[channel].name;
         let nodes = self.processes.iter().filter_map(|process| process.node());
         let listeners = nodes.filter_map(|node| node.inspect_channel(name)).map(|report| report.listeners).max();
