@@ -85,6 +85,11 @@ impl Network {
         self.links.iter().all(|link| link.cut == [0, 0])
     }
 
+    /// Every link between processes that run is up: nobody has still to dial again after a cut.
+    pub(crate) fn is_up(&self, runs: impl Fn(usize) -> bool) -> bool {
+        self.links.iter().all(|link| link.up.is_some() || !link.ends.iter().all(|end| runs(*end)))
+    }
+
     /// Nothing gets from one to the other now.
     pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {
         let between = |link: &&Link| link.ends.contains(&from) && link.ends.contains(&to);

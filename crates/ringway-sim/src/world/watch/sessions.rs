@@ -7,6 +7,7 @@ use ringway_protocol::centrifuge::Disconnect;
 
 use crate::setup::Mode;
 use crate::world::clients::{Connection, Order, Pace};
+use crate::world::process::State;
 use crate::world::{MS, Time, World};
 
 /// Beside the window of an order: ticks, and reading what is left.
@@ -122,8 +123,10 @@ impl World {
     /// Asks who is in each channel where that is kept, once everything is at rest. Whether all of that is answered.
     pub(crate) fn presence_is_right(&mut self) -> bool {
         let mut connections = self.processes.iter().flat_map(|process| process.clients.connections.values());
-        if !self.network.is_whole() || connections.any(|connection| connection.vanished) {
-            // Who is cut off from an owner cannot tell it who has gone, and of whoever is gone nobody knows what it was told last.
+        let is_linked = self.network.is_up(|at| self.processes[at].state == State::Up);
+        if !self.network.is_whole() || !is_linked || connections.any(|connection| connection.vanished) {
+            // Who is cut off from an owner cannot tell it who has come and gone, also until it is linked again: an owner that has not heard
+            // a gateway for `suspect` answers without it. And of whoever is gone nobody knows what it was told last.
             self.cut_at = self.now;
         }
         if self.now < self.cut_at + HEARD {
