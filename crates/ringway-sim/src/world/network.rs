@@ -277,6 +277,7 @@ impl World {
     pub(crate) fn uncut(&mut self, link: usize, to_second: bool) {
         let direction = usize::from(to_second);
         self.network.links[link].cut[direction] -= 1;
+        self.cut_at = self.now;
         if self.network.links[link].cut[direction] > 0 {
             return;
         }
