@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::carry::run;
 use crate::door::Place;
 use crate::handshake::HandshakeError;
 use crate::limits::BACKLOG;
@@ -123,7 +124,7 @@ async fn take(stream: TcpStream, from: SocketAddr, place: Place, shared: Arc<Sha
     }
     drop(place);
     match settled {
-        Ok(Some(settled)) => shared.run(settled),
+        Ok(Some(settled)) => run(&shared, settled),
         Ok(None) => {}
         Err(HandshakeError::Rejected(Rejection::Linked) | HandshakeError::Refused(Rejection::Linked)) => {
             debug!(%from, "one connection of two is enough");

@@ -1,84 +1,22 @@
 //! Dialing: once, to see who is there, or again and again, to keep a link.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringway_core::id::{Incarnation, MemberId};
 use ringway_protocol::link::{Identity, Purpose, Rejection};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::carry::run;
 use crate::event::Event;
 use crate::handshake::{HandshakeError, Proved};
 use crate::limits::Limits;
 use crate::pairs::Side;
 use crate::shared::{Settled, Shared};
-
-/// Where to dial, and whom that should reach.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// `host:port`.
-    pub address: Arc<str>,
-    /// Who should answer. `None`: whoever does.
-    pub member: Option<(MemberId, Incarnation)>,
-}
-
-impl Target {
-    /// Whoever answers there.
-    pub fn anyone(address: impl Into<Arc<str>>) -> Self {
-        Self { address: address.into(), member: None }
-    }
-
-    /// This incarnation and no other.
-    pub fn member(address: impl Into<Arc<str>>, id: MemberId, incarnation: Incarnation) -> Self {
-        Self { address: address.into(), member: Some((id, incarnation)) }
-    }
-
-    /// The incarnation that should answer.
-    pub fn incarnation(&self) -> Option<Incarnation> {
-        self.member.as_ref().map(|(_, incarnation)| *incarnation)
-    }
-
-    fn purpose(&self) -> Purpose {
-        self.incarnation().map_or(Purpose::Link, Purpose::LinkWith)
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.member {
-            None => f.write_str(&self.address),
-            Some((id, _)) => write!(f, "{id} at {}", self.address),
-        }
-    }
-}
-
-/// Why a dial made no link.
-#[derive(Debug, thiserror::Error)]
-pub enum DialError {
-    /// The host answered that nothing listens there. Evidence that the process is gone, if the address is right.
-    #[error("connection refused: nothing listens there")]
-    Refused,
-    /// The host could not be reached. Says nothing of the process.
-    #[error("cannot be reached: {0}")]
-    Unreachable(io::Error),
-    /// Nobody knows the host's name. Says nothing of the process.
-    #[error("its name is not known here ({0})")]
-    UnknownName(io::Error),
-    /// Connected, but the two did not come together.
-    #[error(transparent)]
-    Handshake(#[from] HandshakeError),
-    /// A member of another cluster has proved that it lives there now.
-    #[error("{} answered, which belongs to another cluster", .0.id)]
-    OtherCluster(Box<Identity>),
-    /// Another member, or another incarnation, has proved that it lives there now.
-    #[error("{} answered there, and not the life that was dialed", .0.id)]
-    Other(Box<Identity>),
-}
+use crate::target::{DialError, Target};
 
 /// What a probe found out.
 #[derive(Debug)]
@@ -142,7 +80,7 @@ async fn dial_again_and_again(target: &Target, shared: &Arc<Shared>) {
         match attempt(target, shared).await {
             Ok(settled) => {
                 peer = Some(settled.connection.peer.incarnation);
-                shared.run(settled);
+                run(shared, settled);
                 continue;
             }
             Err(DialError::Handshake(HandshakeError::Linked(with))) => peer = Some(with),

@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use ringway_core::id::MemberId;
 
-use crate::connection::Connection;
-
 /// Which way is cut, seen from this member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -91,11 +89,11 @@ impl Faults {
         self.slow.lock().insert(peer.clone(), (slow, until));
     }
 
-    /// A new connection is as slow as its peer is to be. Under the lock, so that an order that ends at this moment finds it among the
-    /// pairs afterwards.
-    pub(crate) fn slow_down(&self, connection: &Connection) {
-        if let Some((slow, _)) = self.slow.lock().get(&connection.peer.id) {
-            connection.slow(Some(*slow));
+    /// Hands on how slow the peer of a new connection is to be, if it is. Under the lock, so that an order that ends at this moment
+    /// finds the connection among the pairs afterwards.
+    pub(crate) fn slow_down(&self, peer: &MemberId, connection: impl FnOnce(Slow)) {
+        if let Some((slow, _)) = self.slow.lock().get(peer) {
+            connection(*slow);
         }
     }
 

@@ -12,9 +12,11 @@
 //! ```
 
 mod accept;
+mod carry;
 mod connection;
 mod dial;
 mod door;
+mod end;
 mod event;
 mod fault;
 mod handshake;
@@ -25,6 +27,7 @@ mod outgoing;
 mod pairs;
 mod route;
 mod shared;
+mod target;
 mod wrong_secret;
 
 #[cfg(test)]
@@ -32,9 +35,10 @@ mod tests;
 
 pub use accept::{BindError, Listener};
 pub use connection::LinkSender;
-pub use dial::{DialError, Evidence, Target};
+pub use dial::Evidence;
 pub use door::Turned;
-pub use event::{Ended, Event, LinkId};
+pub use end::{Ended, LinkId};
+pub use event::Event;
 pub use fault::{Direction, Slow};
 pub use handshake::{HandshakeError, Secret};
 pub use limits::Limits;
@@ -42,4 +46,5 @@ pub use links::{LinkStats, Links, Settings};
 pub use outgoing::SendError;
 pub use ringway_protocol::link::{Identity, Rejection, Roles};
 pub use route::{Route, RouteError};
+pub use target::{DialError, Target};
 pub use wrong_secret::{OnWrongSecret, Treatment};

@@ -15,14 +15,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::accept::{Listener, accept};
 use crate::connection::{Connection, LinkSender};
-use crate::dial::{Evidence, Target, keep, probe};
+use crate::dial::{Evidence, keep, probe};
 use crate::door::{Door, Turned};
-use crate::event::{Ended, Event, LinkId};
+use crate::end::{Ended, LinkId};
+use crate::event::Event;
 use crate::fault::{Direction, Faults, Slow};
 use crate::handshake::{Keys, Secret};
 use crate::limits::Limits;
 use crate::pairs::Pairs;
 use crate::shared::Shared;
+use crate::target::Target;
 use crate::wrong_secret::OnWrongSecret;
 
 /// What links are made with.

@@ -14,7 +14,7 @@ use ringway_core::id::{Incarnation, MemberId};
 use ringway_protocol::link::Rejection;
 
 use crate::connection::Connection;
-use crate::event::Ended;
+use crate::end::Ended;
 
 /// All pairs of this member in its present incarnation. An entry outlives its link for a while: see [`Pairs::sweep`].
 #[derive(Debug)]

@@ -11,13 +11,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
-use crate::dial::Target;
 use crate::door::Door;
-use crate::event::{Ended, Event};
+use crate::end::Ended;
+use crate::event::Event;
 use crate::fault::Faults;
 use crate::handshake::{HandshakeError, Keys, Proved, receive, send};
 use crate::limits::Limits;
 use crate::pairs::{Installed, Pairs, Side};
+use crate::target::Target;
 use crate::wrong_secret::OnWrongSecret;
 
 /// One for each [`crate::Links`].
@@ -43,10 +44,11 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) connection: Arc<Connection>,
-    stream: TcpStream,
+    pub(crate) stream: TcpStream,
     /// The judge's word, still to be sent.
-    go: Option<u64>,
-    replaced: Option<Arc<Connection>>,
+    pub(crate) go: Option<u64>,
+    /// The link before it, whose end must be told first.
+    pub(crate) replaced: Option<Arc<Connection>>,
 }
 
 impl Shared {
@@ -67,7 +69,8 @@ impl Shared {
         self.faults.hang_if_cut(&peer.identity.id).await;
         let with = peer.identity.incarnation;
         let is_judge = me.incarnation > with;
-        let make = || Connection::new(me.incarnation, peer, side.dialed(), self);
+        let make =
+            || Connection::new(me.incarnation, peer, side.dialed(), self.limits.queue_bytes, self.stop.child_token());
         let installed = if is_judge {
             match self.pairs.judge(me.incarnation, with, &side, make) {
                 Ok(installed) => installed,
@@ -95,27 +98,13 @@ impl Shared {
         if self.faults.is_cut(&connection.peer.id) {
             connection.end(Ended::Cut);
         }
-        self.faults.slow_down(connection);
+        self.faults.slow_down(&connection.peer.id, |slow| connection.slow(Some(slow)));
         if self.quiet.is_cancelled() {
             connection.close(Ended::ShutDown);
         }
         if let Some(horizon) = Instant::now().checked_sub(self.limits.handshake * 2) {
             self.pairs.sweep(horizon);
         }
-    }
-
-    /// Carries frames until the connection ends.
-    pub(crate) fn run(self: &Arc<Self>, settled: Settled) {
-        let Settled { connection, mut stream, go, replaced } = settled;
-        let shared = Arc::clone(self);
-        tokio::spawn(async move {
-            if let Some(number) = go
-                && let Err(error) = send(&mut stream, &Handshake::Go(number)).await
-            {
-                connection.end(Ended::Broken(Arc::new(error)));
-            }
-            connection.run(stream, replaced, shared).await;
-        });
     }
 }
 

@@ -8,11 +8,12 @@
 //! What counts is looked at (`look`), and counts once it has lasted for three seconds (`seen`): an ordinary failover is over long
 //! before. What a process says of all slots is said by all processes, so whoever starts processes anew by `/health` ends the cluster.
 
-mod causes;
+mod cause;
 mod expected;
 mod herald;
 mod look;
 mod numbers;
+mod reasons;
 mod seen;
 
 use std::sync::Arc;

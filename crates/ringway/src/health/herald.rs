@@ -8,7 +8,7 @@ use ringway_core::timing::Now;
 use tracing::{error, info, warn};
 
 use super::Status;
-use super::causes::Cause;
+use super::cause::Cause;
 use super::seen::Verdict;
 
 /// Least time between two lines of one kind.
@@ -80,7 +80,7 @@ mod tests {
     use ringway_core::Incarnation;
 
     use super::*;
-    use crate::health::causes::Reason;
+    use crate::health::reasons::Reason;
     use Status::{Degraded, Failing, Ok, Starting};
 
     /// How it is, and the kinds of causes.

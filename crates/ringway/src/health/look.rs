@@ -7,7 +7,7 @@ use ringway_core::timing::{Now, Timing};
 use ringway_core::view::NodeEntry;
 use ringway_core::{Incarnation, Slot};
 
-use super::causes::Cause;
+use super::cause::Cause;
 use crate::cluster::{ClusterState, Reach};
 use crate::member::Stats;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use ringway_core::Slot;
 use ringway_core::timing::Now;
 
-use super::causes::{Cause, Reason, listed, reasons};
+use super::cause::Cause;
 use super::expected::Expected;
 use super::look::Look;
+use super::reasons::{Reason, listed, reasons};
 use super::{GRACE, Status};
 
 /// How it is.

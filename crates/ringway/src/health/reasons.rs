@@ -1,4 +1,4 @@
-//! Why a process is not well, and what people are told of it.
+//! What people are told of what is amiss.
 
 use std::fmt::Write as _;
 use std::mem::{Discriminant, discriminant};
@@ -6,84 +6,11 @@ use std::time::Duration;
 
 use ringway_core::Incarnation;
 
+use super::cause::Cause;
 use super::look::Look;
-use super::{GRACE, Status};
 
 /// Members named in a sentence; more are counted.
 const NAMED: usize = 8;
-
-/// One thing that is amiss, of one node where it concerns one. In the order in which they are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
-    /// The member task does not turn: nothing that is known here is new.
-    Hanging,
-    /// This member is not in the view.
-    Outside,
-    /// This member is on its way out.
-    Leaving,
-    /// Slots without an owner that this process reaches: followed one by one.
-    NoOwner,
-    /// The registry does not answer this process.
-    RegistryAway,
-    /// Members that this one cannot dial, or that cannot dial it.
-    Undialed,
-    /// Slots that an owner has not taken over yet.
-    NotLive(Incarnation),
-    /// Slots in which an owner acknowledges nothing.
-    Blocked(Incarnation),
-    /// A node refuses publishes with history.
-    HistoryFull(Incarnation),
-    /// Slots that an owner keeps alone.
-    Alone(Incarnation),
-    /// A node will soon refuse publishes with history.
-    HistoryNearlyFull(Incarnation),
-    /// A node refuses new channels.
-    ChannelsFull(Incarnation),
-    /// A node refuses new idempotency keys.
-    KeysFull(Incarnation),
-}
-
-impl Cause {
-    pub(super) fn status(self) -> Status {
-        match self {
-            Self::Hanging
-            | Self::Outside
-            | Self::Leaving
-            | Self::NoOwner
-            | Self::NotLive(_)
-            | Self::Blocked(_)
-            | Self::HistoryFull(_) => Status::Failing,
-            Self::RegistryAway
-            | Self::Undialed
-            | Self::Alone(_)
-            | Self::HistoryNearlyFull(_)
-            | Self::ChannelsFull(_)
-            | Self::KeysFull(_) => Status::Degraded,
-        }
-    }
-
-    /// How long it must last before it counts. Whoever leaves means to, and the registry was silent before it was away.
-    pub(super) fn grace(self) -> Duration {
-        match self {
-            Self::Leaving => Duration::ZERO,
-            Self::RegistryAway => GRACE / 3,
-            _ => GRACE,
-        }
-    }
-
-    fn node(self) -> Option<Incarnation> {
-        match self {
-            Self::Hanging | Self::Outside | Self::Leaving | Self::NoOwner | Self::RegistryAway | Self::Undialed => None,
-            Self::NotLive(node)
-            | Self::Blocked(node)
-            | Self::HistoryFull(node)
-            | Self::Alone(node)
-            | Self::HistoryNearlyFull(node)
-            | Self::ChannelsFull(node)
-            | Self::KeysFull(node) => Some(node),
-        }
-    }
-}
 
 /// Why it is not well, in one sentence for each kind of cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
