@@ -8,8 +8,8 @@ use ringway_protocol::centrifuge::ErrorCode;
 use slab::Slab;
 
 use super::call::{ApiAnswer, ChannelsPlace, ReplyTo};
-use super::gather::Gathering;
-use super::session::SessionId;
+use super::gathering::{Found, Gatherings};
+use super::keys::SessionId;
 use super::{Hub, Socket};
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Asked {
     /// Publishes and queries by the token they were given to the rules with.
     waiting: Slab<Waiting>,
     /// Calls that need several answers.
-    pub(super) gatherings: Slab<Gathering>,
+    pub(super) gatherings: Gatherings,
     /// Calls without an answer.
     calls: usize,
 }
@@ -64,6 +64,13 @@ impl Asked {
         self.calls -= 1;
         // The caller may have hung up.
         reply.send(answer);
+    }
+
+    /// Takes a part of what several answer together; the last one ends the call.
+    pub(super) fn on_part(&mut self, gathering: usize, take: impl FnOnce(&mut Found)) {
+        if let Some((reply, answer)) = self.gatherings.on_part(gathering, take) {
+            self.answer(reply, answer);
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use ringway_core::timing::Now;
 use super::channel::{Channel, Channels, Newcomer};
 use super::crowd::Crowds;
 use super::grants::Grants;
+use super::keys::SessionKey;
 use super::parting::Partings;
-use super::session::{SessionKey, Wish};
+use super::wish::Wish;
 
 #[derive(Debug)]
 pub(super) struct Audience {

@@ -6,15 +6,7 @@
 
 use std::collections::VecDeque;
 
-use ringway_core::ChannelName;
-use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
-use ringway_protocol::centrifuge::Disconnect;
-use ringway_protocol::dialect::{Saying, Told};
-
-use super::channel::Channel;
-use super::session::{Session, SessionKey};
-use super::{Hub, Room, Socket};
 
 /// Bytes held back for one session: a thousand messages of the largest size that clients may send. Beyond, the client
 /// is closed as slow.
@@ -27,87 +19,29 @@ pub(super) struct Backlog {
     bytes: usize,
 }
 
-impl<S: Socket> Session<S> {
-    /// Whether a delivery has to wait: behind others that do, or because it has waited in the inbox, and the socket's
-    /// queue is half full.
-    pub(super) fn must_wait(&self, offset: u64, attach_top: u64, outbox: usize) -> bool {
-        self.backlog.is_some() || ((1..=attach_top).contains(&offset) && self.socket.queued() > outbox / 2)
-    }
-
-    /// Holds a publication back; whether it is the first one.
-    pub(super) fn hold(&mut self, entry: &Entry) -> bool {
-        let is_first = self.backlog.is_none();
-        let backlog = self.backlog.get_or_insert_default();
-        backlog.bytes += entry.size();
-        backlog.entries.push_back(entry.clone());
-        is_first
-    }
-}
-
 impl Backlog {
+    pub(super) fn push(&mut self, entry: &Entry) {
+        self.bytes += entry.size();
+        self.entries.push_back(entry.clone());
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.bytes -= entry.size();
+        Some(entry)
+    }
+
+    /// Its client is closed as slow.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.bytes > BACKLOG_BYTES
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Publications held back: the last ones that were delivered.
     pub(super) fn len(&self) -> u64 {
         self.entries.len() as u64
-    }
-}
-
-impl<S: Socket> Hub<S> {
-    /// Hands publications of an inbox to a session alone, as it reads.
-    pub(super) fn hand_on(&mut self, inbox: ChannelKey, key: SessionKey, unread: &[(u64, Entry)]) {
-        let outbox = self.config.limits.outbox_bytes;
-        let Some(name) = self.rules.channel_name(inbox) else { return };
-        let epoch = self.audience.get(inbox).and_then(Channel::epoch);
-        let Some(session) = self.roster.get_mut(key) else { return };
-        for (offset, entry) in unread {
-            if session.is_plain() && session.must_wait(*offset, u64::MAX, outbox) {
-                if session.hold(entry) {
-                    self.outgoing.stall(key);
-                }
-                continue;
-            }
-            let told = Told { channel: name.as_str(), epoch, offset: *offset, entry };
-            self.outgoing.say(key, session, &Saying::Publication(told));
-        }
-        self.counts.deliveries += unread.len() as u64;
-        self.must_prove(key);
-    }
-
-    /// A session was written something of its inbox, or may have been: a ping follows with the next flush.
-    pub(super) fn must_prove(&mut self, key: SessionKey) {
-        let Some(session) = self.roster.get_mut(key) else { return };
-        session.unproven = true;
-        self.outgoing.mark(key, session);
-    }
-
-    /// Hands on as much of each backlog as fits.
-    pub(super) fn feed_backlogs(&mut self) {
-        let room = self.config.limits.outbox_bytes / 2;
-        for key in self.outgoing.take_stalled() {
-            let Some(session) = self.roster.get_mut(key) else { continue };
-            let Some(backlog) = &mut session.backlog else { continue };
-            if backlog.bytes > BACKLOG_BYTES {
-                self.close(key, Disconnect::Slow);
-                continue;
-            }
-            let has_room = session.socket.ask_room(room) == Room::Now;
-            let inbox =
-                session.subs.iter().find(|sub| sub.by_server).and_then(|sub| self.rules.channel_name(sub.channel));
-            let channel = inbox.map_or("", ChannelName::as_str);
-            while has_room && session.socket.queued() <= room {
-                let Some(entry) = backlog.entries.pop_front() else { break };
-                backlog.bytes -= entry.size();
-                // Whoever is told places is not held back, so none is kept.
-                let told = Told { channel, epoch: None, offset: 0, entry: &entry };
-                if let Some(frame) = self.outgoing.speaker.say(session.dialect, &Saying::Publication(told)) {
-                    session.socket.send(frame);
-                }
-            }
-            session.socket.flush();
-            match backlog.entries.is_empty() {
-                true => session.backlog = None,
-                false => self.outgoing.stall(key),
-            }
-            self.must_prove(key);
-        }
     }
 }

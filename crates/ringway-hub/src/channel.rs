@@ -20,7 +20,8 @@ use ringway_core::id::StreamEpoch;
 use smallvec::SmallVec;
 
 use super::command::Command;
-use super::session::{SessionKey, Wish};
+use super::keys::SessionKey;
+use super::wish::Wish;
 
 /// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
 /// where the channel changed its owner between the page and the position.

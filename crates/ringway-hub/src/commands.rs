@@ -10,8 +10,10 @@ use super::auth::{Grant, TokenError};
 use super::command::{Ask, Command, Named, Subscribe};
 use super::config::{Allowed, ChannelConfig};
 use super::drained::Drained;
-use super::session::{HELD_COMMANDS, Session, SessionKey, State, Wish};
+use super::keys::SessionKey;
+use super::session::{HELD_COMMANDS, Session, State};
 use super::tokens::Denied;
+use super::wish::Wish;
 use super::{Hub, Socket};
 
 impl<S: Socket> Drained<'_, S> {

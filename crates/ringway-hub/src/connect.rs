@@ -17,7 +17,9 @@ use super::channel::Channel;
 use super::command::{Command, Connect};
 use super::drained::Drained;
 use super::input::{Protocol, Ticket};
-use super::session::{Connecting, Heartbeat, Session, SessionKey, State, Wish};
+use super::keys::SessionKey;
+use super::session::{Connecting, Heartbeat, Session, State};
+use super::wish::Wish;
 use super::{Hub, Socket};
 
 /// What clients are told of the server's version.

@@ -13,7 +13,7 @@ use ringway_core::gateway::ChannelKey;
 use ringway_core::message::{Attach, AttachId, Presence, SessionChange};
 
 use super::channel::Changes;
-use super::session::SessionKey;
+use super::keys::SessionKey;
 use super::{Hub, Socket};
 
 /// Bytes of those who are told to an owner with one message.

@@ -6,7 +6,8 @@ use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed};
 use ringway_protocol::dialect::{Saying, Told};
 
-use super::session::{SessionKey, Sub};
+use super::keys::SessionKey;
+use super::session::Sub;
 use super::speaker::Shared;
 use super::{Hub, Socket};
 

@@ -8,7 +8,7 @@ use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
 use slab::Slab;
 
-use super::session::SessionKey;
+use super::keys::SessionKey;
 use super::wheel::{Tick, Wheel};
 
 /// One session's part in one channel.

@@ -16,7 +16,9 @@ use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
 use super::config::ChannelConfig;
 use super::connect::expiry;
-use super::session::{Session, SessionKey, Sub, Wish};
+use super::keys::SessionKey;
+use super::session::{Session, Sub};
+use super::wish::Wish;
 use super::{Hub, Socket};
 
 /// How a session begins.

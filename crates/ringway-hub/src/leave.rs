@@ -2,7 +2,8 @@
 
 use ringway_core::gateway::ChannelKey;
 
-use super::session::{SessionKey, Sub};
+use super::keys::SessionKey;
+use super::session::Sub;
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {

@@ -21,10 +21,14 @@ mod crowd;
 mod deliver;
 mod drained;
 mod feed;
+mod feeding;
 mod gather;
+mod gathering;
 mod grants;
+mod hand_on;
 mod input;
 mod join;
+mod keys;
 mod leave;
 mod listing;
 mod order;
@@ -44,6 +48,7 @@ mod timers;
 mod tokens;
 mod turns;
 mod wheel;
+mod wish;
 
 #[cfg(test)]
 mod tests;
@@ -70,10 +75,10 @@ pub use turns::Turns;
 
 use asked::Asked;
 use audience::Audience;
+use keys::SessionKey;
 use outgoing::Outgoing;
 use reset::Resets;
 use roster::Roster;
-use session::SessionKey;
 use speaker::Speaker;
 
 /// All sessions of a gateway, and what they listen to.

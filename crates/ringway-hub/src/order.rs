@@ -7,7 +7,8 @@ use ringway_protocol::centrifuge::Disconnect;
 
 use super::channel::HELD_FOR_NEWCOMER;
 use super::command::{Ask, Command};
-use super::session::{Session, SessionKey, Sub};
+use super::keys::SessionKey;
+use super::session::{Session, Sub};
 use super::{Hub, Socket};
 
 /// Longest wait of a client that is to be closed for what it asked before. By then every publish and query is given up.

@@ -6,8 +6,9 @@ use ringway_protocol::dialect::Saying;
 use ringway_protocol::framing::Part;
 
 use super::Socket;
+use super::keys::{SessionId, SessionKey};
 use super::probes::Probes;
-use super::session::{Session, SessionId, SessionKey};
+use super::session::Session;
 use super::speaker::{Shared, Speaker};
 
 #[derive(Debug)]

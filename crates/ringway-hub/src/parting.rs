@@ -15,7 +15,8 @@ use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
 use smallvec::SmallVec;
 
-use super::session::{Session, SessionId, SessionKey, State};
+use super::keys::{SessionId, SessionKey};
+use super::session::{Session, State};
 use super::{Hub, Socket};
 
 /// Longest wait for the client's pong and the owner's word, as long as a publish waits for one. After that the last messages may

@@ -7,7 +7,8 @@ use ringway_core::gateway::{ChannelKey, Gateway};
 use ringway_protocol::dialect::Saying;
 use ringway_protocol::plain::{Body, Owner};
 
-use super::session::{SessionKey, State};
+use super::keys::SessionKey;
+use super::session::State;
 use super::speaker::Shared;
 use super::{Hub, Socket};
 

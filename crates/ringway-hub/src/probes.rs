@@ -27,7 +27,8 @@ use smallvec::SmallVec;
 
 use super::channel::Channel;
 use super::drained::Drained;
-use super::session::{ProbeKey, Session, SessionId, SessionKey, State, Sub};
+use super::keys::{ProbeKey, SessionId, SessionKey};
+use super::session::{Session, State, Sub};
 use super::wheel::{SETTLE, STALL};
 use super::{Hub, Socket};
 

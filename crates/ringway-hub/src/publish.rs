@@ -13,7 +13,7 @@ use super::call::ApiPublish;
 use super::command::Named;
 use super::commands::is_for;
 use super::drained::Drained;
-use super::session::{SessionId, SessionKey};
+use super::keys::{SessionId, SessionKey};
 use super::{Hub, Socket};
 
 /// What a plain client is told when its message could not even be sent.

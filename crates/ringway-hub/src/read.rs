@@ -14,7 +14,7 @@ use super::channel::PAGES;
 use super::command::{History, Named};
 use super::config::ChannelConfig;
 use super::feed::{Job, Reading, Wanted};
-use super::session::{SessionId, SessionKey};
+use super::keys::{SessionId, SessionKey};
 use super::{Hub, Socket};
 
 /// What is wanted of a channel's presence.

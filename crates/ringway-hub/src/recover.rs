@@ -16,7 +16,8 @@ use super::asked::{Waiting, query_fault};
 use super::channel::{Behind, Newcomer, PAGES};
 use super::feed::Job;
 use super::join::{Start, told_by, unread_of};
-use super::session::{Session, SessionId, SessionKey};
+use super::keys::{SessionId, SessionKey};
+use super::session::Session;
 use super::{Hub, Socket};
 
 impl<S: Socket> Hub<S> {

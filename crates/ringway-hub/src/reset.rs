@@ -15,7 +15,8 @@ use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Incarnation};
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::session::{Session, SessionId, Sub};
+use super::keys::SessionId;
+use super::session::{Session, Sub};
 use super::{Hub, Socket};
 
 /// Orders under way at once. Each costs eight bytes per session that it means. One more, and the oldest is carried out

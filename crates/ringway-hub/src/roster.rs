@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::input::Ticket;
-use super::session::{Session, SessionId, SessionKey, State};
+use super::keys::{SessionId, SessionKey};
+use super::session::{Session, State};
 use super::wheel::{Tick, Wheel};
 
 /// All sessions of a gateway, those included that are closed and whose connection has not ended yet.

@@ -11,29 +11,16 @@ use ringway_protocol::dialect::Dialect;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::auth::Grant;
 use super::backlog::Backlog;
-use super::command::{Command, Seen};
+use super::command::Command;
 use super::feed::Feed;
 use super::input::Ticket;
+use super::keys::{ProbeKey, SessionId, SessionKey};
 use super::wheel::Tick;
 
 /// Most commands that wait for the reply to a connect. SDKs send their connect and every subscribe in one frame, of at
 /// most 1,024 commands; a client that sends more than two such frames without waiting is closed with 3013.
 pub(super) const HELD_COMMANDS: usize = 2048;
-
-/// A session's key in the hub's table.
-pub(super) type SessionKey = u32;
-
-/// A probe's key in the hub's table.
-pub(super) type ProbeKey = u32;
-
-/// A session, told from later ones with the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SessionId {
-    pub(super) key: SessionKey,
-    pub(super) serial: u32,
-}
 
 #[derive(Debug)]
 pub(super) struct Session<S> {
@@ -160,30 +147,6 @@ impl<S> Session<S> {
 
     pub(super) fn user_name(&self) -> &str {
         self.user.as_ref().map_or("", UserName::as_str)
-    }
-}
-
-/// Why a session joins a channel: how it is told.
-#[derive(Debug)]
-pub(super) enum Wish {
-    /// A subscribe command.
-    Subscribe { id: u32, recover: Option<Seen>, rejects_unrecovered: bool, grant: Option<Box<Grant>> },
-    /// The personal channel of a Centrifuge session; told with the reply to its connect.
-    Personal { recover: Option<Seen> },
-    /// The inbox of a plain session; told with its greeting.
-    Greeting,
-}
-
-impl Wish {
-    pub(super) fn recover(&self) -> Option<&Seen> {
-        match self {
-            Self::Subscribe { recover, .. } | Self::Personal { recover } => recover.as_ref(),
-            Self::Greeting => None,
-        }
-    }
-
-    pub(super) fn grant(&self) -> Option<&Grant> {
-        if let Self::Subscribe { grant, .. } = self { grant.as_deref() } else { None }
     }
 }
 

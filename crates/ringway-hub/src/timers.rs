@@ -6,7 +6,8 @@ use std::time::Duration;
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
 
-use super::session::{Heartbeat, Session, SessionKey, State};
+use super::keys::SessionKey;
+use super::session::{Heartbeat, Session, State};
 use super::{Hub, Socket};
 
 /// Reading is taken to have caught up with a client this long after a pause.

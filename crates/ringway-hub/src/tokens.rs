@@ -14,7 +14,8 @@ use super::auth::{Grant, TokenError};
 use super::command::SubRefresh;
 use super::connect::expiry;
 use super::join::presence_of;
-use super::session::{Session, SessionKey, Sub};
+use super::keys::SessionKey;
+use super::session::{Session, Sub};
 use super::timers::{LATE_LIMIT, UNREAD_GRACE};
 use super::{Hub, Socket};
 
