@@ -319,6 +319,9 @@ impl Node {
         if !entry.publishers.is_empty() {
             entry.publishers.retain(|publisher| view.gateway(publisher.gateway).is_some());
         }
+        if !mine {
+            entry.elsewhere = view.epoch;
+        }
         match (&entry.phase, mine) {
             (Phase::Idle, false) => false,
             (Phase::Live(_), true) => {
@@ -435,7 +438,9 @@ impl Node {
     fn dispatch(&mut self, now: Now, from: Incarnation, epoch: Epoch, message: Message) {
         match message {
             Message::Publish(publish) => self.on_publish(now, from, epoch, *publish),
-            Message::Attach(attaches) => attaches.into_iter().for_each(|attach| self.on_attach(now, from, attach)),
+            Message::Attach(attaches) => {
+                attaches.into_iter().for_each(|attach| self.on_attach(now, from, epoch, attach));
+            }
             Message::AttachesDone(epoch) => self.on_attaches_done(now, from, epoch),
             Message::Detach(detach) => self.on_detach(now, from, detach),
             Message::Delivered(reports) => self.on_delivered(now, from, &reports),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Node;
 use super::slot::{Phase, Wait};
-use crate::id::{ChannelName, Incarnation, Slot};
+use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::message::{
     Answer, Attach, AttachFrom, AttachId, Attached, Detach, HistoryQuery, Message, Op, Refusal, SessionChange,
 };
@@ -29,10 +29,11 @@ impl Node {
         Some((key, self.streams.get(key as usize)?))
     }
 
-    /// Attaches once all of the slot is committed. Where the slot is not mine I stay silent: the gateway asks elsewhere.
-    pub(super) fn on_attach(&mut self, now: Now, from: Incarnation, attach: Attach) {
+    /// Attaches once all of the slot is committed. Where the slot is not mine I stay silent: the gateway asks elsewhere. Nor do I take what
+    /// was asked before it was somebody else's: its gateway asks anew, or has let the channel go and told another owner.
+    pub(super) fn on_attach(&mut self, now: Now, from: Incarnation, epoch: Epoch, attach: Attach) {
         let slot = self.slot_of(&attach.channel);
-        if self.view().gateway(from).is_none() {
+        if self.view().gateway(from).is_none() || epoch <= self.slots[slot.index()].elsewhere {
             return;
         }
         // A newer attach takes the place of one that is parked, also where it need not wait itself.
@@ -83,8 +84,9 @@ impl Node {
 
     /// Looks again at what was parked.
     pub(super) fn attach_parked(&mut self, now: Now, slot: Slot) {
+        let epoch = self.view().epoch;
         for (gateway, attach) in self.parked.remove(&slot).unwrap_or_default() {
-            self.on_attach(now, gateway, attach);
+            self.on_attach(now, gateway, epoch, attach);
         }
     }
 

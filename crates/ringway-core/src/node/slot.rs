@@ -44,6 +44,8 @@ pub(super) struct SlotEntry {
     pub(super) mark: bool,
     /// Epoch at which the owner that last wrote here went live.
     pub(super) term: Epoch,
+    /// Newest epoch applied at which the slot was not mine. What a gateway has asked for under that view, or an older one, it has given up.
+    pub(super) elsewhere: Epoch,
     /// Operations of the log that are in the content.
     pub(super) index: u64,
     /// Number of the last `Sync` obeyed.

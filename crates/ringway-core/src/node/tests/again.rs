@@ -218,3 +218,45 @@ fn a_gateway_that_has_let_go_listens_nowhere_whatever_it_had_asked_before() {
     cluster.tell_owner("news", detach(4));
     assert_eq!(listeners(&cluster), Some(0), "a newer one was asked and let go before it was sent");
 }
+
+#[test]
+fn what_a_gateway_asked_before_the_slot_was_anothers_is_not_taken() {
+    let mut cluster = Cluster::of(2);
+    let owner = cluster.owner(cluster.slot("news"));
+    let before = cluster.nodes[owner].view().clone();
+    let weighed = |view: &View, weight| {
+        let mut next = view.affirmed();
+        (next.nodes[owner].now, next.nodes[owner].next) = (weight, weight);
+        Arc::new(next)
+    };
+    let elsewhere = weighed(&before, Weight::from_thousandths(1).unwrap());
+    cluster.apply(&elsewhere);
+    assert_ne!(cluster.owner(cluster.slot("news")), owner, "this shows nothing");
+    let attach = Attach {
+        channel: ChannelName::new("news").unwrap(),
+        attach: AttachId(1),
+        from: AttachFrom::Top,
+        confirmed: 0,
+        options: KEPT,
+        sessions: 1,
+        presence: Vec::new(),
+        more: false,
+    };
+    let now = cluster.now;
+    // A link that carried nothing for a while carries it now. The gateway has let the channel go since, and has said so where it was.
+    let late = |cluster: &mut Cluster| {
+        let message = Message::Attach(vec![attach.clone()]);
+        cluster.nodes[owner].on_message(now, GATEWAY, before.epoch, message);
+    };
+    let back = weighed(&elsewhere, Weight::ONE);
+    cluster.nodes[owner].on_view(now, &back);
+    late(&mut cluster);
+    cluster.apply(&back);
+    late(&mut cluster);
+    cluster.publish("news", KEPT);
+    let listeners =
+        |cluster: &Cluster| cluster.nodes[owner].inspect_channel(&attach.channel).map(|report| report.listeners);
+    assert_eq!(listeners(&cluster), Some(0));
+    cluster.attach(2, "news", AttachFrom::Top, KEPT);
+    assert_eq!(listeners(&cluster), Some(1));
+}
