@@ -134,6 +134,7 @@ impl World {
             return self
                 .violate("early", format!("connection {number} is put out of channel {channel}, and is not in it"));
         };
+        self.people.moves += 1;
         self.checker.unsubscribed(sub.session, self.now);
         note!(self, "{}: connection {number} lost channel {channel} at {:?}", self.processes[at].id, sub.at);
         if !sub.is_behind {

@@ -92,6 +92,9 @@ impl World {
 
     /// The owner of a channel says who is there, when nobody comes or goes any more.
     pub(crate) fn watch_presence(&mut self, channel: usize, page: &PresencePage) {
+        if !self.presence.contains(&channel) {
+            return;
+        }
         if self.presence_moves != self.people.moves || self.unconverged().is_some() {
             return self.ask_presence_again();
         }
@@ -129,6 +132,11 @@ impl World {
             // a gateway for `suspect` answers without it. And of whoever is gone nobody knows what it was told last.
             self.cut_at = self.now;
         }
+        if self.people.moves != self.presence_moves {
+            // Who came or went a moment ago may not have been heard of: that goes on another link than the question.
+            (self.presence_moves, self.cut_at) = (self.people.moves, self.now);
+            self.ask_presence_again();
+        }
         if self.now < self.cut_at + HEARD {
             return false;
         }
@@ -136,7 +144,6 @@ impl World {
             return self.presence.is_empty();
         }
         self.presence_asked = true;
-        self.presence_moves = self.people.moves;
         let somebody_knows = !self.registry.view().nodes.is_empty();
         let at = (0..self.setup.gateways).find(|at| somebody_knows && self.is_open(*at));
         let Some(at) = at else { return true };
