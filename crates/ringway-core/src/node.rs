@@ -32,7 +32,7 @@ use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
 
 pub use inspect::{ChannelReport, ReignReport, SlotReport};
-use outflow::Asked;
+use outflow::Paged;
 use slot::{Phase, SlotEntry};
 
 /// A node's lease as its holder counts it, from *sending* a renewal.
@@ -544,8 +544,8 @@ impl Node {
     fn on_query(&mut self, now: Now, from: Incarnation, id: u64, query: Query) {
         let answer = match query {
             Query::History(history) => return self.on_history(now, from, id, history),
-            Query::Presence(presence) => return self.answer_later(from, id, Asked::Presence(presence)),
-            Query::Channels(channels) => return self.answer_later(from, id, Asked::Channels(channels)),
+            Query::Presence(presence) => return self.answer_later(from, id, Paged::Presence(presence)),
+            Query::Channels(channels) => return self.answer_later(from, id, Paged::Channels(channels)),
             Query::PresenceStats(channel) => self.presence_stats(&channel),
             Query::Info => Answer::Info(self.info(now)),
             Query::Disconnect(order) => return self.close_sessions(now, from, id, &order),

@@ -26,7 +26,7 @@ pub struct Outgoing {
 #[derive(Debug)]
 pub(crate) struct Peers {
     view: Arc<View>,
-    told: BTreeMap<Incarnation, Told>,
+    told: BTreeMap<Incarnation, Sent>,
     heard: BTreeMap<Incarnation, Heard>,
     /// When this member last stood still for a while: what it did not hear then proves nothing.
     awake_since: Now,
@@ -39,7 +39,7 @@ pub(crate) struct Peers {
 
 /// What went out on a link.
 #[derive(Debug, Default)]
-struct Told {
+struct Sent {
     /// Newest epoch of the frames.
     epoch: Epoch,
     lanes: [UnderWay; 3],
@@ -113,7 +113,7 @@ impl Peers {
 
     /// A link came up, anew or instead of an older one.
     pub(crate) fn link_up(&mut self, now: Now, peer: Incarnation) {
-        self.told.insert(peer, Told::default());
+        self.told.insert(peer, Sent::default());
         let heard = Heard { epoch: Epoch(0), taken: [0; 3], acknowledged: [0; 3], frame: None, alive: now };
         self.heard.insert(peer, heard);
     }

@@ -7,7 +7,7 @@ use crate::view::{NodeEntry, Placement, Removal, View};
 
 /// A change to look at beforehand.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum Planned {
     /// A node of this name joins, with this weight.
     Add(MemberId, Weight),
     /// A node hands over and leaves.
@@ -79,21 +79,23 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError`]; there is no plan.
-    pub fn of(view: &View, placement: &Placement, change: &Change) -> Result<Self, PlanError> {
+    pub fn of(view: &View, placement: &Placement, change: &Planned) -> Result<Self, PlanError> {
         let known = |node: &Incarnation| view.node(*node).map(|node| node.id.clone()).ok_or(PlanError::NotInView);
         let later = |view: &View| Placement::of(view, Some(placement)).next_table().clone();
         let (subject, before, after) = match change {
-            Change::Add(..) if view.nodes.len() >= MAX_NODES => return Err(PlanError::Full),
-            Change::Add(id, weight) => {
+            Planned::Add(..) if view.nodes.len() >= MAX_NODES => return Err(PlanError::Full),
+            Planned::Add(id, weight) => {
                 (id.clone(), placement.next_table(), later(&view.with_node(newcomer(id, *weight)).activated()))
             }
-            Change::Stop(_) if view.nodes.len() == 1 => return Err(PlanError::NobodyLeft),
-            Change::Stop(node) => (known(node)?, placement.next_table(), later(&view.without(*node, Removal::Planned))),
-            Change::Kill(node) => {
+            Planned::Stop(_) if view.nodes.len() == 1 => return Err(PlanError::NobodyLeft),
+            Planned::Stop(node) => {
+                (known(node)?, placement.next_table(), later(&view.without(*node, Removal::Planned)))
+            }
+            Planned::Kill(node) => {
                 let left = Placement::of(&view.without(*node, Removal::Proven), Some(placement));
                 (known(node)?, placement.table(), left.table().clone())
             }
-            Change::Weight(node, weight) => {
+            Planned::Weight(node, weight) => {
                 (known(node)?, placement.next_table(), later(&view.with_next_weight(*node, *weight)))
             }
         };

@@ -14,7 +14,7 @@ use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
 use crate::timing::Now;
 use crate::view::View;
 
-pub use seat::{Asked, Seat, Told};
+pub use seat::{FromStore, Seat, ToStore};
 
 /// The view and who is known to be alive.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::server::Shared;
 use crate::stats::add;
 use bytes::Bytes;
 use outbox::{Sink, Written};
-use pipe::{Asked, Outside, Pipe};
+use pipe::{Outside, Pipe, PipeRoom};
 use ringway_protocol::ws;
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -141,8 +141,8 @@ impl Conn {
             return Room::Crowded;
         }
         match self.pipe.ask_room(u32::try_from(low).unwrap_or(u32::MAX)) {
-            Asked::Now => Room::Now,
-            Asked::Later => Room::Later,
+            PipeRoom::Now => Room::Now,
+            PipeRoom::Later => Room::Later,
         }
     }
 

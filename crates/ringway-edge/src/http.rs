@@ -264,7 +264,7 @@ async fn routed<R: Router>(
     request: Request<Incoming>,
     client: SocketAddr,
 ) -> Response<Body> {
-    let asked = upgrade::Asked::of(&request);
+    let asked = upgrade::UpgradeRequest::of(&request);
     let mut request = request.map(|body| RequestBody::new(body, stage.clone()));
     request.extensions_mut().insert(ClientAddr(client.ip()));
     let upgrade = match router.route(request, client).await {

@@ -18,8 +18,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use fault::Fault;
 pub use fault::Faults;
+use fault::TokenFault;
 pub use subscription::Grant;
 
 /// What a token says of its bearer.
@@ -103,16 +103,16 @@ impl Verifier {
         self.read(token, (self.clock)()).map_err(|fault| self.faults.tell(fault))
     }
 
-    fn read(&self, token: &str, now: Duration) -> Result<Credentials, Fault> {
+    fn read(&self, token: &str, now: Duration) -> Result<Credentials, TokenFault> {
         let claims: Claims = self.claims(token)?;
         if claims.channel.is_some_and(|channel| !channel.is_empty()) {
-            return Err(Fault::OfChannel);
+            return Err(TokenFault::OfChannel);
         }
         let times = Times { nbf: claims.nbf, exp: claims.exp, expire_at: claims.expire_at };
         let lifetime = times.lifetime(now)?;
         let user = match claims.sub.as_deref() {
             None | Some("") => None,
-            Some(name) => Some(UserName::any(name).map_err(|_| Fault::User)?),
+            Some(name) => Some(UserName::any(name).map_err(|_| TokenFault::User)?),
         };
         let info = document(claims.info.as_deref(), claims.b64info.as_deref(), CLIENT_INFO_BYTES)?;
         Ok(Credentials { user, info, lifetime })
@@ -121,12 +121,12 @@ impl Verifier {
 
 impl Verifier {
     /// What a token says, if it is ours.
-    fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, Fault> {
-        let key = self.key.as_ref().ok_or(Fault::NoSecret)?;
+    fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, TokenFault> {
+        let key = self.key.as_ref().ok_or(TokenFault::NoSecret)?;
         let decoded = jsonwebtoken::decode(token, key, &self.validation);
-        decoded.map(|decoded| decoded.claims).map_err(|error| match Fault::of(&error) {
+        decoded.map(|decoded| decoded.claims).map_err(|error| match TokenFault::of(&error) {
             // Claims are read when the signature is right, but the header before that.
-            Fault::Claims if jsonwebtoken::decode_header(token).is_err() => Fault::Malformed,
+            TokenFault::Claims if jsonwebtoken::decode_header(token).is_err() => TokenFault::Malformed,
             fault => fault,
         })
     }
@@ -144,13 +144,13 @@ impl Times {
     ///
     /// # Errors
     /// The token is not good now.
-    fn lifetime(&self, now: Duration) -> Result<Option<Duration>, Fault> {
+    fn lifetime(&self, now: Duration) -> Result<Option<Duration>, TokenFault> {
         // A clock that is behind the issuer's mends itself: whoever comes again later is let in.
         if self.nbf.is_some_and(|nbf| date(nbf) > now) {
-            return Err(Fault::NotYet);
+            return Err(TokenFault::NotYet);
         }
         if self.exp.is_some_and(|exp| date(exp) <= now) {
-            return Err(Fault::Expired);
+            return Err(TokenFault::Expired);
         }
         let end = self.expire_at.map_or(self.exp, |end| (end > 0.0).then_some(end));
         Ok(end.map(|end| date(end).saturating_sub(now)))
@@ -163,15 +163,15 @@ fn date(seconds: f64) -> Duration {
 }
 
 /// A document from whichever claim holds it, Base64 first. It must be JSON, as all clients read JSON, of so many bytes at the most.
-fn document(json: Option<&RawValue>, base64: Option<&str>, most: usize) -> Result<Option<Bytes>, Fault> {
+fn document(json: Option<&RawValue>, base64: Option<&str>, most: usize) -> Result<Option<Bytes>, TokenFault> {
     let document = match (base64.filter(|text| !text.is_empty()), json) {
-        (Some(text), _) => Cow::Owned(STANDARD.decode(text).map_err(|_| Fault::Document)?),
+        (Some(text), _) => Cow::Owned(STANDARD.decode(text).map_err(|_| TokenFault::Document)?),
         (None, Some(json)) => Cow::Borrowed(json.get().as_bytes()),
         (None, None) => return Ok(None),
     };
-    let compact = ringway_protocol::json::payload(&document).map_err(|_| Fault::Document)?;
+    let compact = ringway_protocol::json::payload(&document).map_err(|_| TokenFault::Document)?;
     if compact.len() > most {
-        return Err(Fault::Document);
+        return Err(TokenFault::Document);
     }
     Ok(Some(Bytes::from(compact.into_owned())))
 }

@@ -4,7 +4,7 @@ use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed};
-use ringway_protocol::dialect::{Saying, Told};
+use ringway_protocol::dialect::{Placed, Saying};
 
 use super::keys::SessionKey;
 use super::session::Sub;
@@ -23,7 +23,7 @@ impl<S: Socket> Hub<S> {
         }
         let (Some(channel), Some(name)) = (self.audience.get(key), self.rules.channel_name(key)) else { return };
         let (is_inbox, epoch) = (name.personal_user().is_some(), channel.epoch());
-        let saying = Saying::Publication(Told { channel: name.as_str(), epoch, offset, entry });
+        let saying = Saying::Publication(Placed { channel: name.as_str(), epoch, offset, entry });
         let mut shared = Shared::default();
         for &listener in &channel.listeners {
             let Some(session) = self.roster.get_mut(listener) else { continue };

@@ -4,7 +4,7 @@ use ringway_core::ChannelName;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
 use ringway_protocol::centrifuge::Disconnect;
-use ringway_protocol::dialect::{Saying, Told};
+use ringway_protocol::dialect::{Placed, Saying};
 
 use super::channel::Channel;
 use super::keys::SessionKey;
@@ -40,8 +40,8 @@ impl<S: Socket> Hub<S> {
                 }
                 continue;
             }
-            let told = Told { channel: name.as_str(), epoch, offset: *offset, entry };
-            self.outgoing.say(key, session, &Saying::Publication(told));
+            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry };
+            self.outgoing.say(key, session, &Saying::Publication(placed));
         }
         self.counts.deliveries += unread.len() as u64;
         self.must_prove(key);
@@ -71,8 +71,8 @@ impl<S: Socket> Hub<S> {
             while has_room && session.socket.queued() <= room {
                 let Some(entry) = backlog.pop() else { break };
                 // Whoever is told places is not held back, so none is kept.
-                let told = Told { channel, epoch: None, offset: 0, entry: &entry };
-                if let Some(frame) = self.outgoing.speaker.say(session.dialect, &Saying::Publication(told)) {
+                let placed = Placed { channel, epoch: None, offset: 0, entry: &entry };
+                if let Some(frame) = self.outgoing.speaker.say(session.dialect, &Saying::Publication(placed)) {
                     session.socket.send(frame);
                 }
             }

@@ -10,7 +10,7 @@ use ringway_core::id::StreamEpoch;
 use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Query, Refusal};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode};
-use ringway_protocol::dialect::{Saying, Told};
+use ringway_protocol::dialect::{Placed, Saying};
 
 use super::asked::{Waiting, query_fault};
 use super::channel::{Behind, Newcomer, PAGES};
@@ -184,9 +184,9 @@ impl<S: Socket> Hub<S> {
         let epoch = Some(page.top.epoch);
         for (offset, entry) in &page.publications {
             let Some(name) = self.rules.channel_name(key) else { return };
-            let told = Told { channel: name.as_str(), epoch, offset: *offset, entry };
+            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry };
             let Some(reader) = self.roster.get_mut(session).filter(|session| !session.is_gone()) else { return };
-            self.outgoing.say(session, reader, &Saying::Publication(told));
+            self.outgoing.say(session, reader, &Saying::Publication(placed));
         }
         self.counts.deliveries += page.publications.len() as u64;
         if self.rules.confirmed(key).is_some() {

@@ -16,7 +16,7 @@ use crate::door::Place;
 use crate::handshake::HandshakeError;
 use crate::limits::BACKLOG;
 use crate::pairs::Side;
-use crate::shared::{Settled, Shared};
+use crate::shared::{Ready, Shared};
 
 /// Pause after the system refused to hand over a connection (out of file descriptors, say): it will not be better at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -111,20 +111,20 @@ async fn take(stream: TcpStream, from: SocketAddr, place: Place, shared: Arc<Sha
         tokio::select! {
             () = shared.stop.cancelled() => Ok(None),
             () = place.lost() => Ok(None),
-            settled = timeout(shared.limits.handshake, shake(stream, from, &shared)) => {
-                settled.unwrap_or(Err(HandshakeError::TimedOut))
+            ready = timeout(shared.limits.handshake, shake(stream, from, &shared)) => {
+                ready.unwrap_or(Err(HandshakeError::TimedOut))
             }
         }
     };
-    let settled = shaking.await;
-    match &settled {
+    let ready = shaking.await;
+    match &ready {
         Err(HandshakeError::TimedOut) => drop(turned.timeout.fetch_add(1, Ordering::Relaxed)),
         Err(HandshakeError::Rejected(Rejection::WrongSecret)) => drop(turned.secret.fetch_add(1, Ordering::Relaxed)),
         _ => {}
     }
     drop(place);
-    match settled {
-        Ok(Some(settled)) => run(&shared, settled),
+    match ready {
+        Ok(Some(ready)) => run(&shared, ready),
         Ok(None) => {}
         Err(HandshakeError::Rejected(Rejection::Linked) | HandshakeError::Refused(Rejection::Linked)) => {
             debug!(%from, "one connection of two is enough");
@@ -135,7 +135,7 @@ async fn take(stream: TcpStream, from: SocketAddr, place: Place, shared: Arc<Sha
 }
 
 /// `None`: the dialer only wanted to know who is here, or cannot be linked with.
-async fn shake(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> Result<Option<Settled>, HandshakeError> {
+async fn shake(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> Result<Option<Ready>, HandshakeError> {
     stream.set_nodelay(true)?;
     let me = shared.me();
     let caller = shared.keys.greet(&mut stream, &me).await?;
@@ -152,5 +152,5 @@ async fn shake(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> Resu
         // It has been told who is here, and of which cluster.
         return Ok(None);
     }
-    shared.settle(stream, &me, peer, Side::Acceptor(hello), hello).await.map(Some)
+    shared.conclude(stream, &me, peer, Side::Acceptor(hello), hello).await.map(Some)
 }

@@ -24,15 +24,15 @@ use crate::handshake::send;
 use crate::inflow::Inflow;
 use crate::limits::{KEEP_BUFFER, READ_CHUNK, WRITE_PIECE};
 use crate::outgoing::Outgoing;
-use crate::shared::{Settled, Shared};
+use crate::shared::{Ready, Shared};
 
 fn count(counter: &AtomicU64, more: usize) {
     counter.fetch_add(more as u64, Ordering::Relaxed);
 }
 
 /// Carries frames on what a handshake has made, in a task of its own, until the connection ends.
-pub(crate) fn run(shared: &Arc<Shared>, settled: Settled) {
-    let Settled { connection, mut stream, go, replaced } = settled;
+pub(crate) fn run(shared: &Arc<Shared>, ready: Ready) {
+    let Ready { connection, mut stream, go, replaced } = ready;
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         if let Some(number) = go

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::handshake::{HandshakeError, Proved};
 use crate::limits::Limits;
 use crate::pairs::Side;
-use crate::shared::{Settled, Shared};
+use crate::shared::{Ready, Shared};
 use crate::target::{DialError, Target};
 
 /// What a probe found out.
@@ -78,9 +78,9 @@ async fn dial_again_and_again(target: &Target, shared: &Arc<Shared>) {
             }
         }
         match attempt(target, shared).await {
-            Ok(settled) => {
-                peer = Some(settled.connection.peer.incarnation);
-                run(shared, settled);
+            Ok(ready) => {
+                peer = Some(ready.connection.peer.incarnation);
+                run(shared, ready);
                 continue;
             }
             Err(DialError::Handshake(HandshakeError::Linked(with))) => peer = Some(with),
@@ -91,7 +91,7 @@ async fn dial_again_and_again(target: &Target, shared: &Arc<Shared>) {
 }
 
 /// One dial within the deadline.
-async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError> {
+async fn attempt(target: &Target, shared: &Shared) -> Result<Ready, DialError> {
     let began = Instant::now();
     let me = shared.me();
     let dialing = async {
@@ -105,7 +105,7 @@ async fn attempt(target: &Target, shared: &Shared) -> Result<Settled, DialError>
         if let Ok(address) = stream.peer_addr() {
             shared.door.know(address.ip());
         }
-        Ok(shared.settle(stream, &me, peer, Side::Dialer(target.address.clone()), began).await?)
+        Ok(shared.conclude(stream, &me, peer, Side::Dialer(target.address.clone()), began).await?)
     };
     timeout(shared.limits.handshake, dialing).await.unwrap_or(Err(DialError::Handshake(HandshakeError::TimedOut)))
 }

@@ -42,7 +42,7 @@ pub(crate) struct Shared {
 
 /// What a finished handshake leaves to be run.
 #[derive(Debug)]
-pub(crate) struct Settled {
+pub(crate) struct Ready {
     pub(crate) connection: Arc<Connection>,
     pub(crate) stream: TcpStream,
     /// The judge's word, still to be sent.
@@ -58,14 +58,14 @@ impl Shared {
 
     /// Last step of a handshake: the judge of the pair makes the connection the link, the other end hears of it.
     /// Nothing is waited for once it is the link, so that no deadline can leave it there without a task.
-    pub(crate) async fn settle(
+    pub(crate) async fn conclude(
         &self,
         mut stream: TcpStream,
         me: &Identity,
         peer: Proved,
         side: Side,
         began: Instant,
-    ) -> Result<Settled, HandshakeError> {
+    ) -> Result<Ready, HandshakeError> {
         self.faults.hang_if_cut(&peer.identity.id).await;
         let with = peer.identity.incarnation;
         let is_judge = me.incarnation > with;
@@ -84,7 +84,7 @@ impl Shared {
         let Installed { connection, number, replaced } = installed;
         let go = is_judge.then_some(number);
         self.after_install(&connection);
-        Ok(Settled { connection, stream, go, replaced })
+        Ok(Ready { connection, stream, go, replaced })
     }
 
     /// A process that was frozen in the middle of a handshake finds the rest of it in its sockets; by then a newer

@@ -42,7 +42,7 @@ pub enum Codec {
 #[derive(Debug, Clone)]
 pub enum Saying<'a> {
     /// A publication of a channel that it listens to.
-    Publication(Told<'a>),
+    Publication(Placed<'a>),
     /// The answer to its command of this id, or a part of it.
     Reply(u32, &'a Reply<'a>, Part),
     /// What else happened to its session.
@@ -55,7 +55,7 @@ pub enum Saying<'a> {
 
 /// A publication and where it stands.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct Placed<'a> {
     /// The channel's full name.
     pub channel: &'a str,
     /// Its stream; `None` without history.
@@ -108,8 +108,8 @@ impl Codec {
             Self::Plain => plain::say(out, saying, date_time),
             #[cfg(any(test, feature = "testing"))]
             Self::Bare => match saying {
-                Saying::Publication(told) => {
-                    out.extend_from_slice(told.entry.data());
+                Saying::Publication(placed) => {
+                    out.extend_from_slice(placed.entry.data());
                     true
                 }
                 _ => false,
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_codec_and_a_framing_know_nothing_of_each_other() {
         let entry = Entry::of(b"[1]");
-        let saying = Saying::Publication(Told { channel: "news", epoch: None, offset: 7, entry: &entry });
+        let saying = Saying::Publication(Placed { channel: "news", epoch: None, offset: 7, entry: &entry });
         let said = |codec, framing| encoded(Dialect { codec, framing }, &saying).unwrap();
         let json = br#"{"push":{"channel":"news","pub":{"data":[1],"offset":7}}}"#;
         assert_eq!(said(Codec::CentrifugeJson, Framing::Lines), [&json[..], b"\n"].concat());

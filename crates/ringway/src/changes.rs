@@ -29,7 +29,7 @@ use crate::gateway::{Client, Intake};
 use crate::rebalance::Rebalance;
 use ledger::Ledger;
 
-pub use receipt::{Action, Predicted, Receipt, State};
+pub use receipt::{Occasion, Predicted, Receipt, State};
 
 /// Facts and questions that wait. A few come per second and member. Above it facts are dropped: the next view makes up for
 /// one that was missed, and members say again what they said.
@@ -117,11 +117,11 @@ pub struct Departure {
 
 /// A change that somebody is about to make.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct Intended {
     /// When it was asked for, by this process's clock.
     pub at: Now,
     /// What.
-    pub action: Action,
+    pub action: Occasion,
     /// To whom.
     pub member: MemberId,
     /// How clients are treated whose owner changes; `None`: as usual.
@@ -136,7 +136,7 @@ pub struct Asked {
 #[derive(Debug)]
 enum Input {
     Fact(Fact),
-    Begin(Box<Asked>, oneshot::Sender<u64>),
+    Begin(Box<Intended>, oneshot::Sender<u64>),
     Refused(u64, oneshot::Sender<u64>),
 }
 
@@ -188,7 +188,7 @@ impl Changes {
     }
 
     /// How long changes of this kind took here to settle: the median of those that are kept. `None` if there was none.
-    pub fn usual(&self, action: Action) -> Option<Duration> {
+    pub fn usual(&self, action: Occasion) -> Option<Duration> {
         let kept = self.kept();
         let same = kept.iter().filter(|receipt| receipt.action == action && receipt.state == State::Settled);
         let mut took: Vec<f64> = same.filter_map(|receipt| receipt.settled_ms).collect();
@@ -197,7 +197,7 @@ impl Changes {
     }
 
     /// Opens a receipt before its change is made. `None` if none are kept any more, because the process ends.
-    pub async fn begin(&self, asked: Asked) -> Option<u64> {
+    pub async fn begin(&self, asked: Intended) -> Option<u64> {
         let (answer, number) = oneshot::channel();
         self.inputs.send(Input::Begin(Box::new(asked), answer)).await.ok()?;
         number.await.ok()

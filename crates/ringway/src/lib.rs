@@ -33,4 +33,4 @@ mod shutdown;
 pub mod telemetry;
 mod words;
 
-pub use changes::{Action, Receipt, State};
+pub use changes::{Occasion, Receipt, State};

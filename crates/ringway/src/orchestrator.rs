@@ -19,7 +19,7 @@ use std::time::Duration;
 use ringway_core::MemberId;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use cut::Fault;
+use cut::LinkFault;
 use driver::{Driver, DriverError};
 use keeper::Keeper;
 
@@ -33,7 +33,7 @@ const EXIT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What can be done to a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum Operation {
     /// SIGTERM: hand over and leave.
     Stop,
     /// Start one that ended, under the same id.
@@ -48,7 +48,7 @@ pub enum Action {
     Remove,
 }
 
-impl Action {
+impl Operation {
     /// All of them with their names, as in the admin API and on the command line.
     pub const ALL: [(&'static str, Self); 6] = [
         ("stop", Self::Stop),
@@ -133,8 +133,8 @@ enum Command {
     Add { taken: BTreeSet<MemberId>, answer: oneshot::Sender<Result<MemberId, OrchestratorError>> },
     Gateway { id: MemberId, port: u16, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     Next { taken: BTreeSet<MemberId>, answer: oneshot::Sender<MemberId> },
-    Fault { id: MemberId, fault: Fault, answer: oneshot::Sender<Result<(), OrchestratorError>> },
-    Act { id: MemberId, action: Action, answer: oneshot::Sender<Result<(), OrchestratorError>> },
+    Fault { id: MemberId, fault: LinkFault, answer: oneshot::Sender<Result<(), OrchestratorError>> },
+    Act { id: MemberId, action: Operation, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     End { answer: oneshot::Sender<()> },
 }
 
@@ -185,7 +185,7 @@ impl Orchestrator {
     ///
     /// # Errors
     /// [`OrchestratorError`].
-    pub async fn disturb(&self, id: &MemberId, fault: Fault) -> Result<(), OrchestratorError> {
+    pub async fn disturb(&self, id: &MemberId, fault: LinkFault) -> Result<(), OrchestratorError> {
         self.ask(|answer| Command::Fault { id: id.clone(), fault, answer }).await?
     }
 
@@ -193,9 +193,9 @@ impl Orchestrator {
     ///
     /// # Errors
     /// [`OrchestratorError`].
-    pub async fn act(&self, id: &MemberId, action: Action) -> Result<(), OrchestratorError> {
+    pub async fn act(&self, id: &MemberId, action: Operation) -> Result<(), OrchestratorError> {
         self.ask(|answer| Command::Act { id: id.clone(), action, answer }).await??;
-        if action == Action::Kill && !self.wait_for_exit(id).await {
+        if action == Operation::Kill && !self.wait_for_exit(id).await {
             return Err(OrchestratorError::NotNow(format!(
                 "{id} was sent SIGKILL and has not ended yet; look again in a moment"
             )));

@@ -15,7 +15,7 @@ mod registrar;
 use std::sync::Arc;
 
 use ringway_core::message::{RegistryAnswer, RegistryRequest};
-use ringway_core::registry::{Asked, Registry, Seat, Told};
+use ringway_core::registry::{FromStore, Registry, Seat, ToStore};
 use ringway_core::timing::Now;
 use ringway_core::view::View;
 use ringway_core::{Epoch, Incarnation};
@@ -50,9 +50,9 @@ pub struct Linked {
 #[derive(Debug)]
 pub struct Outside {
     /// Requests on their way out. What finds it full is not sent, and counts as unanswered.
-    pub requests: mpsc::Sender<Asked>,
+    pub requests: mpsc::Sender<ToStore>,
     /// What came back. While it is full its sender waits, or drops: answers may be lost, and a view is told with the next answer.
-    pub told: mpsc::Receiver<Told>,
+    pub told: mpsc::Receiver<FromStore>,
 }
 
 /// What became of a request.
@@ -72,7 +72,7 @@ pub enum News {
     /// The registry here has written a view to its folder, or could not.
     Kept(Kept),
     /// A server outside says something.
-    Told(Told),
+    Told(FromStore),
 }
 
 impl Handle {
@@ -111,7 +111,7 @@ impl Handle {
             Self::Here(registrar, _) => registrar.ask(now, me, request).map_or(Sent::Away, Sent::Answered),
             Self::Linked(_) => Sent::ToHost(request),
             Self::Outside(outside) => {
-                if outside.requests.try_send(Asked { from: me, request }).is_err() {
+                if outside.requests.try_send(ToStore { from: me, request }).is_err() {
                     debug!("a request to the registry was not sent: too many wait, or nobody takes them any more");
                 }
                 Sent::Away
@@ -183,9 +183,11 @@ impl Outside {
         use ringway_core::message::RegistryOp;
         loop {
             let request = RegistryRequest { id: 0, op: RegistryOp::Read };
-            self.requests.send(Asked { from: me, request }).await.ok()?;
+            self.requests.send(ToStore { from: me, request }).await.ok()?;
             match tokio::time::timeout(again, self.told.recv()).await {
-                Ok(Some(Told::View(view) | Told::Answer(_, RegistryAnswer { view, .. }))) => return Some(view),
+                Ok(Some(FromStore::View(view) | FromStore::Answer(_, RegistryAnswer { view, .. }))) => {
+                    return Some(view);
+                }
                 Ok(None) => return None,
                 Err(_) => {}
             }

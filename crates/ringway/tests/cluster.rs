@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ringway::{Action, Receipt, State};
+use ringway::{Occasion, Receipt, State};
 use ringway_core::timing::Timing;
 use ringway_testkit::machine::{Standstill, all_share_one_processor};
 use ringway_testkit::server::Place;
@@ -114,7 +114,7 @@ impl Story {
         let receipt = self.receipt(node).await;
         match receipt.action {
             // Planned, so there was nothing to detect.
-            Action::Stop => assert_eq!(receipt.detection_ms, None),
+            Occasion::Stop => assert_eq!(receipt.detection_ms, None),
             _ => {
                 let detection = receipt.detection_ms.expect("it was detected");
                 println!("  detected after {detection} ms");
@@ -168,7 +168,7 @@ impl Story {
         assert_eq!((receipt.gaps, receipt.doubles, receipt.reorders), (0, 0, 0), "{receipt:?}");
         assert!(receipt.moved.slots > 0 && receipt.moved.users > 0 && pauses.count > 0, "{receipt:?}");
         match (receipt.action, receipt.predicted) {
-            (Action::Exit, predicted) => assert_eq!(predicted, None, "nobody asked for it"),
+            (Occasion::Exit, predicted) => assert_eq!(predicted, None, "nobody asked for it"),
             (_, predicted) => {
                 let predicted = predicted.expect("it was foretold");
                 let told = (predicted.slots, predicted.bystander_moves, predicted.users, predicted.sockets_closed);

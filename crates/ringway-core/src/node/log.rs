@@ -167,7 +167,7 @@ impl Node {
             Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, position),
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
             Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
-            Wait::History(gateway, id, query) => self.answer_later(gateway, id, super::Asked::History(query)),
+            Wait::History(gateway, id, query) => self.answer_later(gateway, id, super::Paged::History(query)),
         }
     }
 

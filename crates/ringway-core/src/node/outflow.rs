@@ -21,12 +21,12 @@ pub(super) struct Outflow {
     /// Listeners that have missed something: the stream, and the attach.
     behind: VecDeque<(u32, AttachId)>,
     /// Pages that were asked for.
-    answers: VecDeque<(u64, Asked)>,
+    answers: VecDeque<(u64, Paged)>,
 }
 
 /// What is answered in pages.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum Paged {
     History(Box<HistoryQuery>),
     Presence(Box<PresenceQuery>),
     Channels(Box<ChannelsQuery>),
@@ -50,7 +50,7 @@ impl Node {
     }
 
     /// A page is to be answered when its turn comes.
-    pub(super) fn answer_later(&mut self, to: Incarnation, id: u64, asked: Asked) {
+    pub(super) fn answer_later(&mut self, to: Incarnation, id: u64, asked: Paged) {
         if self.peers.is_up(to) {
             self.outflows.entry(to).or_default().answers.push_back((id, asked));
             self.pump_outflow(to);
@@ -126,9 +126,9 @@ impl Node {
                 self.catch_up(key, to, attach);
             }
             match answer {
-                Some((id, Asked::History(query))) => self.answer_history(to, id, &query),
-                Some((id, Asked::Presence(query))) => self.answer_presence(to, id, &query),
-                Some((id, Asked::Channels(query))) => self.answer_channels(to, id, &query),
+                Some((id, Paged::History(query))) => self.answer_history(to, id, &query),
+                Some((id, Paged::Presence(query))) => self.answer_presence(to, id, &query),
+                Some((id, Paged::Channels(query))) => self.answer_channels(to, id, &query),
                 None => {}
             }
         }

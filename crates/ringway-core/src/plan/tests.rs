@@ -21,7 +21,7 @@ fn cluster(seed: u8, weights: &[f64]) -> View {
     entries.fold(born, |view, entry| view.with_node(entry)).activated()
 }
 
-fn plan(view: &View, change: &Change) -> Plan {
+fn plan(view: &View, change: &Planned) -> Plan {
     Plan::of(view, &Placement::of(view, None), change).unwrap()
 }
 
@@ -36,11 +36,11 @@ fn what_is_foretold_is_what_moves() {
         let two = Incarnation(2);
         let joined = view.with_node(newcomer(&id("node-9"), weight(1.5))).activated();
         let changes = [
-            (Change::Add(id("node-9"), weight(1.5)), joined),
-            (Change::Stop(two), view.with_next_weight(two, Weight::ZERO).without(two, Removal::Planned)),
-            (Change::Kill(two), view.without(two, Removal::Proven)),
-            (Change::Weight(two, weight(3.0)), view.with_next_weight(two, weight(3.0)).activated()),
-            (Change::Weight(two, weight(0.7)), view.with_next_weight(two, weight(0.7)).activated()),
+            (Planned::Add(id("node-9"), weight(1.5)), joined),
+            (Planned::Stop(two), view.with_next_weight(two, Weight::ZERO).without(two, Removal::Planned)),
+            (Planned::Kill(two), view.without(two, Removal::Proven)),
+            (Planned::Weight(two, weight(3.0)), view.with_next_weight(two, weight(3.0)).activated()),
+            (Planned::Weight(two, weight(0.7)), view.with_next_weight(two, weight(0.7)).activated()),
         ];
         for (change, after) in changes {
             let plan = plan(&view, &change);
@@ -62,7 +62,7 @@ fn what_is_foretold_is_what_moves() {
 #[test]
 fn the_busiest_heir_is_who_receives_most() {
     let view = cluster(1, &[1.0; 5]);
-    let killed = plan(&view, &Change::Kill(Incarnation(3)));
+    let killed = plan(&view, &Planned::Kill(Incarnation(3)));
     let heir = killed.busiest_heir.clone().unwrap();
     let gains = killed.shares.iter().map(|share| share.after.saturating_sub(share.before));
     assert_eq!(Some(heir.slots), gains.max());
@@ -70,7 +70,7 @@ fn the_busiest_heir_is_who_receives_most() {
     let fair = killed.moves.len() as f64 / 4.0;
     assert!((heir.of_fair - f64::from(heir.slots) / fair).abs() < 1e-9);
     assert!((1.0..1.3).contains(&heir.of_fair), "{heir:?}");
-    let added = plan(&view, &Change::Add(id("node-6"), Weight::ONE));
+    let added = plan(&view, &Planned::Add(id("node-6"), Weight::ONE));
     let heir = added.busiest_heir.unwrap();
     assert_eq!((heir.id, heir.slots as usize, heir.of_fair), (id("node-6"), added.moves.len(), 1.0));
 }
@@ -95,10 +95,10 @@ fn a_copy_is_needed_where_there_was_none() {
         before.count().slots().filter(|slot| [before.owner(*slot), before.standby(*slot)].contains(&dead)).count()
             as u32;
     // Two nodes are left, so each slot that the dead one held is new to exactly one of them.
-    assert_eq!(plan(&view, &Change::Kill(Incarnation(1))).copies, held);
+    assert_eq!(plan(&view, &Planned::Kill(Incarnation(1))).copies, held);
     assert_eq!(Plan::between(id("node-1"), &before, &owners(&killed), 2).copies, held);
     // With one copy, only owners receive.
-    let moved = plan(&view, &Change::Kill(Incarnation(1))).moves.len() as u32;
+    let moved = plan(&view, &Planned::Kill(Incarnation(1))).moves.len() as u32;
     assert_eq!(Plan::between(id("node-1"), &before, &owners(&killed), 1).copies, moved);
 }
 
@@ -106,19 +106,19 @@ fn a_copy_is_needed_where_there_was_none() {
 fn a_change_comes_after_those_under_way_and_a_kill_at_once() {
     let view = cluster(3, &[1.0; 3]);
     let draining = view.with_next_weight(Incarnation(1), Weight::ZERO);
-    assert!(plan(&draining, &Change::Stop(Incarnation(1))).moves.is_empty(), "it leaves already");
-    assert!(!plan(&draining, &Change::Kill(Incarnation(1))).moves.is_empty(), "it owns its slots still");
+    assert!(plan(&draining, &Planned::Stop(Incarnation(1))).moves.is_empty(), "it leaves already");
+    assert!(!plan(&draining, &Planned::Kill(Incarnation(1))).moves.is_empty(), "it owns its slots still");
     let joining = view.with_node(NodeEntry { incarnation: Incarnation(9), ..newcomer(&id("node-9"), Weight::ONE) });
-    assert!(plan(&joining, &Change::Kill(Incarnation(9))).moves.is_empty(), "it owns nothing yet");
-    assert!(!plan(&joining, &Change::Stop(Incarnation(9))).moves.is_empty(), "it would have owned");
+    assert!(plan(&joining, &Planned::Kill(Incarnation(9))).moves.is_empty(), "it owns nothing yet");
+    assert!(!plan(&joining, &Planned::Stop(Incarnation(9))).moves.is_empty(), "it would have owned");
 }
 
 #[test]
 fn what_cannot_be_is_not_foretold() {
     let view = cluster(4, &[1.0]);
-    let of = |view: &View, change: &Change| Plan::of(view, &Placement::of(view, None), change);
-    assert_eq!(of(&view, &Change::Stop(Incarnation(1))).unwrap_err(), PlanError::NobodyLeft);
-    assert_eq!(of(&view, &Change::Kill(Incarnation(8))).unwrap_err(), PlanError::NotInView);
-    let nobody = of(&view, &Change::Kill(Incarnation(1))).unwrap();
+    let of = |view: &View, change: &Planned| Plan::of(view, &Placement::of(view, None), change);
+    assert_eq!(of(&view, &Planned::Stop(Incarnation(1))).unwrap_err(), PlanError::NobodyLeft);
+    assert_eq!(of(&view, &Planned::Kill(Incarnation(8))).unwrap_err(), PlanError::NotInView);
+    let nobody = of(&view, &Planned::Kill(Incarnation(1))).unwrap();
     assert_eq!((nobody.moves.len(), nobody.busiest_heir.clone(), nobody.max_over_mean()), (4_096, None, 0.0));
 }

@@ -60,7 +60,7 @@ impl Seat {
 
 /// A request on its way to a server outside, and which life of the member asks.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct ToStore {
     /// Numbers of requests begin anew with each life, so an answer to the life before is none to this one.
     pub from: Incarnation,
     /// What it asks.
@@ -69,7 +69,7 @@ pub struct Asked {
 
 /// What a server outside tells a member.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Told {
+pub enum FromStore {
     /// The answer to a request of this life.
     Answer(Incarnation, RegistryAnswer),
     /// A newer view was written.

@@ -9,7 +9,7 @@ mod pipe;
 use super::outbox;
 use loom::sync::Arc;
 use outbox::{Sink, Written};
-use pipe::{Asked, Outside, Pipe};
+use pipe::{Outside, Pipe, PipeRoom};
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, Waker};
 
@@ -289,7 +289,7 @@ fn whoever_asks_for_room_is_told() {
             loom::thread::spawn(move || {
                 pipe.send(FRAME, 8);
                 pipe.send(FRAME, 8);
-                if pipe.ask_room(0) == Asked::Now {
+                if pipe.ask_room(0) == PipeRoom::Now {
                     pipe.abort();
                 }
             })

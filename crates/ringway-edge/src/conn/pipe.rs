@@ -75,7 +75,7 @@ pub(super) struct Status {
 
 /// Whether there is room for more, as [`Pipe::ask_room`] answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum PipeRoom {
     /// There is.
     Now,
     /// There is not, and the task will say when there is.
@@ -198,10 +198,10 @@ impl<O: Outside> Pipe<O> {
     }
 
     /// Asks to be told when no more than `low` bytes are queued. What is queued is written first.
-    pub(super) fn ask_room(&self, low: u32) -> Asked {
+    pub(super) fn ask_room(&self, low: u32) -> PipeRoom {
         let mut turn = self.turn();
         turn.write();
-        if turn.outbox.ask_room(low) { Asked::Now } else { Asked::Later }
+        if turn.outbox.ask_room(low) { PipeRoom::Now } else { PipeRoom::Later }
     }
 
     /// Since when nothing holds up reading, in ticks: 0 while something does, `None` if nothing ever did.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// What a request says about an upgrade, kept while the router has the request.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct UpgradeRequest {
     method: Method,
     version: Version,
     websocket: bool,
@@ -34,7 +34,7 @@ pub(super) enum Refusal {
     Body,
 }
 
-impl Asked {
+impl UpgradeRequest {
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         let headers = request.headers();
         Self {

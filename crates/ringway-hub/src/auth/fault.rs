@@ -9,7 +9,7 @@ use super::TokenError;
 
 /// What is wrong with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum TokenFault {
     /// Its time is over.
     Expired,
     /// Its time has not come.
@@ -36,7 +36,7 @@ pub enum Fault {
     NoSecret,
 }
 
-impl Fault {
+impl TokenFault {
     /// All of them, each at its own number.
     const ALL: [Self; 12] = [
         Self::Expired,
@@ -105,28 +105,33 @@ impl Fault {
 
 /// Tokens that were refused, by the reason; all only grow.
 #[derive(Debug, Default)]
-pub struct Faults([AtomicU64; Fault::ALL.len()]);
+pub struct Faults([AtomicU64; TokenFault::ALL.len()]);
 
 impl Faults {
     /// How many there were of each.
-    pub fn counts(&self) -> impl Iterator<Item = (Fault, u64)> + '_ {
-        Fault::ALL.into_iter().zip(&self.0).map(|(fault, count)| (fault, count.load(Ordering::Relaxed)))
+    pub fn counts(&self) -> impl Iterator<Item = (TokenFault, u64)> + '_ {
+        TokenFault::ALL.into_iter().zip(&self.0).map(|(fault, count)| (fault, count.load(Ordering::Relaxed)))
     }
 
     /// Counts a refused token and tells people of it. What the client is told.
-    pub(super) fn tell(&self, fault: Fault) -> TokenError {
+    pub(super) fn tell(&self, fault: TokenFault) -> TokenError {
         self.0[fault as usize].fetch_add(1, Ordering::Relaxed);
         let says = fault.says();
         match fault {
-            Fault::Expired => info!("a client's token was refused: {says}"),
+            TokenFault::Expired => info!("a client's token was refused: {says}"),
             _ => warn!("a client's token was refused: {says}"),
         }
         match fault {
-            Fault::Expired | Fault::NotYet => TokenError::Expired,
-            Fault::Signature | Fault::Algorithm | Fault::Malformed | Fault::NoSecret => TokenError::Invalid,
-            Fault::Claims | Fault::User | Fault::Document | Fault::OfChannel | Fault::NoChannel | Fault::Override => {
-                TokenError::Unfit
+            TokenFault::Expired | TokenFault::NotYet => TokenError::Expired,
+            TokenFault::Signature | TokenFault::Algorithm | TokenFault::Malformed | TokenFault::NoSecret => {
+                TokenError::Invalid
             }
+            TokenFault::Claims
+            | TokenFault::User
+            | TokenFault::Document
+            | TokenFault::OfChannel
+            | TokenFault::NoChannel
+            | TokenFault::Override => TokenError::Unfit,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::fault::Fault;
+use super::fault::TokenFault;
 use super::{Times, TokenError, Verifier, document};
 
 /// What a subscription token grants.
@@ -60,14 +60,14 @@ impl Verifier {
         self.read_subscription(token, (self.clock)()).map_err(|fault| self.faults.tell(fault))
     }
 
-    fn read_subscription(&self, token: &str, now: Duration) -> Result<Grant, Fault> {
+    fn read_subscription(&self, token: &str, now: Duration) -> Result<Grant, TokenFault> {
         let claims: Claims = self.claims(token)?;
         let lifetime = Times { nbf: claims.nbf, exp: claims.exp, expire_at: claims.expire_at }.lifetime(now)?;
         if claims.channel.is_empty() {
-            return Err(Fault::NoChannel);
+            return Err(TokenFault::NoChannel);
         }
         if claims.overrides.is_some() {
-            return Err(Fault::Override);
+            return Err(TokenFault::Override);
         }
         Ok(Grant {
             user: claims.sub.into(),

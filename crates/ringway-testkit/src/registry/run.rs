@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use ringway_core::message::{RegistryAnswer, RegistryOp, RegistryRequest};
-use ringway_core::registry::Asked;
+use ringway_core::registry::ToStore;
 use ringway_core::ring::HashKey;
 use ringway_core::view::{GatewayEntry, Removal, View};
 use ringway_core::{Epoch, MemberId};
@@ -102,9 +102,9 @@ impl<S: Subject> Run<S> {
         let (subject, next) = (&self.subject, &mut self.next);
         let mut request = |(by, op): &(u8, RegistryOp)| {
             *next += 1;
-            Asked { from: subject.life(*by), request: RegistryRequest { id: *next, op: op.clone() } }
+            ToStore { from: subject.life(*by), request: RegistryRequest { id: *next, op: op.clone() } }
         };
-        let requests: Vec<Asked> = asked.iter().map(&mut request).collect();
+        let requests: Vec<ToStore> = asked.iter().map(&mut request).collect();
         let answers = self.subject.ask(requests.clone()).await;
         assert_eq!(answers.len(), requests.len(), "{}: a subject answers in order", self.here());
         let mut checked = Vec::new();

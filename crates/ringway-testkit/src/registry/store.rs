@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ringway_core::registry::{Asked, Registry, Told};
+use ringway_core::registry::{FromStore, Registry, ToStore};
 use ringway_core::ring::{HashKey, SlotCount};
 use ringway_core::view::View;
 use tokio::sync::mpsc;
@@ -43,9 +43,9 @@ impl Faults {
 #[derive(Debug)]
 pub struct Connection {
     /// Requests.
-    pub requests: mpsc::Sender<Asked>,
+    pub requests: mpsc::Sender<ToStore>,
     /// Answers, and views that were written.
-    pub told: mpsc::Receiver<Told>,
+    pub told: mpsc::Receiver<FromStore>,
 }
 
 /// The store. Clones are the same one; it runs on Tokio's clock, which a test may pause.
@@ -58,7 +58,7 @@ struct Inside {
     ttl: Duration,
     born: Instant,
     faults: Faults,
-    members: Vec<mpsc::Sender<Told>>,
+    members: Vec<mpsc::Sender<FromStore>>,
 }
 
 impl Store {
@@ -89,7 +89,7 @@ impl Store {
 
     /// Connects a member, through all its lives. Needs a running Tokio runtime.
     pub fn connect(&self) -> Connection {
-        let (requests, mut asked) = mpsc::channel::<Asked>(QUEUE);
+        let (requests, mut asked) = mpsc::channel::<ToStore>(QUEUE);
         let (answers, told) = mpsc::channel(QUEUE);
         self.with(|inside| inside.members.push(answers.clone()));
         let store = self.clone();
@@ -101,7 +101,7 @@ impl Store {
         Connection { requests, told }
     }
 
-    async fn carry_out(self, asked: Asked, answers: mpsc::Sender<Told>) {
+    async fn carry_out(self, asked: ToStore, answers: mpsc::Sender<FromStore>) {
         sleep(self.with(|inside| inside.faults.draw())).await;
         if !self.gets_through(|faults| faults.lost_requests) {
             return;
@@ -113,13 +113,13 @@ impl Store {
             (answer, is_news.then(|| inside.members.clone()))
         });
         for member in news.into_iter().flatten() {
-            tokio::spawn(self.clone().tell(member, Told::View(answer.view.clone())));
+            tokio::spawn(self.clone().tell(member, FromStore::View(answer.view.clone())));
         }
-        self.tell(answers, Told::Answer(asked.from, answer)).await;
+        self.tell(answers, FromStore::Answer(asked.from, answer)).await;
     }
 
     /// Who takes nothing loses it.
-    async fn tell(self, member: mpsc::Sender<Told>, told: Told) {
+    async fn tell(self, member: mpsc::Sender<FromStore>, told: FromStore) {
         sleep(self.with(|inside| inside.faults.draw())).await;
         if self.gets_through(|faults| faults.lost_answers) {
             let _full_or_gone = member.try_send(told);

@@ -12,7 +12,7 @@ use super::members::{Member, unknown};
 use super::rebalance::Wish;
 use super::{Admin, AdminError};
 use crate::changes;
-use crate::orchestrator::{Action, Condition, Orchestrator};
+use crate::orchestrator::{Condition, Operation, Orchestrator};
 use crate::rebalance::Rebalance;
 
 /// A member whose process has ended is out of the view within milliseconds; this much is allowed for a registry that is slow.
@@ -39,7 +39,7 @@ pub(super) async fn add(State(admin): State<Admin>, body: Bytes) -> Result<Json<
     let rebalance = admin.rebalance(&Wish::read(&body)?)?;
     let taken = admin.ids(&admin.cluster.state());
     let expected = orchestrator.next_id(taken.clone()).await?;
-    let intent = admin.intend(changes::Action::Add, &expected, None, rebalance).await;
+    let intent = admin.intend(changes::Occasion::Add, &expected, None, rebalance).await;
     let id = orchestrator.add(taken).await?;
     // Its name is known only now. A process needs longer to join than this needs to be noted.
     let change = admin.begin(intent, &id).await;
@@ -51,8 +51,8 @@ pub(super) async fn act(
     Path((id, action)): Path<(String, String)>,
     body: Bytes,
 ) -> Result<Json<Done>, AdminError> {
-    let Some((name, action)) = Action::ALL.into_iter().find(|(name, _)| *name == action) else {
-        let names = Action::ALL.map(|(name, _)| name).join(", ");
+    let Some((name, action)) = Operation::ALL.into_iter().find(|(name, _)| *name == action) else {
+        let names = Operation::ALL.map(|(name, _)| name).join(", ");
         return Err(AdminError::not_found(format!("there is no action {action:?}; there are: {names}")));
     };
     let known = MemberId::new(&id).ok().and_then(|id| Some((admin.member(&admin.cluster.state(), &id)?, id)));
@@ -63,7 +63,7 @@ pub(super) async fn act(
         (Some(orchestrator), _) if orchestrator.units().contains_key(&id) => {
             admin.act_on_unit(orchestrator, &id, action, rebalance).await
         }
-        (_, Action::Remove) => admin.forget_stranger(&id, before).map(|member| (member, None)),
+        (_, Operation::Remove) => admin.forget_stranger(&id, before).map(|member| (member, None)),
         _ => Err(AdminError::conflict(format!(
             "{id} was not started by this process, so it can neither be signalled nor started from here: do it where it runs (SIGTERM drains it)"
         ))),
@@ -72,14 +72,14 @@ pub(super) async fn act(
 }
 
 /// The action as a receipt names it.
-fn named(action: Action) -> changes::Action {
+fn named(action: Operation) -> changes::Occasion {
     match action {
-        Action::Stop => changes::Action::Stop,
-        Action::Start => changes::Action::Start,
-        Action::Kill => changes::Action::Kill,
-        Action::Freeze => changes::Action::Freeze,
-        Action::Thaw => changes::Action::Thaw,
-        Action::Remove => changes::Action::Remove,
+        Operation::Stop => changes::Occasion::Stop,
+        Operation::Start => changes::Occasion::Start,
+        Operation::Kill => changes::Occasion::Kill,
+        Operation::Freeze => changes::Occasion::Freeze,
+        Operation::Thaw => changes::Occasion::Thaw,
+        Operation::Remove => changes::Occasion::Remove,
     }
 }
 
@@ -98,12 +98,12 @@ impl Admin {
         &self,
         orchestrator: &Orchestrator,
         id: &MemberId,
-        action: Action,
+        action: Operation,
         rebalance: Option<Rebalance>,
     ) -> Result<(Member, Option<u64>), AdminError> {
         let ended = orchestrator.units().get(id).is_some_and(|unit| unit.condition == Condition::Ended);
         // A newcomer whose id is still listed would have to wait, and a forgotten one would still be listed.
-        if ended && matches!(action, Action::Start | Action::Remove) {
+        if ended && matches!(action, Operation::Start | Operation::Remove) {
             self.wait_until_left(id).await?;
         }
         let before = self.member_or_unknown(id)?;
@@ -113,7 +113,7 @@ impl Admin {
             self.take_back(change).await;
             return Err(why.into());
         }
-        if action == Action::Remove {
+        if action == Operation::Remove {
             self.memory.forget(id);
             return Ok((before, change));
         }

@@ -9,7 +9,7 @@ use ringway_core::{MemberId, plan};
 use serde::Serialize;
 
 use super::{Admin, AdminError};
-use crate::changes::{Action, Asked, Predicted, Receipt};
+use crate::changes::{Intended, Occasion, Predicted, Receipt};
 use crate::orchestrator::Kind;
 use crate::rebalance::{Mode, Rebalance};
 
@@ -33,7 +33,7 @@ pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<Kept>, Admin
 #[derive(Debug, Clone)]
 pub(super) struct Intent {
     pub(super) at: Now,
-    pub(super) action: Action,
+    pub(super) action: Occasion,
     pub(super) weight: Option<Weight>,
     pub(super) rebalance: Option<Rebalance>,
     predicted: Option<Predicted>,
@@ -43,7 +43,7 @@ impl Admin {
     /// Foretells a change, as things are now.
     pub(super) async fn intend(
         &self,
-        action: Action,
+        action: Occasion,
         id: &MemberId,
         weight: Option<Weight>,
         rebalance: Option<Rebalance>,
@@ -60,7 +60,7 @@ impl Admin {
     /// Opens the receipt of a change. `None` where none are kept.
     pub(super) async fn begin(&self, intent: Intent, id: &MemberId) -> Option<u64> {
         let Intent { at, action, weight, rebalance, predicted } = intent;
-        self.changes.as_ref()?.begin(Asked { at, action, member: id.clone(), rebalance, weight, predicted }).await
+        self.changes.as_ref()?.begin(Intended { at, action, member: id.clone(), rebalance, weight, predicted }).await
     }
 
     /// The change was refused: nothing has happened.
@@ -70,11 +70,11 @@ impl Admin {
         }
     }
 
-    async fn predict(&self, action: Action, id: &MemberId, weight: Option<Weight>, mode: Mode) -> Option<Predicted> {
+    async fn predict(&self, action: Occasion, id: &MemberId, weight: Option<Weight>, mode: Mode) -> Option<Predicted> {
         let state = self.cluster.state();
         let load = |incarnation| state.loads.get(&incarnation).copied().unwrap_or_default();
         let gateway = state.view.gateways.iter().find(|gateway| gateway.id == *id);
-        let ends = matches!(action, Action::Stop | Action::Kill);
+        let ends = matches!(action, Occasion::Stop | Occasion::Kill);
         let sockets_closed = gateway.filter(|_| ends).map_or(0, |gateway| load(gateway.incarnation).sockets);
         let nothing = Predicted { users: Some(0), sockets_closed: Some(sockets_closed), ..Predicted::default() };
         let Some(change) = self.as_rules_say(action, id, weight) else { return Some(nothing) };
@@ -92,16 +92,16 @@ impl Admin {
     }
 
     /// The change in the words of the rules; `None` if no slots move with it.
-    fn as_rules_say(&self, action: Action, id: &MemberId, weight: Option<Weight>) -> Option<plan::Change> {
+    fn as_rules_say(&self, action: Occasion, id: &MemberId, weight: Option<Weight>) -> Option<plan::Planned> {
         let state = self.cluster.state();
         let node = state.view.nodes.iter().find(|node| node.id == *id).map(|node| node.incarnation);
         match (action, node) {
             // A freeze ends as a kill does, only later.
-            (Action::Kill | Action::Freeze, Some(node)) => Some(plan::Change::Kill(node)),
-            (Action::Stop, Some(node)) => Some(plan::Change::Stop(node)),
-            (Action::Weight, Some(node)) => Some(plan::Change::Weight(node, weight?)),
-            (Action::Add | Action::Start | Action::Thaw, None) if self.starts_as_node(id) => {
-                Some(plan::Change::Add(id.clone(), self.usual_weight))
+            (Occasion::Kill | Occasion::Freeze, Some(node)) => Some(plan::Planned::Kill(node)),
+            (Occasion::Stop, Some(node)) => Some(plan::Planned::Stop(node)),
+            (Occasion::Weight, Some(node)) => Some(plan::Planned::Weight(node, weight?)),
+            (Occasion::Add | Occasion::Start | Occasion::Thaw, None) if self.starts_as_node(id) => {
+                Some(plan::Planned::Add(id.clone(), self.usual_weight))
             }
             _ => None,
         }

@@ -14,7 +14,7 @@ use super::actions::Done;
 use super::error::read;
 use super::members::unknown;
 use super::{Admin, AdminError};
-use crate::orchestrator::cut::{Cut, Fault, Slowing};
+use crate::orchestrator::cut::{Cut, LinkFault, Slowing};
 
 /// Longest cut. A member that is to be away for longer can be frozen.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -52,7 +52,7 @@ pub(super) async fn cut(
     let asked: Asked = read(&body, r#"{"from":"node-2","seconds":3,"one_way":false}"#)?;
     let (id, from) = admin.two(&id, &asked.from)?;
     let cut = Cut { from, one_way: asked.one_way, duration: length(asked.seconds)? };
-    admin.disturb(links, &id, Fault::Cut(cut)).await?;
+    admin.disturb(links, &id, LinkFault::Cut(cut)).await?;
     Ok(Json(Done { action: "cut", member: admin.member_or_unknown(&id)?, change: None }))
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn slow(
         return Err(AdminError::bad_request(format!("`delay_ms` is {delay_ms}: it must be at most {LATEST_MS}")));
     }
     let slow = Slow { delay: Duration::from_millis(delay_ms), bytes_per_second };
-    admin.disturb(links, &id, Fault::Slow(Slowing { from, slow, duration: length(asked.seconds)? })).await?;
+    admin.disturb(links, &id, LinkFault::Slow(Slowing { from, slow, duration: length(asked.seconds)? })).await?;
     Ok(Json(Done { action: "slow", member: admin.member_or_unknown(&id)?, change: None }))
 }
 
@@ -100,7 +100,7 @@ impl Admin {
     }
 
     /// Does it here, or has the process do it that was started here.
-    async fn disturb(&self, links: &Links, id: &MemberId, fault: Fault) -> Result<(), AdminError> {
+    async fn disturb(&self, links: &Links, id: &MemberId, fault: LinkFault) -> Result<(), AdminError> {
         match &self.orchestrator {
             _ if self.cluster.state().me.id == *id => fault.apply(links),
             Some(orchestrator) if orchestrator.units().contains_key(id) => orchestrator.disturb(id, fault).await?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use ringway_core::plan::{self, Change, PlanError};
+use ringway_core::plan::{self, PlanError, Planned};
 use ringway_core::ring::{SlotSet, Weight};
 use ringway_core::view::NodeState;
 use ringway_core::{MemberId, Slot};
@@ -24,7 +24,7 @@ const COPY_RATE: f64 = 50_000_000.0;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    action: Action,
+    action: Kind,
     member: Option<String>,
     weight: Option<f64>,
 }
@@ -32,7 +32,7 @@ struct Asked {
 /// A change that can be foretold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub enum Kind {
     /// One more node.
     Add,
     /// It hands over and leaves.
@@ -43,14 +43,14 @@ pub enum Action {
     Weight,
 }
 
-impl Action {
+impl Kind {
     /// The same as a receipt names it.
-    fn done(self) -> changes::Action {
+    fn done(self) -> changes::Occasion {
         match self {
-            Self::Add => changes::Action::Add,
-            Self::Stop => changes::Action::Stop,
-            Self::Kill => changes::Action::Kill,
-            Self::Weight => changes::Action::Weight,
+            Self::Add => changes::Occasion::Add,
+            Self::Stop => changes::Occasion::Stop,
+            Self::Kill => changes::Occasion::Kill,
+            Self::Weight => changes::Occasion::Weight,
         }
     }
 
@@ -70,7 +70,7 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// What would be done.
-    pub action: Action,
+    pub action: Kind,
     /// To which node; for `add` without one, the id it would get.
     pub member: String,
     /// Its weight afterwards; 0 if it is gone.
@@ -138,7 +138,7 @@ fn refused(why: PlanError) -> AdminError {
     AdminError::conflict(format!("this cannot be done, so there is nothing to foretell: {why}"))
 }
 
-fn told(state: &ClusterState, action: Action, plan: &plan::Plan) -> Plan {
+fn told(state: &ClusterState, action: Kind, plan: &plan::Plan) -> Plan {
     let node = |share: &plan::Share| NodePlan {
         id: share.id.to_string(),
         weight: share.weight.as_number(),
@@ -175,27 +175,27 @@ fn copying(state: &ClusterState, copies: u32) -> Duration {
 
 impl Admin {
     /// The change in the words of the rules.
-    async fn change_asked(&self, asked: &Asked) -> Result<Change, AdminError> {
+    async fn change_asked(&self, asked: &Asked) -> Result<Planned, AdminError> {
         let bad = |text: &str| Err(AdminError::bad_request(text));
         let weight = asked.weight.map(weight_of).transpose()?;
         let node = match (asked.action, &asked.member) {
-            (Action::Add, member) => {
+            (Kind::Add, member) => {
                 let id = match member {
                     Some(id) => self.absent(id)?,
                     None => self.next_id().await?,
                 };
-                return Ok(Change::Add(id, weight.unwrap_or(Weight::ONE)));
+                return Ok(Planned::Add(id, weight.unwrap_or(Weight::ONE)));
             }
             (_, None) => return bad("which node? Name it as \"member\""),
             (_, Some(id)) => self.node_in_view(id)?,
         };
         match (asked.action, weight) {
-            (Action::Weight, None) => bad("which weight? Give it as \"weight\"; 1 is the usual one"),
-            (Action::Weight, Some(_)) if node.state() == NodeState::Draining => Err(draining(&node.id)),
-            (Action::Weight, Some(weight)) => Ok(Change::Weight(node.incarnation, weight)),
+            (Kind::Weight, None) => bad("which weight? Give it as \"weight\"; 1 is the usual one"),
+            (Kind::Weight, Some(_)) if node.state() == NodeState::Draining => Err(draining(&node.id)),
+            (Kind::Weight, Some(weight)) => Ok(Planned::Weight(node.incarnation, weight)),
             (_, Some(_)) => bad("\"weight\" goes with the actions \"weight\" and \"add\" alone"),
-            (Action::Kill, None) => Ok(Change::Kill(node.incarnation)),
-            (Action::Stop | Action::Add, None) => Ok(Change::Stop(node.incarnation)),
+            (Kind::Kill, None) => Ok(Planned::Kill(node.incarnation)),
+            (Kind::Stop | Kind::Add, None) => Ok(Planned::Stop(node.incarnation)),
         }
     }
 

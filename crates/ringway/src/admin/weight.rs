@@ -13,7 +13,7 @@ use super::error::read;
 use super::members::unknown;
 use super::rebalance::Wish;
 use super::{Admin, AdminError};
-use crate::changes::Action;
+use crate::changes::Occasion;
 use crate::cluster::Change;
 use crate::rebalance::Mode;
 
@@ -39,7 +39,7 @@ pub(super) async fn set(
     if node.state() == NodeState::Draining {
         return Err(draining(&node.id));
     }
-    let intent = admin.intend(Action::Weight, &node.id, Some(weight), rebalance).await;
+    let intent = admin.intend(Occasion::Weight, &node.id, Some(weight), rebalance).await;
     let change = admin.begin(intent, &node.id).await;
     let epoch = match admin.cluster.change(Change::Weight(node.incarnation, weight)).await {
         Ok(epoch) => epoch,

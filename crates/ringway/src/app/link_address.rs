@@ -62,7 +62,7 @@ pub(super) async fn choose(cluster: &Cluster) -> Result<SocketAddr, AddressFault
 fn of_first(cluster: &Cluster) -> Result<SocketAddr, AddressFault> {
     let port = if cluster.secret.is_some() { PORT } else { 0 };
     let listen = cluster.link_listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let told = Told::of(cluster, listen);
+    let told = Advertised::of(cluster, listen);
     // Without a secret nobody joins, so nobody is told.
     if told.scope == Scope::NoParticular && cluster.secret.is_some() {
         let mend = "Set `cluster.link_advertise` (--link-advertise) to the host:port at which the other members reach this machine, or `cluster.link_listen` to that address itself.";
@@ -74,7 +74,7 @@ fn of_first(cluster: &Cluster) -> Result<SocketAddr, AddressFault> {
 /// Who joins listens, unless it is told otherwise, where the first gateway's answers come in: others are there too.
 fn of_joining(cluster: &Cluster, join: &str, route: &Route) -> Result<SocketAddr, AddressFault> {
     let listen = cluster.link_listen.unwrap_or_else(|| SocketAddr::new(route.from.to_canonical(), 0));
-    let told = Told::of(cluster, listen);
+    let told = Advertised::of(cluster, listen);
     let mend = || {
         let by_itself = format!("it is then {}, which is this machine's address on the way there", route.from);
         let leave_out = match told.setting {
@@ -86,7 +86,7 @@ fn of_joining(cluster: &Cluster, join: &str, route: &Route) -> Result<SocketAddr
     match told.scope {
         Scope::NoParticular => Err(told.no_particular(mend())),
         Scope::ThisMachine if !route.is_loopback() => {
-            let Told { setting, address, .. } = &told;
+            let Advertised { setting, address, .. } = &told;
             let (setting, address, join) = (*setting, address.clone(), join.to_owned());
             Err(AddressFault::OnlyHere { setting, address, join, mend: mend() })
         }
@@ -112,13 +112,13 @@ async fn route_to(join: &str) -> Route {
 
 /// The address that others are told, and from which machines it can be dialed.
 #[derive(Debug)]
-struct Told {
+struct Advertised {
     setting: &'static str,
     address: String,
     scope: Scope,
 }
 
-impl Told {
+impl Advertised {
     fn of(cluster: &Cluster, listen: SocketAddr) -> Self {
         match &cluster.link_advertise {
             Some(address) => {

@@ -6,7 +6,7 @@ use ringway_core::ring::Weight;
 use ringway_core::view::{NodeState, View};
 use ringway_core::{Epoch, Incarnation, MemberId};
 
-use super::receipt::Action;
+use super::receipt::Occasion;
 
 /// What a change waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +25,12 @@ pub(super) enum Goal {
 
 impl Goal {
     /// What an action on the member waits for, as the view is before it.
-    pub(super) fn of(action: Action, member: &MemberId, weight: Option<Weight>, view: &View) -> Self {
+    pub(super) fn of(action: Occasion, member: &MemberId, weight: Option<Weight>, view: &View) -> Self {
         let now = view.incarnation_of(member);
         match (action, now) {
-            (Action::Add | Action::Start, _) | (Action::Thaw, None) => Self::Active(now),
-            (Action::Stop | Action::Kill | Action::Freeze, Some(now)) => Self::Gone(now),
-            (Action::Weight, Some(now)) => weight.map_or(Self::Balanced(now), |weight| Self::Weighs(now, weight)),
+            (Occasion::Add | Occasion::Start, _) | (Occasion::Thaw, None) => Self::Active(now),
+            (Occasion::Stop | Occasion::Kill | Occasion::Freeze, Some(now)) => Self::Gone(now),
+            (Occasion::Weight, Some(now)) => weight.map_or(Self::Balanced(now), |weight| Self::Weighs(now, weight)),
             _ => Self::Nothing,
         }
     }

@@ -17,9 +17,9 @@ use ringway_core::{Epoch, Incarnation, MemberId, Slot};
 
 use super::given::{self, Given};
 use super::goal::{Goal, unsettled};
-use super::receipt::{Action, Epochs, Moved, Pauses, Receipt, State, millis};
+use super::receipt::{Epochs, Moved, Occasion, Pauses, Receipt, State, millis};
 use super::seen::{Seen, Sums};
-use super::{Asked, Fact};
+use super::{Fact, Intended};
 use crate::clock;
 use crate::rebalance::Rebalance;
 
@@ -116,8 +116,8 @@ impl Ledger {
     }
 
     /// Opens a receipt for a change that is about to be made. What is asked for again while it runs has one already.
-    pub(super) fn begin(&mut self, asked: Asked) -> u64 {
-        if asked.action == Action::Thaw {
+    pub(super) fn begin(&mut self, asked: Intended) -> u64 {
+        if asked.action == Occasion::Thaw {
             self.end_freeze(&asked.member);
         }
         self.changed = true;
@@ -131,9 +131,9 @@ impl Ledger {
     }
 
     /// The same change, if it runs: asked for before, or seen before anybody said so here.
-    fn again(&mut self, asked: &Asked) -> Option<u64> {
+    fn again(&mut self, asked: &Intended) -> Option<u64> {
         let action = asked.action;
-        let same = |other| other == action || (other == Action::Joined && action == Action::Add);
+        let same = |other| other == action || (other == Occasion::Joined && action == Occasion::Add);
         let (receipt, open) = self.running().find(|(receipt, open)| {
             open.is_going_on(&asked.member) && same(receipt.action) && asked.weight.is_none()
         })?;
@@ -143,11 +143,11 @@ impl Ledger {
         Some(receipt.number)
     }
 
-    fn begin_anew(&mut self, asked: Asked) -> u64 {
-        let Asked { at, action, member, rebalance, weight, predicted } = asked;
+    fn begin_anew(&mut self, asked: Intended) -> u64 {
+        let Intended { at, action, member, rebalance, weight, predicted } = asked;
         let rebalance = rebalance.unwrap_or(self.usual);
         let goal = Goal::of(action, &member, weight, &self.view);
-        let lost = if action == Action::Kill { self.limbo.remove(&member).unwrap_or(0) } else { 0 };
+        let lost = if action == Occasion::Kill { self.limbo.remove(&member).unwrap_or(0) } else { 0 };
         let (receipt, open) = self.open(at, action, member, goal);
         (receipt.mode, receipt.predicted) = (rebalance.mode, predicted);
         (open.rebalance, open.lost) = (rebalance, lost);
@@ -156,7 +156,8 @@ impl Ledger {
 
     /// A freeze that nobody noticed ends with the thaw.
     fn end_freeze(&mut self, member: &MemberId) {
-        let frozen = self.running().find(|(receipt, open)| receipt.action == Action::Freeze && open.member == *member);
+        let frozen =
+            self.running().find(|(receipt, open)| receipt.action == Occasion::Freeze && open.member == *member);
         if let Some((receipt, open)) = frozen.filter(|(_, open)| open.reached.is_none()) {
             open.goal = Goal::Nothing;
             receipt.why = Some("thawed before it was over".to_owned());
@@ -164,7 +165,7 @@ impl Ledger {
     }
 
     /// A new receipt, running from `at` on.
-    fn open(&mut self, at: Now, action: Action, member: MemberId, goal: Goal) -> (&mut Receipt, &mut Open) {
+    fn open(&mut self, at: Now, action: Occasion, member: MemberId, goal: Goal) -> (&mut Receipt, &mut Open) {
         if self.entries.len() >= KEPT {
             self.entries.pop_front();
         }

@@ -14,7 +14,7 @@ pub struct Receipt {
     /// Counts the changes, from 1.
     pub number: u64,
     /// What was done, or happened.
-    pub action: Action,
+    pub action: Occasion,
     /// To which member.
     pub member: String,
     /// How clients were treated whose owner changed.
@@ -52,7 +52,7 @@ pub struct Receipt {
 /// What is done to a member, or happens to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub enum Occasion {
     /// One more node was started.
     Add,
     /// It was started again.
@@ -77,7 +77,7 @@ pub enum Action {
     Exit,
 }
 
-impl Action {
+impl Occasion {
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {

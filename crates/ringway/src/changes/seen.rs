@@ -24,12 +24,12 @@ pub(super) struct Sums {
 /// The newest word of each gateway.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    told: HashMap<Incarnation, Told>,
+    told: HashMap<Incarnation, TollTaken>,
     sums: Sums,
 }
 
 #[derive(Debug)]
-struct Told {
+struct TollTaken {
     gateway: Incarnation,
     epoch: Epoch,
     toll: Toll,
@@ -52,7 +52,7 @@ impl Seen {
         if self.told.len() >= REMEMBERED {
             self.told.retain(|_, told| view.gateway(told.gateway).is_some());
         }
-        self.told.insert(toll.process, Told { gateway, epoch, toll });
+        self.told.insert(toll.process, TollTaken { gateway, epoch, toll });
     }
 
     /// Processes that are remembered.

@@ -3,7 +3,7 @@
 use ringway_core::view::{NodeState, View};
 use ringway_core::{Incarnation, MemberId};
 
-use super::receipt::Action;
+use super::receipt::Occasion;
 
 /// What a view did to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(super) enum What {
 
 impl What {
     /// Whether it can be the doing of this action.
-    pub(super) fn may_come_of(self, action: Action) -> bool {
-        use Action::{Add, Exit, Freeze, Joined, Kill, Left, Start, Stop, Thaw, Weight};
+    pub(super) fn may_come_of(self, action: Occasion) -> bool {
+        use Occasion::{Add, Exit, Freeze, Joined, Kill, Left, Start, Stop, Thaw, Weight};
         match self {
             Self::Joined => matches!(action, Add | Start | Thaw | Joined),
             Self::Weighed => matches!(action, Add | Start | Thaw | Joined | Weight | Stop | Left),
@@ -34,12 +34,12 @@ impl What {
     }
 
     /// What it is called if nobody asked for it here.
-    pub(super) fn unasked(self) -> Action {
+    pub(super) fn unasked(self) -> Occasion {
         match self {
-            Self::Joined => Action::Joined,
-            Self::Weighed => Action::Weight,
-            Self::Drains | Self::Left => Action::Left,
-            Self::Lost => Action::Exit,
+            Self::Joined => Occasion::Joined,
+            Self::Weighed => Occasion::Weight,
+            Self::Drains | Self::Left => Occasion::Left,
+            Self::Lost => Occasion::Exit,
         }
     }
 }

@@ -6,7 +6,7 @@ use ringway_core::Incarnation;
 use ringway_core::membership::Action;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
-use ringway_core::registry::Told;
+use ringway_core::registry::FromStore;
 use ringway_core::timing::Now;
 use ringway_core::view::{Difference, Placement, Removal, View};
 use ringway_link::Event;
@@ -234,10 +234,10 @@ impl Task {
             News::Kept(kept) => {
                 self.registry.on_kept(now, &kept).into_iter().for_each(|answered| self.hand_out(now, answered));
             }
-            News::Told(Told::View(view)) => self.member.on_view(now, &view),
-            News::Told(Told::Answer(to, answer)) if to == self.me => self.member.on_answer(now, &answer),
+            News::Told(FromStore::View(view)) => self.member.on_view(now, &view),
+            News::Told(FromStore::Answer(to, answer)) if to == self.me => self.member.on_answer(now, &answer),
             // A former life asked. Its numbers of requests are given out again.
-            News::Told(Told::Answer(..)) => {}
+            News::Told(FromStore::Answer(..)) => {}
         }
     }
 

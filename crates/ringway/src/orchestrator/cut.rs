@@ -92,14 +92,14 @@ impl fmt::Display for Slowing {
 
 /// What is done to links on purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum LinkFault {
     /// Nothing passes.
     Cut(Cut),
     /// It passes later, or at a pace.
     Slow(Slowing),
 }
 
-impl Fault {
+impl LinkFault {
     /// Does it to this process's own links.
     pub fn apply(&self, links: &Links) {
         match self {
@@ -109,7 +109,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for LinkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cut(cut) => cut.fmt(f),
@@ -123,7 +123,7 @@ impl fmt::Display for Fault {
 #[error("this is neither a cut nor a slow link")]
 pub struct NoFault;
 
-impl FromStr for Fault {
+impl FromStr for LinkFault {
     type Err = NoFault;
 
     fn from_str(line: &str) -> Result<Self, NoFault> {
@@ -156,7 +156,7 @@ pub fn obey(links: Links) {
     std::thread::spawn(move || {
         let _inside = runtime.enter();
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            match line.parse::<Fault>() {
+            match line.parse::<LinkFault>() {
                 Ok(fault) => fault.apply(&links),
                 Err(why) => warn!(%line, %why, "the parent said something odd"),
             }
@@ -172,18 +172,18 @@ mod tests {
     fn what_is_said_is_understood() {
         for one_way in [false, true] {
             let from = MemberId::new("node-2").unwrap();
-            let cut = Fault::Cut(Cut { from, one_way, duration: Duration::from_millis(1_500) });
+            let cut = LinkFault::Cut(Cut { from, one_way, duration: Duration::from_millis(1_500) });
             assert_eq!(cut.to_string().parse(), Ok(cut));
         }
         for bytes_per_second in [None, Some(0), Some(1_000_000)] {
             let (from, slow) =
                 (MemberId::new("node-2").unwrap(), Slow { delay: Duration::from_millis(250), bytes_per_second });
-            let slowing = Fault::Slow(Slowing { from, slow, duration: Duration::from_millis(1_500) });
+            let slowing = LinkFault::Slow(Slowing { from, slow, duration: Duration::from_millis(1_500) });
             assert_eq!(slowing.to_string().parse(), Ok(slowing));
         }
         let cuts = ["", "cut", "cut node-2 both", "cut node-2 sideways 5", "cut node-2 both soon", "cut a/b both 5"];
         for line in cuts.into_iter().chain(["slow node-2 5 5", "slow node-2 5 some 5", "slow a/b 5 any 5"]) {
-            assert_eq!(line.parse::<Fault>(), Err(NoFault), "{line:?}");
+            assert_eq!(line.parse::<LinkFault>(), Err(NoFault), "{line:?}");
         }
     }
 }

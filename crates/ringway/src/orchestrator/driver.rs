@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use ringway_core::MemberId;
 
 use super::Kind;
-use super::cut::Fault;
+use super::cut::LinkFault;
 
 /// What can be sent to a running unit. Named after the POSIX signals that a process driver sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
+pub enum UnitSignal {
     /// SIGTERM.
     Terminate,
     /// SIGKILL.
@@ -21,7 +21,7 @@ pub enum Order {
     /// SIGCONT.
     Thaw,
     /// Cut links or make them slow, for a test.
-    Fault(Fault),
+    Fault(LinkFault),
 }
 
 /// Why a driver could not do what it was asked for. Nothing was started or signalled.
@@ -77,7 +77,7 @@ pub trait Running: Send + 'static {
     ///
     /// # Errors
     /// [`DriverError::Gone`] once it has ended, [`DriverError::Signal`] if the system refuses.
-    fn order(&mut self, order: Order) -> impl Future<Output = Result<(), DriverError>> + Send;
+    fn order(&mut self, order: UnitSignal) -> impl Future<Output = Result<(), DriverError>> + Send;
 
     /// Waits for its end and says how it came, in words: "exit code 1", "signal 9". May be dropped and called again.
     fn ended(&mut self) -> impl Future<Output = String> + Send;

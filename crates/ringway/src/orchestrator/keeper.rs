@@ -7,9 +7,9 @@ use ringway_core::MemberId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use super::cut::Fault;
-use super::driver::{Driver, DriverError, Order, Running};
-use super::{Action, Command, Condition, Kind, OrchestratorError, UNITS, Unit, Units};
+use super::cut::LinkFault;
+use super::driver::{Driver, DriverError, Running, UnitSignal};
+use super::{Command, Condition, Kind, Operation, OrchestratorError, UNITS, Unit, Units};
 
 /// Exits and orders that wait. There are few units, and each sends one exit; above it a unit's task waits.
 const QUEUE: usize = 16;
@@ -19,7 +19,7 @@ pub(super) struct Keeper<D> {
     driver: D,
     units: Units,
     /// Ways to the tasks of running units.
-    reins: BTreeMap<MemberId, mpsc::Sender<(Order, Delivered)>>,
+    reins: BTreeMap<MemberId, mpsc::Sender<(UnitSignal, Delivered)>>,
     /// Units that were asked to leave, for when a freeze of theirs ends.
     leaving: BTreeSet<MemberId>,
     /// Number of the last id given out. Ids are not used twice.
@@ -105,40 +105,40 @@ impl<D: Driver> Keeper<D> {
         Ok(())
     }
 
-    async fn act(&mut self, id: &MemberId, action: Action) -> Result<(), OrchestratorError> {
+    async fn act(&mut self, id: &MemberId, action: Operation) -> Result<(), OrchestratorError> {
         let unit = self.units.get(id).ok_or_else(|| OrchestratorError::Unknown(id.clone()))?;
         let (kind, condition) = (unit.kind, unit.condition);
         match (action, condition) {
-            (Action::Start, Condition::Ended) => self.spawn(id, kind).await,
-            (Action::Remove, Condition::Ended) => {
+            (Operation::Start, Condition::Ended) => self.spawn(id, kind).await,
+            (Operation::Remove, Condition::Ended) => {
                 self.units.remove(id);
                 self.tell();
                 Ok(())
             }
-            (Action::Stop, Condition::Running) => {
+            (Operation::Stop, Condition::Running) => {
                 self.leaving.insert(id.clone());
-                self.order(id, Order::Terminate, Condition::Stopping).await
+                self.order(id, UnitSignal::Terminate, Condition::Stopping).await
             }
             // A second SIGTERM would mean "at once": asking twice does not.
-            (Action::Stop, Condition::Stopping) => Ok(()),
-            (Action::Kill, Condition::Running | Condition::Stopping | Condition::Frozen) => {
-                self.order(id, Order::Kill, condition).await
+            (Operation::Stop, Condition::Stopping) => Ok(()),
+            (Operation::Kill, Condition::Running | Condition::Stopping | Condition::Frozen) => {
+                self.order(id, UnitSignal::Kill, condition).await
             }
-            (Action::Freeze, Condition::Running | Condition::Stopping) => {
-                self.order(id, Order::Freeze, Condition::Frozen).await
+            (Operation::Freeze, Condition::Running | Condition::Stopping) => {
+                self.order(id, UnitSignal::Freeze, Condition::Frozen).await
             }
-            (Action::Thaw, Condition::Frozen) => {
+            (Operation::Thaw, Condition::Frozen) => {
                 let after = if self.leaving.contains(id) { Condition::Stopping } else { Condition::Running };
-                self.order(id, Order::Thaw, after).await
+                self.order(id, UnitSignal::Thaw, after).await
             }
             _ => Err(OrchestratorError::NotNow(refusal(id, action, condition))),
         }
     }
 
-    async fn disturb(&mut self, id: &MemberId, fault: Fault) -> Result<(), OrchestratorError> {
+    async fn disturb(&mut self, id: &MemberId, fault: LinkFault) -> Result<(), OrchestratorError> {
         match self.units.get(id).ok_or_else(|| OrchestratorError::Unknown(id.clone()))?.condition {
             condition @ (Condition::Running | Condition::Stopping) => {
-                self.order(id, Order::Fault(fault), condition).await
+                self.order(id, UnitSignal::Fault(fault), condition).await
             }
             _ => Err(OrchestratorError::NotNow(format!(
                 "{id} is frozen or down, so it has no links that could be cut or slowed"
@@ -147,7 +147,7 @@ impl<D: Driver> Keeper<D> {
     }
 
     /// Has the unit's task deliver an order; on success the unit is in the condition `after`.
-    async fn order(&mut self, id: &MemberId, order: Order, after: Condition) -> Result<(), OrchestratorError> {
+    async fn order(&mut self, id: &MemberId, order: UnitSignal, after: Condition) -> Result<(), OrchestratorError> {
         let (delivered, answer) = oneshot::channel();
         let rein = self.reins.get(id).ok_or(DriverError::Gone)?;
         rein.send((order, delivered)).await.map_err(|_| DriverError::Gone)?;
@@ -177,7 +177,7 @@ impl<D: Driver> Keeper<D> {
     async fn end(&mut self) {
         for rein in self.reins.values() {
             let (delivered, _answer) = oneshot::channel();
-            let _already_gone = rein.send((Order::Kill, delivered)).await;
+            let _already_gone = rein.send((UnitSignal::Kill, delivered)).await;
         }
         while !self.reins.is_empty() {
             let Some(exit) = self.exits.1.recv().await else { return };
@@ -195,7 +195,7 @@ impl<D: Driver> Keeper<D> {
 async fn keep<R: Running>(
     mut unit: R,
     id: MemberId,
-    mut orders: mpsc::Receiver<(Order, Delivered)>,
+    mut orders: mpsc::Receiver<(UnitSignal, Delivered)>,
     exits: mpsc::Sender<Exit>,
 ) {
     loop {
@@ -213,14 +213,16 @@ async fn keep<R: Running>(
 }
 
 /// What is said when an action means nothing in a condition.
-fn refusal(id: &MemberId, action: Action, condition: Condition) -> String {
+fn refusal(id: &MemberId, action: Operation, condition: Condition) -> String {
     match (action, condition) {
-        (Action::Start, Condition::Frozen) => format!("{id} is frozen, not down: thaw it"),
-        (Action::Start, _) => format!("{id} is running already; stop or kill it first"),
-        (Action::Remove, _) => format!("{id} still has a process; stop or kill it first, then remove it"),
-        (Action::Stop, Condition::Frozen) => format!("{id} is frozen and cannot hand over: thaw it first, or kill it"),
-        (Action::Freeze, Condition::Frozen) => format!("{id} is frozen already; thaw it"),
-        (Action::Thaw, Condition::Running | Condition::Stopping) => {
+        (Operation::Start, Condition::Frozen) => format!("{id} is frozen, not down: thaw it"),
+        (Operation::Start, _) => format!("{id} is running already; stop or kill it first"),
+        (Operation::Remove, _) => format!("{id} still has a process; stop or kill it first, then remove it"),
+        (Operation::Stop, Condition::Frozen) => {
+            format!("{id} is frozen and cannot hand over: thaw it first, or kill it")
+        }
+        (Operation::Freeze, Condition::Frozen) => format!("{id} is frozen already; thaw it"),
+        (Operation::Thaw, Condition::Running | Condition::Stopping) => {
             format!("{id} is not frozen: there is nothing to thaw")
         }
         _ => format!("{id} is down: it has no process; start it first"),

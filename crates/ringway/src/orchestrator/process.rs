@@ -20,7 +20,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::runtime::Handle;
 
 use super::Kind;
-use super::driver::{Driver, DriverError, Order, Running};
+use super::driver::{Driver, DriverError, Running, UnitSignal};
 use super::lifeline::PARENT_PID;
 use super::spawner::Spawner;
 
@@ -142,15 +142,15 @@ impl Running for ChildProcess {
         self.pid
     }
 
-    async fn order(&mut self, order: Order) -> Result<(), DriverError> {
+    async fn order(&mut self, order: UnitSignal) -> Result<(), DriverError> {
         // `None` once it was waited for: only then could its number belong to somebody else.
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or(DriverError::Gone)?;
         let signal = match order {
-            Order::Terminate => Signal::SIGTERM,
-            Order::Kill => Signal::SIGKILL,
-            Order::Freeze => Signal::SIGSTOP,
-            Order::Thaw => Signal::SIGCONT,
-            Order::Fault(fault) => return self.tell(&fault.to_string()).await,
+            UnitSignal::Terminate => Signal::SIGTERM,
+            UnitSignal::Kill => Signal::SIGKILL,
+            UnitSignal::Freeze => Signal::SIGSTOP,
+            UnitSignal::Thaw => Signal::SIGCONT,
+            UnitSignal::Fault(fault) => return self.tell(&fault.to_string()).await,
         };
         kill(Pid::from_raw(pid), signal).map_err(|why| DriverError::Signal { pid: self.pid, why: why.into() })
     }

@@ -73,7 +73,7 @@ async fn stop_is_a_request_that_the_node_ends_itself() {
     let id = add(&orchestrator).await;
     let log = logs.path().join("node-1.log");
     eventually("greeting", || fs::read_to_string(&log).is_ok_and(|text| text.contains("I am"))).await;
-    orchestrator.act(&id, Action::Stop).await.unwrap();
+    orchestrator.act(&id, Operation::Stop).await.unwrap();
     let units = wait_until(&orchestrator, |units| units[&id].condition == Condition::Ended).await;
     assert_eq!(
         units[&id],
@@ -97,15 +97,15 @@ async fn a_killed_node_starts_again_under_its_id_as_another_process() {
     let orchestrator = start(POLITE, logs.path());
     let id = add(&orchestrator).await;
     let before = orchestrator.units()[&id].pid;
-    orchestrator.act(&id, Action::Kill).await.unwrap();
+    orchestrator.act(&id, Operation::Kill).await.unwrap();
     assert_eq!(
         orchestrator.units()[&id],
         Unit { kind: Kind::Node, pid: 0, condition: Condition::Ended, ended: "signal 9".to_owned() }
     );
     assert_eq!(process_state(before), None);
-    orchestrator.act(&id, Action::Start).await.unwrap();
+    orchestrator.act(&id, Operation::Start).await.unwrap();
     assert_ne!(orchestrator.units()[&id].pid, before);
-    assert!(matches!(orchestrator.act(&id, Action::Start).await, Err(OrchestratorError::NotNow(_))));
+    assert!(matches!(orchestrator.act(&id, Operation::Start).await, Err(OrchestratorError::NotNow(_))));
 }
 
 #[tokio::test]
@@ -114,12 +114,12 @@ async fn a_frozen_node_stands_still_and_can_be_killed() {
     let orchestrator = start(POLITE, logs.path());
     let id = add(&orchestrator).await;
     let pid = orchestrator.units()[&id].pid;
-    orchestrator.act(&id, Action::Freeze).await.unwrap();
+    orchestrator.act(&id, Operation::Freeze).await.unwrap();
     eventually("stop", || process_state(pid) == Some('T')).await;
-    orchestrator.act(&id, Action::Thaw).await.unwrap();
+    orchestrator.act(&id, Operation::Thaw).await.unwrap();
     eventually("go", || process_state(pid).is_some_and(|state| state != 'T')).await;
-    orchestrator.act(&id, Action::Freeze).await.unwrap();
-    orchestrator.act(&id, Action::Kill).await.unwrap();
+    orchestrator.act(&id, Operation::Freeze).await.unwrap();
+    orchestrator.act(&id, Operation::Kill).await.unwrap();
     assert_eq!(process_state(pid), None);
 }
 
@@ -132,10 +132,10 @@ async fn a_stop_outlives_a_freeze() {
     let log = logs.path().join("node-1.log");
     eventually("trap", || fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"))).await;
     for (action, after) in [
-        (Action::Stop, Condition::Stopping),
-        (Action::Freeze, Condition::Frozen),
-        (Action::Thaw, Condition::Stopping),
-        (Action::Stop, Condition::Stopping),
+        (Operation::Stop, Condition::Stopping),
+        (Operation::Freeze, Condition::Frozen),
+        (Operation::Thaw, Condition::Stopping),
+        (Operation::Stop, Condition::Stopping),
     ] {
         orchestrator.act(&id, action).await.unwrap();
         assert_eq!(orchestrator.units()[&id].condition, after, "{action:?}");
@@ -166,7 +166,7 @@ async fn the_end_kills_all_frozen_ones_included_and_nothing_starts_afterwards() 
     let orchestrator = start("trap '' TERM; while :; do sleep 0.01; done", logs.path());
     let ids = [add(&orchestrator).await, add(&orchestrator).await];
     let pids = ids.clone().map(|id| orchestrator.units()[&id].pid);
-    orchestrator.act(&ids[0], Action::Freeze).await.unwrap();
+    orchestrator.act(&ids[0], Operation::Freeze).await.unwrap();
     orchestrator.end().await;
     assert_eq!(pids.map(process_state), [None, None]);
     assert!(matches!(orchestrator.add(BTreeSet::new()).await, Err(OrchestratorError::Ending)));

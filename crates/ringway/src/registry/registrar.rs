@@ -36,7 +36,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 const LINE: usize = 64;
 
 /// A request and who asked.
-type Asked = (Incarnation, RegistryRequest);
+type Requested = (Incarnation, RegistryRequest);
 
 /// An answer and whom it is for.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ pub struct Registrar {
 struct Keep {
     folder: Arc<DataDir>,
     done: mpsc::Sender<Kept>,
-    writing: Option<Asked>,
-    waiting: VecDeque<Asked>,
+    writing: Option<Requested>,
+    waiting: VecDeque<Requested>,
 }
 
 impl Registrar {
@@ -128,7 +128,7 @@ impl Registrar {
         answers
     }
 
-    fn next_in_line(&mut self) -> Option<Asked> {
+    fn next_in_line(&mut self) -> Option<Requested> {
         self.keep.as_mut().filter(|keep| keep.writing.is_none())?.waiting.pop_front()
     }
 

@@ -30,9 +30,9 @@ impl Process {
 }
 
 impl Subject for Process {
-    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
+    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
         let mut answers = HashMap::new();
-        let key = |asked: &Asked| (asked.from, asked.request.id);
+        let key = |asked: &ToStore| (asked.from, asked.request.id);
         for asked in &asked {
             let answered = self.handle.serve(self.now, asked.from, asked.request.clone());
             answers.extend(answered.map(|answered| (key(asked), answered.answer)));
@@ -99,7 +99,7 @@ fn what_finds_no_room_on_the_way_out_counts_as_unanswered() {
     for id in 1..=3 {
         assert!(matches!(handle.ask(Now::ZERO, me, request(id)), Sent::Away));
     }
-    assert_eq!(asked.try_recv().unwrap(), Asked { from: me, request: request(1) });
+    assert_eq!(asked.try_recv().unwrap(), ToStore { from: me, request: request(1) });
     assert!(asked.try_recv().is_err(), "the others are gone, and nobody waited");
     assert!(handle.serve(Now::ZERO, Incarnation(6), request(4)).is_none(), "nobody hosts anything");
     assert!(!handle.begin_to_arrive() && handle.seat() == Seat::Outside);

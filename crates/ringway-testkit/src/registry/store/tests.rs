@@ -15,7 +15,7 @@ struct Bare {
 }
 
 impl Subject for Bare {
-    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
+    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
         asked.into_iter().map(|asked| Some(self.registry.handle(self.now, asked.request))).collect()
     }
 
@@ -41,7 +41,7 @@ struct Outside {
 }
 
 impl Subject for Outside {
-    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
+    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
         let mut answers: Vec<Option<RegistryAnswer>> = vec![None; asked.len()];
         for asked in &asked {
             self.connection.requests.send(asked.clone()).await.unwrap();
@@ -49,7 +49,7 @@ impl Subject for Outside {
         while answers.contains(&None) {
             let told = tokio::time::timeout(self.patience, self.connection.told.recv()).await;
             let Ok(Some(told)) = told else { break };
-            if let Told::Answer(from, answer) = told {
+            if let FromStore::Answer(from, answer) = told {
                 let at = asked.iter().position(|asked| (asked.from, asked.request.id) == (from, answer.id));
                 answers[at.unwrap()] = Some(answer);
             }
@@ -96,7 +96,7 @@ async fn a_store_outside_conforms() {
 struct Wrong(Bare, fn(&mut Bare, &RegistryRequest) -> Option<RegistryAnswer>);
 
 impl Subject for Wrong {
-    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
+    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
         let mut answers = Vec::new();
         for asked in asked {
             let wrong = (self.1)(&mut self.0, &asked.request);
@@ -157,7 +157,7 @@ async fn what_goes_wrong_on_the_way_is_no_answer() {
     let store = Store::new(SlotCount::MIN, TTL);
     let connection = store.connect();
     let mut outside = Outside { store: store.clone(), connection, patience: Duration::from_millis(200) };
-    let read = |id| vec![Asked { from: Incarnation(1), request: RegistryRequest { id, op: RegistryOp::Read } }];
+    let read = |id| vec![ToStore { from: Incarnation(1), request: RegistryRequest { id, op: RegistryOp::Read } }];
     for faults in [
         Faults { away: true, ..Faults::default() },
         Faults { lost_requests: 1000, ..Faults::default() },

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::fake::{Fake, id};
-use crate::orchestrator::Action;
+use crate::orchestrator::Operation;
 
 #[tokio::test]
 async fn without_an_orchestrator_actions_are_refused_with_the_reason() {
@@ -35,7 +35,7 @@ async fn unknown_members_and_actions_are_not_found() {
 async fn the_orchestrator_does_nothing_to_itself() {
     let fake = Fake::orchestrating().await;
     assert_eq!(fake.member("gateway-0").await["orchestrator"], json!(true));
-    for (action, _) in Action::ALL {
+    for (action, _) in Operation::ALL {
         let refused = fake.post(&format!("/admin/members/gateway-0/{action}")).await;
         assert_eq!(refused.status, 409, "{action}");
         assert!(refused.error().contains("Ctrl-C"), "{refused:?}");

@@ -10,8 +10,8 @@ use ringway_core::timing::Now;
 use ringway_core::view::{GatewayEntry, NodeEntry, Placement, Removal};
 
 use super::super::ledger::{Ledger, Shift};
-use super::super::receipt::{Action, Receipt, State};
-use super::super::{Asked, Fact};
+use super::super::receipt::{Occasion, Receipt, State};
+use super::super::{Fact, Intended};
 use super::*;
 
 const GATEWAYS: [Incarnation; 2] = [Incarnation(100), Incarnation(101)];
@@ -63,9 +63,9 @@ impl World {
         self.ledger.on_fact(fact(self.now))
     }
 
-    fn ask(&mut self, action: Action, member: &str, rebalance: Option<Rebalance>) -> u64 {
+    fn ask(&mut self, action: Occasion, member: &str, rebalance: Option<Rebalance>) -> u64 {
         let (at, member) = (self.now, id(member));
-        self.ledger.begin(Asked { at, action, member, rebalance, weight: None, predicted: None })
+        self.ledger.begin(Intended { at, action, member, rebalance, weight: None, predicted: None })
     }
 
     /// Applies a view. Returns the orders.
@@ -118,7 +118,7 @@ fn moved(before: &View, after: &View) -> SlotSet {
 #[test]
 fn an_order_names_the_slots_that_have_another_owner() {
     let mut world = World::new(3, Rebalance::default());
-    world.ask(Action::Kill, "node-2", Some(RESET));
+    world.ask(Occasion::Kill, "node-2", Some(RESET));
     let before = world.view.clone();
     let orders = world.see(|view| without(view, 2));
     let slots = moved(&before, &world.view);
@@ -130,7 +130,7 @@ fn an_order_names_the_slots_that_have_another_owner() {
 #[test]
 fn a_node_that_joins_orders_when_it_becomes_active() {
     let mut world = World::new(2, Rebalance::default());
-    world.ask(Action::Add, "node-3", Some(RESET));
+    world.ask(Occasion::Add, "node-3", Some(RESET));
     assert_eq!(world.see(|view| view.with_node(node(3))), []);
     let before = world.view.clone();
     let orders = world.see(View::activated);
@@ -147,7 +147,7 @@ fn only_who_is_asked_for_another_mode_departs_from_the_usual() {
         (RESET_ALL, Some(RESET), Some(true)),
     ] {
         let mut world = World::new(3, usual);
-        world.ask(Action::Kill, "node-2", asked);
+        world.ask(Occasion::Kill, "node-2", asked);
         let orders = world.see(|view| without(view, 2));
         let has_slots = orders.first().map(|order| order.slots.is_some());
         assert_eq!(has_slots, expected, "{usual:?} {asked:?}");
@@ -156,14 +156,14 @@ fn only_who_is_asked_for_another_mode_departs_from_the_usual() {
     let mut world = World::new(3, RESET_ALL);
     let orders = world.see(|view| without(view, 2));
     assert_eq!(orders, [Reset { number: 1, slots: None, window: Duration::ZERO }], "nobody asked for it");
-    assert_eq!((world.receipt().action, world.receipt().mode), (Action::Exit, Mode::ResetAll));
+    assert_eq!((world.receipt().action, world.receipt().mode), (Occasion::Exit, Mode::ResetAll));
 }
 
 #[test]
 fn changes_in_one_view_order_each_for_its_own_slots() {
     let mut world = World::new(2, Rebalance::default());
-    world.ask(Action::Add, "node-3", Some(RESET));
-    world.ask(Action::Add, "node-4", None);
+    world.ask(Occasion::Add, "node-3", Some(RESET));
+    world.ask(Occasion::Add, "node-4", None);
     world.see(|view| view.with_node(node(3)));
     world.see(|view| view.with_node(node(4)));
     let orders = world.see(View::activated);
@@ -248,15 +248,15 @@ fn a_long_window_is_no_reason_to_give_up() {
 #[test]
 fn what_happens_to_a_member_later_is_another_change() {
     let mut world = World::new(3, Rebalance { window: Duration::from_secs(600), ..RESET });
-    let first = world.ask(Action::Kill, "node-2", None);
+    let first = world.ask(Occasion::Kill, "node-2", None);
     let order = world.see(|view| without(view, 2)).remove(0);
     world.given(order.number, Vec::new());
     world.calm();
-    world.ask(Action::Start, "node-2", Some(Rebalance::default()));
+    world.ask(Occasion::Start, "node-2", Some(Rebalance::default()));
     world.see(|view| view.with_node(NodeEntry { incarnation: Incarnation(22), ..node(2) }));
     world.see(View::activated);
     world.calm();
-    let again = world.ask(Action::Kill, "node-2", None);
+    let again = world.ask(Occasion::Kill, "node-2", None);
     assert_ne!(first, again, "the first one only waits for its clients");
     world.see(|view| without(view, 22));
     let receipts = world.ledger.receipts();

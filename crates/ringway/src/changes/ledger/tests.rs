@@ -51,15 +51,15 @@ impl World {
         world
     }
 
-    fn begin(&mut self, action: Action, member: &str, predicted: Option<Predicted>) -> u64 {
+    fn begin(&mut self, action: Occasion, member: &str, predicted: Option<Predicted>) -> u64 {
         let (at, member, rebalance, weight) = (millis_of(self.now), id(member), None, None);
-        self.ledger.begin(Asked { at, action, member, rebalance, weight, predicted })
+        self.ledger.begin(Intended { at, action, member, rebalance, weight, predicted })
     }
 
     fn begin_weight(&mut self, member: &str, weight: f64) -> u64 {
         let (at, member, weight) = (millis_of(self.now), id(member), Weight::from_number(weight).ok());
-        let (action, rebalance, predicted) = (Action::Weight, None, None);
-        self.ledger.begin(Asked { at, action, member, rebalance, weight, predicted })
+        let (action, rebalance, predicted) = (Occasion::Weight, None, None);
+        self.ledger.begin(Intended { at, action, member, rebalance, weight, predicted })
     }
 
     fn view(&mut self, change: impl FnOnce(&View) -> View) {
@@ -121,7 +121,7 @@ fn a_kill_is_measured_from_the_order_to_the_last_report() {
     let mut world = World::new();
     let owned = world.slots_of("node-2");
     let predicted = Predicted { slots: owned, users: Some(0), ..Predicted::default() };
-    let number = world.begin(Action::Kill, "node-2", Some(predicted));
+    let number = world.begin(Occasion::Kill, "node-2", Some(predicted));
     assert_eq!(world.receipt(number).state, State::Running);
     world.now = 30;
     world.view(|view| view.without(Incarnation(2), Removal::Proven));
@@ -142,7 +142,7 @@ fn a_kill_is_measured_from_the_order_to_the_last_report() {
 #[test]
 fn channels_that_wait_keep_a_change_open() {
     let mut world = World::new();
-    let number = world.begin(Action::Kill, "node-2", None);
+    let number = world.begin(Occasion::Kill, "node-2", None);
     world.view(|view| view.without(Incarnation(2), Removal::Proven));
     world.toll().waiting = 3;
     world.calm();
@@ -160,7 +160,7 @@ fn channels_that_wait_keep_a_change_open() {
 #[test]
 fn a_join_takes_two_views_and_is_one_change() {
     let mut world = World::new();
-    let number = world.begin(Action::Add, "node-4", None);
+    let number = world.begin(Occasion::Add, "node-4", None);
     world.view(|view| view.with_node(node(4, 4)));
     world.calm();
     assert_eq!((world.receipt(number).state, world.receipt(number).moved.slots), (State::Running, 0));
@@ -177,11 +177,11 @@ fn a_join_takes_two_views_and_is_one_change() {
 fn what_was_seen_before_it_was_said_is_the_same_change() {
     let mut world = World::new();
     world.view(|view| view.with_node(node(4, 4)));
-    assert_eq!(world.last().action, Action::Joined);
-    let number = world.begin(Action::Add, "node-4", Some(Predicted::default()));
-    assert_eq!((world.last().number, world.last().action), (number, Action::Add));
+    assert_eq!(world.last().action, Occasion::Joined);
+    let number = world.begin(Occasion::Add, "node-4", Some(Predicted::default()));
+    assert_eq!((world.last().number, world.last().action), (number, Occasion::Add));
     assert!(world.last().predicted.is_some());
-    assert_eq!(world.begin(Action::Add, "node-4", None), number, "and what is asked for twice, too");
+    assert_eq!(world.begin(Occasion::Add, "node-4", None), number, "and what is asked for twice, too");
 }
 
 #[test]
@@ -191,23 +191,23 @@ fn what_nobody_asked_for_has_a_receipt_too() {
     world.view_with(&[lost(3, 20, true, 0)], |view| view.without(Incarnation(3), Removal::Suspected));
     world.calm();
     let receipt = world.last();
-    assert_eq!((receipt.action, receipt.detection_ms, receipt.predicted), (Action::Exit, Some(70.0), None));
+    assert_eq!((receipt.action, receipt.detection_ms, receipt.predicted), (Occasion::Exit, Some(70.0), None));
     world.view(|view| view.with_node(node(3, 30)).activated());
     world.calm();
-    assert_eq!((world.last().action, world.last().state), (Action::Joined, State::Settled));
+    assert_eq!((world.last().action, world.last().state), (Occasion::Joined, State::Settled));
     world.view(|view| view.with_next_weight(Incarnation(1), Weight::ZERO));
     let owned = world.slots_of("node-1");
     world.view(|view| view.without(Incarnation(1), Removal::Planned));
     world.calm();
     let receipt = world.last();
-    assert_eq!((receipt.action, receipt.moved.slots, receipt.detection_ms), (Action::Left, owned, None));
+    assert_eq!((receipt.action, receipt.moved.slots, receipt.detection_ms), (Occasion::Left, owned, None));
     assert_eq!(world.ledger.receipts().len(), 3);
 }
 
 #[test]
 fn slots_belong_to_the_change_of_their_member_and_sights_to_all_that_run() {
     let mut world = World::new();
-    let (first, second) = (world.begin(Action::Kill, "node-1", None), world.begin_weight("node-2", 3.0));
+    let (first, second) = (world.begin(Occasion::Kill, "node-1", None), world.begin_weight("node-2", 3.0));
     let owned = world.slots_of("node-1");
     world.view(|view| view.without(Incarnation(1), Removal::Proven));
     let before = world.slots_of("node-2");
@@ -236,9 +236,9 @@ fn slots_between_others_are_counted() {
 #[test]
 fn a_freeze_that_nobody_noticed_ends_with_the_thaw() {
     let mut world = World::new();
-    let frozen = world.begin(Action::Freeze, "node-1", None);
+    let frozen = world.begin(Occasion::Freeze, "node-1", None);
     world.now = 400;
-    let thawed = world.begin(Action::Thaw, "node-1", None);
+    let thawed = world.begin(Occasion::Thaw, "node-1", None);
     world.calm();
     let receipt = world.receipt(frozen);
     assert_eq!((receipt.state, receipt.detection_ms), (State::Settled, None));
@@ -249,12 +249,12 @@ fn a_freeze_that_nobody_noticed_ends_with_the_thaw() {
 #[test]
 fn a_thawed_member_is_back_when_its_next_life_is_active() {
     let mut world = World::new();
-    let frozen = world.begin(Action::Freeze, "node-1", None);
+    let frozen = world.begin(Occasion::Freeze, "node-1", None);
     world.now = 1600;
     world.view_with(&[lost(1, 0, false, 0)], |view| view.without(Incarnation(1), Removal::Suspected));
     world.calm();
     assert_eq!((world.receipt(frozen).state, world.receipt(frozen).detection_ms), (State::Settled, Some(1600.0)));
-    let thawed = world.begin(Action::Thaw, "node-1", None);
+    let thawed = world.begin(Occasion::Thaw, "node-1", None);
     world.calm();
     assert_eq!(world.receipt(thawed).state, State::Running);
     world.view(|view| view.with_node(node(1, 11)));
@@ -274,7 +274,7 @@ fn sockets_are_those_that_were_closed_and_those_that_went_with_a_process() {
     world.calm();
     assert_eq!(world.last().sockets_closed, 0, "a gateway's first word is where counting begins");
 
-    let stopped = world.begin(Action::Stop, "gateway-1", None);
+    let stopped = world.begin(Occasion::Stop, "gateway-1", None);
     world.view(|view| view.with_draining_gateway(SECOND));
     world.tolls.get_mut(&SECOND).unwrap().closed += 7;
     world.tell_tolls();
@@ -289,13 +289,13 @@ fn a_frozen_gateway_keeps_its_sockets_until_it_is_killed() {
     world.view(|view| view.with_gateway(gateway("gateway-1", SECOND)));
     world.tolls.insert(SECOND, Toll::begun(SECOND));
     world.calm();
-    let frozen = world.begin(Action::Freeze, "gateway-1", None);
+    let frozen = world.begin(Occasion::Freeze, "gateway-1", None);
     let left = [Departure { incarnation: SECOND, ..lost(0, 0, false, 300) }];
     world.view_with(&left, |view| view.without(SECOND, Removal::Suspected));
     world.tolls.remove(&SECOND);
     world.calm();
     assert_eq!(world.receipt(frozen).sockets_closed, 0);
-    let killed = world.begin(Action::Kill, "gateway-1", None);
+    let killed = world.begin(Occasion::Kill, "gateway-1", None);
     world.calm();
     assert_eq!((world.receipt(killed).sockets_closed, world.receipt(killed).state), (300, State::Settled));
 }
@@ -303,7 +303,7 @@ fn a_frozen_gateway_keeps_its_sockets_until_it_is_killed() {
 #[test]
 fn what_takes_too_long_is_given_up_and_says_why() {
     let mut world = World::new();
-    let number = world.begin(Action::Add, "node-4", None);
+    let number = world.begin(Occasion::Add, "node-4", None);
     let late = millis_of(0) + PATIENCE + Duration::from_millis(1);
     world.ledger.look(late - Duration::from_millis(1));
     assert_eq!(world.receipt(number).state, State::Running);
@@ -311,7 +311,7 @@ fn what_takes_too_long_is_given_up_and_says_why() {
     let receipt = world.receipt(number);
     assert_eq!((receipt.state, receipt.why.as_deref()), (State::Unsettled, Some("node-4 has not joined")));
 
-    let number = world.begin(Action::Kill, "node-1", None);
+    let number = world.begin(Occasion::Kill, "node-1", None);
     world.view(|view| view.without(Incarnation(1), Removal::Proven));
     world.ledger.look(late);
     assert_eq!(world.receipt(number).why.as_deref(), Some("slots of node-2, node-3 have not all their copies"));
@@ -334,7 +334,7 @@ fn a_cluster_without_nodes_has_not_settled() {
 #[test]
 fn a_refused_change_leaves_no_receipt() {
     let mut world = World::new();
-    let number = world.begin(Action::Kill, "node-1", None);
+    let number = world.begin(Occasion::Kill, "node-1", None);
     world.ledger.take_back(number);
     assert!(world.ledger.receipts().is_empty());
 }
@@ -343,7 +343,7 @@ fn a_refused_change_leaves_no_receipt() {
 fn the_newest_receipts_are_kept() {
     let mut world = World::new();
     for _ in 0..KEPT + 3 {
-        world.begin(Action::Remove, "node-9", None);
+        world.begin(Occasion::Remove, "node-9", None);
     }
     let kept = world.ledger.receipts();
     assert_eq!((kept.len(), kept[0].number, kept[0].state), (KEPT, 4, State::Settled));
@@ -352,7 +352,7 @@ fn the_newest_receipts_are_kept() {
 #[test]
 fn times_are_written_as_programs_read_them() {
     let mut world = World::new();
-    world.begin(Action::Remove, "node-9", None);
+    world.begin(Occasion::Remove, "node-9", None);
     let began = world.last().began;
     assert!(began.parse::<jiff::Timestamp>().is_ok() && began.len() == 24, "{began}");
 }

@@ -8,7 +8,7 @@ use ringway_core::{MemberId, Slot, ring};
 
 use super::super::Departure;
 use super::super::goal::Goal;
-use super::super::receipt::{Action, millis};
+use super::super::receipt::{Occasion, millis};
 use super::super::step::{Step, What, steps};
 use super::{Ledger, Shift};
 
@@ -99,11 +99,11 @@ impl Ledger {
     fn open_unasked(&mut self, at: Now, step: &Step, departure: Option<&Departure>) -> u64 {
         let action = step.what.unasked();
         let goal = match action {
-            Action::Joined => Goal::Active(None),
-            Action::Weight => Goal::Balanced(step.incarnation),
+            Occasion::Joined => Goal::Active(None),
+            Occasion::Weight => Goal::Balanced(step.incarnation),
             _ => Goal::Gone(step.incarnation),
         };
-        let began = departure.filter(|_| action == Action::Exit).map_or(at, |departure| departure.since.min(at));
+        let began = departure.filter(|_| action == Occasion::Exit).map_or(at, |departure| departure.since.min(at));
         let (receipt, _) = self.open(began, action, step.member.clone(), goal);
         receipt.number
     }
@@ -111,7 +111,8 @@ impl Ledger {
     /// Client sockets that went with a process. One that was killed has none; one that may only be silent keeps them for now.
     fn lost_sockets(&mut self, step: &Step, departure: Option<&Departure>) -> u64 {
         let Some(departure) = departure.filter(|departure| departure.sockets > 0) else { return 0 };
-        let killed = self.running().any(|(receipt, open)| open.member == step.member && receipt.action == Action::Kill);
+        let killed =
+            self.running().any(|(receipt, open)| open.member == step.member && receipt.action == Occasion::Kill);
         if departure.ended || killed {
             return departure.sockets;
         }

@@ -39,7 +39,7 @@ fn no_word_of_a_member_ends_the_ledger() {
                     world
                         .view_with(&[departure(&mut choices)], |view| view.without(Incarnation(2), Removal::Suspected));
                 }
-                2 => drop(world.begin(Action::Kill, "node-2", None)),
+                2 => drop(world.begin(Occasion::Kill, "node-2", None)),
                 3 => world.ledger.look(millis_of(world.now)),
                 _ => drop(world.ledger.on_fact(fact(millis_of(world.now), &mut choices))),
             }
