@@ -386,7 +386,7 @@ impl Node {
         }
         self.refused.retain(|(owner, _)| *owner != peer);
         self.drop_listeners(now, peer);
-        self.closings_without(peer);
+        self.closings_cut_off(peer);
         self.copies_link_down(peer);
     }
 

@@ -197,7 +197,10 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_order(&mut self, order: &Order) {
         let is_meant = |session: &Session<S>| {
             let client = session.client.as_u128();
-            session.user_name() == &*order.user
+            // Who has not said who it is has no name, and is not anonymous either.
+            let is_known = !matches!(session.state, State::Silent | State::Refused);
+            is_known
+                && session.user_name() == &*order.user
                 && order.client.is_none_or(|only| only == client)
                 && !order.whitelist.contains(&client)
         };
@@ -205,6 +208,9 @@ impl<S: Socket> Hub<S> {
         let keys: Vec<SessionKey> = match inbox {
             Some(inbox) => {
                 let keys = self.audience.named(&inbox).into_iter().flat_map(Channel::keys);
+                // Who waits to be let go is in its inbox no more.
+                let parting = self.audience.partings.sessions().into_iter().filter(|id| self.roster.is_open(*id));
+                let keys = keys.chain(parting.map(|id| id.key));
                 keys.filter(|key| self.roster.get(*key).is_some_and(is_meant)).collect()
             }
             // Who has no inbox is looked for among all: a million sessions take some 10 ms.

@@ -35,6 +35,16 @@ pub(super) struct Partings {
     awaited: HashMap<AttachId, Sessions>,
 }
 
+impl Partings {
+    /// Sessions that are in no channel any more and may be open; in an order that is the same in every run.
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        let mut sessions: Vec<SessionId> =
+            self.leaving.values().chain(self.awaited.values()).flatten().copied().collect();
+        sessions.sort_unstable_by_key(|id| id.key);
+        sessions
+    }
+}
+
 impl<S: Socket> Hub<S> {
     /// Asks a client to connect elsewhere, or closes it if it cannot be asked.
     pub(super) fn let_go(&mut self, now: Now, key: SessionKey, why: Disconnect) {

@@ -1,7 +1,7 @@
 //! Sessions that are to be closed wherever they are: each gateway is told, and whoever asked is answered when all have done so.
 //!
-//! A gateway whose link or whose life ends meanwhile is waited for no longer: its sessions are gone, or will attach anew at a gateway
-//! that somebody else has to be asked about.
+//! A gateway whose life ends meanwhile is waited for no longer. One whose link ends may have closed its sessions or not: the order is refused,
+//! and asked for again, until that gateway is linked anew or out of the view.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ impl Closings {
         self.open.retain(|_, closing| now < closing.until);
     }
 
-    /// A gateway is not waited for any longer, of one order or of all. Answers who must be told that theirs are done.
+    /// A gateway is not waited for any longer, in one order or in all. Says who must be told that theirs are done.
     fn done(&mut self, gateway: Incarnation, number: Option<u64>) -> Vec<(Incarnation, u64)> {
         let of = |number: &u64, only: Option<u64>| only.is_none_or(|only| only == *number);
         for (_, closing) in self.open.iter_mut().filter(|(at, _)| of(at, number)) {
@@ -48,6 +48,12 @@ impl Closings {
         }
         let over = self.open.extract_if(.., |at, closing| of(at, number) && closing.waits.is_empty());
         over.map(|(_, closing)| closing.asker).collect()
+    }
+
+    /// Nobody knows any more whether a gateway carries out what it was told. Says who must be told to ask again.
+    fn give_up(&mut self, gateway: Incarnation) -> Vec<(Incarnation, u64)> {
+        let lost = self.open.extract_if(.., |_, closing| closing.waits.contains(&gateway));
+        lost.map(|(_, closing)| closing.asker).collect()
     }
 }
 
@@ -73,7 +79,14 @@ impl Node {
         self.answer_closed(gateway, Some(number));
     }
 
-    /// A gateway is gone, with its sessions or to start over.
+    /// The link of a gateway ended.
+    pub(super) fn closings_cut_off(&mut self, gateway: Incarnation) {
+        for (asker, id) in self.closings.give_up(gateway) {
+            self.peers.send(asker, Message::Answer(id, Answer::Refused(Refusal::Retry)));
+        }
+    }
+
+    /// A gateway is out of the view.
     pub(super) fn closings_without(&mut self, gateway: Incarnation) {
         self.answer_closed(gateway, None);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringway_core::id::{Position, UserName};
-use ringway_core::message::Message;
+use ringway_core::message::{Disconnect, Message};
 use serde_json::json;
 
 use super::harness::*;
@@ -45,6 +45,29 @@ fn a_plain_client_goes_when_its_inbox_is_safe() {
     world.detached("#ann");
     assert_eq!((ann.one()["type"].clone(), ann.closed()), (json!(2), Some(3001)));
     assert_eq!((world.hub.shed(world.now, 1), world.hub.counts().closed), (0, 1));
+}
+
+#[test]
+fn an_order_closes_those_who_wait_to_be_let_go() {
+    let mut world = World::open();
+    let ann = world.plain("ann");
+    world.attached("#ann", Some(at(0)), 0);
+    say(&mut world, 1, "one");
+    world.hub.shed(world.now, 1);
+    world.turn();
+    world.pong(&ann);
+    assert_eq!(
+        (told(&world), ann.closed()),
+        (vec![Some(at(1))], None),
+        "it is in no channel, and its owner has not answered"
+    );
+    for (user, closed) in [("bob", None), ("ann", Some(3503))] {
+        let (user, reason) = (user.into(), "force disconnect".into());
+        let order = Disconnect { user, client: None, whitelist: vec![], code: 3503, reason };
+        world.hear(Message::Close(1, Box::new(order)));
+        world.turn();
+        assert_eq!(ann.closed(), closed);
+    }
 }
 
 #[test]

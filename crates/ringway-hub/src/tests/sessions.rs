@@ -169,17 +169,18 @@ fn an_order_closes_those_who_have_no_inbox() {
         uuid::Uuid::parse_str(peer.one()["connect"]["client"].as_str().unwrap()).unwrap().as_u128()
     };
     let clients: Vec<u128> = anonymous.iter().map(client).collect();
-    let mut order = |user: &str, client| {
+    let order = |world: &mut World, user: &str, client| {
         let (user, reason) = (user.into(), "force disconnect".into());
         world.hear(Message::Close(2, Box::new(Disconnect { user, client, whitelist: vec![], code: 3503, reason })));
         world.turn();
     };
-    order("", Some(clients[0]));
+    let stranger = world.connect(Protocol::Centrifuge);
+    order(&mut world, "", Some(clients[0]));
     assert_eq!((anonymous[0].closed(), anonymous[1].closed(), tenant.closed()), (Some(3503), None, None));
-    order("tenant:42", None);
+    order(&mut world, "tenant:42", None);
     assert_eq!((anonymous[1].closed(), tenant.closed()), (None, Some(3503)));
-    order("", None);
-    assert_eq!(anonymous[1].closed(), Some(3503));
+    order(&mut world, "", None);
+    assert_eq!((anonymous[1].closed(), stranger.closed()), (Some(3503), None), "it has not said who it is");
 }
 
 #[test]

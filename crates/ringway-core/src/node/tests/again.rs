@@ -165,7 +165,6 @@ fn an_order_is_answered_when_every_gateway_has_carried_it_out_or_is_gone() {
     cluster.pass(Timing::default().deadline + Duration::from_millis(50));
     cluster.say(0, Message::Closed(2));
     assert_eq!((told(&mut cluster), answers(&mut cluster)), (vec![2], vec![]));
-    // What another gateway asked for: the one that is waited for breaks off, and has no sessions any more.
     let (now, epoch) = (cluster.now, cluster.nodes[0].view().epoch);
     cluster.nodes[0].on_link_down(now, GATEWAY);
     cluster.nodes[0].on_message(now, GATEWAY, epoch, ask);
@@ -174,6 +173,46 @@ fn an_order_is_answered_when_every_gateway_has_carried_it_out_or_is_gone() {
         !said.iter().any(|message| matches!(message, Message::Close(..))),
         "it is refused while one cannot be told"
     );
+}
+
+#[test]
+fn an_order_is_asked_for_again_where_a_gateway_breaks_off_and_not_where_it_is_gone() {
+    let asker = Incarnation(101);
+    let entry = GatewayEntry {
+        id: MemberId::new("h").unwrap(),
+        incarnation: asker,
+        address: "h:1".into(),
+        link: "h:2".into(),
+        draining: false,
+    };
+    let mut cluster = Cluster::begun(view(&[1]).with_gateway(entry), NodeLimits::default());
+    let now = cluster.now;
+    cluster.nodes[0].on_link_up(now, asker);
+    let order = |client| crate::message::Disconnect {
+        user: "ann".into(),
+        client,
+        whitelist: vec![],
+        code: 3503,
+        reason: "force disconnect".into(),
+    };
+    let say = |cluster: &mut Cluster, message| {
+        let epoch = cluster.nodes[0].view().epoch;
+        cluster.nodes[0].on_message(now, asker, epoch, message);
+        cluster.settle();
+        cluster.take(|message| if let Message::Answer(_, answer) = message { Some(answer.clone()) } else { None })
+    };
+    let ask = |id| Message::Query(id, Query::Disconnect(Box::new(order(None))));
+    assert_eq!((say(&mut cluster, ask(1)), say(&mut cluster, Message::Closed(1))), (vec![], vec![]));
+    // Its clients are still there, and it may never have heard of the order.
+    cluster.nodes[0].on_link_down(now, GATEWAY);
+    let retry = Answer::Refused(Refusal::Retry);
+    assert_eq!(say(&mut cluster, Message::Closed(1)), std::slice::from_ref(&retry));
+    assert_eq!(say(&mut cluster, ask(2)), [retry], "nor can it be told now");
+    cluster.nodes[0].on_link_up(now, GATEWAY);
+    assert_eq!((say(&mut cluster, ask(3)), say(&mut cluster, Message::Closed(2))), (vec![], vec![]));
+    let without = Arc::new(cluster.nodes[0].view().without(GATEWAY, Removal::Proven));
+    cluster.nodes[0].on_view(now, &without);
+    assert_eq!(say(&mut cluster, Message::Closed(2)), [Answer::Closed]);
 }
 
 #[test]
