@@ -84,11 +84,15 @@ pub enum Sabotage {
     ForgeReset,
     /// Hub, presence: owners do not hear who comes and goes.
     HideSessions,
+    /// Orders to disconnect: gateways do not hear them, and somebody says that they are carried out.
+    ForgeClosed,
+    /// Orders to disconnect: what names one session, or leaves one out, means all of the user.
+    WidenOrder,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -129,6 +133,8 @@ impl Sabotage {
         Self::HideFarewell,
         Self::ForgeReset,
         Self::HideSessions,
+        Self::ForgeClosed,
+        Self::WidenOrder,
     ];
 
     /// The one of this name, however it is capitalized.

@@ -6,6 +6,7 @@
 mod backend;
 mod clock;
 mod connect;
+mod disconnects;
 mod doings;
 mod frames;
 mod inbox;
@@ -34,6 +35,7 @@ use crate::setup::Setup;
 
 pub(crate) use backend::Call;
 pub(crate) use clock::SimClock;
+pub(crate) use disconnects::Closing;
 pub(crate) use frames::{Answer, Subscribed, publication_in};
 pub(crate) use inbox::User;
 pub(crate) use parting::Order;
@@ -172,6 +174,8 @@ pub(crate) struct People {
     pub(crate) moves: u64,
     calls: u64,
     pub(crate) orders: u64,
+    /// Orders to close sessions, by their number.
+    closings: Vec<Closing>,
 }
 
 impl People {
@@ -193,6 +197,7 @@ impl People {
             moves: 0,
             calls: 0,
             orders: 0,
+            closings: Vec::new(),
         }
     }
 

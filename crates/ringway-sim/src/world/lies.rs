@@ -132,6 +132,13 @@ impl World {
                     *offset += 1;
                 }
             }
+            (Sabotage::ForgeClosed, Message::Close(number, _)) => {
+                self.forge(from, to, Frame { epoch, message: Message::Closed(*number) });
+                return Vec::new();
+            }
+            (Sabotage::WidenOrder, Message::Close(_, order)) => {
+                (order.client, order.whitelist) = (None, Vec::new());
+            }
             (Sabotage::HideSessions, Message::Sessions(_)) => return Vec::new(),
             (Sabotage::LateAttach, Message::AttachesDone(_)) => return vec![out],
             (Sabotage::LateAttach, Message::Attach(_)) => {

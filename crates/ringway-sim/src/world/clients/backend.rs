@@ -14,6 +14,8 @@ pub(crate) enum Call {
     History(Reading),
     /// Who is in a channel, by what its owner says.
     Presence(usize),
+    /// This order to close sessions.
+    Disconnect(u16),
 }
 
 /// A history that is being read.
@@ -72,6 +74,7 @@ impl World {
                 }
                 (Call::Publish(publication), _) => self.watch_unanswered(publication),
                 (Call::History(reading), ApiAnswer::History(page)) => self.read_page(at, reading, page),
+                (Call::Disconnect(number), ApiAnswer::Done) => self.watch_disconnected(number),
                 (Call::Presence(channel), ApiAnswer::Presence(page)) => self.watch_presence(channel, &page),
                 // Nobody knew just then: somebody asks again.
                 (Call::Presence(_), _) => self.ask_presence_again(),

@@ -51,6 +51,9 @@ impl World {
             let is_meant = |order: &Order| order.meant.contains(&number);
             return (!self.processes[at].clients.orders.iter().any(is_meant)).then_some("reset");
         }
+        if let Some(is_meant) = self.is_ordered_away(connection, code) {
+            return (!is_meant).then_some("disconnect");
+        }
         // An owner may be away for longer than a short deadline.
         let is_hasty = self.setup.timing.deadline.as_secs() < 5;
         let may_fail = is(Disconnect::InternalServerError) && (is_hasty || self.setup.mode != Mode::Planned);
