@@ -24,7 +24,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use crate::clock;
-use crate::cluster::{Change, ClusterHandle};
+use crate::cluster::{ClusterHandle, Demand};
 use crate::gateway::{Client, Intake};
 use crate::rebalance::Rebalance;
 use ledger::Ledger;
@@ -232,7 +232,7 @@ async fn run(
                     // Those who must go are told before anybody is counted.
                     for order in shifts.iter_mut().filter_map(|shift| shift.order.take()) {
                         let number = order.number;
-                        if let Err(why) = cluster.change(Change::Reset(order)).await {
+                        if let Err(why) = cluster.change(Demand::Reset(order)).await {
                             warn!(%why, "clients are not asked to connect anew");
                             ledger.not_given(number);
                         }

@@ -1,7 +1,7 @@
 //! What the member task tells the rest of the process about the cluster, and how it is asked for changes.
 //!
 //! The member task holds the [`ClusterSeat`]; everybody else a [`ClusterHandle`]. Facts go out as one immutable value
-//! through a `watch` channel; orders come in through a short queue and each is answered.
+//! through a `watch` channel; demands come in through a short queue and each is answered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl ClusterState {
 
 /// A change of the view that somebody outside the rules wants.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum Demand {
     /// Give it another share of the slots.
     Weight(Incarnation, Weight),
     /// Take it out.
@@ -104,11 +104,11 @@ impl From<ringway_core::membership::ChangeError> for ChangeError {
     }
 }
 
-/// A change with where to answer it: the epoch at which it was made.
+/// A demand with where to answer it: the epoch at which it was made.
 #[derive(Debug)]
-pub struct Order {
+pub struct Demanded {
     /// What is wanted.
-    pub change: Change,
+    pub demand: Demand,
     /// Where the outcome goes.
     pub answer: oneshot::Sender<Result<Epoch, ChangeError>>,
 }
@@ -118,22 +118,22 @@ pub struct Order {
 pub struct ClusterSeat {
     /// Where the newest state goes.
     pub state: watch::Sender<Arc<ClusterState>>,
-    /// Where orders come from.
-    pub orders: mpsc::Receiver<Order>,
+    /// Where demands come from.
+    pub demands: mpsc::Receiver<Demanded>,
 }
 
 /// Everybody else's side. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ClusterHandle {
     state: watch::Receiver<Arc<ClusterState>>,
-    orders: mpsc::Sender<Order>,
+    demands: mpsc::Sender<Demanded>,
 }
 
 /// Both sides, with the state to begin with.
 pub fn cluster(first: ClusterState) -> (ClusterSeat, ClusterHandle) {
     let (state, seen) = watch::channel(Arc::new(first));
-    let (sender, orders) = mpsc::channel(ORDERS);
-    (ClusterSeat { state, orders }, ClusterHandle { state: seen, orders: sender })
+    let (sender, demands) = mpsc::channel(ORDERS);
+    (ClusterSeat { state, demands }, ClusterHandle { state: seen, demands: sender })
 }
 
 impl ClusterHandle {
@@ -151,10 +151,10 @@ impl ClusterHandle {
     ///
     /// # Errors
     /// [`ChangeError`].
-    pub async fn change(&self, change: Change) -> Result<Epoch, ChangeError> {
+    pub async fn change(&self, demand: Demand) -> Result<Epoch, ChangeError> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.orders.send(Order { change, answer }).await.ok()?;
+            self.demands.send(Demanded { demand, answer }).await.ok()?;
             answered.await.ok()
         };
         tokio::time::timeout(ORDER_DEADLINE, asked).await.ok().flatten().unwrap_or(Err(ChangeError::Unknown))

@@ -195,35 +195,77 @@ struct Task {
     me: Incarnation,
     member: Member<Hub<Client>>,
     registry: Handle,
-    /// Somebody knows a newer view than the registry here.
-    outdated: Option<End>,
+    /// The other members.
+    mesh: Mesh,
+    /// What the rules have to say, on its way to the links. Empty between turns.
+    frames: Vec<Outgoing>,
+    sockets: Sockets,
+    demands: Demands,
+    exit: Exit,
+    next_ping: Now,
+    facts_changed: bool,
+    expulsions: u64,
+    telling: Telling,
+}
+
+/// The other members, as this one is linked with them.
+#[derive(Debug)]
+struct Mesh {
     peers: HashMap<Incarnation, Peer>,
+    /// What they said of themselves.
     loads: HashMap<Incarnation, Load>,
     dialed: Vec<Target>,
     /// Members of the view without a link to this node, since when.
     missing: HashMap<Target, Now>,
-    /// What the rules have to say, on its way to the links. Empty between turns.
-    frames: Vec<Outgoing>,
+    /// Where probes leave what they have found.
+    evidence: mpsc::Sender<Finding>,
+    reach: Reach,
+    door: Door,
+    unreached: Unreached,
+}
+
+impl Mesh {
+    fn new(evidence: mpsc::Sender<Finding>) -> Self {
+        Self {
+            peers: HashMap::new(),
+            loads: HashMap::new(),
+            dialed: Vec::new(),
+            missing: HashMap::new(),
+            evidence,
+            reach: Reach::default(),
+            door: Door::default(),
+            unreached: Unreached::default(),
+        }
+    }
+}
+
+/// The way between the hub and the sockets.
+#[derive(Debug)]
+struct Sockets {
     /// Has the sockets written that a turn was queued something for.
     flusher: Option<Flusher>,
     /// Inputs of clients; kept for its memory.
     batch: Batch<Client>,
     /// What clients brought and waits for the next turn.
     turns: Turns<Client>,
-    changes: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
-    next_change: u64,
-    evidence: mpsc::Sender<Finding>,
-    reach: Reach,
-    door: Door,
+}
+
+/// Changes of the view that this process has asked the rules for, by their number.
+#[derive(Debug, Default)]
+struct Demands {
+    waiting: HashMap<u64, oneshot::Sender<Result<ringway_core::Epoch, ChangeError>>>,
+    next: u64,
+}
+
+/// How far this member is on its way out, if it is.
+#[derive(Debug, Default)]
+struct Exit {
     leaving: Option<Leaving>,
     shedding: Option<Shedding>,
     draining: Option<oneshot::Sender<()>>,
-    unreached: Unreached,
     left: Option<Now>,
-    next_ping: Now,
-    facts_changed: bool,
-    expulsions: u64,
-    telling: Telling,
+    /// Somebody knows a newer view than the registry here.
+    outdated: Option<End>,
 }
 
 /// What does not change while the task runs.
@@ -241,7 +283,7 @@ struct Static {
 /// Runs a member until it has left or is told to stop.
 pub async fn run(parts: Parts) -> End {
     let Parts { seat, events: (early, mut events), mut signals, .. } = parts;
-    let ClusterSeat { state, mut orders } = seat;
+    let ClusterSeat { state, mut demands } = seat;
     // Evidence is rare and soon acted on; a probe that finds the queue full tries again.
     let (evidence, mut findings) = mpsc::channel::<Finding>(16);
     let fixed = Static {
@@ -256,7 +298,7 @@ pub async fn run(parts: Parts) -> End {
     let intake = fixed.gateway.as_ref().map(|gateway| gateway.intake.clone());
     let telling = Telling::new(parts.teller, parts.view.clone(), parts.registry.seat().is_here());
     let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, parts.registry, evidence, telling);
-    task.dialed.extend(parts.join);
+    task.mesh.dialed.extend(parts.join);
     for event in early {
         task.on_link_event(clock::now(), event);
     }
@@ -283,7 +325,7 @@ pub async fn run(parts: Parts) -> End {
                     return End::Stopped;
                 }
             }
-            Some(order) = orders.recv() => task.on_order(clock::now(), order),
+            Some(demanded) = demands.recv() => task.on_demand(clock::now(), demanded),
             Some(finding) = findings.recv() => task.on_finding(clock::now(), finding),
             news = task.registry.next() => task.on_news(clock::now(), news),
             event = events.recv() => {
@@ -297,7 +339,7 @@ pub async fn run(parts: Parts) -> End {
             () = std::future::ready(()), if task.member.has_more() => {}
         }
         task.take_inputs(clock::now(), intake.as_deref());
-        if let Some(end) = task.outdated.take() {
+        if let Some(end) = task.exit.outdated.take() {
             return end;
         }
         if task.has_left(clock::now()) {
@@ -344,25 +386,11 @@ impl Task {
             me,
             member,
             registry,
-            outdated: None,
-            peers: HashMap::new(),
-            loads: HashMap::new(),
-            dialed: Vec::new(),
-            missing: HashMap::new(),
+            mesh: Mesh::new(evidence),
             frames: Vec::new(),
-            flusher,
-            batch: Batch::default(),
-            turns: Turns::default(),
-            changes: HashMap::new(),
-            next_change: 0,
-            evidence,
-            reach: Reach::default(),
-            door: Door::default(),
-            leaving: None,
-            shedding: None,
-            draining: None,
-            unreached: Unreached::default(),
-            left: None,
+            sockets: Sockets { flusher, batch: Batch::default(), turns: Turns::default() },
+            demands: Demands::default(),
+            exit: Exit::default(),
             next_ping: now,
             facts_changed: true,
             expulsions: 0,
@@ -395,20 +423,20 @@ impl Task {
     }
 
     fn has_left(&mut self, now: Now) -> bool {
-        let Some(since) = self.left else { return false };
+        let Some(since) = self.exit.left else { return false };
         // Publishes that were sent here before the view came are refused, not lost: stay until every gateway knows.
         let epoch = self.member.view().epoch;
         let knows = |peer: &Incarnation| match self.member.node() {
             Some(node) => node.heard_epoch(*peer).is_none_or(|heard| heard >= epoch),
             None => true,
         };
-        now >= since + LINGER_MOST || (now >= since + LINGER_LEAST && self.peers.keys().all(knows))
+        now >= since + LINGER_MOST || (now >= since + LINGER_LEAST && self.mesh.peers.keys().all(knows))
     }
 
     /// Writes out what is queued and closes the links.
     async fn say_goodbye(&mut self) {
         self.parts.links.shut_down().await;
-        if let Some(done) = self.draining.take() {
+        if let Some(done) = self.exit.draining.take() {
             let _ = done.send(());
         }
         info!(id = %self.parts.id, "this member has ended");

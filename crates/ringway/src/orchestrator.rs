@@ -124,12 +124,12 @@ pub enum OrchestratorError {
 /// The handle. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Orchestrator {
-    commands: mpsc::Sender<Command>,
+    errands: mpsc::Sender<Errand>,
     units: watch::Receiver<Arc<Units>>,
 }
 
 /// What the handle asks the task for.
-enum Command {
+enum Errand {
     Add { taken: BTreeSet<MemberId>, answer: oneshot::Sender<Result<MemberId, OrchestratorError>> },
     Gateway { id: MemberId, port: u16, answer: oneshot::Sender<Result<(), OrchestratorError>> },
     Next { taken: BTreeSet<MemberId>, answer: oneshot::Sender<MemberId> },
@@ -141,10 +141,10 @@ enum Command {
 impl Orchestrator {
     /// Starts the task. Needs a running Tokio runtime.
     pub fn new(driver: impl Driver) -> Self {
-        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (errands, inbox) = mpsc::channel(COMMANDS);
         let (publish, units) = watch::channel(Arc::default());
         tokio::spawn(Keeper::new(driver, publish).run(inbox));
-        Self { commands, units }
+        Self { errands, units }
     }
 
     /// All units as they are.
@@ -162,7 +162,7 @@ impl Orchestrator {
     /// # Errors
     /// [`OrchestratorError`].
     pub async fn add(&self, taken: BTreeSet<MemberId>) -> Result<MemberId, OrchestratorError> {
-        self.ask(|answer| Command::Add { taken, answer }).await?
+        self.ask(|answer| Errand::Add { taken, answer }).await?
     }
 
     /// Starts a gateway of this id, which no unit has, with its clients' port. Answers when its process runs.
@@ -170,7 +170,7 @@ impl Orchestrator {
     /// # Errors
     /// [`OrchestratorError`].
     pub async fn start_gateway(&self, id: MemberId, port: u16) -> Result<(), OrchestratorError> {
-        self.ask(|answer| Command::Gateway { id, port, answer }).await?
+        self.ask(|answer| Errand::Gateway { id, port, answer }).await?
     }
 
     /// The id that [`Orchestrator::add`] would give now.
@@ -178,7 +178,7 @@ impl Orchestrator {
     /// # Errors
     /// [`OrchestratorError::Ending`].
     pub async fn next_id(&self, taken: BTreeSet<MemberId>) -> Result<MemberId, OrchestratorError> {
-        self.ask(|answer| Command::Next { taken, answer }).await
+        self.ask(|answer| Errand::Next { taken, answer }).await
     }
 
     /// Has a unit cut its links to another member, or make them slow. Answers when it is told.
@@ -186,7 +186,7 @@ impl Orchestrator {
     /// # Errors
     /// [`OrchestratorError`].
     pub async fn disturb(&self, id: &MemberId, fault: LinkFault) -> Result<(), OrchestratorError> {
-        self.ask(|answer| Command::Fault { id: id.clone(), fault, answer }).await?
+        self.ask(|answer| Errand::Fault { id: id.clone(), fault, answer }).await?
     }
 
     /// Does something to a unit. Answers when it is carried out, or for `Stop` under way.
@@ -194,7 +194,7 @@ impl Orchestrator {
     /// # Errors
     /// [`OrchestratorError`].
     pub async fn act(&self, id: &MemberId, action: Operation) -> Result<(), OrchestratorError> {
-        self.ask(|answer| Command::Act { id: id.clone(), action, answer }).await??;
+        self.ask(|answer| Errand::Act { id: id.clone(), action, answer }).await??;
         if action == Operation::Kill && !self.wait_for_exit(id).await {
             return Err(OrchestratorError::NotNow(format!(
                 "{id} was sent SIGKILL and has not ended yet; look again in a moment"
@@ -205,7 +205,7 @@ impl Orchestrator {
 
     /// Kills every unit and waits until all have ended. Nothing can be started afterwards.
     pub async fn end(&self) {
-        let _ended = self.ask(|answer| Command::End { answer }).await;
+        let _ended = self.ask(|answer| Errand::End { answer }).await;
     }
 
     async fn wait_for_exit(&self, id: &MemberId) -> bool {
@@ -214,9 +214,9 @@ impl Orchestrator {
         matches!(tokio::time::timeout(EXIT_DEADLINE, ended).await, Ok(Ok(_)))
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, OrchestratorError> {
+    async fn ask<T>(&self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Result<T, OrchestratorError> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| OrchestratorError::Ending)?;
+        self.errands.send(errand(answer)).await.map_err(|_| OrchestratorError::Ending)?;
         answered.await.map_err(|_| OrchestratorError::Ending)
     }
 }

@@ -14,7 +14,7 @@ use super::members::unknown;
 use super::rebalance::Wish;
 use super::{Admin, AdminError};
 use crate::changes::Occasion;
-use crate::cluster::Change;
+use crate::cluster::Demand;
 use crate::rebalance::Mode;
 
 /// What is asked for.
@@ -41,7 +41,7 @@ pub(super) async fn set(
     }
     let intent = admin.intend(Occasion::Weight, &node.id, Some(weight), rebalance).await;
     let change = admin.begin(intent, &node.id).await;
-    let epoch = match admin.cluster.change(Change::Weight(node.incarnation, weight)).await {
+    let epoch = match admin.cluster.change(Demand::Weight(node.incarnation, weight)).await {
         Ok(epoch) => epoch,
         Err(why) => {
             admin.take_back(change).await;

@@ -31,10 +31,10 @@ impl Task {
         );
         let old = self.member.view();
         let nobody = View { copies: old.copies, ack_copies: old.ack_copies, ..View::born(old.key, old.slots) };
-        for target in self.dialed.extract_if(.., |target| target.member.is_some()) {
+        for target in self.mesh.dialed.extract_if(.., |target| target.member.is_some()) {
             self.parts.links.stop_dialing(&target);
         }
-        self.loads.clear();
+        self.mesh.loads.clear();
         self.take_new_life(now, &Arc::new(nobody), None);
         self.turn(now);
     }
@@ -42,7 +42,7 @@ impl Task {
     /// The first gateway is linked: what does the new cluster look like?
     pub(super) fn ask_for_view(&self, peer: Incarnation) {
         let message = Message::RegistryRequest(RegistryRequest { id: 0, op: RegistryOp::Read });
-        if let Some(host) = self.peers.get(&peer).filter(|known| known.identity.keeps_registry) {
+        if let Some(host) = self.mesh.peers.get(&peer).filter(|known| known.identity.keeps_registry) {
             // If the link is gone already, the next one asks again.
             let _ = host.sender.send(Frame { epoch: Epoch(0), message });
         }
@@ -55,7 +55,7 @@ impl Task {
         let birth = view.birth();
         self.settle_in(now, &view);
         self.parts.links.belong_to(birth);
-        let linked: Vec<Incarnation> = self.peers.keys().copied().collect();
+        let linked: Vec<Incarnation> = self.mesh.peers.keys().copied().collect();
         for peer in linked {
             self.meet(now, peer);
         }
@@ -64,6 +64,6 @@ impl Task {
     }
 
     fn name_of(&self, peer: Incarnation) -> String {
-        self.peers.get(&peer).map_or_else(String::new, |known| known.identity.id.to_string())
+        self.mesh.peers.get(&peer).map_or_else(String::new, |known| known.identity.id.to_string())
     }
 }

@@ -21,7 +21,7 @@ impl Task {
     ///
     /// Everybody dials the keeper, which dials nobody. Gateways dial nodes. Of two that would both dial, the smaller id does.
     pub(super) fn follow_view(&mut self, now: Now, view: &Arc<View>) {
-        let gone: Vec<Incarnation> = self.peers.keys().copied().filter(|peer| self.is_gone(view, *peer)).collect();
+        let gone: Vec<Incarnation> = self.mesh.peers.keys().copied().filter(|peer| self.is_gone(view, *peer)).collect();
         // Who left on purpose closes its links itself, when it has answered all that was sent to it.
         let before = self.parts.seat.borrow().view.clone();
         let crashed = view.crashes > before.crashes;
@@ -33,7 +33,7 @@ impl Task {
                 self.parts.links.let_go(peer);
             }
         }
-        self.reach.retain(view, |peer| self.peers.contains_key(peer));
+        self.mesh.reach.retain(view, |peer| self.mesh.peers.contains_key(peer));
         self.look_after(view);
         self.dial_others(view);
     }
@@ -48,7 +48,7 @@ impl Task {
         for target in &targets {
             self.parts.links.dial(target.clone());
         }
-        self.dialed.retain(|target| {
+        self.mesh.dialed.retain(|target| {
             let stays = target.member.is_none() || targets.contains(target);
             if !stays {
                 self.parts.links.stop_dialing(target);
@@ -56,8 +56,8 @@ impl Task {
             stays
         });
         for target in targets {
-            if !self.dialed.contains(&target) {
-                self.dialed.push(target);
+            if !self.mesh.dialed.contains(&target) {
+                self.mesh.dialed.push(target);
             }
         }
     }
@@ -69,18 +69,19 @@ impl Task {
             return;
         }
         let keeper = self.member.membership().keeper();
-        let is_linked = |peer: Incarnation| peer == self.me || Some(peer) == keeper || self.peers.contains_key(&peer);
+        let is_linked =
+            |peer: Incarnation| peer == self.me || Some(peer) == keeper || self.mesh.peers.contains_key(&peer);
         let missing: Vec<Target> = view
             .members()
             .filter(|(_, peer, _)| !is_linked(*peer))
             .map(|(id, peer, address)| Target::member(address.clone(), id.clone(), peer))
             .collect();
-        self.missing.retain(|target, _| missing.contains(target));
+        self.mesh.missing.retain(|target, _| missing.contains(target));
         for target in missing {
-            let since = *self.missing.entry(target.clone()).or_insert(now);
-            if now >= since + OTHERS_TURN && !self.dialed.contains(&target) {
+            let since = *self.mesh.missing.entry(target.clone()).or_insert(now);
+            if now >= since + OTHERS_TURN && !self.mesh.dialed.contains(&target) {
                 self.parts.links.dial(target.clone());
-                self.dialed.push(target);
+                self.mesh.dialed.push(target);
             }
         }
     }
@@ -113,12 +114,12 @@ impl Task {
         match event {
             Event::Up { link, peer, sender } => self.on_up(now, link, &peer, sender),
             Event::Frames { link, peer, frames, .. } => {
-                if self.peers.get(&peer).is_some_and(|known| known.link == link) {
+                if self.mesh.peers.get(&peer).is_some_and(|known| known.link == link) {
                     frames.into_iter().for_each(|frame| self.on_frame(now, peer, frame));
                 }
             }
             Event::Down { link, peer, reason } => {
-                if self.peers.get(&peer.incarnation).is_some_and(|known| known.link == link) {
+                if self.mesh.peers.get(&peer.incarnation).is_some_and(|known| known.link == link) {
                     info!(member = %peer.id, incarnation = %peer.incarnation, %reason, "link down");
                     self.on_down(now, &peer);
                 }
@@ -137,8 +138,8 @@ impl Task {
     ) {
         let peer = identity.incarnation;
         info!(member = %identity.id, incarnation = %peer, "link up");
-        self.reach.linked(peer, sender.dialed());
-        self.peers.insert(peer, Peer { link, sender, identity: identity.clone() });
+        self.mesh.reach.linked(peer, sender.dialed());
+        self.mesh.peers.insert(peer, Peer { link, sender, identity: identity.clone() });
         if self.registry.is_arriving() {
             self.ask_for_view(peer);
         } else {
@@ -148,7 +149,7 @@ impl Task {
 
     /// The rules are told of a link.
     pub(super) fn meet(&mut self, now: Now, peer: Incarnation) {
-        if self.peers.get(&peer).is_some_and(|known| known.identity.keeps_registry) {
+        if self.mesh.peers.get(&peer).is_some_and(|known| known.identity.keeps_registry) {
             self.member.set_host(now, peer);
         }
         self.dial_back(peer);
@@ -159,15 +160,15 @@ impl Task {
 
     fn on_down(&mut self, now: Now, identity: &ringway_link::Identity) {
         let peer = identity.incarnation;
-        if let Some(known) = self.peers.remove(&peer) {
+        if let Some(known) = self.mesh.peers.remove(&peer) {
             self.member.heard(known.last_heard(now), peer);
         }
         self.note_end(now, peer);
-        self.loads.remove(&peer);
+        self.mesh.loads.remove(&peer);
         self.member.on_link_down(now, peer);
         self.look_for_evidence(identity);
-        self.reach.unlinked(peer, self.member.view());
-        self.door.unlinked(peer);
+        self.mesh.reach.unlinked(peer, self.member.view());
+        self.mesh.door.unlinked(peer);
         self.facts_changed = true;
     }
 }

@@ -75,16 +75,16 @@ impl Door {
 impl Task {
     /// A newcomer is linked: the keeper dials it back. Whoever it has reached is dead when a connection there is refused.
     pub(super) fn dial_back(&mut self, peer: Incarnation) {
-        let is_new = self.is_keeper() && !self.member.view().has(peer) && !self.reach.has_reached(peer);
-        if let Some(identity) = self.peers.get(&peer).filter(|_| is_new).map(|known| known.identity.clone()) {
+        let is_new = self.is_keeper() && !self.member.view().has(peer) && !self.mesh.reach.has_reached(peer);
+        if let Some(identity) = self.mesh.peers.get(&peer).filter(|_| is_new).map(|known| known.identity.clone()) {
             self.begin_to_dial_back(&identity, None);
         }
     }
 
     fn begin_to_dial_back(&mut self, identity: &Identity, waits: Option<RegistryRequest>) {
         let peer = identity.incarnation;
-        self.door.dials.insert(peer, DialBack::UnderWay(waits));
-        let (links, findings) = (self.parts.links.clone(), self.evidence.clone());
+        self.mesh.door.dials.insert(peer, DialBack::UnderWay(waits));
+        let (links, findings) = (self.parts.links.clone(), self.mesh.evidence.clone());
         let target = Target::member(identity.address.clone(), identity.id.clone(), peer);
         tokio::spawn(async move {
             let why = why_not(links.probe(&target, PATIENCE).await, peer);
@@ -99,15 +99,15 @@ impl Task {
         if !self.is_host() || !knocks {
             return Some(request);
         }
-        let identity = self.peers.get(&from)?.identity.clone();
+        let identity = self.mesh.peers.get(&from)?.identity.clone();
         if let Some(why) = self.is_contested(now, &identity.id) {
             self.deny(from, &request, &why);
             return None;
         }
-        if self.reach.has_reached(from) {
+        if self.mesh.reach.has_reached(from) {
             return Some(request);
         }
-        match self.door.dials.get_mut(&from) {
+        match self.mesh.door.dials.get_mut(&from) {
             Some(DialBack::UnderWay(waits)) => *waits = Some(request),
             Some(DialBack::Failed(again, why)) if now < *again => {
                 let why = why.clone();
@@ -120,13 +120,14 @@ impl Task {
 
     /// A dial back has ended. It counts only while the member is linked.
     pub(super) fn on_dialed_back(&mut self, now: Now, peer: Incarnation, why: Option<Arc<str>>) {
-        let (Some(known), Some(DialBack::UnderWay(waits))) = (self.peers.get(&peer), self.door.dials.remove(&peer))
+        let (Some(known), Some(DialBack::UnderWay(waits))) =
+            (self.mesh.peers.get(&peer), self.mesh.door.dials.remove(&peer))
         else {
             return;
         };
         let (id, address) = (&known.identity.id, known.identity.address.clone());
         let Some(why) = why else {
-            self.reach.found(peer, &address);
+            self.mesh.reach.found(peer, &address);
             if let Some(request) = waits {
                 self.on_request(now, peer, request);
             }
@@ -137,12 +138,12 @@ impl Task {
         if let Some(request) = waits {
             self.deny(peer, &request, &why);
         }
-        self.door.dials.insert(peer, DialBack::Failed(now + AGAIN, why));
+        self.mesh.door.dials.insert(peer, DialBack::Failed(now + AGAIN, why));
     }
 
     /// Answers a newcomer that it gets no lease, and says why.
     fn deny(&self, to: Incarnation, request: &RegistryRequest, why: &str) {
-        let Some(peer) = self.peers.get(&to) else { return };
+        let Some(peer) = self.mesh.peers.get(&to) else { return };
         let view = self.member.view().clone();
         let epoch = view.epoch;
         let answer = RegistryAnswer { id: request.id, done: false, view, lapsed: Vec::new() };
@@ -155,16 +156,17 @@ impl Task {
     /// A view is without a node that was in the one before. Was it removed though it is heard here?
     pub(super) fn note_removal(&mut self, now: Now, before: &View, gone: Incarnation) {
         let Some(node) = before.node(gone).filter(|_| self.is_host()) else { return };
-        let is_heard = self.peers.get(&gone).is_some_and(|peer| peer.sender.silence() < self.parts.timing.silent());
+        let is_heard =
+            self.mesh.peers.get(&gone).is_some_and(|peer| peer.sender.silence() < self.parts.timing.silent());
         if is_heard {
-            self.door.contested.retain(|_, contested| now <= contested.until + IN_A_ROW);
-            let contested = self.door.contested.entry(node.id.clone()).or_default();
+            self.mesh.door.contested.retain(|_, contested| now <= contested.until + IN_A_ROW);
+            let contested = self.mesh.door.contested.entry(node.id.clone()).or_default();
             *contested = contested.again(now);
         }
     }
 
     fn is_contested(&mut self, now: Now, id: &MemberId) -> Option<String> {
-        let contested = self.door.contested.get(id).filter(|contested| now < contested.until)?;
+        let contested = self.mesh.door.contested.get(id).filter(|contested| now < contested.until)?;
         let (times, left) = (contested.times, contested.until.saturating_sub(now));
         warn!(
             "{id} was taken for dead {times} times in a row by others, though it is heard here: look at the network between it and the other nodes. It may join again in {}",

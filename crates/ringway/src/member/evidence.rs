@@ -68,7 +68,7 @@ impl Task {
         let is_mine = |id: &MemberId| *id == self.parts.id;
         for (id, incarnation, address) in view.members() {
             let is_due = looks_after_gateways || view.node(incarnation).is_some();
-            if is_due && !is_mine(id) && !self.peers.contains_key(&incarnation) {
+            if is_due && !is_mine(id) && !self.mesh.peers.contains_key(&incarnation) {
                 self.probe(Target::member(address.clone(), id.clone(), incarnation));
             }
         }
@@ -87,8 +87,8 @@ impl Task {
 
     /// Probes where a member listens, until it is refused, somebody answers, or silence decides.
     fn probe(&self, target: Target) {
-        let Some(peer) = target.incarnation().filter(|_| self.left.is_none()) else { return };
-        let (links, findings) = (self.parts.links.clone(), self.evidence.clone());
+        let Some(peer) = target.incarnation().filter(|_| self.exit.left.is_none()) else { return };
+        let (links, findings) = (self.parts.links.clone(), self.mesh.evidence.clone());
         let proves = self.refusal_proves(&target);
         tokio::spawn(async move {
             for _ in 0..PROBES {
@@ -123,7 +123,7 @@ impl Task {
 
     /// A probe proved something. It counts only while there is no link: the member may have come back meanwhile.
     fn on_proof(&mut self, now: Now, proof: &Proof) {
-        let id = self.member.view().id_of(proof.dead).filter(|_| !self.peers.contains_key(&proof.dead));
+        let id = self.member.view().id_of(proof.dead).filter(|_| !self.mesh.peers.contains_key(&proof.dead));
         if let Some(id) = id {
             let why = match proof.how {
                 Removal::Suspected => "its link ended and nobody listens where it did",

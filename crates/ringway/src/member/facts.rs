@@ -29,10 +29,11 @@ impl Task {
             true => Reach::Silent,
             false => Reach::Up,
         };
-        let links: HashMap<Incarnation, Reach> = self.peers.keys().map(|peer| (*peer, reach(peer))).collect();
+        let links: HashMap<Incarnation, Reach> = self.mesh.peers.keys().map(|peer| (*peer, reach(peer))).collect();
         let me = Myself { id: self.parts.id.clone(), incarnation: self.me };
-        let loads = self.loads.iter().filter(|(peer, _)| view.has(**peer)).map(|(peer, load)| (*peer, *load)).collect();
-        let troubles = self.reach.troubles(&view);
+        let loads =
+            self.mesh.loads.iter().filter(|(peer, _)| view.has(**peer)).map(|(peer, load)| (*peer, *load)).collect();
+        let troubles = self.mesh.reach.troubles(&view);
         // First: whoever sees a view without this member knows then that it meant to leave.
         self.parts.stats.send_replace(self.stats(now));
         self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links, troubles }));
@@ -47,7 +48,7 @@ impl Task {
             publishes_waiting: waiting,
             turned: now,
             registry_answered: self.member.membership().registry_answered(),
-            leaving: self.leaving.is_some() || self.left.is_some(),
+            leaving: self.exit.leaving.is_some() || self.exit.left.is_some(),
             expulsions: self.expulsions,
             toll: self.member.gateway().map(|gateway| gateway.toll().clone()),
         }

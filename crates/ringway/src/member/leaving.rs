@@ -105,13 +105,13 @@ impl std::fmt::Display for Awaited {
 impl Task {
     /// Clients come first, or are passed over where there is no gateway.
     pub(super) fn begin_to_leave(&mut self, now: Now) {
-        self.leaving = Some(Leaving { since: now, others: now, said: [None; Awaited::KINDS] });
+        self.exit.leaving = Some(Leaving { since: now, others: now, said: [None; Awaited::KINDS] });
     }
 
     /// Clients are gone: slots are handed over, and the view is left.
     pub(super) fn begin_to_drain(&mut self, now: Now, done: oneshot::Sender<()>) {
         self.begin_to_leave(now);
-        self.draining = Some(done);
+        self.exit.draining = Some(done);
         if let Some(why) = self.nothing_to_hand_over(now) {
             return self.drained(why);
         }
@@ -120,7 +120,7 @@ impl Task {
 
     /// Goes on with leaving, and says what it waits for.
     pub(super) fn leave_on(&mut self, now: Now) {
-        if self.draining.is_some() {
+        if self.exit.draining.is_some() {
             match self.nothing_to_hand_over(now) {
                 Some(why) => self.drained(why),
                 None if self.waits_for_others(now) => {}
@@ -129,7 +129,7 @@ impl Task {
             }
         }
         let Some(awaited) = self.awaited(now) else { return };
-        let Some(leaving) = &mut self.leaving else { return };
+        let Some(leaving) = &mut self.exit.leaving else { return };
         let said = &mut leaving.said[awaited.kind()];
         let early = awaited.is_brief() && now < leaving.since + BRIEF;
         if !early && said.is_none_or(|said| now >= said + REMIND) {
@@ -154,7 +154,7 @@ impl Task {
         let beside = view.members().any(|(_, member, _)| member != self.me);
         let are_leaving = self.others_leaving() > 0;
         let is_host = self.is_host();
-        let Some(leaving) = self.leaving.as_mut().filter(|_| beside && is_host) else { return false };
+        let Some(leaving) = self.exit.leaving.as_mut().filter(|_| beside && is_host) else { return false };
         if are_leaving {
             leaving.others = now;
         }
@@ -164,15 +164,15 @@ impl Task {
     /// There is nothing to wait for any more.
     fn drained(&mut self, why: &str) {
         info!("ending without a handover: {why}");
-        if let Some(done) = self.draining.take() {
+        if let Some(done) = self.exit.draining.take() {
             let _ = done.send(());
         }
     }
 
     /// Why this member has nothing that another one could take, or nobody who could.
     fn nothing_to_hand_over(&self, now: Now) -> Option<&'static str> {
-        let (view, leaving) = (self.member.view(), self.leaving.as_ref()?);
-        if self.left.is_some() {
+        let (view, leaving) = (self.member.view(), self.exit.leaving.as_ref()?);
+        if self.exit.left.is_some() {
             return None;
         }
         if !view.has(self.me) {
@@ -188,15 +188,15 @@ impl Task {
 
     /// What stands in the way of the end.
     fn awaited(&self, now: Now) -> Option<Awaited> {
-        self.leaving.as_ref()?;
-        if let (Some(_), Some(hub)) = (&self.shedding, self.member.front()) {
+        self.exit.leaving.as_ref()?;
+        if let (Some(_), Some(hub)) = (&self.exit.shedding, self.member.front()) {
             return match (hub.still_open(), hub.gateway().lingering_count()) {
                 (0, 0) => None,
                 (0, inboxes) => Some(Awaited::Inboxes(inboxes)),
                 (clients, _) => Some(Awaited::Clients(clients)),
             };
         }
-        self.draining.as_ref().filter(|_| self.left.is_none())?;
+        self.exit.draining.as_ref().filter(|_| self.exit.left.is_none())?;
         let view = self.member.view();
         if !self.member.membership().registry_answers(now) {
             return Some(Awaited::Registry);
@@ -209,7 +209,7 @@ impl Task {
             return Some(Awaited::Room);
         }
         let others = view.nodes.iter().filter(|node| node.incarnation != self.me);
-        let others = others.filter_map(|node| self.loads.get(&node.incarnation)).map(|load| load.unsettled);
+        let others = others.filter_map(|node| self.mesh.loads.get(&node.incarnation)).map(|load| load.unsettled);
         let mine = self.member.node().map_or(0, ringway_core::node::Node::unsettled);
         match mine + others.sum::<u64>() {
             0 => Some(Awaited::View),
@@ -224,7 +224,7 @@ impl Task {
                 "the time for leaving is over ([drain] timeout), so this member ends as if it had crashed: it was still {awaited}"
             );
         }
-        self.leaving = None;
+        self.exit.leaving = None;
     }
 }
 

@@ -89,7 +89,7 @@ impl Task {
         };
         let was_let_in = self.is_host() && self.member.view().members().any(is_listed);
         was_let_in && means_the_same_here(&target.address, &mine.address)
-            || self.reach.is_its_own_host(peer, &target.address, &mine.address)
+            || self.mesh.reach.is_its_own_host(peer, &target.address, &mine.address)
     }
 
     /// The host says why it does not let this one in.
@@ -98,13 +98,13 @@ impl Task {
             return;
         }
         warn!("this member is kept out of the cluster: {why}");
-        self.facts_changed |= self.reach.kept_out.as_deref() != Some(why);
-        self.reach.kept_out = Some(why.into());
+        self.facts_changed |= self.mesh.reach.kept_out.as_deref() != Some(why);
+        self.mesh.reach.kept_out = Some(why.into());
     }
 
     /// This member is in the view, if it was kept out before.
     pub(super) fn note_let_in(&mut self) {
-        if self.member.membership().is_inside() && self.reach.kept_out.take().is_some() {
+        if self.member.membership().is_inside() && self.mesh.reach.kept_out.take().is_some() {
             info!("this member is let into the cluster");
             self.facts_changed = true;
         }
@@ -115,12 +115,12 @@ impl Task {
         let Some((id, peer)) = &target.member else {
             return warn!("the first gateway cannot be dialed at {} ({why}); trying again", target.address);
         };
-        if self.peers.contains_key(peer) || !self.member.view().has(*peer) {
+        if self.mesh.peers.contains_key(peer) || !self.member.view().has(*peer) {
             return;
         }
         let line = format!("{id} cannot be dialed at {}: there is no link between it and this member", target.address);
         warn!("{line} ({why}); trying again");
-        self.facts_changed |= self.reach.in_vain.insert(*peer, format!("{line} ({why})").into()).is_none();
+        self.facts_changed |= self.mesh.reach.in_vain.insert(*peer, format!("{line} ({why})").into()).is_none();
     }
 }
 

@@ -35,7 +35,7 @@ impl Task {
                 self.on_reset(now, peer, order);
                 true
             } else {
-                self.peers.get(&peer).is_some_and(|linked| self.order(&linked.sender, &view, &frame))
+                self.mesh.peers.get(&peer).is_some_and(|linked| self.order(&linked.sender, &view, &frame))
             };
             if !was_given {
                 warn!(gateway = %gateway.id, "not linked, so its clients are not asked to connect anew");

@@ -73,17 +73,17 @@ impl Task {
         let shedding = Shedding { done, rate: f64::from(gateway.drain_rate), until, due: 0.0, last: now, empty: None };
         let (clients, rate) = (hub.staying(), shedding.pace(now, hub.staying()).ceil());
         info!(clients, rate, "draining: sending clients away");
-        self.shedding = Some(shedding);
+        self.exit.shedding = Some(shedding);
         if view.gateway(self.me).is_some() {
             // Others only show it, so nobody waits for the outcome.
-            self.next_change += 1;
-            self.member.change(now, self.next_change, Change::DrainGateway(self.me));
+            self.demands.next += 1;
+            self.member.change(now, self.demands.next, Change::DrainGateway(self.me));
         }
     }
 
     /// Sends away those whose time has come.
     pub(super) fn shed(&mut self, now: Now) {
-        let (Some(shedding), Some(hub)) = (&mut self.shedding, self.member.front_mut()) else { return };
+        let (Some(shedding), Some(hub)) = (&mut self.exit.shedding, self.member.front_mut()) else { return };
         if hub.shed(now, shedding.step(now, hub.staying())) > 0 {
             shedding.empty = None;
             return;
@@ -91,7 +91,7 @@ impl Task {
         let since = *shedding.empty.get_or_insert(now);
         let confirmed = hub.gateway().lingering_count() == 0 && now > since;
         if (confirmed || now >= since + CONFIRM)
-            && let Some(shedding) = self.shedding.take()
+            && let Some(shedding) = self.exit.shedding.take()
         {
             let _ = shedding.done.send(());
         }

@@ -72,7 +72,7 @@ impl Task {
     /// The link or the process of a member has ended.
     pub(super) fn note_end(&mut self, now: Now, peer: Incarnation) {
         if self.telling.teller.is_some() {
-            let sockets = self.loads.get(&peer).map_or(0, |load| load.sockets);
+            let sockets = self.mesh.loads.get(&peer).map_or(0, |load| load.sockets);
             self.telling.ended.entry(peer).or_insert((now, sockets));
         }
     }
@@ -92,7 +92,7 @@ impl Task {
     }
 
     fn departure(&self, now: Now, incarnation: Incarnation) -> Departure {
-        let sockets = self.loads.get(&incarnation).map_or(0, |load| load.sockets);
+        let sockets = self.mesh.loads.get(&incarnation).map_or(0, |load| load.sockets);
         // Who was never heard was lost just now, for all that is known.
         let heard = Some(self.member.membership().last_heard(incarnation)).filter(|heard| *heard > Now::ZERO);
         match self.telling.ended.get(&incarnation) {
@@ -126,7 +126,7 @@ impl Task {
         let (counts, slow) = (hub.counts(), gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed));
         // Whoever was ordered to connect anew is counted with the order, and whoever was sent away for a cut by itself.
         let closed = counts.closed - counts.asked_anew() + slow;
-        let (epoch, link) = (hub.gateway().view().epoch, self.peers.get(&to).map(|keeper| keeper.link));
+        let (epoch, link) = (hub.gateway().view().epoch, self.mesh.peers.get(&to).map(|keeper| keeper.link));
         let seen = hub.gateway().toll();
         let same = |told: &Toll| told.closed == closed && told.is_but_for_closed(seen);
         if self.telling.told.as_ref().is_some_and(|told| (told.0, told.1) == (epoch, link) && same(&told.2)) {

@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use super::{Client, End, Intake, Signal, Task};
 use crate::changes::Fact;
 use crate::clock;
-use crate::cluster::{self, Order};
+use crate::cluster::{ChangeError, Demand, Demanded};
 use crate::registry::{Answered, News, Sent};
 
 /// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
@@ -25,7 +25,7 @@ const ROUNDS: usize = 10_000;
 impl Task {
     /// Lets time pass, then takes a turn.
     pub(super) fn tick(&mut self, now: Now) {
-        for (peer, known) in &self.peers {
+        for (peer, known) in &self.mesh.peers {
             self.member.heard(known.last_heard(now), *peer);
         }
         self.member.tick(now);
@@ -72,17 +72,17 @@ impl Task {
 
     /// Takes what clients have brought, then takes a turn.
     pub(super) fn take_inputs(&mut self, now: Now, intake: Option<&Intake<Client>>) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.sockets.batch);
         if let (Some(intake), Some(hub)) = (intake, self.member.front_mut()) {
             intake.take(&mut batch);
-            self.turns.work_off(now, hub, &mut batch);
-            if self.turns.is_waiting() {
+            self.sockets.turns.work_off(now, hub, &mut batch);
+            if self.sockets.turns.is_waiting() {
                 intake.nudge();
             }
         }
         self.turn(now);
-        self.turns.resume(&mut batch);
-        self.batch = batch;
+        self.sockets.turns.resume(&mut batch);
+        self.sockets.batch = batch;
     }
 
     pub(super) fn on_signal(&mut self, now: Now, signal: Signal) -> Option<tokio::sync::oneshot::Sender<()>> {
@@ -109,27 +109,26 @@ impl Task {
         }
     }
 
-    pub(super) fn on_order(&mut self, now: Now, order: Order) {
-        use cluster::Change;
-        use ringway_core::membership::Change as Asked;
-        let Order { change, answer } = order;
-        let asked = match change {
-            Change::Weight(member, weight) => Asked::Weight(member, weight),
-            Change::Remove(member, why) => {
+    pub(super) fn on_demand(&mut self, now: Now, demanded: Demanded) {
+        use ringway_core::membership::Change;
+        let Demanded { demand, answer } = demanded;
+        let asked = match demand {
+            Demand::Weight(member, weight) => Change::Weight(member, weight),
+            Demand::Remove(member, why) => {
                 if why == Removal::Proven {
                     self.note_end(now, member);
                 }
-                Asked::Remove(member, why)
+                Change::Remove(member, why)
             }
-            Change::Reset(reset) => {
+            Demand::Reset(reset) => {
                 // An asker who does not wait any more needs no answer.
                 let _ = answer.send(self.give_reset(now, &reset).map(|()| self.member.view().epoch));
                 return;
             }
         };
-        self.next_change += 1;
-        self.changes.insert(self.next_change, answer);
-        self.member.change(now, self.next_change, asked);
+        self.demands.next += 1;
+        self.demands.waiting.insert(self.demands.next, answer);
+        self.member.change(now, self.demands.next, asked);
     }
 
     /// Lets the rules act and carries out what they want, until they want nothing more; then has the sockets written.
@@ -145,7 +144,7 @@ impl Task {
                 break;
             }
         }
-        if let Some((hub, flusher)) = self.member.front_mut().zip(self.flusher.as_mut()) {
+        if let Some((hub, flusher)) = self.member.front_mut().zip(self.sockets.flusher.as_mut()) {
             hub.flush(now, |socket| flusher.add(socket));
             flusher.end();
         }
@@ -175,7 +174,7 @@ impl Task {
             }
             Action::Left => {
                 info!(epoch = %self.member.view().epoch, "everything is handed over; this member has left the view");
-                self.left = Some(now);
+                self.exit.left = Some(now);
             }
             Action::Lease(_) => {}
             Action::IdTaken(_) => {
@@ -191,8 +190,8 @@ impl Task {
                 }
             }
             Action::Changed(token, result) => {
-                if let Some(answer) = self.changes.remove(&token) {
-                    let _ = answer.send(result.map_err(spoken));
+                if let Some(answer) = self.demands.waiting.remove(&token) {
+                    let _ = answer.send(result.map_err(ChangeError::from));
                 }
             }
         }
@@ -215,7 +214,7 @@ impl Task {
     /// Without a link to the host a request is one without an answer.
     fn send_to_host(&self, request: RegistryRequest) {
         let host = self.member.membership().seat().host();
-        let Some(peer) = host.and_then(|host| self.peers.get(&host)) else { return };
+        let Some(peer) = host.and_then(|host| self.mesh.peers.get(&host)) else { return };
         let frame = Frame { epoch: self.member.view().epoch, message: Message::RegistryRequest(request) };
         if let Err(error) = peer.sender.send(frame) {
             debug!(%error, "the registry's link took no request");
@@ -247,7 +246,7 @@ impl Task {
         let epoch = answer.view.epoch;
         if is_news {
             let frame = Frame { epoch, message: Message::Moved(answer.view.clone()) };
-            for peer in self.peers.values() {
+            for peer in self.mesh.peers.values() {
                 // A link that is full closes itself, and its other end reads the view when it is back.
                 let _ = peer.sender.send(frame.clone());
             }
@@ -255,7 +254,7 @@ impl Task {
         }
         if to == self.me {
             self.member.on_answer(now, &answer);
-        } else if let Some(peer) = self.peers.get(&to) {
+        } else if let Some(peer) = self.mesh.peers.get(&to) {
             let _ = peer.sender.send(Frame { epoch, message: Message::RegistryAnswer(answer) });
         }
     }
@@ -281,7 +280,7 @@ impl Task {
         if let Some(node) = self.member.node() {
             self.tell_load(now, self.me, node.view().epoch, load);
         }
-        self.loads.insert(self.me, load);
+        self.mesh.loads.insert(self.me, load);
         self.member.ping(load);
     }
 
@@ -293,7 +292,7 @@ impl Task {
 
     /// The keeper, if it can be told something now.
     pub(super) fn reachable_keeper(&self) -> Option<Incarnation> {
-        self.member.membership().keeper().filter(|keeper| *keeper == self.me || self.peers.contains_key(keeper))
+        self.member.membership().keeper().filter(|keeper| *keeper == self.me || self.mesh.peers.contains_key(keeper))
     }
 
     /// This member is the one for the whole cluster that newcomers dial and that keeps receipts.
@@ -320,7 +319,7 @@ impl Task {
     }
 
     fn put(&self, outgoing: Outgoing) {
-        if let Some(peer) = self.peers.get(&outgoing.to)
+        if let Some(peer) = self.mesh.peers.get(&outgoing.to)
             && let Err(error) = peer.sender.send(outgoing.frame)
         {
             debug!(peer = %peer.identity.id, %error, "a link took no frame");
@@ -345,7 +344,7 @@ impl Task {
             Message::ResetCount(count) => self.on_reset_count(now, from, count),
             Message::Toll(toll) => self.telling.tell(Fact::Toll { at: now, gateway: from, epoch, toll }),
             Message::Ping(load) => {
-                self.loads.insert(from, load);
+                self.mesh.loads.insert(from, load);
                 self.tell_load(now, from, epoch, load);
                 self.member.on_frame(now, from, frame);
             }
@@ -357,7 +356,7 @@ impl Task {
     /// views under the same numbers.
     fn is_not_of_this_registry(&mut self, view: &View) -> bool {
         let Some(kept) = self.registry.disowns(view) else { return false };
-        self.outdated = Some(End::Outdated { kept, known: view.epoch });
+        self.exit.outdated = Some(End::Outdated { kept, known: view.epoch });
         true
     }
 }
@@ -365,14 +364,4 @@ impl Task {
 /// Bytes of the frames that came.
 fn bytes_of(event: &Event) -> usize {
     if let Event::Frames { bytes, .. } = event { *bytes } else { 0 }
-}
-
-/// An error of the rules as the rest of the process is told it.
-fn spoken(error: ringway_core::membership::ChangeError) -> cluster::ChangeError {
-    use ringway_core::membership::ChangeError;
-    match error {
-        ChangeError::NotInView => cluster::ChangeError::NotInView,
-        ChangeError::NoRoom => cluster::ChangeError::NotNow(error.to_string()),
-        ChangeError::Unknown => cluster::ChangeError::Unknown,
-    }
 }

@@ -44,12 +44,12 @@ struct Absence {
 impl Task {
     /// Follows which owners are reached, and does something about those that have not been for long.
     pub(super) fn look_at_owners(&mut self, now: Now) {
-        let stood_still = now > self.unreached.looked + self.parts.timing.silent();
-        self.unreached.looked = now;
+        let stood_still = now > self.mesh.unreached.looked + self.parts.timing.silent();
+        self.mesh.unreached.looked = now;
         if stood_still {
-            self.unreached.awake_since = now;
+            self.mesh.unreached.awake_since = now;
         }
-        if now <= self.unreached.awake_since + self.parts.timing.suspect {
+        if now <= self.mesh.unreached.awake_since + self.parts.timing.suspect {
             return;
         }
         self.close_stale_links(now);
@@ -66,7 +66,7 @@ impl Task {
             (None, Some(_)) => view.node(peer).is_some(),
             (None, None) => false,
         };
-        let stale = self.peers.iter().filter(|(peer, known)| {
+        let stale = self.mesh.peers.iter().filter(|(peer, known)| {
             self.member.membership().keeper() != Some(**peer) && across(**peer) && now > known.last_heard(now) + STALE
         });
         // Asked again until its end is told, which changes nothing.
@@ -75,14 +75,14 @@ impl Task {
 
     fn reaches(&self, now: Now, node: Incarnation) -> bool {
         let heard = || now <= self.member.membership().last_heard(node) + self.parts.timing.suspect;
-        node == self.me || (self.peers.contains_key(&node) && heard())
+        node == self.me || (self.mesh.peers.contains_key(&node) && heard())
     }
 
     fn follow_absences(&mut self, now: Now) {
         let view = self.member.view().clone();
         let owners = view.nodes.iter().filter(|node| node.serves()).map(|node| node.incarnation);
         let absent: Vec<Incarnation> = owners.filter(|node| !self.reaches(now, *node)).collect();
-        let back = self.unreached.nodes.extract_if(.., |node, _| !absent.contains(node));
+        let back = self.mesh.unreached.nodes.extract_if(.., |node, _| !absent.contains(node));
         for (node, absence) in back.filter(|(_, absence)| absence.acted.is_some()) {
             let after = now.saturating_sub(absence.since);
             match view.id_of(node) {
@@ -91,7 +91,7 @@ impl Task {
             }
         }
         for node in absent {
-            self.unreached.nodes.entry(node).or_insert(Absence { since: now, acted: None });
+            self.mesh.unreached.nodes.entry(node).or_insert(Absence { since: now, acted: None });
         }
     }
 
@@ -102,8 +102,8 @@ impl Task {
         let due = |(node, absence): (&Incarnation, &Absence)| {
             (now >= absence.acted.unwrap_or(absence.since) + SEND_AWAY && lives(*node)).then_some(*node)
         };
-        let due: Vec<Incarnation> = self.unreached.nodes.iter().filter_map(due).collect();
-        if due.is_empty() || self.leaving.is_some() {
+        let due: Vec<Incarnation> = self.mesh.unreached.nodes.iter().filter_map(due).collect();
+        if due.is_empty() || self.exit.leaving.is_some() {
             return;
         }
         let view = self.member.view().clone();
@@ -114,7 +114,8 @@ impl Task {
         let slots = self.slots_of(&view, &due);
         let (names, count) = (names(&view, &due), slots.len());
         let (Some(hub), Some(gateway)) = (self.member.front_mut(), &self.parts.gateway) else { return };
-        let first = self.unreached.nodes.iter().any(|(node, absence)| due.contains(node) && absence.acted.is_none());
+        let first =
+            self.mesh.unreached.nodes.iter().any(|(node, absence)| due.contains(node) && absence.acted.is_none());
         if !elsewhere {
             if first {
                 warn!(nodes = %names, "not reached for {}, so clients here cannot use {count} slots; there is no other gateway that they could be sent to", Span(SEND_AWAY));
@@ -128,7 +129,7 @@ impl Task {
             // Those of last time have not all had their turn.
             return;
         }
-        let acted = self.unreached.nodes.iter_mut().filter(|(node, _)| due.contains(node));
+        let acted = self.mesh.unreached.nodes.iter_mut().filter(|(node, _)| due.contains(node));
         acted.for_each(|(_, absence)| absence.acted = Some(now));
     }
 

@@ -7,7 +7,7 @@ use ringway_core::{Incarnation, MemberId};
 use tracing::{info, warn};
 
 use super::{Condition, Orchestrator, Units};
-use crate::cluster::{Change, ChangeError, ClusterHandle, ClusterState};
+use crate::cluster::{ChangeError, ClusterHandle, ClusterState, Demand};
 
 /// A removal that failed is tried again after this, or at the next change.
 const RETRY: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub async fn carry(orchestrator: Orchestrator, cluster: ClusterHandle) {
     loop {
         let found = dead(&units.borrow_and_update().clone(), &state.borrow_and_update().clone());
         for (id, incarnation) in &found {
-            match cluster.change(Change::Remove(*incarnation, Removal::Proven)).await {
+            match cluster.change(Demand::Remove(*incarnation, Removal::Proven)).await {
                 Ok(epoch) => info!(member = %id, %epoch, "a member whose process ended is out of the view"),
                 // It left by itself, or somebody else saw its end first.
                 Err(ChangeError::NotInView) => {}

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::cut::LinkFault;
 use super::driver::{Driver, DriverError, Running, UnitSignal};
-use super::{Command, Condition, Kind, Operation, OrchestratorError, UNITS, Unit, Units};
+use super::{Condition, Errand, Kind, Operation, OrchestratorError, UNITS, Unit, Units};
 
 /// Exits and orders that wait. There are few units, and each sends one exit; above it a unit's task waits.
 const QUEUE: usize = 16;
@@ -43,19 +43,19 @@ impl<D: Driver> Keeper<D> {
     }
 
     /// Until told to end, or until every handle is gone. Units that still run then are killed.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut errands: mpsc::Receiver<Errand>) {
         loop {
             tokio::select! {
                 Some(exit) = self.exits.1.recv() => self.exited(exit),
-                command = commands.recv() => match command {
-                    Some(Command::Add { taken, answer }) => drop(answer.send(self.add(&taken).await)),
-                    Some(Command::Gateway { id, port, answer }) => {
+                command = errands.recv() => match command {
+                    Some(Errand::Add { taken, answer }) => drop(answer.send(self.add(&taken).await)),
+                    Some(Errand::Gateway { id, port, answer }) => {
                         drop(answer.send(self.start(&id, Kind::Gateway { port }).await));
                     }
-                    Some(Command::Fault { id, fault, answer }) => drop(answer.send(self.disturb(&id, fault).await)),
-                    Some(Command::Act { id, action, answer }) => drop(answer.send(self.act(&id, action).await)),
-                    Some(Command::Next { taken, answer }) => drop(answer.send(self.next_id(&taken).1)),
-                    Some(Command::End { answer }) => {
+                    Some(Errand::Fault { id, fault, answer }) => drop(answer.send(self.disturb(&id, fault).await)),
+                    Some(Errand::Act { id, action, answer }) => drop(answer.send(self.act(&id, action).await)),
+                    Some(Errand::Next { taken, answer }) => drop(answer.send(self.next_id(&taken).1)),
+                    Some(Errand::End { answer }) => {
                         self.end().await;
                         let _nobody_waits = answer.send(());
                         return;

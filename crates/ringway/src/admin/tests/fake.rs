@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use super::super::Admin;
 use crate::changes::{Changes, Fact, Teller};
-use crate::cluster::{Change, ClusterState, Myself, Reach, cluster};
+use crate::cluster::{ClusterState, Demand, Myself, Reach, cluster};
 use crate::orchestrator::Orchestrator;
 use crate::orchestrator::evidence;
 use crate::orchestrator::process::{Launch, ProcessDriver};
@@ -149,21 +149,21 @@ impl Fake {
         let admin = Admin::new(handle, orchestrator.clone(), None).recording(Some(changes), Weight::ONE);
         let (router, published, told) = (admin.routes(token), seat.state.clone(), teller.clone());
         tokio::spawn(async move {
-            while let Some(order) = seat.orders.recv().await {
+            while let Some(demanded) = seat.demands.recv().await {
                 let before = seat.state.borrow().view.clone();
-                let view = match order.change {
-                    Change::Remove(incarnation, why) => before.without(incarnation, why),
-                    Change::Weight(incarnation, weight) => before.with_next_weight(incarnation, weight),
-                    Change::Reset(reset) => {
+                let view = match demanded.demand {
+                    Demand::Remove(incarnation, why) => before.without(incarnation, why),
+                    Demand::Weight(incarnation, weight) => before.with_next_weight(incarnation, weight),
+                    Demand::Reset(reset) => {
                         carry_out(&told, reset.number);
-                        let _asker_left = order.answer.send(Ok(before.epoch));
+                        let _asker_left = demanded.answer.send(Ok(before.epoch));
                         continue;
                     }
                 };
                 let epoch = view.epoch;
                 tell(&told, &view);
                 seat.state.send_replace(Arc::new(state(view)));
-                let _asker_left = order.answer.send(Ok(epoch));
+                let _asker_left = demanded.answer.send(Ok(epoch));
             }
         });
         Self { router, state: published, orchestrator, teller, _logs: None }
