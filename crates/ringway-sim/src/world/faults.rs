@@ -16,6 +16,9 @@ use crate::setup::Mode;
 /// Most targeted breaks in a run: enough to hit something, few enough to let the run go on.
 const TARGETED: u32 = 8;
 
+/// A hub gives its clients so much more time once it goes on after it stood still, to have read what they sent meanwhile.
+const SETTLE: Time = 1000 * MS;
+
 /// Faults under way.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
@@ -153,6 +156,7 @@ impl World {
         }
         note!(self, "{} thaws", self.processes[victim].id);
         self.processes[victim].frozen = false;
+        self.processes[victim].clients.orders.iter_mut().for_each(|order| order.grace += SETTLE);
         let backlog = std::mem::take(&mut self.processes[victim].backlog);
         // Only one of the ticks that were due happens, before or after the rest is worked off.
         let ticked = backlog.iter().any(|input| matches!(input, Input::Tick));

@@ -19,6 +19,8 @@ pub(crate) struct Order {
     pub(crate) reset: Reset,
     /// Time that its gateway has run since.
     pub(crate) passed: Time,
+    /// Time that it was given more, because it had stood still.
+    pub(crate) grace: Time,
     /// Connections that were in such a channel for certain when it came, and are still there.
     pub(crate) due: Vec<u64>,
     /// Connections that may have been.
@@ -99,7 +101,7 @@ impl World {
         let all = |pick: &dyn Fn(&Connection) -> bool| {
             connections.iter().filter(|(_, one)| pick(one)).map(|(number, _)| *number).collect()
         };
-        Order { reset: reset.clone(), passed: 0, due: all(&is_in), meant: all(&may_be) }
+        Order { reset: reset.clone(), passed: 0, grace: 0, due: all(&is_in), meant: all(&may_be) }
     }
 
     /// A plain client is asked to connect elsewhere. If it has answered its last ping, and is the only one of its user, nothing that

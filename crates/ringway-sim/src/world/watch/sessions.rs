@@ -81,7 +81,7 @@ impl World {
                 order.passed += step;
                 let window = order.reset.window.as_micros() as Time;
                 let late = |one: &Connection| {
-                    order.passed > window + if one.is_plain { LAST_WORDS } else { SLACK } && !one.vanished
+                    order.passed > window + order.grace + if one.is_plain { LAST_WORDS } else { SLACK } && !one.vanished
                 };
                 let connections = &process.clients.connections;
                 let left = order.due.iter().find(|number| connections.get(number).is_some_and(late));
