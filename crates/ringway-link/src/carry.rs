@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
 use ringway_core::message::Frame;
-use ringway_protocol::link::{FrameError, Handshake, Taken, UnknownKind, decode, encode};
+use ringway_protocol::link::{Decoder, Encoder, FrameError, Handshake, Taken, UnknownKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -104,7 +104,7 @@ impl Connection {
     async fn read(&self, socket: &mut OwnedReadHalf, events: &mpsc::Sender<Event>) -> Ended {
         let mut held = self.held.subscribe();
         let (mut buffer, mut inflow) = (BytesMut::new(), Inflow::default());
-        let mut unknown = BTreeSet::new();
+        let (mut decoder, mut unknown) = (Decoder::default(), BTreeSet::new());
         loop {
             if buffer.is_empty() && buffer.capacity() > KEEP_BUFFER {
                 buffer = BytesMut::new();
@@ -118,7 +118,7 @@ impl Connection {
             let _ = held.wait_for(|held| !held.incoming).await;
             self.heard.store(self.age(), Ordering::Relaxed);
             let came = buffer.len();
-            let Read { frames, skipped, fault } = take_frames(&mut buffer);
+            let Read { frames, skipped, fault } = take_frames(&mut decoder, &mut buffer);
             count(&self.counters.reads, 1);
             count(&self.counters.frames_in, frames.len());
             count(&self.counters.frames_skipped, skipped.len());
@@ -149,12 +149,12 @@ impl Connection {
     }
 
     /// Encodes frames until the piece is large enough. Their size before that; 0 when there are none.
-    fn fill(&self, piece: &mut BytesMut, frames: &mut impl Iterator<Item = Frame>) -> usize {
+    fn fill(&self, encoder: &mut Encoder, piece: &mut BytesMut, frames: &mut impl Iterator<Item = Frame>) -> usize {
         let mut taken = 0;
         while piece.len() < WRITE_PIECE {
             let Some(frame) = frames.next() else { break };
             taken += frame.size();
-            if let Err(error) = encode(&frame, piece) {
+            if let Err(error) = encoder.encode(&frame, piece) {
                 debug!(peer = %self.peer.id, %error, "a frame is not sent");
             }
             #[cfg(feature = "next")]
@@ -182,10 +182,10 @@ struct Read {
 }
 
 /// All whole frames at the front of the buffer, up to the fault that ends them, if one does.
-fn take_frames(buffer: &mut BytesMut) -> Read {
+fn take_frames(decoder: &mut Decoder, buffer: &mut BytesMut) -> Read {
     let (mut frames, mut skipped) = (Vec::new(), Vec::new());
     loop {
-        match decode(buffer) {
+        match decoder.decode(buffer) {
             Ok(Some(Taken::Frame(frame))) => frames.push(frame),
             Ok(Some(Taken::Skipped(unknown))) => skipped.push(unknown),
             Ok(None) => return Read { frames, skipped, fault: None },
@@ -198,12 +198,12 @@ fn take_frames(buffer: &mut BytesMut) -> Read {
 /// told the other end that nothing more will come.
 async fn write(connection: Arc<Connection>, mut socket: OwnedWriteHalf, flushed: CancellationToken) {
     let mut held = connection.held.subscribe();
-    let (mut batch, mut piece) = (Vec::new(), BytesMut::new());
+    let (mut batch, mut piece, mut encoder) = (Vec::new(), BytesMut::new(), Encoder::default());
     while connection.outgoing.take(&mut batch).await {
         let _ = held.wait_for(|held| !held.outgoing).await;
         let mut frames = batch.drain(..);
         loop {
-            let taken = connection.fill(&mut piece, &mut frames);
+            let taken = connection.fill(&mut encoder, &mut piece, &mut frames);
             if taken == 0 {
                 break;
             }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Numbers are little-endian where their width is fixed, LEB128 varints elsewhere. Texts, payloads and lists are
-//! preceded by their length. Both directions of every type are made from one list of its fields (`messages`), so they
+//! preceded by their length. How channels are kept is told once on each way and has a number there ([`options`]). Both directions of every type are made from one list of its fields (`messages`), so they
 //! cannot drift apart.
 //!
 //! # Versions
@@ -40,6 +40,7 @@ mod handshake;
 mod input;
 mod messages;
 mod names;
+mod options;
 mod parts;
 mod wire;
 
@@ -53,7 +54,7 @@ mod tests;
 
 use bytes::{Buf, BytesMut};
 use ringway_core::id::NameError;
-use ringway_core::message::{Frame, MalformedEntry};
+use ringway_core::message::{ChannelOptions, Frame, MalformedEntry};
 use ringway_core::view::View;
 
 pub use handshake::{
@@ -61,7 +62,8 @@ pub use handshake::{
     Purpose, Rejection, Roles, Versions, decode_handshake, encode_handshake, preamble, read_preamble_head,
 };
 use input::Input;
-use wire::Rest;
+pub use options::{Decoder, Encoder};
+use wire::{Out, Rest};
 
 /// Longest frame in bytes, its length field not counted. The only long frames are parts of a slot's state; a part that
 /// did not fit would have to be cut finer by its sender. A longer one is not sent, and one that is announced closes
@@ -108,6 +110,9 @@ pub enum FrameError {
     /// A publication cannot be read.
     #[error(transparent)]
     Entry(#[from] MalformedEntry),
+    /// It names options that were not told on this way.
+    #[error("it names options number {0}, which were not told before")]
+    UnknownOptions(u64),
 }
 
 /// No variant of a type has this number: it comes from a later version.
@@ -147,33 +152,46 @@ pub struct FrameTooLong {
     pub limit: usize,
 }
 
-/// Appends a frame to `out`. Returns the bytes appended.
+/// Appends a frame that stands alone to `out`. Returns the bytes appended. On a link, an [`Encoder`] spells what is told again and again once.
 ///
 /// # Errors
 /// [`FrameTooLong`]; `out` is then as it was.
 pub fn encode(frame: &Frame, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
-    append(frame, MAX_FRAME_BYTES, out)
+    append(frame, MAX_FRAME_BYTES, &mut Out::plain(out))
 }
 
-/// Takes the first frame from the front of `buffer`. `None`: it is not all there yet.
+/// Takes the first frame from the front of `buffer`, which stands alone. `None`: it is not all there yet.
 ///
 /// # Errors
 /// [`FrameError`]; the rest of the buffer means nothing then.
 pub fn decode(buffer: &mut BytesMut) -> Result<Option<Taken>, FrameError> {
-    let Some(length) = frame_length(buffer, MAX_FRAME_BYTES)? else { return Ok(None) };
-    let Some(body) = buffer.get(LENGTH_BYTES..LENGTH_BYTES + length) else { return Ok(None) };
-    let taken = match parse(body) {
-        Ok(frame) => Taken::Frame(frame),
-        Err(FrameError::UnknownKind(unknown)) => Taken::Skipped(unknown),
-        Err(fault) => return Err(fault),
-    };
-    buffer.advance(LENGTH_BYTES + length);
-    Ok(Some(taken))
+    decode_with(&mut Vec::new(), buffer)
+}
+
+/// The same, where these options were told before; those that are told now are added.
+fn decode_with(heard: &mut Vec<ChannelOptions>, buffer: &mut BytesMut) -> Result<Option<Taken>, FrameError> {
+    loop {
+        let Some(length) = frame_length(buffer, MAX_FRAME_BYTES)? else { return Ok(None) };
+        let Some(body) = buffer.get(LENGTH_BYTES..LENGTH_BYTES + length) else { return Ok(None) };
+        let taken = if options::hear(heard, body)? {
+            None
+        } else {
+            Some(match parse_after(heard, body) {
+                Ok(frame) => Taken::Frame(frame),
+                Err(FrameError::UnknownKind(unknown)) => Taken::Skipped(unknown),
+                Err(fault) => return Err(fault),
+            })
+        };
+        buffer.advance(LENGTH_BYTES + length);
+        if taken.is_some() {
+            return Ok(taken);
+        }
+    }
 }
 
 /// Appends a view as it is spelled in frames.
 pub(crate) fn spell_view(view: &View, out: &mut BytesMut) {
-    view.put(out);
+    view.put(&mut Out::plain(out));
 }
 
 /// Reads a view that fills `body` from end to end.
@@ -192,7 +210,7 @@ fn frame_length(buffer: &[u8], limit: usize) -> Result<Option<usize>, FrameError
 }
 
 /// Writes the value after its length, or nothing if it is over the limit.
-fn append<T: Rest>(value: &T, limit: usize, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
+fn append<T: Rest>(value: &T, limit: usize, out: &mut Out<'_>) -> Result<usize, FrameTooLong> {
     let start = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     value.put(out);
@@ -211,5 +229,10 @@ fn append<T: Rest>(value: &T, limit: usize, out: &mut BytesMut) -> Result<usize,
 
 /// Reads a value from the front of `body`. What follows it is of a later version, and skipped.
 fn parse<T: Rest>(body: &[u8]) -> Result<T, FrameError> {
-    T::take(&mut Input::new(body))
+    parse_after(&[], body)
+}
+
+/// The same, where these options were told before.
+fn parse_after<T: Rest>(heard: &[ChannelOptions], body: &[u8]) -> Result<T, FrameError> {
+    T::take(&mut Input::new(body, heard))
 }

@@ -20,7 +20,7 @@ use bytes::{BufMut, BytesMut};
 use ringway_core::id::{Birth, Incarnation, MemberId};
 
 use super::input::Input;
-use super::wire::{Wire, wire_enum, wire_struct};
+use super::wire::{Out, Wire, wire_enum, wire_struct};
 use super::{FrameError, FrameTooLong, append, parse};
 
 /// Versions of the link protocol that an end speaks, both included.
@@ -219,7 +219,7 @@ wire_enum!(last Handshake {
 /// # Errors
 /// [`FrameTooLong`] if an address or the cluster's name is longer than any real one; `out` is then as it was.
 pub fn encode_handshake(message: &Handshake, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
-    append(message, MAX_HANDSHAKE_BYTES, out)
+    append(message, MAX_HANDSHAKE_BYTES, &mut Out::plain(out))
 }
 
 /// Reads a message of the handshake from its bytes, the length not included.

@@ -1,5 +1,7 @@
 //! The unread part of a frame. Every read is checked against what is left.
 
+use ringway_core::message::ChannelOptions;
+
 use super::FrameError;
 
 /// Bits that one byte of a varint carries.
@@ -9,11 +11,18 @@ const VARINT_BITS: u32 = 7;
 #[derive(Debug)]
 pub(super) struct Input<'a> {
     rest: &'a [u8],
+    /// What the other end has told on this way before.
+    options: &'a [ChannelOptions],
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(body: &'a [u8]) -> Self {
-        Self { rest: body }
+    pub(super) fn new(body: &'a [u8], options: &'a [ChannelOptions]) -> Self {
+        Self { rest: body, options }
+    }
+
+    /// The options with this number, counted from 1.
+    pub(super) fn options(&self, number: u64) -> Option<ChannelOptions> {
+        self.options.get(usize::try_from(number.checked_sub(1)?).ok()?).copied()
     }
 
     /// Bytes not read yet.
@@ -65,6 +74,11 @@ impl<'a> Input<'a> {
         let (bytes, rest) = self.rest.split_at(count);
         self.rest = rest;
         Ok(bytes)
+    }
+
+    /// What follows its length, to be read on its own.
+    pub(super) fn open(&mut self) -> Result<Self, FrameError> {
+        Ok(Self { rest: self.bytes()?, options: self.options })
     }
 
     /// A text after its length.

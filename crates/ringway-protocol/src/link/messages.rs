@@ -2,11 +2,11 @@
 //!
 //! A change here is a change of the link's version: how to make one stands in the parent's documentation.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use ringway_core::id::Position;
 use ringway_core::message::{
-    Answer, Attach, AttachFrom, Attached, Census, ChannelOptions, ChannelsPage, ChannelsQuery, ClaimedSlot, Deliver,
-    Detach, Disconnect, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
+    Answer, Attach, AttachFrom, Attached, Census, ChannelsPage, ChannelsQuery, ClaimedSlot, Deliver, Detach,
+    Disconnect, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
     PresencePage, PresenceQuery, PubNo, PubOk, Publish, PublisherState, Query, Refusal, RegistryAnswer, RegistryOp,
     RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, StateKind, StreamState, Toll, Version,
 };
@@ -16,7 +16,7 @@ use ringway_core::view::{GatewayEntry, NodeEntry, View};
 
 use super::FrameError;
 use super::input::Input;
-use super::wire::{Wire, put_bytes, wire_enum, wire_struct};
+use super::wire::{Out, Wire, put_bytes, wire_enum, wire_struct};
 
 wire_struct!(last Frame { epoch, [message] });
 
@@ -99,7 +99,7 @@ wire_struct!(closed Position { epoch, offset });
 /// An entry is kept as it is sent: what it says is written and read elsewhere.
 impl Wire for Entry {
     #[inline]
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_bytes(self.packed(), out);
     }
 
@@ -109,7 +109,6 @@ impl Wire for Entry {
     }
 }
 
-wire_struct!(open ChannelOptions { history_size, history_ttl, presence, history_bytes });
 wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key, version });
 wire_struct!(closed Version { number, epoch });
 wire_struct!(last PubOk { slot, seq, position, copies });

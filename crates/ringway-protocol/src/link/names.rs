@@ -1,19 +1,19 @@
 //! The names and numbers of the core, each checked again as it comes in.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
 use ringway_core::message::AttachId;
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 
 use super::FrameError;
 use super::input::Input;
-use super::wire::{Wire, put_bytes};
+use super::wire::{Out, Wire, put_bytes};
 
 /// Both directions of a named number that is spelled like the number.
 macro_rules! wire_number {
     ($($type:ident),*) => { $(
         impl Wire for $type {
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut Out<'_>) {
                 self.0.put(out);
             }
 
@@ -28,7 +28,7 @@ macro_rules! wire_number {
 macro_rules! wire_name {
     ($($type:ident),*) => { $(
         impl Wire for $type {
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut Out<'_>) {
                 put_bytes(self.as_str().as_bytes(), out);
             }
 
@@ -46,7 +46,7 @@ wire_name!(MemberId, ChannelName, UserName);
 macro_rules! wire_random {
     ($($type:ident),*) => { $(
         impl Wire for $type {
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut Out<'_>) {
                 out.put_u64_le(self.0);
             }
 
@@ -61,7 +61,7 @@ wire_random!(Birth, Incarnation);
 
 /// Eight letters, always.
 impl Wire for StreamEpoch {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         out.extend_from_slice(self.as_str().as_bytes());
     }
 
@@ -72,7 +72,7 @@ impl Wire for StreamEpoch {
 }
 
 impl Wire for HashKey {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         self.as_bytes().put(out);
     }
 
@@ -82,7 +82,7 @@ impl Wire for HashKey {
 }
 
 impl Wire for SlotCount {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         self.get().put(out);
     }
 
@@ -92,7 +92,7 @@ impl Wire for SlotCount {
 }
 
 impl Wire for Weight {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         self.thousandths().put(out);
     }
 

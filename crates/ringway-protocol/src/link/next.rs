@@ -18,7 +18,7 @@ pub(super) const BIT: u32 = 13;
 const TEXT: &[u8] = &[b'n'; 130];
 
 /// Appends a field that this release does not have.
-pub(super) fn put_field(out: &mut BytesMut) {
+pub(super) fn put_field(out: &mut wire::Out<'_>) {
     wire::put_bytes(TEXT, out);
 }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 use super::FrameError;
 use super::input::Input;
-use super::wire::{Rest, Run, Wire, put_bytes, put_varint};
+use super::wire::{Out, Rest, Run, Wire, put_bytes, put_varint};
 
 impl Wire for bool {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         out.put_u8(u8::from(*self));
     }
 
@@ -24,7 +24,7 @@ impl Wire for bool {
 }
 
 impl Wire for u8 {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         out.put_u8(*self);
     }
 
@@ -34,7 +34,7 @@ impl Wire for u8 {
 }
 
 impl Wire for u16 {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_varint(u64::from(*self), out);
     }
 
@@ -44,7 +44,7 @@ impl Wire for u16 {
 }
 
 impl Wire for u32 {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_varint(u64::from(*self), out);
     }
 
@@ -54,7 +54,7 @@ impl Wire for u32 {
 }
 
 impl Wire for u64 {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_varint(*self, out);
     }
 
@@ -65,7 +65,7 @@ impl Wire for u64 {
 
 /// Client ids are random, so a varint would only make them longer.
 impl Wire for u128 {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         out.put_u128_le(*self);
     }
 
@@ -75,7 +75,7 @@ impl Wire for u128 {
 }
 
 impl<const N: usize> Wire for [u8; N] {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         out.extend_from_slice(self);
     }
 
@@ -86,7 +86,7 @@ impl<const N: usize> Wire for [u8; N] {
 
 /// Whole seconds, then the rest in nanoseconds: settings are mostly whole seconds and then take three bytes.
 impl Wire for Duration {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_varint(self.as_secs(), out);
         put_varint(u64::from(self.subsec_nanos()), out);
     }
@@ -102,7 +102,7 @@ impl Wire for Duration {
 
 /// Copied out: a payload may be kept for minutes, the read buffer it stands in may not.
 impl Wire for Bytes {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_bytes(self, out);
     }
 
@@ -114,7 +114,7 @@ impl Wire for Bytes {
 impl Run for Bytes {}
 
 impl Wire for Box<str> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_bytes(self.as_bytes(), out);
     }
 
@@ -124,7 +124,7 @@ impl Wire for Box<str> {
 }
 
 impl Wire for Arc<str> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_bytes(self.as_bytes(), out);
     }
 
@@ -134,7 +134,7 @@ impl Wire for Arc<str> {
 }
 
 impl<T: Wire> Wire for Option<T> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         match self {
             None => out.put_u8(0),
             Some(value) => {
@@ -150,7 +150,7 @@ impl<T: Wire> Wire for Option<T> {
 }
 
 impl<T: Wire> Wire for Vec<T> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         put_varint(self.len() as u64, out);
         for element in self {
             element.put(out);
@@ -169,7 +169,7 @@ impl<T: Wire> Wire for Vec<T> {
 }
 
 impl<T: Wire> Wire for Box<T> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         (**self).put(out);
     }
 
@@ -179,7 +179,7 @@ impl<T: Wire> Wire for Box<T> {
 }
 
 impl<T: Wire> Wire for Arc<T> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         (**self).put(out);
     }
 
@@ -189,7 +189,7 @@ impl<T: Wire> Wire for Arc<T> {
 }
 
 impl<A: Wire, B: Wire> Wire for (A, B) {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         self.0.put(out);
         self.1.put(out);
     }
@@ -200,7 +200,7 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
 }
 
 impl<A: Wire, B: Wire, C: Wire> Wire for (A, B, C) {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         self.0.put(out);
         self.1.put(out);
         self.2.put(out);
@@ -212,7 +212,7 @@ impl<A: Wire, B: Wire, C: Wire> Wire for (A, B, C) {
 }
 
 impl<T: Rest> Rest for Box<T> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         T::put(self, out);
     }
 
@@ -222,7 +222,7 @@ impl<T: Rest> Rest for Box<T> {
 }
 
 impl<T: Rest> Rest for Arc<T> {
-    fn put(&self, out: &mut BytesMut) {
+    fn put(&self, out: &mut Out<'_>) {
         T::put(self, out);
     }
 

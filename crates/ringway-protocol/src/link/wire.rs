@@ -1,22 +1,62 @@
 //! How a value is spelled and read: two traits, their building blocks, and macros that make both directions of a type from
 //! one list of its fields. What each word of the macros means for later versions stands in the parent's documentation.
 
+use std::ops::{Deref, DerefMut};
+
 use bytes::{BufMut, BytesMut};
 
 use super::FrameError;
 use super::input::Input;
+use super::options::Told;
+
+/// Where a value is written to.
+#[derive(Debug)]
+pub(super) struct Out<'a> {
+    bytes: &'a mut BytesMut,
+    told: Option<&'a mut Told>,
+}
+
+impl<'a> Out<'a> {
+    /// Everything is spelled out, for whoever knows nothing of what was told before.
+    pub(super) fn plain(bytes: &'a mut BytesMut) -> Self {
+        Self { bytes, told: None }
+    }
+
+    /// What has a number on this way is named by it.
+    pub(super) fn telling(bytes: &'a mut BytesMut, told: &'a mut Told) -> Self {
+        Self { bytes, told: Some(told) }
+    }
+
+    pub(super) fn told(&mut self) -> Option<&mut Told> {
+        self.told.as_deref_mut()
+    }
+}
+
+impl Deref for Out<'_> {
+    type Target = BytesMut;
+
+    fn deref(&self) -> &BytesMut {
+        self.bytes
+    }
+}
+
+impl DerefMut for Out<'_> {
+    fn deref_mut(&mut self) -> &mut BytesMut {
+        self.bytes
+    }
+}
 
 /// A value with a spelling in bytes that tells its own end. What `put` wrote, `take` reads back, and takes no byte more. A
 /// value takes at least one byte: counts are checked on that ground.
 pub(super) trait Wire: Sized {
-    fn put(&self, out: &mut BytesMut);
+    fn put(&self, out: &mut Out<'_>);
     fn take(input: &mut Input<'_>) -> Result<Self, FrameError>;
 }
 
 /// A value that has all the rest of a frame to itself. `take` reads the fields that this version knows and leaves what a
 /// later one wrote behind them.
 pub(super) trait Rest: Sized {
-    fn put(&self, out: &mut BytesMut);
+    fn put(&self, out: &mut Out<'_>);
     fn take(input: &mut Input<'_>) -> Result<Self, FrameError>;
 }
 
@@ -33,7 +73,7 @@ macro_rules! wire_struct {
     (closed $type:ident { $($field:ident),* $(,)? }) => {
         impl Wire for $type {
             #[inline]
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut $crate::link::wire::Out<'_>) {
                 let Self { $($field),* } = self;
                 $(Wire::put($field, out);)*
             }
@@ -52,13 +92,13 @@ macro_rules! wire_struct {
 
         impl Wire for $type {
             #[inline]
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut $crate::link::wire::Out<'_>) {
                 $crate::link::wire::put_open(out, |out| $crate::link::wire::Rest::put(self, out));
             }
 
             #[inline]
             fn take(input: &mut Input<'_>) -> Result<Self, FrameError> {
-                $crate::link::wire::Rest::take(&mut Input::new(input.bytes()?))
+                $crate::link::wire::Rest::take(&mut input.open()?)
             }
         }
 
@@ -70,7 +110,7 @@ macro_rules! wire_struct {
     }) => {
         impl $crate::link::wire::Rest for $type {
             #[inline]
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut $crate::link::wire::Out<'_>) {
                 let Self { $($field,)* $($rest,)? $($($new,)+)* } = self;
                 $(Wire::put($field, out);)*
                 $($crate::link::wire::Rest::put($rest, out);)?
@@ -95,7 +135,7 @@ macro_rules! wire_struct {
     (flagged $type:ident { $($field:ident),*; $($bit:literal => $option:ident),* $(,)? }) => {
         impl Wire for $type {
             #[inline]
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut $crate::link::wire::Out<'_>) {
                 let Self { $($field,)* $($option),* } = self;
                 $(Wire::put($field, out);)*
                 let flags = 0 $(| u64::from($option.is_some()) << $bit)*;
@@ -145,7 +185,7 @@ macro_rules! wire_enum {
     ),* $(, else $fallback:ident)? $(,)? }) => {
         impl $crate::link::wire::$trait for $type {
             #[inline]
-            fn put(&self, out: &mut BytesMut) {
+            fn put(&self, out: &mut $crate::link::wire::Out<'_>) {
                 match self {
                     $(Self::$variant $(( $($field,)* $($rest)? ))? $({ $($name),* })? => {
                         $crate::link::wire::note!($type $kind);
@@ -221,7 +261,7 @@ pub(super) use {note, wire_enum, wire_sample, wire_struct};
 
 /// Appends what `put` writes after its length. Mostly that is below 128 and takes one byte, which is kept free for it.
 #[inline]
-pub(super) fn put_open(out: &mut BytesMut, put: impl FnOnce(&mut BytesMut)) {
+pub(super) fn put_open(out: &mut Out<'_>, put: impl FnOnce(&mut Out<'_>)) {
     let start = out.len();
     out.put_u8(0);
     put(out);
@@ -234,9 +274,9 @@ pub(super) fn put_open(out: &mut BytesMut, put: impl FnOnce(&mut BytesMut)) {
 }
 
 /// Moves the last `length` bytes up, so that their length fits before them.
-fn widen(start: usize, length: usize, out: &mut BytesMut) {
+fn widen(start: usize, length: usize, out: &mut Out<'_>) {
     let mut prefix = BytesMut::new();
-    put_varint(length as u64, &mut prefix);
+    put_varint(length as u64, &mut Out::plain(&mut prefix));
     out.put_bytes(0, prefix.len() - 1);
     out.copy_within(start + 1..start + 1 + length, start + prefix.len());
     out[start..start + prefix.len()].copy_from_slice(&prefix);
@@ -244,13 +284,13 @@ fn widen(start: usize, length: usize, out: &mut BytesMut) {
 
 /// Appends a value that begins with its length.
 #[inline]
-pub(super) fn put_run(value: &impl Run, out: &mut BytesMut) {
+pub(super) fn put_run(value: &impl Run, out: &mut Out<'_>) {
     value.put(out);
 }
 
 /// Appends a LEB128 varint.
 #[inline]
-pub(super) fn put_varint(mut value: u64, out: &mut BytesMut) {
+pub(super) fn put_varint(mut value: u64, out: &mut Out<'_>) {
     /// A `u64` in groups of seven bits.
     const LONGEST: usize = 10;
     let mut bytes = [0; LONGEST];
@@ -266,7 +306,7 @@ pub(super) fn put_varint(mut value: u64, out: &mut BytesMut) {
 
 /// Appends a run of bytes after its length.
 #[inline]
-pub(super) fn put_bytes(bytes: &[u8], out: &mut BytesMut) {
+pub(super) fn put_bytes(bytes: &[u8], out: &mut Out<'_>) {
     put_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }

@@ -63,9 +63,9 @@ wire_struct!(flagged NextPresence { client, user; 0 => conn_info, 1 => chan_info
 wire_enum!(closed NextOp { 9 => Seal(text) });
 wire_enum!(closed NextRejection { 77 => TooOld });
 
-fn spelled<T>(value: &T, put: fn(&T, &mut BytesMut)) -> BytesMut {
+fn spelled<T>(value: &T, put: fn(&T, &mut Out<'_>)) -> BytesMut {
     let mut out = BytesMut::new();
-    put(value, &mut out);
+    put(value, &mut Out::plain(&mut out));
     out
 }
 
@@ -131,9 +131,9 @@ fn an_element_with_more_fields_hides_nothing_that_follows() {
     // Long enough for a length of two bytes.
     let zone = "z".repeat(200);
     let written = spelled(&(vec![next(&zone), next("")], 7_u64), Wire::put);
-    assert_eq!(Wire::take(&mut Input::new(&written)), Ok((vec![node.clone(), node.clone()], 7_u64)));
+    assert_eq!(Wire::take(&mut Input::new(&written, &[])), Ok((vec![node.clone(), node.clone()], 7_u64)));
     let written = spelled(&(vec![node.clone(), node], 7_u64), Wire::put);
-    assert_eq!(Wire::take(&mut Input::new(&written)), Ok((vec![next(""), next("")], 7_u64)));
+    assert_eq!(Wire::take(&mut Input::new(&written, &[])), Ok((vec![next(""), next("")], 7_u64)));
 }
 
 #[test]
@@ -146,10 +146,10 @@ fn a_struct_with_more_runs_hides_nothing_that_follows() {
     let now = Presence { client: 1, user: "u".into(), conn_info: None, chan_info: chan_info.clone() };
     for written in [next(Some("d"), Some("o")), next(None, Some("")), next(None, None)] {
         let bytes = spelled(&(written, 7_u64), Wire::put);
-        assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((now.clone(), 7_u64)));
+        assert_eq!(Wire::take(&mut Input::new(&bytes, &[])), Ok((now.clone(), 7_u64)));
     }
     let bytes = spelled(&(now, 7_u64), Wire::put);
-    assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((next(None, None), 7_u64)));
+    assert_eq!(Wire::take(&mut Input::new(&bytes, &[])), Ok((next(None, None), 7_u64)));
 }
 
 /// What it says that the one in the middle does not know goes through it unharmed.
@@ -164,10 +164,10 @@ fn an_entry_with_more_fields_is_passed_on_whole() {
         message: Message::Deliver(Deliver { attach: AttachId(1), offset: 1, entry: entry.clone() }),
     });
     let bytes = spelled(&(entry.clone(), 7_u64), Wire::put);
-    assert_eq!(Wire::take(&mut Input::new(&bytes)), Ok((entry, 7_u64)));
+    assert_eq!(Wire::take(&mut Input::new(&bytes, &[])), Ok((entry, 7_u64)));
     let cut = spelled(&Bytes::from_static(&[0, 3, b'1']), Wire::put);
     assert_eq!(
-        <Entry as Wire>::take(&mut Input::new(&cut)),
+        <Entry as Wire>::take(&mut Input::new(&cut, &[])),
         Err(FrameError::Entry(ringway_core::message::MalformedEntry))
     );
 }
