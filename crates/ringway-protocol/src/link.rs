@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Numbers are little-endian where their width is fixed, LEB128 varints elsewhere. Texts, payloads and lists are
-//! preceded by their length. How channels are kept is told once on each way and has a number there ([`options`]). Both directions of every type are made from one list of its fields (`messages`), so they
+//! preceded by their length. How channels are kept is told once on each way and has a number there (`options`). Both directions of every type are made from one list of its fields (`messages`), so they
 //! cannot drift apart.
 //!
 //! # Versions
