@@ -19,9 +19,10 @@ mod queries;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::id::{Epoch, Incarnation, Position, Slot};
+use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
+use crate::keeping::Keeping;
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, Attach, AttachId, Disconnect, Entry, Load, Message, Toll};
+use crate::message::{Answer, Attach, AttachId, ChannelOptions, Disconnect, Entry, Load, Message, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -342,6 +343,18 @@ impl Gateway {
     /// Tells the node of an order that none of its sessions is open here any more.
     pub fn closed(&mut self, (node, number): (Incarnation, u64)) {
         self.peers.send(node, Message::Closed(number));
+    }
+
+    /// Tells another gateway how channels are kept.
+    pub(crate) fn tell_keeping(&mut self, to: Incarnation, keeping: Arc<Keeping>) {
+        self.peers.send(to, Message::Keeping(keeping));
+    }
+
+    /// Channels that are attached are kept like this from now on, and publishes that no owner was sent: owners hear of it with the next
+    /// attach or publish. `None`: as before.
+    pub fn keep_anew(&mut self, options_of: impl Fn(&ChannelName) -> Option<ChannelOptions>) {
+        self.channels.keep_anew(&options_of);
+        self.publishes.keep_anew(&options_of);
     }
 
     /// Lets time pass: retries, deadlines, reports. Call every few milliseconds.

@@ -150,6 +150,16 @@ impl ChannelName {
         UserName::new(self.0.strip_prefix('#')?).ok()
     }
 
+    /// Which channels it is kept like: `#` for personal ones, the namespace (the part before the first `:`, without a `$` in front, which
+    /// asks for a token), or nothing where there is none.
+    pub fn kind(&self) -> &str {
+        let name = self.as_str();
+        if name.starts_with('#') {
+            return "#";
+        }
+        name.strip_prefix('$').unwrap_or(name).split_once(':').map_or("", |(namespace, _)| namespace)
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -3,6 +3,7 @@
 
 pub mod gateway;
 pub mod id;
+pub mod keeping;
 pub mod limits;
 pub mod member;
 pub mod membership;

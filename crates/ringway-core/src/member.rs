@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::gateway::Gateway;
 use crate::id::{Epoch, Incarnation};
+use crate::keeping::Keeping;
 use crate::membership::{Action, Change, Life, Membership};
 use crate::message::{Attach, Frame, Load, Message, RegistryAnswer};
 use crate::node::{Lease, Node};
@@ -42,6 +43,12 @@ pub trait Front {
     fn complete(&mut self, attaches: &mut [Attach]);
     /// Lets time pass.
     fn pass(&mut self, now: Now);
+    /// How channels are kept, as other gateways are told if this member is the keeper. `None`: nobody is told anything.
+    fn keeping(&self) -> Option<Arc<Keeping>> {
+        None
+    }
+    /// The keeper says how channels are kept.
+    fn keep(&mut self, _now: Now, _keeping: &Arc<Keeping>) {}
 }
 
 /// A gateway whose events somebody else takes.
@@ -91,6 +98,8 @@ pub struct Member<F> {
     /// What was said to itself, where somebody watches.
     overheard: Option<Vec<Outgoing>>,
     lies: Lies,
+    /// It has told the gateways how channels are kept.
+    is_keeper: bool,
 }
 
 impl<F: Front> Member<F> {
@@ -111,12 +120,16 @@ impl<F: Front> Member<F> {
             actions: VecDeque::new(),
             overheard: None,
             lies: Lies::default(),
+            is_keeper: false,
         }
     }
 
     /// The same with these roles.
     #[must_use]
     pub fn with(mut self, now: Now, node: Option<Node>, front: Option<F>) -> Self {
+        if front.as_ref().is_some_and(|front| front.keeping().is_some()) {
+            self.membership.wait_for_word();
+        }
         (self.node, self.front) = (node, front);
         self.link_myself(now);
         self
@@ -143,6 +156,7 @@ impl<F: Front> Member<F> {
         let seat = self.membership.seat().anew();
         self.membership = Membership::new(now, identity, view.clone(), self.timing, seat);
         self.node = node;
+        self.is_keeper = false;
         let told = self.told(view);
         if let Some(front) = &mut self.front {
             front.gateway_mut().live_anew(now, self.me, told);
@@ -223,6 +237,36 @@ impl<F: Front> Member<F> {
         if let Some(front) = &mut self.front {
             front.gateway_mut().on_link_up(now, peer);
         }
+        if self.membership.keeper() == Some(self.me) {
+            self.tell_keeping(peer);
+        }
+    }
+
+    fn tell_keeping(&mut self, to: Incarnation) {
+        if let Some(front) = self.front.as_mut().filter(|_| to != self.me)
+            && let Some(keeping) = front.keeping()
+        {
+            front.gateway_mut().tell_keeping(to, keeping);
+        }
+    }
+
+    /// Who has just become the keeper is linked with gateways already.
+    fn look_who_is_keeper(&mut self, view: &View) {
+        let is_keeper = self.membership.keeper() == Some(self.me);
+        if is_keeper && !std::mem::replace(&mut self.is_keeper, is_keeper) {
+            view.gateways.iter().for_each(|gateway| self.tell_keeping(gateway.incarnation));
+        }
+        self.is_keeper = is_keeper;
+    }
+
+    /// The keeper says how channels are kept. Whoever else says so is not obeyed.
+    fn on_keeping(&mut self, now: Now, from: Incarnation, keeping: &Arc<Keeping>) {
+        if let Some(front) = self.front.as_mut().filter(|_| self.membership.keeper() == Some(from))
+            && keeping.check().is_ok()
+        {
+            front.keep(now, keeping);
+            self.membership.word_came();
+        }
     }
 
     /// A link ended.
@@ -246,6 +290,7 @@ impl<F: Front> Member<F> {
                 self.tell_both(now, from, epoch, &Message::Moved(view));
             }
             Message::Ping(load) => self.tell_both(now, from, epoch, &Message::Ping(load)),
+            Message::Keeping(keeping) => self.on_keeping(now, from, &keeping),
             message if message.is_for_gateway() => {
                 if let Some(front) = &mut self.front {
                     front.gateway_mut().on_message(now, from, epoch, message);
@@ -375,6 +420,7 @@ impl<F: Front> Member<F> {
         if let Some(front) = &mut self.front {
             front.gateway_mut().on_view_placed(now, told, &means);
         }
+        self.look_who_is_keeper(view);
     }
 
     /// What the roles are told instead of this view.

@@ -131,6 +131,8 @@ pub struct Membership {
     me: Incarnation,
     node: Option<NodeEntry>,
     gateway: Option<GatewayEntry>,
+    /// The host has still to say how channels are kept, and it does not join before.
+    waits_for_word: bool,
     seat: Seat,
     standing: Standing,
     view: Arc<View>,
@@ -183,6 +185,7 @@ impl Membership {
             me: incarnation,
             node,
             gateway,
+            waits_for_word: false,
             seat,
             standing: Standing::Outside,
             view,
@@ -213,6 +216,18 @@ impl Membership {
     /// What the newest view means; `None` before the first one that this member was told of.
     pub fn placement(&self) -> Option<&Placement> {
         self.placement.as_ref()
+    }
+
+    /// A gateway that is told by the host how channels are kept does not join before it was.
+    pub(crate) fn wait_for_word(&mut self) {
+        self.waits_for_word = matches!(self.seat, Seat::Host(_));
+    }
+
+    /// It was told, and joins with the next tick.
+    pub(crate) fn word_came(&mut self) {
+        if std::mem::take(&mut self.waits_for_word) {
+            self.next_renewal = Now::ZERO;
+        }
     }
 
     /// The newest view known.

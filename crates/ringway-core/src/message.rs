@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch};
+use crate::keeping::Keeping;
 use crate::pauses::Pauses;
 use crate::ring::SlotSet;
 use crate::view::View;
@@ -49,6 +50,8 @@ pub enum Message {
     Toll(Box<Toll>),
     /// Registry host → a member outside the view that asked for a lease: why it gets none, for people. Again with each try. No answer.
     KeptOut(Box<str>),
+    /// Keeper → gateway, first of all on a new link, and once it has become the keeper: how channels are kept. No answer.
+    Keeping(Arc<Keeping>),
 
     /// Gateway → owner. Answered by `PubOk` or `PubNo`.
     Publish(Box<Publish>),

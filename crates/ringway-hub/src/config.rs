@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringway_core::ChannelName;
+use ringway_core::keeping::Keeping;
 use ringway_core::message::ChannelOptions;
 use ringway_protocol::centrifuge::ErrorCode;
 
@@ -66,17 +67,35 @@ impl HubConfig {
     /// # Errors
     /// [`ErrorCode::UnknownChannel`] if its namespace is not configured, or it looks like a personal channel and is none.
     pub fn channel(&self, channel: &ChannelName) -> Result<&ChannelConfig, ErrorCode> {
-        let name = channel.as_str();
-        if name.starts_with('#') {
-            return channel.personal_user().map(|_| &self.inbox).ok_or(ErrorCode::UnknownChannel);
-        }
-        // A `$` asks for a token and belongs to no namespace's name; an empty one is none.
-        let namespace = name.strip_prefix('$').unwrap_or(name).split_once(':').map(|(namespace, _)| namespace);
-        let config = match namespace.filter(|namespace| !namespace.is_empty()) {
-            Some(namespace) => self.namespaces.get(namespace),
-            None => self.without_namespace.as_ref(),
+        let config = match channel.kind() {
+            "#" => channel.personal_user().map(|_| &self.inbox),
+            "" => self.without_namespace.as_ref(),
+            namespace => self.namespaces.get(namespace),
         };
         config.ok_or(ErrorCode::UnknownChannel)
+    }
+
+    /// How channels are kept, by this config alone.
+    pub fn keeping(&self) -> Keeping {
+        let without = self.without_namespace.iter().map(|config| ("", config));
+        let named = self.namespaces.iter().map(|(name, config)| (&**name, config));
+        let all = without.chain([("#", &self.inbox)]).chain(named);
+        let mut kinds: Vec<_> = all.map(|(kind, config)| (kind.into(), config.options())).collect();
+        kinds.sort_unstable_by(|(a, _): &(Box<str>, _), (b, _)| a.cmp(b));
+        Keeping { kinds }
+    }
+
+    /// The same config where the cluster keeps channels like this. What the cluster does not know is closed, and what this config does not
+    /// know stays unknown: nothing says who may do what there.
+    #[must_use]
+    pub fn kept(&self, keeping: &Keeping) -> Self {
+        let kept = |kind: &str, config: &ChannelConfig| keeping.of_kind(kind).map(|options| config.kept(options));
+        let namespaces = self.namespaces.iter();
+        let mut config = self.clone();
+        config.without_namespace = self.without_namespace.as_ref().and_then(|config| kept("", config));
+        config.inbox = kept("#", &self.inbox).unwrap_or_else(|| self.inbox.clone());
+        config.namespaces = namespaces.filter_map(|(name, config)| Some((name.clone(), kept(name, config)?))).collect();
+        config
     }
 
     /// What its owner is told of how a channel is kept. Of one that is not configured nothing is.
@@ -149,6 +168,13 @@ impl ChannelConfig {
     pub fn options(&self) -> ChannelOptions {
         let Self { history_size, history_ttl, history_bytes, presence, .. } = *self;
         ChannelOptions { history_size, history_ttl, presence, history_bytes: history_bytes as u64 }
+    }
+
+    /// The same, kept like this.
+    fn kept(&self, options: ChannelOptions) -> Self {
+        let ChannelOptions { history_size, history_ttl, presence, history_bytes } = options;
+        let history_bytes = usize::try_from(history_bytes).unwrap_or(usize::MAX);
+        Self { history_size, history_ttl, presence, history_bytes, ..self.clone() }
     }
 
     /// Subscribers get a position.

@@ -29,6 +29,8 @@ pub struct Counts {
     pub sent_away: u64,
     /// Clients that were not let in.
     pub refused: Refused,
+    /// Kinds of channels that the cluster keeps otherwise than this gateway's config says.
+    pub overruled: u64,
 }
 
 impl Counts {

@@ -28,6 +28,7 @@ mod grants;
 mod hand_on;
 mod input;
 mod join;
+mod kept;
 mod keys;
 mod leave;
 mod listing;
@@ -56,6 +57,7 @@ mod tests;
 use std::sync::Arc;
 
 use ringway_core::gateway::Gateway;
+use ringway_core::keeping::Keeping;
 use ringway_core::member::Front;
 use ringway_core::message::Attach;
 use ringway_core::timing::Now;
@@ -68,6 +70,7 @@ pub use command::{Ask, Command, Connect, History, Named, Seen, SubRefresh, Subsc
 pub use config::{Allowed, ChannelConfig, HubConfig, SessionLimits};
 pub use counts::{Counts, Refused};
 pub use input::{Batch, ClientInput, Protocol, Ticket};
+pub use kept::{How, Overruled};
 pub use plain::WallClock;
 pub use read::is_next_page;
 pub use socket::{Room, Socket};
@@ -75,6 +78,7 @@ pub use turns::Turns;
 
 use asked::Asked;
 use audience::Audience;
+use kept::Kept;
 use keys::SessionKey;
 use outgoing::Outgoing;
 use reset::Resets;
@@ -98,6 +102,8 @@ pub struct Hub<S> {
     /// Who is to connect anew.
     resets: Resets,
     counts: Counts,
+    /// Whose word on how channels are kept `config` goes by.
+    kept: Kept,
 }
 
 impl<S: Socket> Front for Hub<S> {
@@ -121,6 +127,17 @@ impl<S: Socket> Front for Hub<S> {
     fn pass(&mut self, now: Now) {
         self.tick(now);
     }
+
+    fn keeping(&self) -> Option<Arc<Keeping>> {
+        Some(self.kept.keeping())
+    }
+
+    fn keep(&mut self, _now: Now, keeping: &Arc<Keeping>) {
+        let Some(config) = self.kept.keep(keeping) else { return };
+        self.config = config;
+        let config = &self.config;
+        self.rules.keep_anew(|name| config.channel(name).ok().map(ChannelConfig::options));
+    }
 }
 
 impl<S: Socket> Hub<S> {
@@ -133,6 +150,7 @@ impl<S: Socket> Hub<S> {
             asked: Asked::default(),
             outgoing: Outgoing::new(config.limits.outbox_bytes, Speaker::new(clock)),
             resets: Resets::default(),
+            kept: Kept::new(config.clone()),
             config,
             counts: Counts::default(),
         }
@@ -170,7 +188,13 @@ impl<S: Socket> Hub<S> {
 
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
-        Counts { sessions: self.roster.len() as u64, channels: self.audience.len() as u64, ..self.counts }
+        let (sessions, channels) = (self.roster.len() as u64, self.audience.len() as u64);
+        Counts { sessions, channels, overruled: self.kept.overruled().len() as u64, ..self.counts }
+    }
+
+    /// Where the cluster keeps channels otherwise than this gateway's config says, once after each change of it.
+    pub fn take_overruled(&mut self) -> Option<Vec<Overruled>> {
+        self.kept.take_news()
     }
 
     /// Says something to a session, in its dialect.

@@ -10,6 +10,7 @@ mod full;
 pub(super) mod harness;
 mod inbox;
 mod joins;
+mod kept;
 mod lost;
 mod order;
 mod parting;

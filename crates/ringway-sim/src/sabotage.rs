@@ -88,11 +88,13 @@ pub enum Sabotage {
     ForgeClosed,
     /// Orders to disconnect: what names one session, or leaves one out, means all of the user.
     WidenOrder,
+    /// How channels are kept: gateways hear what their own files say as the cluster's word.
+    ForgeKeeping,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -135,6 +137,7 @@ impl Sabotage {
         Self::HideSessions,
         Self::ForgeClosed,
         Self::WidenOrder,
+        Self::ForgeKeeping,
     ];
 
     /// The one of this name, however it is capitalized.

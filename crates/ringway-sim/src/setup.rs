@@ -94,6 +94,8 @@ pub(crate) struct Setup {
     pub(crate) all_slots: SlotSet,
     /// What gateways are configured to do.
     pub(crate) hub: Arc<HubConfig>,
+    /// Another file, that the last gateway has where this is not the first: it keeps channels otherwise.
+    other_hub: Option<Arc<HubConfig>>,
     /// Bytes that may wait for all sockets of a gateway together.
     pub(crate) sockets_bytes: usize,
     /// Marks of a process are looked at this often, in microseconds.
@@ -113,6 +115,23 @@ impl Setup {
             (true, _) => Seat::Host(None),
             (false, _) => Seat::Outside,
         }
+    }
+
+    /// The config of this gateway's own file.
+    pub(crate) fn hub_of(&self, at: usize) -> Arc<HubConfig> {
+        let is_last = at > HOST && at + 1 == self.gateways;
+        self.other_hub.as_ref().filter(|_| is_last).unwrap_or(&self.hub).clone()
+    }
+
+    /// How a channel is kept, by the cluster's word.
+    pub(crate) fn options_of(&self, channel: &ChannelName) -> Option<ChannelOptions> {
+        let known = self.channels.iter().find(|known| known.name == *channel);
+        known.map(|known| known.options)
+    }
+
+    /// Gateways have files that say different things.
+    pub(crate) fn is_at_odds(&self) -> bool {
+        self.other_hub.is_some()
     }
 
     pub(crate) fn draw(rng: &mut Rng, seed: u64, mode: Mode) -> Self {
@@ -174,6 +193,7 @@ impl Setup {
             by_slot: Vec::new(),
             all_slots: SlotSet::of(slots.slots()),
             hub: Arc::new(HubConfig::default()),
+            other_hub: None,
             sockets_bytes: 256 << 20,
             look_at_marks: 0,
         }
@@ -219,6 +239,8 @@ impl Setup {
             self.by_slot[channel.slot.index()].push(at);
         }
         self.hub = Arc::new(self.config(seed));
+        // With a registry outside the first gateway of a view has the last word, whichever that is.
+        self.other_hub = (self.hosted && self.large.is_none() && seed % 2 == 1).then(|| Arc::new(otherwise(&self.hub)));
         if self.large.is_none() && seed / 3 % 3 == 2 {
             self.sockets_bytes = 3000;
         }
@@ -268,4 +290,16 @@ impl Setup {
         let name = user.as_ref().map_or_else(named, ChannelName::personal);
         ChannelSetup { slot: slot_of(key, slots, name.as_str()), name, options, user }
     }
+}
+
+/// The same config, but that it keeps every channel in another way.
+fn otherwise(config: &HubConfig) -> HubConfig {
+    let kept = |config: &ChannelConfig| ChannelConfig {
+        history_size: config.history_size * 2 + 7,
+        history_ttl: config.history_ttl + Duration::from_secs(1),
+        presence: !config.presence,
+        ..config.clone()
+    };
+    let namespaces = config.namespaces.iter().map(|(name, config)| (name.clone(), kept(config))).collect();
+    HubConfig { namespaces, inbox: kept(&config.inbox), ..config.clone() }
 }

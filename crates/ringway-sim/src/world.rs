@@ -179,7 +179,7 @@ impl World {
         let people = People::new(&setup, &mut rng);
         let mut world = Self {
             now: 0,
-            network: Network::new(total, setup.gateways, setup.both_roles),
+            network: Network::new(total, setup.gateways),
             registry: Registry::new(born, setup.timing.ttl),
             registry_away: 0,
             faults: Faults::default(),

@@ -116,6 +116,13 @@ pub(super) struct Channels {
 }
 
 impl Channels {
+    /// Channels with another way of being kept are kept that way from now on.
+    pub(super) fn keep_anew(&mut self, options_of: impl Fn(&ChannelName) -> Option<ChannelOptions>) {
+        for (_, channel) in &mut self.slab {
+            channel.options = options_of(&channel.name).unwrap_or(channel.options);
+        }
+    }
+
     fn next_attach(&mut self, key: ChannelKey) -> AttachId {
         self.counter = self.counter.wrapping_add(1);
         AttachId(u64::from(self.counter) << 32 | u64::from(key.0))

@@ -119,6 +119,16 @@ pub(super) struct Publishes {
 }
 
 impl Publishes {
+    /// What no owner was sent yet is kept that way.
+    pub(super) fn keep_anew(&mut self, options_of: impl Fn(&ChannelName) -> Option<ChannelOptions>) {
+        for (_, Pending { publish, .. }) in &mut self.slab {
+            let was_sent = self.lines.get(&publish.slot).is_some_and(|line| publish.seq <= line.sent_to);
+            if !was_sent {
+                publish.options = options_of(&publish.channel).unwrap_or(publish.options);
+            }
+        }
+    }
+
     fn seq_of(&self, key: u32) -> Option<u64> {
         Some(self.slab.get(key as usize)?.publish.seq)
     }

@@ -1,5 +1,7 @@
 //! A member's turn, as its pump sees it: what goes in, what comes out, and in which order.
 
+mod keeping;
+
 use std::time::Duration;
 
 use super::*;

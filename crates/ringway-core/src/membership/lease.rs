@@ -31,6 +31,7 @@ impl Membership {
             return;
         }
         match (self.standing, self.put_sent) {
+            (Standing::Outside, _) if self.waits_for_word => {}
             (Standing::Outside, None) => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
             (Standing::Outside, Some(_)) => self.join(now),
             _ if self.seat.is_here() => {

@@ -32,13 +32,34 @@ impl Message {
             Self::Reset(reset) => reset.slots.as_ref().map_or(0, |_| size_of::<Slot>() * 2_048),
             Self::Toll(toll) => size_of_val(&*toll.pauses.buckets),
             Self::KeptOut(why) => why.len(),
+            Self::Keeping(keeping) => keeping.kinds.iter().map(|(kind, _)| FRAME_OVERHEAD + kind.len()).sum(),
             Self::Delivered(all) => all.iter().map(|(.., name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
             Self::Query(_, Query::Disconnect(order)) | Self::Close(_, order) => size_of_val(&*order.whitelist),
             Self::Claim(slots) | Self::Fetch(slots) => size_of_val(&**slots),
             Self::Claimed(slots) => size_of_val(&**slots),
             Self::Have(slots) => size_of_val(&**slots),
             Self::Mark(slots) | Self::Release(slots) | Self::Released(slots) => pairs(slots),
-            _ => 0,
+            // Some numbers, or what counts in a lane.
+            Self::Ping(_)
+            | Self::ResetCount(_)
+            | Self::PubOk(_)
+            | Self::PubNo(_)
+            | Self::Attach(_)
+            | Self::Attached(_)
+            | Self::AttachRefused(..)
+            | Self::Deliver(_)
+            | Self::AttachesDone(_)
+            | Self::Detach(_)
+            | Self::Detached(_)
+            | Self::Sessions(_)
+            | Self::Query(..)
+            | Self::Answer(..)
+            | Self::Closed(_)
+            | Self::State(_)
+            | Self::Syncs(_)
+            | Self::Rep(_)
+            | Self::Settled(_)
+            | Self::Taken(..) => 0,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use bytes::BufMut;
 use ringway_core::id::Position;
+use ringway_core::keeping::Keeping;
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, Census, ChannelsPage, ChannelsQuery, ClaimedSlot, Deliver, Detach,
     Disconnect, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
@@ -29,6 +30,7 @@ wire_enum!(last Message {
     5 => ResetCount([count]),
     6 => Toll([toll]),
     7 => KeptOut(why),
+    8 => Keeping([keeping]),
     10 => Publish([publish]),
     11 => PubOk([ok]),
     12 => PubNo([no]),
@@ -94,6 +96,8 @@ wire_enum!(last RegistryOp {
 });
 
 // Between gateways and owners.
+wire_struct!(last Keeping { kinds });
+
 wire_struct!(closed Position { epoch, offset });
 
 /// An entry is kept as it is sent: what it says is written and read elsewhere.

@@ -42,6 +42,9 @@ impl World {
                 self.forge(from, to, Frame { epoch, message });
                 return Vec::new();
             }
+            (Sabotage::ForgeKeeping, Message::Keeping(keeping)) => {
+                *keeping = Arc::new(self.setup.hub_of(self.setup.gateways - 1).keeping());
+            }
             (Sabotage::StripPublishers, Message::State(state)) => {
                 state.publishers.clear();
             }

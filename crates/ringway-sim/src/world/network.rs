@@ -41,12 +41,12 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(processes: usize, gateways: usize, both_roles: bool) -> Self {
+    pub(crate) fn new(processes: usize, gateways: usize) -> Self {
         let mut network = Self { links: Vec::new(), of: vec![Vec::new(); processes] };
         for first in 0..processes {
             for second in first + 1..processes {
-                // Two gateways have nothing to say to each other.
-                if second < gateways && !(both_roles && first == 0) {
+                // Two gateways have nothing to say to each other, but the first one: it is the host, or the keeper for most of the time.
+                if second < gateways && first != HOST {
                     continue;
                 }
                 let at = network.links.len();
@@ -132,6 +132,9 @@ impl World {
         let Some((link, generation)) = process.connections.get(&out.to).copied() else { return };
         if self.network.links[link].generation != generation || self.network.links[link].up.is_none() {
             return;
+        }
+        if self.setup.is_at_odds() {
+            self.watch_options(from, &out.frame.message);
         }
         let to_second = self.network.links[link].ends[0] == from;
         let breaks = self.targets(&out.frame.message, link);

@@ -217,7 +217,7 @@ impl World {
                 let clock_of_day = SimClock::new(process.clients.seconds.clone());
                 let hub = process.is_gateway.then(|| {
                     let rules = Gateway::new(incarnation, told, setup.timing, limits);
-                    Hub::new(clock, rules, setup.hub.clone(), Box::new(clock_of_day))
+                    Hub::new(clock, rules, setup.hub_of(at), Box::new(clock_of_day))
                 });
                 let seat = setup.seat(at);
                 let member = Member::new(clock, identity, &view, setup.timing, seat).overheard().lied_to(lies);

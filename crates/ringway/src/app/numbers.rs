@@ -148,6 +148,8 @@ impl Numbers {
             counter(encoder, "sessions_sent_away", help, hub.sent_away)?;
             let help = "Subscribes and connects that were refused because the owner had no room for one more channel";
             counter(encoder, "channels_refused", help, hub.refused.full)?;
+            let help = "Kinds of channels that the cluster keeps otherwise than this process's config says";
+            gauge(encoder, "channel_kinds_overruled", help, hub.overruled)?;
             self.refused(&hub, encoder)?;
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;

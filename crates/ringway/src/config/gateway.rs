@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringway_core::keeping::{MAX_KIND_BYTES, MAX_KINDS};
 use ringway_hub::{Allowed, ChannelConfig, HubConfig};
 
 use super::reader::Section;
@@ -13,6 +14,9 @@ use crate::gateway::{GatewayConfig, PlainConfig};
 const LARGEST_HISTORY: u32 = 100_000;
 /// Longest time a publication may be kept: a year. Longer is likelier a slip than a wish.
 const LONGEST_HISTORY: Duration = Duration::from_secs(366 * 86_400);
+
+/// Namespaces in one file: beside them are the channels without one, and inboxes.
+const NAMESPACES: usize = MAX_KINDS - 2;
 
 /// The words that stand for [`Allowed`].
 const WHO: &[(&str, Allowed)] = &[
@@ -73,8 +77,14 @@ fn channels(config: &mut HubConfig, section: &mut Section<'_>) {
             if name.is_empty() || name.contains([':', '#', '$']) {
                 section.fault_here("cannot be the name of a namespace, which is a text without `:`, `#` and `$`");
             }
+            if name.len() > MAX_KIND_BYTES {
+                section.fault_here("is too long: the name of a namespace has 255 bytes at most");
+            }
             rules(config.namespaces.entry(name.to_owned()).or_default(), section);
         });
+        if config.namespaces.len() > NAMESPACES {
+            section.fault_here("has too many namespaces: a cluster has 1,022 at most");
+        }
     });
 }
 

@@ -8,13 +8,19 @@ use ringway_core::gateway::Gateway;
 use ringway_core::timing::Now;
 use ringway_core::view::Placement;
 
+use tracing::{info, warn};
+
 use super::{Stats, Task};
 use crate::cluster::{ClusterState, Myself, Reach};
+
+/// Kinds of channels that one line names; more are counted.
+const TOLD: usize = 8;
 
 impl Task {
     /// Publishes the state as it is.
     pub(super) fn publish_facts(&mut self, now: Now) {
         self.facts_changed = false;
+        self.tell_overruled();
         let view = self.member.view().clone();
         let before = self.parts.seat.borrow().clone();
         let is_same = before.view.epoch == view.epoch && before.view.is_of_one_cluster_with(&view);
@@ -37,6 +43,22 @@ impl Task {
         // First: whoever sees a view without this member knows then that it meant to leave.
         self.parts.stats.send_replace(self.stats(now));
         self.parts.seat.send_replace(Arc::new(ClusterState { view, placement, me, loads, links, troubles }));
+    }
+
+    /// Says where the config of this process does not count.
+    fn tell_overruled(&mut self) {
+        let Some(overruled) = self.member.front_mut().and_then(ringway_hub::Hub::take_overruled) else { return };
+        if overruled.is_empty() {
+            return info!("channels are kept as the config of this process says, like everywhere in the cluster");
+        }
+        let more = overruled.len().saturating_sub(TOLD);
+        let mut what: Vec<String> = overruled.iter().take(TOLD).map(ToString::to_string).collect();
+        what.extend((more > 0).then(|| format!("{more} more")));
+        warn!(
+            "the config of this process keeps channels otherwise than the first gateway's, which counts: {}. Give all gateways the same [channels] and [inbox], \
+             the first one first, and start them again",
+            what.join("; ")
+        );
     }
 
     fn stats(&self, now: Now) -> Stats {

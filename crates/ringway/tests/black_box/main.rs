@@ -14,6 +14,7 @@ mod door;
 mod gateways;
 mod health;
 mod https;
+mod kept;
 mod leaving;
 mod life;
 mod lives;

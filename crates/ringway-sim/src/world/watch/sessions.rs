@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ringway_core::message::PresencePage;
+use ringway_core::ChannelName;
+use ringway_core::message::{ChannelOptions, Message, PresencePage};
 use ringway_protocol::centrifuge::Disconnect;
 
 use crate::setup::Mode;
@@ -90,6 +91,21 @@ impl World {
             if let Some((number, order)) = missed {
                 self.violate("reset", format!("connection {number} is still there long after order {order}"));
             }
+        }
+    }
+
+    /// Owners are told one thing of how a channel is kept, whatever a gateway's own file says.
+    pub(crate) fn watch_options(&mut self, from: usize, message: &Message) {
+        let told: Vec<(&ChannelName, ChannelOptions)> = match message {
+            Message::Publish(publish) => vec![(&publish.channel, publish.options)],
+            Message::Attach(attaches) => attaches.iter().map(|attach| (&attach.channel, attach.options)).collect(),
+            _ => return,
+        };
+        let other =
+            told.into_iter().find(|(name, told)| self.setup.options_of(name).is_some_and(|options| options != *told));
+        if let Some((name, told)) = other {
+            let text = format!("{} keeps {name} in a way of its own: {told:?}", self.processes[from].id);
+            self.violate("options", text);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch};
+use ringway_core::keeping::Keeping;
 use ringway_core::message::*;
 use ringway_core::pauses::Pauses;
 use ringway_core::ring::{HashKey, SlotCount, SlotSet, Weight};
@@ -141,6 +142,10 @@ fn members() -> Named {
         ("reset-count", Message::ResetCount(count)),
         ("toll", Message::Toll(Box::new(toll))),
         ("kept-out", Message::KeptOut("the port is closed".into())),
+        (
+            "keeping",
+            Message::Keeping(Arc::new(Keeping { kinds: vec![("".into(), options()), ("chat".into(), options())] })),
+        ),
     ]
 }
 
