@@ -4,14 +4,35 @@
 //! history would grow and be cut in turns. So the keeper tells every gateway how channels are kept, first of all on a new link, and
 //! they go by that instead of what their own config says.
 
+use std::time::Duration;
+
 use crate::id::ChannelName;
-use crate::message::ChannelOptions;
 
 /// Kinds of channels in one cluster.
 pub const MAX_KINDS: usize = 1024;
 
 /// Bytes of a kind's name: it stands at the front of a channel's.
 pub const MAX_KIND_BYTES: usize = 255;
+
+/// How a channel is kept. Gateways read it from their config and send it along; a node keeps what it was told last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelOptions {
+    /// Most publications kept; 0: no history, at most once.
+    pub history_size: u32,
+    /// How long a publication is kept.
+    pub history_ttl: Duration,
+    /// The owner keeps who is subscribed.
+    pub presence: bool,
+    /// Most bytes of the publications kept, the newest one aside; 0: no limit but the node's.
+    pub history_bytes: u64,
+}
+
+impl ChannelOptions {
+    /// Publications are kept, replicated and numbered.
+    pub fn has_history(&self) -> bool {
+        self.history_size > 0 && !self.history_ttl.is_zero()
+    }
+}
 
 /// How each kind of channel is kept. Kinds that are not here are not configured: there are no such channels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

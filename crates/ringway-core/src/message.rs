@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch};
+pub use crate::keeping::ChannelOptions;
 use crate::keeping::Keeping;
 use crate::pauses::Pauses;
 use crate::ring::SlotSet;
@@ -299,26 +300,6 @@ pub struct ResetCount {
     pub closed: u64,
     /// Nobody is left.
     pub done: bool,
-}
-
-/// How a channel is kept. Gateways read it from their config and send it along; a node keeps what it was told last.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ChannelOptions {
-    /// Most publications kept; 0: no history, at most once.
-    pub history_size: u32,
-    /// How long a publication is kept.
-    pub history_ttl: Duration,
-    /// The owner keeps who is subscribed.
-    pub presence: bool,
-    /// Most bytes of the publications kept, the newest one aside; 0: no limit but the node's.
-    pub history_bytes: u64,
-}
-
-impl ChannelOptions {
-    /// Publications are kept, replicated and numbered.
-    pub fn has_history(&self) -> bool {
-        self.history_size > 0 && !self.history_ttl.is_zero()
-    }
 }
 
 /// A publication on its way to the owner.

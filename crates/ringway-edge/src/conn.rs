@@ -10,17 +10,16 @@ mod driver;
 mod model;
 mod outbox;
 mod pipe;
-mod strain;
 mod sync;
 
 pub(crate) use driver::Driver;
-pub(crate) use strain::{Strained, relieve};
 
 use crate::ConnOptions;
-use crate::clock::TICK;
 use crate::handler::Closed;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::stats::add;
+use crate::strain::{Strain, TICK, Timed};
+use crate::writers::Handed;
 use bytes::Bytes;
 use outbox::{Sink, Written};
 use pipe::{Outside, Pipe, PipeRoom};
@@ -130,11 +129,6 @@ impl Conn {
         self.pipe.hand_over()
     }
 
-    /// What a writer does with a socket that was left to it.
-    pub(crate) fn write_handed(&self) {
-        self.pipe.write_handed();
-    }
-
     /// Whether more may be queued now: no more than `low` bytes wait here, and all sockets together are below their limit.
     pub fn ask_room(&self, low: usize) -> Room {
         if self.edge().is_crowded() {
@@ -173,15 +167,6 @@ impl Conn {
     /// Takes back one [`crate::Flow::Pause`]; must be called exactly once for each.
     pub fn resume(&self) {
         self.pipe.resume();
-    }
-
-    /// Drops what waits and tells the peer why. False if it has caught up meanwhile.
-    fn close_slow(&self) -> bool {
-        let closed = self.pipe.close_slow(SLOW, ws::close_frame(SLOW, "slow"));
-        if closed {
-            add(&self.edge().stats.slow, 1);
-        }
-        closed
     }
 
     /// Answers the peer's close frame with its own code (RFC 6455, 5.5.1).
@@ -240,6 +225,38 @@ impl Outside for Socket {
 
     fn ticks(&self) -> u32 {
         self.edge.clock.ticks().max(1)
+    }
+}
+
+impl Timed for Conn {
+    fn strain(&self) -> Option<Strain> {
+        self.pipe.strain()
+    }
+
+    fn limit(&self) -> usize {
+        self.max_outbox as usize
+    }
+
+    fn droppable(&self) -> usize {
+        if self.is_closing() { 0 } else { self.queued_bytes() }
+    }
+
+    fn close_slow(&self) -> bool {
+        let closed = self.pipe.close_slow(SLOW, ws::close_frame(SLOW, "slow"));
+        if closed {
+            add(&self.edge().stats.slow, 1);
+        }
+        closed
+    }
+
+    fn abort(&self) {
+        self.pipe.abort();
+    }
+}
+
+impl Handed for Conn {
+    fn write_handed(&self) {
+        self.pipe.write_handed();
     }
 }
 

@@ -6,7 +6,7 @@ mod watched;
 use crate::conn::Driver;
 use crate::door::{Class, Door, Seat};
 use crate::proxies;
-use crate::server::{OpenSlot, Shared};
+use crate::shared::{OpenSlot, Shared};
 use crate::stats::add;
 use crate::{ConnOptions, Handler};
 use bytes::Bytes;

@@ -1,17 +1,17 @@
-//! The accept loop, and what all connections of an edge share.
+//! The accept loop.
 
-use crate::clock::{Clock, TICK};
-use crate::door::{Door, Room};
+use crate::flusher::Flusher;
 use crate::http::{self, Arrival, Router};
+use crate::shared::Shared;
 use crate::stats::{add, sub};
-use crate::writers::{Flusher, Writers};
+use crate::strain::TICK;
 use crate::{EdgeConfig, EdgeStats};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// Pause after an accept that failed for want of descriptors or memory: some may be free by then.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -29,46 +29,16 @@ pub struct Edge {
     stop: watch::Sender<bool>,
 }
 
-/// What every connection reaches.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: EdgeConfig,
-    pub(crate) stats: EdgeStats,
-    pub(crate) clock: Clock,
-    door: Arc<Door>,
-    next_id: AtomicU64,
-    ticking: AtomicBool,
-    /// The sockets hold more than they may together.
-    pub(crate) crowded: Notify,
-    pub(crate) writers: Option<Writers>,
-}
-
-/// A place below the connection limit, until dropped.
-#[derive(Debug)]
-pub(crate) struct OpenSlot(Arc<Shared>);
-
 impl Edge {
     /// An edge that does not listen yet.
     #[must_use]
     pub fn new(config: EdgeConfig) -> Self {
-        let stats = EdgeStats::default();
-        let room = Room { seats: config.max_http.max(1), reserve: config.reserve };
-        let shared = Shared {
-            door: Arc::new(Door::new(room, stats.closed.clone())),
-            writers: Writers::new(config.writers),
-            config,
-            stats,
-            clock: Clock::default(),
-            next_id: AtomicU64::new(1),
-            ticking: AtomicBool::new(false),
-            crowded: Notify::new(),
-        };
-        Self { shared: Arc::new(shared), stop: watch::Sender::new(false) }
+        Self { shared: Arc::new(Shared::new(config)), stop: watch::Sender::new(false) }
     }
 
     /// Serves `listener` in the background until [`Edge::stop_accepting`]. Needs a running Tokio runtime.
     pub fn serve<R: Router>(&self, listener: TcpListener, router: R) {
-        if !self.shared.ticking.swap(true, Ordering::Relaxed) {
+        if self.shared.begin_ticking() {
             tokio::spawn(tick(Arc::downgrade(&self.shared)));
         }
         limit_unsent(&listener);
@@ -115,55 +85,6 @@ impl Edge {
     #[must_use]
     pub fn config(&self) -> &EdgeConfig {
         &self.shared.config
-    }
-}
-
-impl Shared {
-    pub(crate) fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Takes bytes that wait for a full socket into the account of all, or out of it.
-    pub(crate) fn account(&self, change: isize) {
-        let (queued, most) = (&self.stats.queued, self.config.max_queued);
-        let before = queued.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
-        if change > 0 && before.wrapping_add_signed(change) > most {
-            self.crowded.notify_one();
-        }
-    }
-
-    /// Bytes wait for a writer, or do not any more.
-    pub(crate) fn account_unwritten(&self, change: isize) {
-        self.stats.unwritten.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
-    }
-
-    /// All sockets together hold as much as they may.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.stats.queued.load(Ordering::Relaxed) >= self.config.max_queued
-    }
-
-    /// Bytes above what all sockets may hold; with an eighth to spare, so that not every frame closes one.
-    pub(crate) fn over(&self) -> usize {
-        let (queued, most) = (self.stats.queued.load(Ordering::Relaxed), self.config.max_queued);
-        if queued > most { queued - most / 8 * 7 } else { 0 }
-    }
-
-    /// Takes a place below the limit, or counts a refusal.
-    pub(crate) fn open_slot(self: &Arc<Self>) -> Option<OpenSlot> {
-        let limit = self.config.max_connections as u64;
-        let below = |open: u64| (open < limit).then_some(open + 1);
-        if self.stats.open.try_update(Ordering::Relaxed, Ordering::Relaxed, below).is_err() {
-            add(&self.stats.refused, 1);
-            return None;
-        }
-        add(&self.stats.upgraded, 1);
-        Some(OpenSlot(self.clone()))
-    }
-}
-
-impl Drop for OpenSlot {
-    fn drop(&mut self) {
-        sub(&self.0.stats.open, 1);
     }
 }
 
@@ -250,7 +171,7 @@ async fn tick(shared: std::sync::Weak<Shared>) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         let Some(shared) = shared.upgrade() else { return };
-        shared.clock.advance(start.elapsed(), &shared);
+        shared.clock.advance(start.elapsed(), &*shared);
         shared.door.look();
         tokio::select! {
             _ = interval.tick() => {}

@@ -3,20 +3,17 @@
 //! ```text
 //!   feeder ──add──▶ batch ──end──▶ line ──up to 32 at a time──▶ writer ──▶ socket
 //! ```
-//! The feeder queues frames at sockets and names each socket to its [`Flusher`]; when its turn ends, all of them get into one line with one
+//! The feeder queues frames at sockets and names each socket to its [`Flusher`](crate::Flusher); when its turn ends, all of them get into one line with one
 //! lock, and one thread is woken, which wakes the next if it leaves something. A socket stands in the line once, however
 //! much is queued at it until its turn comes, so the line is no longer than there are sockets.
 //!
 //! They are threads and not tasks, because a task that is woken by another one waits until that one has ended its poll: the runtime
 //! keeps it for the same thread, and no other thread may take it.
 
-use crate::Conn;
-use crate::server::Shared;
-use crate::stats::add;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 /// Sockets that a writer takes at a time: some 100 µs of work, so that waking a thread costs little beside it, and two of
@@ -25,10 +22,6 @@ const CHUNK: usize = 32;
 
 /// Where no writer is awake, a batch of so many sockets is written by the feeder itself: to wake a thread costs about as much.
 const FEW: usize = 1;
-
-/// Bytes at sockets in the line. Above it the feeder writes itself, which holds it up: what it makes cannot outgrow what can be
-/// written. Enough for a message of 1 KiB to 16,000 sockets.
-const AHEAD: usize = 16 << 20;
 
 /// A writer's own needs are small: the slices of one call and some frames.
 const STACK: usize = 256 * 1024;
@@ -47,7 +40,7 @@ struct Queue {
 
 #[derive(Debug)]
 struct Line {
-    sockets: VecDeque<Arc<Conn>>,
+    sockets: VecDeque<Arc<dyn Handed>>,
     /// Threads that are to be, that are, and that wait for something to come.
     wanted: usize,
     started: usize,
@@ -55,39 +48,10 @@ struct Line {
     ended: bool,
 }
 
-/// Where one task names the sockets that it has fed, to have them written when its turn ends.
-#[derive(Debug)]
-pub struct Flusher {
-    edge: Arc<Shared>,
-    batch: Vec<Arc<Conn>>,
-}
-
-impl Flusher {
-    pub(crate) fn new(edge: Arc<Shared>) -> Self {
-        Self { edge, batch: Vec::new() }
-    }
-
-    /// Has what is queued at this socket written: by a writer when the batch ends, or now where there are no writers, or they are behind.
-    pub fn add(&mut self, conn: &Arc<Conn>) {
-        let Some(_) = &self.edge.writers else { return conn.flush() };
-        let stats = &self.edge.stats;
-        if stats.unwritten.load(Ordering::Relaxed) > AHEAD {
-            add(&stats.overtaken, 1);
-            return conn.flush();
-        }
-        if conn.hand_over() {
-            self.batch.push(conn.clone());
-        }
-    }
-
-    /// Ends the batch.
-    pub fn end(&mut self) {
-        if let Some(writers) = self.edge.writers.as_ref().filter(|_| !self.batch.is_empty()) {
-            writers.take(&mut self.batch);
-            // Whatever the writers did not take.
-            self.batch.drain(..).for_each(|conn| conn.write_handed());
-        }
-    }
+/// A socket that was left to the writers.
+pub(crate) trait Handed: fmt::Debug + Send + Sync {
+    /// Writes what is queued, in the place of whoever left it.
+    fn write_handed(&self);
 }
 
 impl Writers {
@@ -98,7 +62,7 @@ impl Writers {
     }
 
     /// Takes the batch into the line, unless it is better written by whoever brings it.
-    fn take(&self, batch: &mut Vec<Arc<Conn>>) {
+    pub(crate) fn take(&self, batch: &mut Vec<Arc<dyn Handed>>) {
         let mut line = self.queue.line.lock();
         let all_rest = line.sockets.is_empty() && line.asleep == line.started;
         if (batch.len() <= FEW && all_rest) || line.wanted == 0 {
@@ -118,7 +82,7 @@ impl Writers {
     }
 
     /// Starts one more writer. Where the system has no thread left, those that are there have to do, and without any the feeder writes.
-    fn start(&self, number: usize, batch: &mut Vec<Arc<Conn>>) {
+    fn start(&self, number: usize, batch: &mut Vec<Arc<dyn Handed>>) {
         let queue = self.queue.clone();
         let builder = thread::Builder::new().name(format!("writer-{number}")).stack_size(STACK);
         let Err(error) = builder.spawn(move || queue.work()) else { return };
@@ -150,12 +114,12 @@ impl Queue {
     fn work(&self) {
         let mut chunk = Vec::with_capacity(CHUNK);
         while self.take(&mut chunk) {
-            chunk.drain(..).for_each(|conn: Arc<Conn>| conn.write_handed());
+            chunk.drain(..).for_each(|conn: Arc<dyn Handed>| conn.write_handed());
         }
     }
 
     /// Waits for sockets and takes the first ones; false at the end.
-    fn take(&self, chunk: &mut Vec<Arc<Conn>>) -> bool {
+    fn take(&self, chunk: &mut Vec<Arc<dyn Handed>>) -> bool {
         let mut line = self.line.lock();
         while line.sockets.is_empty() {
             if line.ended {

@@ -42,6 +42,7 @@ mod messages;
 mod names;
 mod options;
 mod parts;
+mod told;
 mod wire;
 
 #[cfg(feature = "next")]

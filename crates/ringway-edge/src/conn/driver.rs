@@ -11,8 +11,9 @@ use super::pipe::Status;
 use super::{Conn, SLOW};
 use crate::ConnOptions;
 use crate::handler::{Closed, Flow, Handler};
-use crate::server::{OpenSlot, Shared};
+use crate::shared::{OpenSlot, Shared};
 use crate::stats::add;
+use crate::strain::Timed;
 use ringway_protocol::ws::{self, CloseReason, Decoder, Event, Message, Side};
 use std::cell::RefCell;
 use std::future::Future;
@@ -20,7 +21,7 @@ use std::io::{self, Read};
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -128,7 +129,7 @@ impl Driver {
             let edge = self.conn.edge();
             let slow = matches!(self.conn.closed_by_us(), Some(Closed::ByUs { code: SLOW }));
             let timeout = if slow { edge.config.slow_close_timeout } else { edge.config.close_timeout };
-            edge.clock.abort_after(timeout, Arc::downgrade(&self.conn));
+            edge.clock.abort_after(timeout, self.timed());
         }
         if let Some(how) = self.conn.closed_by_us() {
             self.end_handler(&how);
@@ -139,9 +140,14 @@ impl Driver {
     fn poll_writable(&mut self, cx: &mut Context<'_>, status: Status) -> bool {
         if !status.watched && !self.conn.is_closing() {
             self.conn.pipe.watch();
-            self.conn.edge().clock.watch(&self.conn);
+            self.conn.edge().clock.watch(self.timed());
         }
         self.conn.pipe.poll_writing(cx, |socket, cx| socket.stream.poll_write_ready(cx))
+    }
+
+    /// The socket, for the clock.
+    fn timed(&self) -> Weak<dyn Timed> {
+        Arc::downgrade(&self.conn) as Weak<dyn Timed>
     }
 
     fn must_not_read(&self, status: Status) -> bool {

@@ -10,6 +10,7 @@
 
 use super::outbox::{Outbox, Sink, Written};
 use super::sync::{AtomicU16, Mutex, MutexGuard, Ordering};
+use crate::strain::Strain;
 use bytes::Bytes;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -80,14 +81,6 @@ pub(super) enum PipeRoom {
     Now,
     /// There is not, and the task will say when there is.
     Later,
-}
-
-/// A full socket, as the clock sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Strain {
-    pub(super) queued: usize,
-    /// When the kernel last took something; 0 for never.
-    pub(super) progressed: u32,
 }
 
 /// The state under its lock.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Body, BoxError};
 use crate::door::{Class, Seat};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::stats::add;
 
 /// So much of an answer has to be taken within `answer_timeout`, again and again until there is no more.

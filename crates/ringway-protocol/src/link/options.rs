@@ -13,15 +13,12 @@ use bytes::{BufMut, BytesMut};
 use ringway_core::message::{ChannelOptions, Frame};
 
 use super::input::Input;
+use super::told::{NUMBERED, Told};
 use super::wire::{Out, Rest, Wire, put_open, put_varint, wire_struct};
 use super::{FrameError, FrameTooLong, LENGTH_BYTES, MAX_FRAME_BYTES, Taken, append, decode_with};
 
 /// The kind of frame that tells options. Of all kinds it alone is none of the rules'.
 pub(super) const KIND: u8 = 42;
-
-/// Options that have a number on one way of a link. Each namespace that keeps its channels in a way of its own takes one; what is beyond
-/// is spelled out each time.
-const NUMBERED: usize = 64;
 
 wire_struct!(last ChannelOptions { history_size, history_ttl, presence, history_bytes });
 
@@ -49,38 +46,6 @@ fn spelled(input: &mut Input<'_>) -> Result<ChannelOptions, FrameError> {
     Rest::take(&mut spelled)
 }
 
-/// What one end has told, by number. The first is 1.
-#[derive(Debug, Default)]
-pub(super) struct Told(Vec<ChannelOptions>);
-
-impl Told {
-    /// The number of these, a new one if they have none. `None`: there is no room.
-    fn number(&mut self, options: &ChannelOptions) -> Option<u64> {
-        let at = self.0.iter().position(|known| known == options).or_else(|| {
-            (self.0.len() < NUMBERED).then(|| {
-                self.0.push(*options);
-                self.0.len() - 1
-            })
-        });
-        at.map(|at| at as u64 + 1)
-    }
-
-    /// Appends the frame that tells those behind the first `known`.
-    fn tell(&self, known: usize, out: &mut BytesMut) {
-        let start = out.len();
-        out.put_slice(&[0; LENGTH_BYTES]);
-        let mut spelling = Out::plain(out);
-        put_varint(0, &mut spelling);
-        spelling.put_u8(KIND);
-        for (at, options) in self.0.iter().enumerate().skip(known) {
-            put_varint(at as u64 + 1, &mut spelling);
-            put_open(&mut spelling, |out| Rest::put(options, out));
-        }
-        let length = (out.len() - start - LENGTH_BYTES) as u32;
-        out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
-    }
-}
-
 /// Spells the frames of one way of a link, in their order.
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -93,18 +58,33 @@ impl Encoder {
     /// # Errors
     /// [`FrameTooLong`]; `out` is then as it was.
     pub fn encode(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<usize, FrameTooLong> {
-        let (start, known) = (out.len(), self.told.0.len());
+        let (start, known) = (out.len(), self.told.len());
         if let Err(too_long) = append(frame, MAX_FRAME_BYTES, &mut Out::telling(out, &mut self.told)) {
-            self.told.0.truncate(known);
+            self.told.truncate(known);
             return Err(too_long);
         }
-        if self.told.0.len() > known {
+        if self.told.len() > known {
             let frame = out.split_off(start);
-            self.told.tell(known, out);
+            tell(&self.told, known, out);
             out.unsplit(frame);
         }
         Ok(out.len() - start)
     }
+}
+
+/// Appends the frame that tells those behind the first `known`.
+fn tell(told: &Told, known: usize, out: &mut BytesMut) {
+    let start = out.len();
+    out.put_slice(&[0; LENGTH_BYTES]);
+    let mut spelling = Out::plain(out);
+    put_varint(0, &mut spelling);
+    spelling.put_u8(KIND);
+    for (number, options) in told.behind(known) {
+        put_varint(number, &mut spelling);
+        put_open(&mut spelling, |out| Rest::put(options, out));
+    }
+    let length = (out.len() - start - LENGTH_BYTES) as u32;
+    out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Reads the frames of one way of a link, in their order.

@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::FrameError;
 use super::input::Input;
-use super::options::Told;
+use super::told::Told;
 
 /// Where a value is written to.
 #[derive(Debug)]
