@@ -135,6 +135,9 @@ impl World {
                 .violate("early", format!("connection {number} is put out of channel {channel}, and is not in it"));
         };
         self.people.moves += 1;
+        // It had been put out when an order that has only just come looked who is meant.
+        let orders = self.processes[at].clients.orders.iter_mut().filter(|order| order.passed == 0);
+        orders.for_each(|order| order.due.retain(|due| *due != number));
         self.checker.unsubscribed(sub.session, self.now);
         note!(self, "{}: connection {number} lost channel {channel} at {:?}", self.processes[at].id, sub.at);
         if !sub.is_behind {
