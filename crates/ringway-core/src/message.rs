@@ -235,6 +235,18 @@ impl Toll {
         numbers(self) == numbers(other) && self.pauses == other.pauses
     }
 
+    /// What two gateways saw together. The process is that of the first.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.waiting += other.waiting;
+        self.gaps += other.gaps;
+        self.doubles += other.doubles;
+        self.reorders += other.reorders;
+        self.closed += other.closed;
+        self.pauses.add(&other.pauses);
+        self
+    }
+
     /// Nothing yet.
     pub fn begun(process: Incarnation) -> Self {
         Self { process, waiting: 0, gaps: 0, doubles: 0, reorders: 0, closed: 0, pauses: Pauses::default() }

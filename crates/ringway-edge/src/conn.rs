@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// Close code for a peer that does not read what is sent to it.
-pub(crate) const SLOW: u16 = 3008;
+pub const SLOW: u16 = 3008;
 
 /// An open (or closing) client socket. Held as `Arc<Conn>`; let go when its handler is told that it closed.
 pub struct Conn {

@@ -25,7 +25,7 @@ mod strain;
 mod writers;
 
 pub use config::{ConnOptions, EdgeConfig};
-pub use conn::{Conn, Room};
+pub use conn::{Conn, Room, SLOW};
 pub use door::{Class, HttpClosed};
 pub use echo::{ECHO_MAX_MESSAGE, Echo};
 pub use flusher::Flusher;

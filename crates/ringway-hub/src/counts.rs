@@ -34,6 +34,28 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Those of two hubs together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            sessions: self.sessions + other.sessions,
+            channels: self.channels + other.channels,
+            subscriptions: self.subscriptions + other.subscriptions,
+            deliveries: self.deliveries + other.deliveries,
+            publishes: self.publishes + other.publishes,
+            publishes_failed: self.publishes_failed + other.publishes_failed,
+            recovered: self.recovered + other.recovered,
+            not_recovered: self.not_recovered + other.not_recovered,
+            closed: self.closed + other.closed,
+            reset: self.reset + other.reset,
+            reset_all: self.reset_all + other.reset_all,
+            sent_away: self.sent_away + other.sent_away,
+            // The gateways of a process have one file, so what differs is the same for all.
+            overruled: self.overruled.max(other.overruled),
+            refused: self.refused.and(&other.refused),
+        }
+    }
+
     /// Sessions that were asked to connect anew, for whatever reason.
     pub fn asked_anew(&self) -> u64 {
         self.reset + self.reset_all + self.sent_away
@@ -59,4 +81,19 @@ pub struct Refused {
     pub other_bearer: u64,
     /// ... or for a subscription that is over.
     pub over: u64,
+}
+
+impl Refused {
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            expired: self.expired + other.expired,
+            invalid: self.invalid + other.invalid,
+            without_token: self.without_token + other.without_token,
+            full: self.full + other.full,
+            silent: self.silent + other.silent,
+            unanswered: self.unanswered + other.unanswered,
+            other_bearer: self.other_bearer + other.other_bearer,
+            over: self.over + other.over,
+        }
+    }
 }

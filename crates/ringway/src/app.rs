@@ -4,8 +4,12 @@
 //! cluster, or gives birth to one, and serves.
 
 mod birth;
+mod error;
+mod further;
 mod link_address;
 mod numbers;
+mod own;
+mod seated;
 mod serve;
 
 use std::net::SocketAddr;
@@ -13,83 +17,40 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{join_all, select_all};
 use ringway_core::Incarnation;
 use ringway_core::id::{Birth, MemberId};
 use ringway_core::registry::Registry;
-use ringway_core::view::Placement;
+use ringway_core::ring::Weight;
 use ringway_edge::Edge;
-use ringway_link::{BindError, Links, Listener, Secret, Settings, Target};
+use ringway_link::{Event, Links, Listener, Secret, Settings, Target};
 use ringway_protocol::link::Identity;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::address::{host_and_port, with_port};
 use crate::changes::Changes;
-use crate::clock;
-use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
+use crate::cluster::ClusterHandle;
 use crate::config::{Config, Roles};
 use crate::console::Clients;
-use crate::data_dir::{DataDir, DataDirError};
-use crate::gateway::{GatewayConfig, Intake, SocketRoutes};
+use crate::data_dir::DataDir;
+use crate::demo::reachable;
+use crate::gateway::GatewayConfig;
 use crate::guesses::Guesses;
-use crate::health::{self, Expected, Health};
-use crate::member::{self, End, GatewayParts, JoinError, Meter, Parts, Signal, Stats};
-use crate::metrics::Metrics;
+use crate::health;
+use crate::member::{self, End, GatewayParts, JoinError, Signal};
 use crate::orchestrator::Orchestrator;
 use crate::registry::{Handle, Outside};
-use crate::routes::{RouteParts, routes};
-use serve::{Doors, Listeners, Served};
+use further::{Common, Further};
+use own::Own;
+use seated::{Control, Ready, Seated};
+use serve::{Doors, Listeners};
 
+pub use error::StartError;
 pub use link_address::AddressFault;
 
 /// A way to the first gateway that is there is found within this.
 const AT_ONCE: Duration = Duration::from_millis(250);
-
-/// Signals that may wait for the member task: there are three, given one after the other.
-const SIGNALS: usize = 4;
-
-/// Why a process did not start. Nothing is left behind.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The port for clients is not to be had.
-    #[error(
-        "cannot listen for clients on {address}: {why}. Another program has the port, or it needs rights: choose another one with --port"
-    )]
-    Port {
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        why: std::io::Error,
-    },
-    /// The internal port is not to be had.
-    #[error(
-        "cannot listen for health, metrics, admin API and page on {address}: {why}. Another program has the port, or it is the clients' port, or it needs rights: choose another one with --internal-listen"
-    )]
-    InternalPort {
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        why: std::io::Error,
-    },
-    /// The port for links is not to be had.
-    #[error(transparent)]
-    LinkPort(#[from] BindError),
-    /// The folder for the registry is of no use.
-    #[error(transparent)]
-    Data(#[from] DataDirError),
-    /// Others could not dial the address that they would be told.
-    #[error("{0}\nNothing was started.")]
-    LinkAddress(#[from] AddressFault),
-    /// The cluster did not take this process.
-    #[error(transparent)]
-    Join(#[from] JoinError),
-    /// A member that joins others needs their secret.
-    #[error(
-        "cannot join without the cluster's secret: set [cluster] secret, or RINGWAY_SECRET, to the same text on every member"
-    )]
-    NoSecret,
-}
 
 /// A process whose ports are open, and that does nothing yet.
 #[derive(Debug)]
@@ -101,6 +62,7 @@ pub struct Bound {
     ports: (Option<SocketAddr>, Option<SocketAddr>),
     doors: Doors,
     links: Listener,
+    further: Vec<Further>,
     data: Option<DataDir>,
 }
 
@@ -132,11 +94,11 @@ pub struct Running {
     pub cluster: ClusterHandle,
     /// Its links.
     pub links: Links,
-    signals: mpsc::Sender<Signal>,
     edge: Option<Edge>,
     /// The internal port: it answers until the end.
     internal: Option<Edge>,
-    member: JoinHandle<End>,
+    /// Its members, the first one first. There is one at least.
+    members: Vec<Control>,
 }
 
 /// Opens every port that the roles need. Who joins waits until there is a way to the first gateway, and says so at its ports meanwhile.
@@ -146,6 +108,9 @@ pub struct Running {
 pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError> {
     if config.cluster.join.is_some() && config.cluster.secret.is_none() {
         return Err(StartError::NoSecret);
+    }
+    if config.server.gateways > 1 && !roles.gateway {
+        return Err(StartError::GatewaysOfNode(config.server.gateways));
     }
     let id = config.cluster.id.clone().unwrap_or_else(|| default_id(roles));
     let mut choosing = pin!(link_address::choose(&config.cluster));
@@ -160,14 +125,17 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
             None => choosing.await?,
         };
         let links = Listener::bind(&address.to_string()).await?;
+        let further = further::bind(&config, &id, address).await?;
         let data = match (&config.cluster.data_dir, &config.cluster.join) {
             (Some(path), None) => Some(DataDir::open(path)?),
             _ => None,
         };
-        Ok::<_, StartError>((links, data))
+        Ok::<_, StartError>((links, further, data))
     };
     match inside.await {
-        Ok((links, data)) => Ok(Bound { config: config.clone(), roles, id, ports, doors, links, data }),
+        Ok((links, further, data)) => {
+            Ok(Bound { config: config.clone(), roles, id, ports, doors, links, further, data })
+        }
         Err(why) => {
             doors.close();
             Err(why)
@@ -248,106 +216,91 @@ impl Bound {
     }
 
     async fn go(self, begin: Begin, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
-        let (config, roles) = (self.config.clone(), self.roles);
-        let id = self.id.clone();
-        // Whoever dials from now on learns which cluster this is.
-        let identity = self.identity(id.clone(), &begin);
-        let incarnation = identity.incarnation;
-        let client_address = identity.client_address.clone();
-        let (internal, clients) = (self.internal_addr(), self.page_clients());
+        let config = self.config.clone();
+        let identity = self.identity(self.id.clone(), &begin);
+        let (internal, clients, host) = (self.internal_addr(), self.page_clients(), self.host(&begin));
         info!(address = %identity.address, "listening for members");
-        let doors = self.doors;
-        let names = site_names(&config);
-        let rules = Arc::new(GatewayConfig { internal, names, ..config.gateway.clone() });
         let guesses = Guesses::default();
-        let gateway = client_address.zip(doors.edge()).map(|(address, edge)| GatewayParts {
-            address,
-            config: rules.clone(),
-            intake: Arc::new(Intake::new(config.gateway.limits.inbox_bytes)),
-            edge,
-            drain_rate: config.drain.rate,
-        });
+        let rules = Arc::new(GatewayConfig { internal, names: site_names(&config), ..config.gateway.clone() });
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
-        let limits = ringway_link::Limits::default();
-        let settings =
-            Settings { identity, cluster: "".into(), secret, limits, on_wrong_secret: guesses.at_the_link_port() };
-        let (links, mut events) = Links::start(self.links, settings);
-
-        let mut early = Vec::new();
-        let (view, registry, join) = match begin {
-            Begin::Registry(registry) => (registry.view().clone(), Handle::here(registry, self.data), None),
-            Begin::Join(target) => {
-                let (view, kept) = member::first_view(&links, &target, &mut events).await?;
-                early = kept;
-                links.belong_to(view.birth());
-                (view, Handle::linked(), Some(target))
-            }
-            Begin::Outside(mut outside) => {
-                let view = outside.first_view(incarnation, config.timing.ttl).await.ok_or(JoinError::Ended)?;
-                links.belong_to(view.birth());
-                (view, Handle::Outside(outside), None)
-            }
-        };
-        let first = ClusterState {
-            placement: Arc::new(Placement::of(&view, None)),
-            view: view.clone(),
-            me: Myself { id: id.clone(), incarnation },
-            loads: std::collections::HashMap::new(),
-            links: std::collections::HashMap::new(),
-            troubles: Vec::new(),
-        };
-        let (seat, cluster) = cluster::cluster(first);
-        let (signals, orders) = mpsc::channel(SIGNALS);
-        let (stats, seen) = watch::channel(Stats { turned: clock::now(), ..Stats::default() });
-
-        let edge = gateway.as_ref().map(|gateway| gateway.edge.clone());
-        // Every gateway tells the keeper what it saw, so that is where receipts are kept.
-        let intake = gateway.as_ref().map(|gateway| gateway.intake.clone());
-        let keeps = registry.may_keep(roles.gateway);
-        let keep = || Changes::keep(view.clone(), config.rebalance, cluster.clone(), intake.clone());
-        let (changes, teller) = keeps.then(keep).unzip();
-        let expected = Expected { nodes: config.cluster.expect_nodes, gateways: config.cluster.expect_gateways };
-        let health = Health::new(cluster.clone(), seen.clone(), config.timing, expected);
-        let sockets = gateway.as_ref().map(|gateway| serve::sockets(&config, gateway, guesses.clone()));
-        let metrics = Metrics::of_process();
-        let refusals = sockets.as_ref().map(SocketRoutes::refusals);
-        let meter = Meter::default();
-        metrics.collect(numbers::MemberTime::new(id.clone(), meter.clone()));
-        metrics.collect(numbers::Numbers::new(seen, edge.clone(), refusals, links.clone(), guesses.clone()));
-        let routes = routes(RouteParts {
-            config: &config,
-            cluster: cluster.clone(),
-            orchestrator,
-            intake,
-            changes,
-            // Only the open config has the echo: what is for tests alone goes together.
-            cuts: config.server.echo.then(|| links.clone()),
-            health,
-            metrics,
-            clients,
+        let ids = std::iter::once(&self.id).chain(self.further.iter().map(|further| &further.id)).cloned().collect();
+        let (edge, doors) = (self.doors.edge(), self.doors);
+        let common = identity.client_address.clone().zip(edge.clone()).map(|(client_address, edge)| Common {
+            config: config.clone(),
+            rules: rules.clone(),
+            secret: secret.clone(),
             guesses: guesses.clone(),
+            client_address,
+            edge,
+            ids,
         });
-        let internal = doors.serve(&config, gateway.as_ref().zip(sockets), Served { rules, guesses, routes });
-        let kept = links.clone();
-        let member = tokio::spawn(meter.measure(member::run(Parts {
-            id,
-            incarnation,
-            node: roles.node.then_some(config.cluster.weight),
-            gateway,
-            registry,
-            join,
-            view,
-            timing: config.timing,
-            limits: (config.limits.gateway, config.limits.node),
-            links,
-            events: (early, events),
-            seat,
-            signals: orders,
-            stats,
-            teller,
-        })));
-        Ok(Running { cluster, links: kept, signals, edge, internal, member })
+        let gateway = common.as_ref().map(|common| common.parts(&self.id));
+        let on_wrong_secret = guesses.at_the_link_port();
+        let limits = ringway_link::Limits::default();
+        // Whoever dials from now on learns which cluster this is.
+        let settings = Settings { identity, cluster: "".into(), secret, limits, on_wrong_secret };
+        let links = Links::start(self.links, settings);
+        let node = self.roles.node.then_some(config.cluster.weight);
+        let ready = begin.ready(self.id, (node, gateway), links, self.data, config.timing.ttl).await?;
+        let (first, changes) = keeping(ready, &config);
+        let mut all = vec![first];
+        if let Some(common) = &common {
+            for further in self.further {
+                all.push(further.join(common, host.clone()).await?);
+            }
+        }
+        let own = Own { edge, rules, guesses, clients, orchestrator, changes };
+        Ok(own.serve(&config, doors, all))
     }
+
+    /// Where further gateways of this process reach the host.
+    fn host(&self, begin: &Begin) -> Target {
+        match begin {
+            Begin::Join(target) => target.clone(),
+            Begin::Registry(_) | Begin::Outside(_) => Target::anyone(reachable(self.link_addr()).to_string()),
+        }
+    }
+}
+
+impl Begin {
+    /// Comes to the first view: with that the member can begin.
+    async fn ready(
+        self,
+        id: MemberId,
+        (node, gateway): (Option<Weight>, Option<GatewayParts>),
+        (links, mut events): (Links, mpsc::Receiver<Event>),
+        data: Option<DataDir>,
+        ttl: Duration,
+    ) -> Result<Ready, StartError> {
+        let incarnation = links.identity().incarnation;
+        let (view, registry, join, early) = match self {
+            Self::Registry(registry) => (registry.view().clone(), Handle::here(registry, data), None, Vec::new()),
+            Self::Join(target) => {
+                let (view, early) = member::first_view(&links, &target, &mut events).await?;
+                links.belong_to(view.birth());
+                (view, Handle::linked(), Some(target), early)
+            }
+            Self::Outside(mut outside) => {
+                let view = outside.first_view(incarnation, ttl).await.ok_or(JoinError::Ended)?;
+                links.belong_to(view.birth());
+                (view, Handle::Outside(outside), None, Vec::new())
+            }
+        };
+        Ok(Ready { id, incarnation, node, gateway, registry, join, view, links, events: (early, events) })
+    }
+}
+
+/// Starts the first member. Every gateway tells the keeper what it saw, so that is where receipts are kept.
+fn keeping(ready: Ready, config: &Config) -> (Seated, Option<Changes>) {
+    let keeps = ready.registry.may_keep(ready.gateway.is_some());
+    let (view, intake) = (ready.view.clone(), ready.gateway.as_ref().map(|gateway| gateway.intake.clone()));
+    let mut changes = None;
+    let first = ready.start(config, |cluster| {
+        let (kept, teller) = keeps.then(|| Changes::keep(view, config.rebalance, cluster.clone(), intake)).unzip();
+        changes = kept;
+        teller
+    });
+    (first, changes)
 }
 
 /// Names under which this server is known: what it says of itself, and where its own pages may be.
@@ -371,8 +324,13 @@ impl Running {
         if let Some(edge) = &self.edge {
             edge.stop_accepting();
         }
-        self.order(|done| Signal::Shed(within, done)).await;
-        self.order(Signal::Drain).await;
+        join_all(self.members.iter().map(|member| member.order(|done| Signal::Shed(within, done)))).await;
+        let (first, further) = self.split();
+        // The first one last: the others may need the registry, which may be there.
+        join_all(further.iter().map(|member| member.order(Signal::Drain))).await;
+        if let Some(first) = first {
+            first.order(Signal::Drain).await;
+        }
     }
 
     /// Closes everything at once.
@@ -380,7 +338,7 @@ impl Running {
         if let Some(edge) = &self.edge {
             edge.stop_accepting();
         }
-        self.order(Signal::Stop).await;
+        join_all(self.members.iter().map(|member| member.order(Signal::Stop))).await;
         if let Some(edge) = &self.edge {
             let closed = async {
                 while edge.open() > 0 {
@@ -398,21 +356,20 @@ impl Running {
     /// Ends its member and its links without a word, as a crash of the process does. What listens goes with the test.
     #[cfg(test)]
     pub async fn crash(self) {
-        self.member.abort();
-        self.links.shut_down().await;
-    }
-
-    async fn order(&self, signal: impl FnOnce(oneshot::Sender<()>) -> Signal) {
-        let (done, finished) = oneshot::channel();
-        if self.signals.send(signal(done)).await.is_ok() {
-            // An error means that the task has ended, which is what was wanted.
-            let _ = finished.await;
+        for member in &self.members {
+            member.task.abort();
+            member.links.shut_down().await;
         }
     }
 
-    /// Resolves when the member task has ended, with the reason in words.
+    fn split(&self) -> (Option<&Control>, &[Control]) {
+        self.members.split_first().map_or((None, &[]), |(first, further)| (Some(first), further))
+    }
+
+    /// Resolves when a member task has ended, with the reason in words.
     pub async fn ended(&mut self) -> String {
-        match (&mut self.member).await {
+        let (end, ..) = select_all(self.members.iter_mut().map(|member| &mut member.task)).await;
+        match end {
             Ok(End::Left) => "this member has left the cluster".into(),
             Ok(End::Stopped) => "this member was stopped".into(),
             Ok(End::Outdated { kept, known }) => format!(

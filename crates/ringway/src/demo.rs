@@ -115,6 +115,8 @@ impl Demo {
         self.config.cluster.link_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         // Everything is on the clients' port: there the page and the command line look for it.
         self.config.server.internal_listen = None;
+        // A demo's gateways are processes, so that they can be killed one by one.
+        self.config.server.gateways = 1;
         self.config.cluster.expect_nodes = self.nodes;
         self.config.cluster.expect_gateways = self.gateways;
         let bound = app::bind(Arc::new(self.config.clone()), Roles::GATEWAY).await?;

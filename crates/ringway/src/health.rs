@@ -131,12 +131,20 @@ pub struct Health {
     timing: Timing,
     expected: Expected,
     seen: Arc<Mutex<Seen>>,
+    /// How the further gateways of the process are: it is as well as the worst of them.
+    beside: Arc<[Health]>,
 }
 
 impl Health {
-    /// Begins to follow, and to log what becomes of it. It starts as well once all of `expected` are there. Needs a running Tokio runtime.
+    /// How one member is, for whoever looks. It starts as well once all of `expected` are there.
     pub fn new(cluster: ClusterHandle, stats: watch::Receiver<Stats>, timing: Timing, expected: Expected) -> Self {
-        let health = Self { cluster, stats, timing, expected, seen: Arc::default() };
+        Self { cluster, stats, timing, expected, seen: Arc::default(), beside: Arc::default() }
+    }
+
+    /// Begins to follow this member and those beside it in the process, and to log what becomes of them. Needs a running Tokio runtime.
+    #[must_use]
+    pub fn following(self, beside: Vec<Self>) -> Self {
+        let health = Self { beside: beside.into(), ..self };
         tokio::spawn(health.clone().follow());
         health
     }
@@ -155,11 +163,20 @@ impl Health {
     }
 
     fn report_at(&self, now: Now) -> Report {
-        self.with_look(now, |look| {
-            let Verdict { status, why, .. } = self.seen.lock().verdict(&look, self.expected);
-            let why = why.into_iter().map(|reason| reason.sentence).collect();
-            Report { status, member: look.state.me.id.to_string(), epoch: look.state.view.epoch.0, why }
-        })
+        let Verdict { status, why, .. } = self.verdict(now);
+        let why = why.into_iter().map(|reason| reason.sentence).collect();
+        let state = self.cluster.state();
+        Report { status, member: state.me.id.to_string(), epoch: state.view.epoch.0, why }
+    }
+
+    fn verdict(&self, now: Now) -> Verdict {
+        let own = self.own_verdict(now);
+        let others = self.beside.iter().map(|other| (other.cluster.state().me.id.clone(), other.own_verdict(now)));
+        others.fold(own, |verdict, (id, other)| verdict.and(&id, other))
+    }
+
+    fn own_verdict(&self, now: Now) -> Verdict {
+        self.with_look(now, |look| self.seen.lock().verdict(&look, self.expected))
     }
 
     fn with_look<T>(&self, now: Now, then: impl FnOnce(Look<'_>) -> T) -> T {
@@ -169,16 +186,23 @@ impl Health {
 
     /// Whether the member task turns. Says nothing of the cluster.
     async fn live(&self) -> Response {
-        let mut stats = self.stats.clone();
         let turned = |stats: &Stats| clock::now().saturating_sub(stats.turned) < HANGS;
-        live(matches!(tokio::time::timeout(PATIENCE, stats.wait_for(turned)).await, Ok(Ok(_))))
+        let all_turn = async {
+            for mut stats in std::iter::once(self).chain(self.beside.iter()).map(|member| member.stats.clone()) {
+                if stats.wait_for(turned).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        live(tokio::time::timeout(PATIENCE, all_turn).await.unwrap_or(false))
     }
 
     async fn follow(self) {
         let (mut changes, mut herald) = (self.cluster.watch(), Herald::default());
         loop {
             let now = clock::now();
-            herald.hear(now, &self.with_look(now, |look| self.seen.lock().verdict(&look, self.expected)));
+            herald.hear(now, &self.verdict(now));
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(LOOK) => {}

@@ -130,6 +130,8 @@ pub struct GatewayParts {
     pub edge: Edge,
     /// Clients that are sent away per second when it drains.
     pub drain_rate: u32,
+    /// The other gateways of the process, which leave with it and are no elsewhere for its clients then.
+    pub beside: Vec<MemberId>,
 }
 
 /// Counters of the rules, published a few times a second.
@@ -153,6 +155,26 @@ pub struct Stats {
     pub expulsions: u64,
     /// What changes cost those who listen here, if this is a gateway.
     pub toll: Option<ringway_core::message::Toll>,
+}
+
+impl Stats {
+    /// These, with what another gateway of the process counts. What only the first member can say stays as it is.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.hub = match (self.hub, &other.hub) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(*other),
+        };
+        self.toll = match (self.toll, &other.toll) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or_else(|| other.clone()),
+        };
+        let copies = self.acknowledged.iter_mut().zip(other.acknowledged);
+        copies.for_each(|(count, more)| *count += more);
+        self.publishes_waiting += other.publishes_waiting;
+        self.expulsions += other.expulsions;
+        self
+    }
 }
 
 /// Why a member task ended.

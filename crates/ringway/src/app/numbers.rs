@@ -14,7 +14,7 @@ use ringway_core::id::MemberId;
 use ringway_core::message::Toll;
 use ringway_edge::Edge;
 use ringway_hub::Counts;
-use ringway_link::{LinkStats, Links};
+use ringway_link::{LinkStats, Links, Turned};
 use tokio::sync::watch;
 
 use crate::gateway::Refusals;
@@ -25,23 +25,31 @@ use crate::telemetry;
 /// Reads the counters when they are asked for.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    stats: watch::Receiver<Stats>,
+    /// The members of the process, the first one first.
+    members: Vec<Counted>,
     /// On a gateway, as what comes next.
     edge: Option<Edge>,
     refusals: Option<Arc<Refusals>>,
-    links: Links,
     guesses: Guesses,
+}
+
+/// A member of the process, as far as it is counted.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub(super) id: MemberId,
+    pub(super) stats: watch::Receiver<Stats>,
+    pub(super) links: Links,
+    pub(super) meter: Meter,
 }
 
 impl Numbers {
     pub(super) fn new(
-        stats: watch::Receiver<Stats>,
+        members: Vec<Counted>,
         edge: Option<Edge>,
         refusals: Option<Arc<Refusals>>,
-        links: Links,
         guesses: Guesses,
     ) -> Self {
-        Self { stats, edge, refusals, links, guesses }
+        Self { members, edge, refusals, guesses }
     }
 
     fn edge(edge: &Edge, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -125,7 +133,8 @@ impl Numbers {
     }
 
     fn rules(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let stats = self.stats.borrow().clone();
+        let all = self.members.iter().map(|member| member.stats.borrow().clone());
+        let stats = all.reduce(|sum, other| sum.and(&other)).unwrap_or_default();
         if let Some(hub) = stats.hub {
             gauge(encoder, "sessions", "Client sessions now", hub.sessions)?;
             gauge(encoder, "channels_attached", "Channels that this gateway has attached now", hub.channels)?;
@@ -168,19 +177,29 @@ impl Numbers {
     }
 
     fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let turned = self.links.turned();
-        let by = |reason, count: &AtomicU64| by_reason(reason, count.load(Ordering::Relaxed));
+        let turned: Vec<_> = self.members.iter().map(|member| member.links.turned()).collect();
+        let by = |reason, count: fn(&Turned) -> &AtomicU64| {
+            by_reason(reason, turned.iter().map(|turned| count(turned).load(Ordering::Relaxed)).sum())
+        };
         let reasons = [
-            by("oldest", &turned.oldest),
-            by("share", &turned.share),
-            by("timeout", &turned.timeout),
-            by("secret", &turned.secret),
+            by("oldest", |turned| &turned.oldest),
+            by("share", |turned| &turned.share),
+            by("timeout", |turned| &turned.timeout),
+            by("secret", |turned| &turned.secret),
         ];
         let help = "Connections to the link port that ended before they had proved who they are, by the reason";
         counters(encoder, "link_handshakes_closed", help, reasons)?;
         type Number = (&'static str, &'static str, fn(&LinkStats) -> u64);
-        let links = self.links.stats();
-        let labels = |link: &LinkStats| [("member", link.peer.to_string()), ("link", link.link.to_string())];
+        // The number of a link is its member's own: a further gateway puts its own number in front.
+        let number = |place: usize, link: &LinkStats| match place {
+            0 => link.link.to_string(),
+            _ => format!("{}.{}", place + 1, link.link),
+        };
+        let of_member = |(place, member): (usize, &Counted)| {
+            let named = |link: LinkStats| ([("member", link.peer.to_string()), ("link", number(place, &link))], link);
+            member.links.stats().into_iter().map(named).collect::<Vec<_>>()
+        };
+        let links: Vec<_> = self.members.iter().enumerate().flat_map(of_member).collect();
         let numbers: [Number; 6] = [
             ("link_bytes_in", "Bytes read from a link", |link| link.bytes_in),
             ("link_bytes_out", "Bytes written to a link", |link| link.bytes_out),
@@ -192,36 +211,31 @@ impl Numbers {
             ("link_writes", "Write calls to a link", |link| link.writes),
         ];
         for (name, help, value) in numbers {
-            counters(encoder, name, help, links.iter().map(|link| (labels(link), value(link))))?;
+            counters(encoder, name, help, links.iter().map(|(labels, link)| (labels.clone(), value(link))))?;
         }
         let help = "Version of the link protocol that both ends speak";
         let mut family = encoder.encode_descriptor("link_version", help, None, MetricType::Gauge)?;
-        for link in &links {
-            ConstGauge::new(u64::from(link.version)).encode(family.encode_family(&labels(link))?)?;
+        for (labels, link) in &links {
+            ConstGauge::new(u64::from(link.version)).encode(family.encode_family(labels)?)?;
         }
         Ok(())
     }
-}
 
-/// Processor time of the member task.
-#[derive(Debug)]
-pub(super) struct MemberTime {
-    member: MemberId,
-    meter: Meter,
-}
-
-impl MemberTime {
-    pub(super) fn new(member: MemberId, meter: Meter) -> Self {
-        Self { member, meter }
-    }
-}
-
-impl Collector for MemberTime {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    /// What is told of each member: processor time of its task, and sessions.
+    fn per_member(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Processor time of a member task: what one core at a time does for this member";
         let mut family = encoder.encode_descriptor("member_cpu_seconds", help, None, MetricType::Counter)?;
-        let total = ConstCounter::new(self.meter.total().as_secs_f64());
-        total.encode(family.encode_family(&[("member", self.member.as_str())])?)
+        for member in &self.members {
+            let total = ConstCounter::new(member.meter.total().as_secs_f64());
+            total.encode(family.encode_family(&[("member", member.id.as_str())])?)?;
+        }
+        let help = "Client sessions of a gateway of this process now";
+        let mut family = encoder.encode_descriptor("member_sessions", help, None, MetricType::Gauge)?;
+        for member in &self.members {
+            let Some(hub) = member.stats.borrow().hub else { continue };
+            ConstGauge::new(hub.sessions).encode(family.encode_family(&[("member", member.id.as_str())])?)?;
+        }
+        Ok(())
     }
 }
 
@@ -287,6 +301,7 @@ impl Collector for Numbers {
             Self::edge(edge, &mut encoder)?;
         }
         self.rules(&mut encoder)?;
+        self.per_member(&mut encoder)?;
         let counts = self.guesses.counts();
         let wrong = counts.map(|(kind, wrong, _)| ([("secret", kind.label())], wrong));
         counters(&mut encoder, "wrong_secrets", "Wrong tokens, keys and secrets", wrong)?;

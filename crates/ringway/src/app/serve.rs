@@ -19,9 +19,8 @@ use tracing::info;
 use super::StartError;
 use crate::config::{Config, Roles, Server};
 use crate::gate;
-use crate::gateway::{GatewayConfig, SocketRoutes};
+use crate::gateway::{Client, GatewayConfig, Intake, SocketRoutes};
 use crate::guesses::Guesses;
-use crate::member::GatewayParts;
 
 /// Descriptors kept for links, logs and the runtime, beside client sockets and HTTP connections.
 const RESERVED_FILES: usize = 256;
@@ -131,11 +130,11 @@ impl Doors {
     }
 
     /// The process has joined and does its work. `routes` are those for operators: on the internal port if there is one, otherwise beside
-    /// the clients'. Gives the internal port's edge.
+    /// the clients'. API calls are left at the given gateway, which keeps their order. Gives the internal port's edge.
     pub(super) fn serve(
         self,
         config: &Config,
-        gateway: Option<(&GatewayParts, SocketRoutes)>,
+        gateway: Option<(&Arc<Intake<Client>>, SocketRoutes)>,
         Served { rules, guesses, routes }: Served,
     ) -> Option<Edge> {
         let guarded = |routes: Router| routes.layer(from_fn_with_state(rules.clone(), gate::check));
@@ -143,8 +142,7 @@ impl Doors {
             Some(_) => (routes, Router::new()),
             None => (Router::new(), routes),
         };
-        if let (Some((gateway, sockets)), Some((_, clients))) = (gateway, self.clients) {
-            let intake = &gateway.intake;
+        if let (Some((intake, sockets)), Some((_, clients))) = (gateway, self.clients) {
             let api = crate::api::routes(rules.clone(), intake.clone(), guesses);
             match config.server.internal_api && self.internal.is_some() {
                 true => inside = inside.merge(api),
@@ -197,9 +195,14 @@ fn edge_config(config: &Config) -> EdgeConfig {
     }
 }
 
-/// The routes of the sockets of a gateway.
-pub(super) fn sockets(config: &Config, gateway: &GatewayParts, guesses: Guesses) -> SocketRoutes {
-    let sockets = SocketRoutes::new(gateway.config.clone(), gateway.intake.clone(), guesses);
+/// The routes of the sockets of these gateways.
+pub(super) fn sockets(
+    config: &Config,
+    rules: Arc<GatewayConfig>,
+    intakes: Vec<Arc<Intake<Client>>>,
+    guesses: &Guesses,
+) -> SocketRoutes {
+    let sockets = SocketRoutes::new(rules, intakes, guesses);
     if config.server.echo { sockets.with_echo() } else { sockets }
 }
 

@@ -51,6 +51,7 @@ pub(super) async fn gateway(args: GatewayArgs) -> Result<(), CliError> {
     if args.orchestrator.is_some() {
         // The file is the orchestrator's too, and so is the address that it advertises.
         config.server.advertise = None;
+        config.server.gateways = 1;
         config.admin.orchestrator = args.orchestrator;
     }
     run_member(config, Roles::GATEWAY, |_, served| match served.clients {
@@ -69,6 +70,10 @@ pub(super) async fn node(args: NodeRun) -> Result<(), CliError> {
     if config.cluster.join.is_none() {
         let why = "a node needs a cluster to join: give --join ADDR, the link address of its first gateway, or set [cluster] join";
         return Err(CliError::Usage(why.to_owned()));
+    }
+    if cut::are_allowed() {
+        // The demo's file is for its gateways.
+        config.server.gateways = 1;
     }
     if let Some(token) = args.admin_token {
         config.admin.token = Some(Secret(token));
@@ -215,7 +220,11 @@ async fn leave(running: &Running, timeout: Duration) -> Result<(), CliError> {
 
 fn start_failed(why: StartError) -> CliError {
     match why {
-        StartError::NoSecret | StartError::LinkAddress(_) => CliError::config(why),
+        StartError::NoSecret
+        | StartError::LinkAddress(_)
+        | StartError::GatewaysOfNode(_)
+        | StartError::GatewayName { .. }
+        | StartError::LinkPorts { .. } => CliError::config(why),
         _ => CliError::unavailable(why),
     }
 }

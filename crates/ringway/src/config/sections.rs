@@ -61,6 +61,8 @@ pub struct Server {
     pub names: Vec<String>,
     /// Wait for a peer's close frame.
     pub close_timeout: Duration,
+    /// Gateways in this process, each with a member task of its own, behind the one port for clients.
+    pub gateways: usize,
     /// Threads that write to client sockets; `None`: as many as processors, and none on a machine with one.
     pub writers: Option<usize>,
     /// `/echo`, for protocol tests. Only the open config turns it on.
@@ -83,6 +85,7 @@ impl Default for Server {
             proxies: Proxies::default(),
             names: Vec::new(),
             close_timeout: Duration::from_secs(5),
+            gateways: 1,
             writers: None,
             echo: false,
         }
@@ -93,6 +96,9 @@ impl Default for Server {
 pub(super) const ONE_MS: Duration = Duration::from_millis(1);
 pub(super) const ONE_HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const SENSIBLE: &str = "it must lie between 1ms and 1h";
+
+/// Most gateways of one process: more than processors only cost links.
+pub(super) const MAX_GATEWAYS: usize = 64;
 
 /// Most threads that write to client sockets.
 const MAX_WRITERS: usize = 64;
@@ -127,6 +133,7 @@ impl Server {
         section.read_within("body_timeout", &mut self.body_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
         section.read_within("answer_timeout", &mut self.answer_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
         section.read_within("close_timeout", &mut self.close_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
+        section.read_within("gateways", &mut self.gateways, 1..=MAX_GATEWAYS, "it must lie between 1 and 64");
         section.read("writers", &mut self.writers);
         if self.writers.is_some_and(|writers| writers > MAX_WRITERS) {
             section.fault("writers", "must lie between 0 and 64: more threads than processors write no faster");

@@ -1,9 +1,10 @@
-//! What all connections of a gateway share: where they leave what their clients bring, by which limits, and who is counted.
+//! What all connections of a gateway share: where they leave what their clients bring, by which limits, and who is counted. And how
+//! sockets are dealt out where a process has several gateways.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use ringway_edge::{Conn, Flow};
+use ringway_edge::{Closed, Conn, Flow};
 use ringway_hub::{ClientInput, Command, Faults, Protocol, SessionLimits, Ticket, Verifier};
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -35,14 +36,44 @@ pub(super) type Commands = SmallVec<[Command; 1]>;
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) intake: Arc<Intake<Client>>,
-    pub(super) verifier: Verifier,
+    pub(super) verifier: Arc<Verifier>,
     pub(super) limits: SessionLimits,
-    pub(super) pace: Pace,
+    pub(super) pace: Arc<Pace>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) guesses: Guesses,
 }
 
+/// The desks of the gateways of a process, in the order of the gateways. There is one at least.
+#[derive(Debug)]
+pub(super) struct Desks {
+    desks: Box<[Arc<Desk>]>,
+    next: AtomicUsize,
+}
+
+impl Desks {
+    pub(super) fn new(desks: Box<[Arc<Desk>]>) -> Self {
+        Self { desks, next: AtomicUsize::new(0) }
+    }
+
+    /// The desk of the next socket: each has its turn, but for those whose gateway takes none while another one does. A client that is
+    /// asked to connect elsewhere comes to another gateway so, at the same port.
+    pub(super) fn deal(&self) -> &Arc<Desk> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let all = || (0..self.desks.len()).map(|step| &self.desks[first.wrapping_add(step) % self.desks.len()]);
+        let open = all().find(|desk| desk.intake.takes_sockets());
+        open.unwrap_or(&self.desks[first % self.desks.len()])
+    }
+}
+
 impl Desk {
+    /// The connection is over for its client.
+    pub(super) fn closed(&self, ticket: &Arc<Ticket>, how: &Closed) {
+        if matches!(how, Closed::ByUs { code: ringway_edge::SLOW }) {
+            self.intake.count_slow();
+        }
+        self.intake.push_always(ClientInput::Closed(ticket.clone()));
+    }
+
     pub(super) fn open(&self, conn: &Arc<Conn>, ticket: &Arc<Ticket>, protocol: Protocol) {
         let (ticket, socket, client) = (ticket.clone(), Client(conn.clone()), Uuid::new_v4());
         self.intake.push_always(ClientInput::Opened { ticket, socket, protocol, client });

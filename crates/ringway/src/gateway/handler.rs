@@ -103,8 +103,8 @@ impl Handler for CentrifugeHandler {
         self.desk.pong(&self.ticket, payload);
     }
 
-    fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
-        self.desk.intake.push_always(ClientInput::Closed(self.ticket.clone()));
+    fn on_closed(&mut self, _conn: &Arc<Conn>, how: &Closed) {
+        self.desk.closed(&self.ticket, how);
     }
 }
 
@@ -156,8 +156,8 @@ impl Handler for PlainHandler {
         self.desk.intake.push_always(ClientInput::Room(self.ticket.clone()));
     }
 
-    fn on_closed(&mut self, _conn: &Arc<Conn>, _how: &Closed) {
-        self.desk.intake.push_always(ClientInput::Closed(self.ticket.clone()));
+    fn on_closed(&mut self, _conn: &Arc<Conn>, how: &Closed) {
+        self.desk.closed(&self.ticket, how);
     }
 }
 

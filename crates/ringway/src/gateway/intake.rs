@@ -5,6 +5,7 @@
 //! what was read at once and no more. Nothing is dropped.
 
 use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use ringway_core::UserName;
@@ -20,12 +21,22 @@ pub struct Intake<S> {
     limit: usize,
     queue: Mutex<Batch<S>>,
     arrived: Notify,
+    /// Sockets are better given to another gateway of the process.
+    is_shut: AtomicBool,
+    /// Of its sockets, those that the edge closed because their clients did not read. It only grows.
+    slow: AtomicU64,
 }
 
 impl<S> Intake<S> {
     /// An empty queue that holds its bringers up above `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, queue: Mutex::default(), arrived: Notify::new() }
+        Self {
+            limit,
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+            is_shut: AtomicBool::new(false),
+            slow: AtomicU64::new(0),
+        }
     }
 
     /// Adds an input of `bytes`. True if the queue is full and `socket` must not be read from: it will be resumed once.
@@ -56,6 +67,26 @@ impl<S> Intake<S> {
         if first {
             self.arrived.notify_one();
         }
+    }
+
+    /// Whether sockets may be given to this gateway, as its member task said last.
+    pub fn takes_sockets(&self) -> bool {
+        !self.is_shut.load(Ordering::Relaxed)
+    }
+
+    /// From now on sockets may be given to this gateway, or go to another one of the process while one takes them.
+    pub fn set_takes_sockets(&self, takes: bool) {
+        self.is_shut.store(!takes, Ordering::Relaxed);
+    }
+
+    /// One of its sockets was closed because its client did not read.
+    pub fn count_slow(&self) {
+        self.slow.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were.
+    pub fn slow(&self) -> u64 {
+        self.slow.load(Ordering::Relaxed)
     }
 
     /// Has the one who waits come at once: what it took is not worked off yet.

@@ -19,7 +19,7 @@ use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_re
 use ringway_hub::Verifier;
 use smallvec::SmallVec;
 
-use super::desk::{Desk, Refusals};
+use super::desk::{Desk, Desks, Refusals};
 use super::handler::{CentrifugeHandler, PlainHandler};
 use super::intake::Intake;
 use super::pace::Pace;
@@ -34,20 +34,25 @@ pub(crate) const USER_NAME_RULE: &str =
 /// Decides which handler serves an upgrade.
 #[derive(Debug)]
 pub struct SocketRoutes {
-    desk: Arc<Desk>,
+    desks: Desks,
     refusals: Arc<Refusals>,
     config: Arc<GatewayConfig>,
     has_echo: bool,
 }
 
 impl SocketRoutes {
-    /// The routes of a gateway whose hub takes from this intake. Wrong tokens are counted with other guesses.
-    pub fn new(config: Arc<GatewayConfig>, intake: Arc<Intake<Client>>, guesses: Guesses) -> Self {
+    /// The routes of the gateways whose hubs take from these intakes, of which there is one at least. Wrong tokens are counted with other guesses.
+    pub fn new(config: Arc<GatewayConfig>, intakes: Vec<Arc<Intake<Client>>>, guesses: &Guesses) -> Self {
         let verifier = Verifier::new(config.token_hmac_secret.as_deref(), since_1970);
         let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
-        let pace = Pace::new(config.limits.commands_per_second, config.limits.command_burst);
-        let desk = Desk { intake, verifier, limits: config.hub.limits, pace, refusals, guesses };
-        Self { refusals: desk.refusals.clone(), desk: Arc::new(desk), config, has_echo: false }
+        let pace = Arc::new(Pace::new(config.limits.commands_per_second, config.limits.command_burst));
+        let (verifier, limits) = (Arc::new(verifier), config.hub.limits);
+        let desk = |intake| {
+            let (verifier, pace, refusals) = (verifier.clone(), pace.clone(), refusals.clone());
+            Arc::new(Desk { intake, verifier, limits, pace, refusals, guesses: guesses.clone() })
+        };
+        let desks = Desks::new(intakes.into_iter().map(desk).collect());
+        Self { refusals, desks, config, has_echo: false }
     }
 
     /// With `/echo`, for load generators and conformance suites: anybody may use it.
@@ -67,7 +72,7 @@ impl SocketRoutes {
         let plain = self.config.plain.as_ref();
         if path == "/connection/websocket" {
             return Some(self.guarded(headers, || {
-                let upgrade = Upgrade::new(CentrifugeHandler::new(self.desk.clone(), from), self.options());
+                let upgrade = Upgrade::new(CentrifugeHandler::new(self.desks.deal().clone(), from), self.options());
                 match spoken(headers) {
                     Spoken::Named => Route::Upgrade(upgrade.with_subprotocol(JSON)),
                     Spoken::Usual => Route::Upgrade(upgrade),
@@ -81,7 +86,9 @@ impl SocketRoutes {
         }
         let user = under_prefix(path, &plain?.prefix).strip_prefix("/socket/")?;
         Some(self.guarded(headers, || match user_of(user) {
-            Ok(user) => Route::Upgrade(Upgrade::new(PlainHandler::new(self.desk.clone(), user), self.options())),
+            Ok(user) => {
+                Route::Upgrade(Upgrade::new(PlainHandler::new(self.desks.deal().clone(), user), self.options()))
+            }
             Err(why) => {
                 self.refusals.user_name.fetch_add(1, Ordering::Relaxed);
                 Route::Http(plain_response(StatusCode::BAD_REQUEST, why))
@@ -155,7 +162,7 @@ mod tests {
     use super::*;
 
     fn routes(config: GatewayConfig) -> SocketRoutes {
-        SocketRoutes::new(Arc::new(config), Arc::new(Intake::new(1)), Guesses::default())
+        SocketRoutes::new(Arc::new(config), vec![Arc::new(Intake::new(1))], &Guesses::default())
     }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -195,6 +202,28 @@ mod tests {
             assert_eq!(status(closed.route(path, &HeaderMap::new(), HERE)), when_closed, "{path}");
         }
         assert_eq!(status(open.with_echo().route("/echo", &HeaderMap::new(), HERE)), Some(101));
+    }
+
+    #[test]
+    fn sockets_are_dealt_to_those_gateways_that_take_them() {
+        let intakes: Vec<_> = (0..3).map(|_| Arc::new(Intake::<Client>::new(1))).collect();
+        let routes = SocketRoutes::new(Arc::new(GatewayConfig::open()), intakes.clone(), &Guesses::default());
+        let dealt = |count: usize| {
+            let mut dealt = [0; 3];
+            for _ in 0..count {
+                let desk = routes.desks.deal();
+                dealt[intakes.iter().position(|intake| Arc::ptr_eq(intake, &desk.intake)).unwrap()] += 1;
+            }
+            dealt
+        };
+        assert_eq!(dealt(9), [3, 3, 3]);
+        intakes[1].set_takes_sockets(false);
+        assert_eq!(dealt(9), [3, 0, 6], "the next one takes them");
+        intakes[0].set_takes_sockets(false);
+        intakes[2].set_takes_sockets(false);
+        assert_eq!(dealt(9), [3, 3, 3], "where none takes sockets they must go somewhere");
+        intakes[1].set_takes_sockets(true);
+        assert_eq!(dealt(9), [0, 9, 0]);
     }
 
     #[test]

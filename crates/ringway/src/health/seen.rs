@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::time::Duration;
 
-use ringway_core::Slot;
 use ringway_core::timing::Now;
+use ringway_core::{MemberId, Slot};
 
 use super::cause::Cause;
 use super::expected::Expected;
@@ -20,6 +20,19 @@ pub(super) struct Verdict {
     pub(super) why: Vec<Reason>,
     /// When what lasts began; `None` while it is well, and before it is known.
     pub(super) since: Option<Now>,
+}
+
+impl Verdict {
+    /// With that of another member of the process: the worst of both. What both say is said once, and what only the other says names it.
+    pub(super) fn and(mut self, id: &MemberId, other: Self) -> Self {
+        let is_new = |reason: &Reason| self.why.iter().all(|said| said.sentence != reason.sentence);
+        let named = |Reason { kind, sentence }| Reason { kind, sentence: format!("{id}: {sentence}") };
+        let new: Vec<Reason> = other.why.into_iter().filter(is_new).map(named).collect();
+        self.why.extend(new);
+        self.status = self.status.max(other.status);
+        self.since = self.since.into_iter().chain(other.since).min();
+        self
+    }
 }
 
 /// A status is left for a better one when nothing of its kind was seen for so long. One cause often makes room for the next: the

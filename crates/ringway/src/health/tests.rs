@@ -331,7 +331,7 @@ fn numbers_count_what_nobody_says_as_well() {
 fn asked(turned: Now) -> (watch::Sender<Stats>, Router, impl Sized) {
     let (seat, handle) = cluster(World::of(2).state);
     let (sender, stats) = watch::channel(Stats { turned, ..Stats::default() });
-    (sender, Health::new(handle, stats, Timing::default(), TWO).routes(), seat)
+    (sender, Health::new(handle, stats, Timing::default(), TWO).following(Vec::new()).routes(), seat)
 }
 
 async fn status(routes: &Router, path: &str) -> StatusCode {

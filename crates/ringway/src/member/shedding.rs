@@ -66,7 +66,10 @@ impl Task {
             return;
         };
         let view = self.member.view().clone();
-        let others = view.gateways.iter().any(|other| other.incarnation != self.me && !other.draining);
+        let others = view
+            .gateways
+            .iter()
+            .any(|other| other.incarnation != self.me && !other.draining && !gateway.beside.contains(&other.id));
         let has_slots = view.node(self.me).is_some() && view.nodes.len() > 1;
         let time = within * if has_slots { SHARE_BESIDE_SLOTS } else { SHARE } / 100;
         let until = now + if others { time } else { time.min(ALONE) };

@@ -123,7 +123,7 @@ impl Task {
             return;
         }
         let Some(to) = self.reachable_keeper() else { return };
-        let (counts, slow) = (hub.counts(), gateway.edge.stats().slow.load(std::sync::atomic::Ordering::Relaxed));
+        let (counts, slow) = (hub.counts(), gateway.intake.slow());
         // Whoever was ordered to connect anew is counted with the order, and whoever was sent away for a cut by itself.
         let closed = counts.closed - counts.asked_anew() + slow;
         let (epoch, link) = (hub.gateway().view().epoch, self.mesh.peers.get(&to).map(|keeper| keeper.link));

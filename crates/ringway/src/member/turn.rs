@@ -51,6 +51,7 @@ impl Task {
             self.look_at_owners(now);
             self.facts_changed = true;
         }
+        self.say_whether_sockets_come();
         due
     }
 
@@ -286,7 +287,7 @@ impl Task {
 
     pub(super) fn load(&self) -> Load {
         let node = self.member.node().map(ringway_core::node::Node::load).unwrap_or_default();
-        let sockets = self.parts.gateway.as_ref().map_or(0, |gateway| gateway.edge.open());
+        let sockets = self.member.front().map_or(0, |hub| hub.counts().sessions);
         Load { sockets, ..node }
     }
 

@@ -59,6 +59,15 @@ impl Task {
         }
     }
 
+    /// Tells the door whether sockets come to this gateway while the process has another one: not before the view lists it, not when it is
+    /// on its way out, and not while it sends clients away because it does not reach their owners.
+    pub(super) fn say_whether_sockets_come(&self) {
+        let Some(gateway) = &self.parts.gateway else { return };
+        let is_listed = self.member.view().gateway(self.me).is_some_and(|listed| !listed.draining);
+        let reaches = self.mesh.unreached.nodes.values().all(|absence| absence.acted.is_none());
+        gateway.intake.set_takes_sockets(is_listed && reaches && self.exit.leaving.is_none());
+    }
+
     fn close_stale_links(&self, now: Now) {
         let view = self.member.view();
         let across = |peer: Incarnation| match (view.node(self.me), view.gateway(self.me)) {

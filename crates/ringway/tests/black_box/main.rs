@@ -25,6 +25,7 @@ mod plain;
 mod readers;
 mod releases;
 mod restarts;
+mod several;
 mod siege;
 mod slow;
 mod support;
