@@ -127,12 +127,17 @@ impl<F: Front> Member<F> {
     /// The same with these roles.
     #[must_use]
     pub fn with(mut self, now: Now, node: Option<Node>, front: Option<F>) -> Self {
-        if front.as_ref().is_some_and(|front| front.keeping().is_some()) {
-            self.membership.wait_for_word();
-        }
         (self.node, self.front) = (node, front);
+        self.wait_for_word();
         self.link_myself(now);
         self
+    }
+
+    /// What was said in a former life may have been another host's, or another cluster's: all links are made anew, and it is said again.
+    fn wait_for_word(&mut self) {
+        if self.front.as_ref().is_some_and(|front| front.keeping().is_some()) {
+            self.membership.wait_for_word();
+        }
     }
 
     /// Watches what this member says to itself.
@@ -155,6 +160,7 @@ impl<F: Front> Member<F> {
         self.me = identity.incarnation;
         let seat = self.membership.seat().anew();
         self.membership = Membership::new(now, identity, view.clone(), self.timing, seat);
+        self.wait_for_word();
         self.node = node;
         self.is_keeper = false;
         let told = self.told(view);

@@ -30,8 +30,8 @@ pub struct Overruled {
 /// In what the two differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
-    /// These settings have other values in the cluster.
-    Settings(Vec<&'static str>),
+    /// These settings have other values in the cluster: each with its value there and here.
+    Settings(Vec<String>),
     /// The cluster has no such channels: they are closed here.
     Closed,
     /// Only the cluster has such channels.
@@ -46,7 +46,7 @@ impl fmt::Display for Overruled {
             namespace => write!(f, "[channels.namespaces.{namespace}]")?,
         }
         match &self.how {
-            How::Settings(names) => write!(f, " has another {}", names.join(", ")),
+            How::Settings(settings) => write!(f, " has {}", settings.join(", ")),
             How::Closed => f.write_str(" is not known in the cluster, so these channels are closed here"),
             How::Missing => f.write_str(" is missing here, so these channels are closed here"),
         }
@@ -99,14 +99,18 @@ fn differences(own: &Keeping, cluster: &Keeping) -> Vec<Overruled> {
     known.chain(missing.map(|(kind, _)| Overruled { kind: kind.clone(), how: How::Missing })).collect()
 }
 
-/// Names of the settings in which the two differ.
-fn settings(own: ChannelOptions, cluster: ChannelOptions) -> Vec<&'static str> {
-    let ChannelOptions { history_size, history_ttl, presence, history_bytes } = own;
-    let differ = [
-        ("history_size", history_size != cluster.history_size),
-        ("history_ttl", history_ttl != cluster.history_ttl),
-        ("history_bytes", history_bytes != cluster.history_bytes),
-        ("presence", presence != cluster.presence),
-    ];
-    differ.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+/// The settings in which the two differ.
+fn settings(own: ChannelOptions, cluster: ChannelOptions) -> Vec<String> {
+    let texts = |options: ChannelOptions| {
+        let ChannelOptions { history_size, history_ttl, presence, history_bytes } = options;
+        [
+            ("history_size", history_size.to_string()),
+            ("history_ttl", format!("{}s", history_ttl.as_secs_f64())),
+            ("history_bytes", format!("{history_bytes}B")),
+            ("presence", presence.to_string()),
+        ]
+    };
+    let pairs = texts(own).into_iter().zip(texts(cluster));
+    let differing = pairs.filter(|((_, here), (_, there))| here != there);
+    differing.map(|((name, here), (_, there))| format!("{name} {there} and here {here}")).collect()
 }

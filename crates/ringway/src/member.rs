@@ -28,7 +28,7 @@ use ringway_core::id::{Birth, Epoch, Incarnation, MemberId};
 use ringway_core::limits::{GatewayLimits, NodeLimits};
 use ringway_core::member::Member;
 use ringway_core::membership::Life;
-use ringway_core::message::Load;
+use ringway_core::message::{Frame, Load};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
 use ringway_core::ring::Weight;
@@ -239,6 +239,8 @@ struct Mesh {
     dialed: Vec<Target>,
     /// Members of the view without a link to this node, since when.
     missing: HashMap<Target, Now>,
+    /// What a host has said of how channels are kept before it was known which cluster it is of.
+    early_word: Option<(Incarnation, Frame)>,
     /// Where probes leave what they have found.
     evidence: mpsc::Sender<Finding>,
     reach: Reach,
@@ -253,6 +255,7 @@ impl Mesh {
             loads: HashMap::new(),
             dialed: Vec::new(),
             missing: HashMap::new(),
+            early_word: None,
             evidence,
             reach: Reach::default(),
             door: Door::default(),

@@ -60,12 +60,17 @@ fn what_is_overruled_is_told_once() {
     let now = world.now;
     assert_eq!(world.hub.take_overruled(), None);
     world.hub.keep(now, &word());
-    let settings =
-        |kind: &str, names: &[&'static str]| Overruled { kind: kind.into(), how: How::Settings(names.into()) };
+    let settings = |kind: &str, names: &[&str]| Overruled {
+        kind: kind.into(),
+        how: How::Settings(names.iter().map(ToString::to_string).collect()),
+    };
     let other = |kind: &str, how| Overruled { kind: kind.into(), how };
     let overruled = vec![
-        settings("", &["history_size", "history_ttl"]),
-        settings("chat", &["history_size", "history_ttl", "presence"]),
+        settings("", &["history_size 10 and here 1000", "history_ttl 60s and here 600s"]),
+        settings(
+            "chat",
+            &["history_size 20 and here 1000", "history_ttl 60s and here 600s", "presence false and here true"],
+        ),
         other("old", How::Closed),
         other("new", How::Missing),
     ];
@@ -73,7 +78,10 @@ fn what_is_overruled_is_told_once() {
     world.hub.keep(now, &word());
     assert_eq!(world.hub.take_overruled(), None);
     let lines: Vec<String> = overruled.iter().map(ToString::to_string).collect();
-    assert_eq!(lines[0], "[channels.without_namespace] has another history_size, history_ttl");
+    assert_eq!(
+        lines[0],
+        "[channels.without_namespace] has history_size 10 and here 1000, history_ttl 60s and here 600s"
+    );
     assert_eq!(lines[2], "[channels.namespaces.old] is not known in the cluster, so these channels are closed here");
     assert_eq!(lines[3], "[channels.namespaces.new] is missing here, so these channels are closed here");
     world.hub.keep(now, &Arc::new(config().keeping()));

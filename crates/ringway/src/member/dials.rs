@@ -155,6 +155,9 @@ impl Task {
         self.dial_back(peer);
         self.telling.is_back(peer);
         self.member.on_link_up(now, peer);
+        if let Some((_, word)) = self.mesh.early_word.take_if(|(from, _)| *from == peer) {
+            self.member.on_frame(now, peer, word);
+        }
         self.facts_changed = true;
     }
 

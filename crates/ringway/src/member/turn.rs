@@ -332,7 +332,8 @@ impl Task {
         let epoch = frame.epoch;
         match frame.message {
             Message::RegistryAnswer(answer) if self.registry.is_arriving() => self.arrive(now, from, &answer),
-            // What is said before it is known which cluster this is concerns nobody here.
+            Message::Keeping(_) if self.registry.is_arriving() => self.mesh.early_word = Some((from, frame)),
+            // What else is said before it is known which cluster this is concerns nobody here.
             _ if self.registry.is_arriving() => {}
             Message::RegistryRequest(request) => {
                 if let Some(request) = self.let_in(now, from, request) {

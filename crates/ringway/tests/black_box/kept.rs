@@ -61,7 +61,7 @@ async fn the_first_gateways_file_says_how_channels_are_kept() {
 
     let said =
         second.process.wait_for(r"keeps channels otherwise than the first gateway's, which counts: (.*)", SOON).await;
-    assert!(said[1].contains("[channels.namespaces.kept] has another history_size"), "{}", said[1]);
+    assert!(said[1].contains("[channels.namespaces.kept] has history_size 5 and here 3"), "{}", said[1]);
     assert!(said[1].contains("[channels.namespaces.other] is not known in the cluster"), "{}", said[1]);
     let overruled = second.metrics("ringway_channel_kinds_overruled").await.unwrap();
     assert_eq!(overruled.values().copied().collect::<Vec<_>>(), [2.0]);
@@ -82,4 +82,28 @@ async fn the_first_gateways_file_says_how_channels_are_kept() {
     assert!(ann.closed().is_none(), "{:?}", ann.closed());
     let lines = second.process.stderr();
     assert_eq!(lines.matches("keeps channels otherwise").count(), 1, "once: {lines}");
+}
+
+/// Without a folder a first gateway that is started again is another cluster, with another word.
+#[tokio::test]
+async fn another_clusters_word_is_heard_by_who_comes_over() {
+    let begin =
+        |link: &str, size| member(&["gateway", "--id", "g-1", "--port", "0", "--link-listen", link], &config(size, ""));
+    let mut server = Server::start(begin("127.0.0.1:0", 5), SOON).await;
+    let link = server.process.wait_for(r"members address=([0-9.]+:[0-9]+)", SOON).await[1].clone();
+    let arguments = ["gateway", "--id", "g-2", "--join", &link, "--port", "0", "--link-listen", "127.0.0.1:0"];
+    let second = Server::start(member(&arguments, &config(3, "")), SOON).await;
+    let _node = member(&["node", "--id", "n-1", "--join", &link, "--link-listen", "127.0.0.1:0"], "").start();
+    server.settled(1).await;
+    all_keep([&second, &server], 5).await;
+    server.process.kill();
+    server.process.wait_exit(SOON).await;
+    let server = Server::start(begin(&link, 7), SOON).await;
+    eventually_ok(CHANGE, || async {
+        ensure!(server.members().await?.len() == 3, "they are still coming over");
+        Ok(())
+    })
+    .await;
+    server.settled(1).await;
+    all_keep([&second, &server], 7).await;
 }
