@@ -355,6 +355,7 @@ impl Gateway {
     pub fn keep_anew(&mut self, options_of: impl Fn(&ChannelName) -> Option<ChannelOptions>) {
         self.channels.keep_anew(&options_of);
         self.publishes.keep_anew(&options_of);
+        self.queries.keep_anew(&options_of);
     }
 
     /// Lets time pass: retries, deadlines, reports. Call every few milliseconds.

@@ -76,7 +76,13 @@ impl Asked {
 
 impl<S: Socket> Hub<S> {
     /// Asks the owner of a channel; the answer, or why there is none, comes to [`Hub::on_answered`].
-    pub(super) fn ask(&mut self, now: Now, waiting: Waiting, query: Query) {
+    pub(super) fn ask(&mut self, now: Now, waiting: Waiting, mut query: Query) {
+        // It may have waited for its turn while the cluster's word on its channel was another one.
+        if let Query::History(history) = &mut query
+            && let Ok(config) = self.config.channel(&history.channel)
+        {
+            history.options = config.options();
+        }
         let token = self.asked.wait(waiting);
         if let Err(error) = self.rules.query(now, token, query) {
             self.on_answered(now, token, Err(error));

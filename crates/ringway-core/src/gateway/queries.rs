@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{Event, Gateway};
-use crate::id::Incarnation;
-use crate::message::{Answer, Message, Query, Refusal};
+use crate::id::{ChannelName, Incarnation};
+use crate::message::{Answer, ChannelOptions, Message, Query, Refusal};
 use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 
@@ -43,6 +43,17 @@ pub(super) struct Queries {
     next: u64,
     again: Retries<u64>,
     deadlines: VecDeque<(Now, u64)>,
+}
+
+impl Queries {
+    /// What is asked from now on says how its channel is kept now: owners go by what they are told last.
+    pub(super) fn keep_anew(&mut self, options_of: impl Fn(&ChannelName) -> Option<ChannelOptions>) {
+        for Open { query, .. } in self.open.values_mut() {
+            if let Query::History(history) = query {
+                history.options = options_of(&history.channel).unwrap_or(history.options);
+            }
+        }
+    }
 }
 
 /// The name whose owner is asked. Any node can have sessions closed: the user's name spreads that work.

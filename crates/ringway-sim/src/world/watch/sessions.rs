@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ringway_core::ChannelName;
-use ringway_core::message::{ChannelOptions, Message, PresencePage};
+use ringway_core::message::{ChannelOptions, Message, PresencePage, Query};
 use ringway_protocol::centrifuge::Disconnect;
 
 use crate::setup::Mode;
@@ -99,6 +99,7 @@ impl World {
         let told: Vec<(&ChannelName, ChannelOptions)> = match message {
             Message::Publish(publish) => vec![(&publish.channel, publish.options)],
             Message::Attach(attaches) => attaches.iter().map(|attach| (&attach.channel, attach.options)).collect(),
+            Message::Query(_, Query::History(query)) => vec![(&query.channel, query.options)],
             _ => return,
         };
         let other =
