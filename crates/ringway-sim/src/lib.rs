@@ -50,7 +50,7 @@ pub struct Outcome {
 
 /// How a run is to be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
+pub struct Script {
     /// Decides everything else.
     pub seed: u64,
     /// What may go wrong.
@@ -64,6 +64,6 @@ pub struct Order {
 }
 
 /// Carries out one run.
-pub fn run(order: Order) -> Outcome {
-    World::new(order).run()
+pub fn run(script: Script) -> Outcome {
+    World::new(script).run()
 }

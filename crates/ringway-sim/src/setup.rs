@@ -45,11 +45,11 @@ impl ChannelSetup {
     }
 
     /// What gateways are configured to do with such channels.
-    fn rules(&self) -> ChannelConfig {
+    fn config(&self) -> ChannelConfig {
         let ChannelOptions { history_size, history_ttl, presence, .. } = self.options;
         let anyone = Allowed::Anyone;
-        let rules = ChannelConfig { history_size, history_ttl, presence, recovery: true, ..ChannelConfig::default() };
-        ChannelConfig { subscribe: anyone, publish: anyone, ..rules }
+        let config = ChannelConfig { history_size, history_ttl, presence, recovery: true, ..ChannelConfig::default() };
+        ChannelConfig { subscribe: anyone, publish: anyone, ..config }
     }
 }
 
@@ -257,8 +257,8 @@ impl Setup {
         }
         let named = self.channels.iter().filter(|channel| !channel.is_inbox());
         let namespace = |name: &ChannelName| name.as_str().split(':').next().unwrap_or_default().to_owned();
-        let namespaces = named.map(|channel| (namespace(&channel.name), channel.rules())).collect();
-        let inbox = self.channels.iter().find(|channel| channel.is_inbox()).map(ChannelSetup::rules);
+        let namespaces = named.map(|channel| (namespace(&channel.name), channel.config())).collect();
+        let inbox = self.channels.iter().find(|channel| channel.is_inbox()).map(ChannelSetup::config);
         let hasty = seed % 4 == 1 && self.large.is_none();
         let (ping_interval, pong_timeout) = if hasty { (2500, 1500) } else { (25_000, 8000) };
         HubConfig {

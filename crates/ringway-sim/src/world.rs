@@ -29,7 +29,7 @@ use crate::checker::Checker;
 use crate::rng::Rng;
 use crate::setup::{Mode, Setup};
 pub(crate) use crate::time::{MS, Time};
-use crate::{Order, Outcome, Sabotage};
+use crate::{Outcome, Sabotage, Script};
 
 use clients::People;
 use evidence::Probe;
@@ -158,11 +158,11 @@ macro_rules! note {
 pub(crate) use note;
 
 impl World {
-    pub(crate) fn new(order: Order) -> Self {
-        let mut rng = Rng::new(order.seed.wrapping_mul(4) + order.mode as u64);
-        let setup = Arc::new(match order.large {
-            Some(large) => Setup::draw_large(&mut rng, order.seed, large),
-            None => Setup::draw(&mut rng, order.seed, order.mode),
+    pub(crate) fn new(script: Script) -> Self {
+        let mut rng = Rng::new(script.seed.wrapping_mul(4) + script.mode as u64);
+        let setup = Arc::new(match script.large {
+            Some(large) => Setup::draw_large(&mut rng, script.seed, large),
+            None => Setup::draw(&mut rng, script.seed, script.mode),
         });
         let born = Arc::new(View { ack_copies: setup.ack_copies, ..View::born(setup.key, setup.slots) });
         let total = setup.gateways + setup.nodes.1;
@@ -185,7 +185,7 @@ impl World {
             faults: Faults::default(),
             people,
             checker: Checker::new(&setup),
-            sabotage: order.sabotage,
+            sabotage: script.sabotage,
             counted: Counted::default(),
             filling: Filling::default(),
             placed: VecDeque::new(),
@@ -196,7 +196,7 @@ impl World {
             scheduled: 0,
             events: 0,
             digest: 0,
-            trace: order.trace.then(Vec::new),
+            trace: script.trace.then(Vec::new),
             calm_since: None,
             converged: false,
             presence: Vec::new(),
@@ -207,7 +207,7 @@ impl World {
             setup,
             rng,
         };
-        if let Some(large) = order.large {
+        if let Some(large) = script.large {
             world.network.spread(&mut world.rng, large.delay.as_micros() as Time);
         }
         world.begin();

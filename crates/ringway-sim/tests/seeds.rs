@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ringway_sim::{Large, Mode, Order, Sabotage, run};
+use ringway_sim::{Large, Mode, Sabotage, Script, run};
 
-fn order(seed: u64, mode: Mode) -> Order {
-    Order { seed, mode, large: None, sabotage: None, trace: false }
+fn script(seed: u64, mode: Mode) -> Script {
+    Script { seed, mode, large: None, sabotage: None, trace: false }
 }
 
 /// Runs these seeds on two threads; the first violation fails with what shows it again.
@@ -13,7 +13,7 @@ fn all_hold(mode: Mode, seeds: std::ops::Range<u64>) {
     let middle = seeds.start + (seeds.end - seeds.start) / 2;
     let half = |seeds: std::ops::Range<u64>| {
         for seed in seeds {
-            if let Some(violation) = run(order(seed, mode)).violation {
+            if let Some(violation) = run(script(seed, mode)).violation {
                 let name = format!("{mode:?}").to_lowercase();
                 panic!("{violation:?}; again: ringway-sim --from {seed} --seeds 1 --mode {name} --trace");
             }
@@ -53,7 +53,7 @@ fn a_large_cluster_comes_to_rest_and_keeps_its_limits() {
         ..Large::default()
     };
     for seed in 1..3 {
-        let outcome = run(Order { large: Some(large), ..order(seed, Mode::One) });
+        let outcome = run(Script { large: Some(large), ..script(seed, Mode::One) });
         let measures = outcome.measures.expect("they are taken of a large cluster");
         assert_eq!(outcome.violation, None, "{measures:?}");
         assert!(measures.disturbances > 3 && outcome.acknowledged > 8_000, "this run proves nothing: {measures:?}");
@@ -64,7 +64,7 @@ fn a_large_cluster_comes_to_rest_and_keeps_its_limits() {
 fn a_seed_decides_a_run() {
     let mut acknowledged = 0;
     for (mode, seed) in [(Mode::Planned, 7), (Mode::One, 8), (Mode::Wild, 9), (Mode::Wild, 10)] {
-        let (first, second) = (run(order(seed, mode)), run(order(seed, mode)));
+        let (first, second) = (run(script(seed, mode)), run(script(seed, mode)));
         assert_eq!(first, second, "{mode:?}");
         acknowledged += first.acknowledged;
     }
@@ -121,7 +121,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 43] = [
 
 /// Leaves the rule out in these seeds until the check finds it.
 fn is_missed(sabotage: Sabotage, mode: Mode, seeds: u64, rule: &str) {
-    let lie = |seed| run(Order { sabotage: Some(sabotage), ..order(seed, mode) });
+    let lie = |seed| run(Script { sabotage: Some(sabotage), ..script(seed, mode) });
     let found = (1..=seeds).find(|seed| lie(*seed).violation.is_some_and(|violation| violation.rule == rule));
     assert!(found.is_some(), "{sabotage:?} was not found by {rule} in {seeds} seeds of mode {mode:?}");
 }

@@ -221,13 +221,13 @@ impl Bound {
         let (internal, clients, host) = (self.internal_addr(), self.page_clients(), self.host(&begin));
         info!(address = %identity.address, "listening for members");
         let guesses = Guesses::default();
-        let rules = Arc::new(GatewayConfig { internal, names: site_names(&config), ..config.gateway.clone() });
+        let gateway_config = Arc::new(GatewayConfig { internal, names: site_names(&config), ..config.gateway.clone() });
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
         let ids = std::iter::once(&self.id).chain(self.further.iter().map(|further| &further.id)).cloned().collect();
         let (edge, doors) = (self.doors.edge(), self.doors);
         let common = identity.client_address.clone().zip(edge.clone()).map(|(client_address, edge)| Common {
             config: config.clone(),
-            rules: rules.clone(),
+            gateway_config: gateway_config.clone(),
             secret: secret.clone(),
             guesses: guesses.clone(),
             client_address,
@@ -249,7 +249,7 @@ impl Bound {
                 all.push(further.join(common, host.clone()).await?);
             }
         }
-        let own = Own { edge, rules, guesses, clients, orchestrator, changes };
+        let own = Own { edge, gateway_config, guesses, clients, orchestrator, changes };
         Ok(own.serve(&config, doors, all))
     }
 

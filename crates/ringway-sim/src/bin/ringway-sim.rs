@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use ringway_sim::{Large, Measures, Mode, Order, Outcome, Sabotage, run};
+use ringway_sim::{Large, Measures, Mode, Outcome, Sabotage, Script, run};
 
 /// Runs the rules of Ringway in a simulated world, seed by seed, under one checker.
 #[derive(Debug, Parser)]
@@ -93,9 +93,9 @@ impl Choice {
 }
 
 impl Options {
-    fn order(&self, seed: u64) -> Order {
+    fn script(&self, seed: u64) -> Script {
         if self.large {
-            return Order { seed, mode: Mode::One, large: Some(self.large_one()), sabotage: None, trace: false };
+            return Script { seed, mode: Mode::One, large: Some(self.large_one()), sabotage: None, trace: false };
         }
         let turns = [Mode::One, Mode::Wild, Mode::Planned];
         let mode = self.mode.map_or(turns[(seed % 3) as usize], Choice::mode);
@@ -103,7 +103,7 @@ impl Options {
             Some(Left::One(sabotage)) => Some(sabotage),
             _ => None,
         };
-        Order { seed, mode, large: None, sabotage, trace: false }
+        Script { seed, mode, large: None, sabotage, trace: false }
     }
 
     fn large_one(&self) -> Large {
@@ -125,7 +125,7 @@ struct Sum {
     views: u64,
     faults: u64,
     events: u64,
-    failed: Vec<(Order, Outcome)>,
+    failed: Vec<(Script, Outcome)>,
 }
 
 fn main() -> ExitCode {
@@ -151,8 +151,8 @@ fn main() -> ExitCode {
             *runs as f64 / seconds
         );
     }
-    for (order, outcome) in failed {
-        report(&options, *order, outcome);
+    for (script, outcome) in failed {
+        report(&options, *script, outcome);
     }
     ExitCode::from(u8::from(violations > 0))
 }
@@ -163,12 +163,12 @@ fn try_each(mut options: Options) {
     for sabotage in Sabotage::ALL {
         options.sabotage = Some(Left::One(sabotage));
         let sum = run_all(&options, Instant::now());
-        let mut found = BTreeMap::<&str, (u64, Order)>::new();
-        for (order, outcome) in &sum.failed {
+        let mut found = BTreeMap::<&str, (u64, Script)>::new();
+        for (script, outcome) in &sum.failed {
             let rule = outcome.violation.as_ref().map_or("", |violation| violation.rule);
-            found.entry(rule).or_insert((0, *order)).0 += 1;
+            found.entry(rule).or_insert((0, *script)).0 += 1;
         }
-        let said = |(rule, (times, first)): (&&str, &(u64, Order))| {
+        let said = |(rule, (times, first)): (&&str, &(u64, Script))| {
             format!("{rule} {times} (first {} {})", first.seed, mode_of(first))
         };
         println!("{sabotage:?}: {}", found.iter().map(said).collect::<Vec<_>>().join(", "));
@@ -204,8 +204,8 @@ fn said(seed: u64, outcome: &Outcome, measures: &Measures) -> String {
     )
 }
 
-fn mode_of(order: &Order) -> String {
-    format!("{:?}", order.mode).to_lowercase()
+fn mode_of(script: &Script) -> String {
+    format!("{:?}", script.mode).to_lowercase()
 }
 
 fn run_all(options: &Options, begun: Instant) -> Sum {
@@ -222,12 +222,12 @@ fn run_all(options: &Options, begun: Instant) -> Sum {
                     if seed >= end {
                         return;
                     }
-                    let order = options.order(seed);
-                    let outcome = run(order);
+                    let script = options.script(seed);
+                    let outcome = run(script);
                     if let Some(measures) = &outcome.measures {
                         println!("{}", said(seed, &outcome, measures));
                     }
-                    if found.send((order, outcome)).is_err() {
+                    if found.send((script, outcome)).is_err() {
                         return;
                     }
                 }
@@ -235,8 +235,8 @@ fn run_all(options: &Options, begun: Instant) -> Sum {
         }
         drop(found);
         let mut told = begun;
-        while let Ok((order, outcome)) = results.recv() {
-            add(&mut sum, order, outcome);
+        while let Ok((script, outcome)) = results.recv() {
+            add(&mut sum, script, outcome);
             if told.elapsed() > Duration::from_secs(5) {
                 told = Instant::now();
                 eprintln!("{} runs, {} violations, {:.0} s", sum.runs, sum.failed.len(), begun.elapsed().as_secs_f64());
@@ -246,35 +246,35 @@ fn run_all(options: &Options, begun: Instant) -> Sum {
             }
         }
     });
-    sum.failed.sort_by_key(|(order, _)| order.seed);
+    sum.failed.sort_by_key(|(script, _)| script.seed);
     sum
 }
 
-fn add(sum: &mut Sum, order: Order, outcome: Outcome) {
+fn add(sum: &mut Sum, script: Script, outcome: Outcome) {
     sum.runs += 1;
     sum.acknowledged += outcome.acknowledged;
     sum.views += outcome.views;
     sum.faults += outcome.faults;
     sum.events += outcome.events;
     if outcome.violation.is_some() {
-        sum.failed.push((order, outcome));
+        sum.failed.push((script, outcome));
     }
 }
 
 /// Shows a violation, and how to see it again.
-fn report(options: &Options, order: Order, outcome: &Outcome) {
+fn report(options: &Options, script: Script, outcome: &Outcome) {
     let Some(violation) = &outcome.violation else { return };
-    let mode = mode_of(&order);
+    let mode = mode_of(&script);
     let at = violation.at as f64 / 1e6;
-    println!("seed {} ({mode}) violates {} at {at:.6} s: {}", order.seed, violation.rule, violation.text);
+    println!("seed {} ({mode}) violates {} at {at:.6} s: {}", script.seed, violation.rule, violation.text);
     if options.all && options.seeds > 1 {
         return;
     }
-    let again = run(Order { trace: true, ..order });
+    let again = run(Script { trace: true, ..script });
     let lines = if options.trace { 0 } else { again.trace.len().saturating_sub(25) };
     for line in &again.trace[lines..] {
         println!("{line}");
     }
-    let sabotage = order.sabotage.map(|sabotage| format!(" --sabotage {sabotage:?}")).unwrap_or_default();
-    println!("again: ringway-sim --from {} --seeds 1 --mode {mode}{sabotage} --trace", order.seed);
+    let sabotage = script.sabotage.map(|sabotage| format!(" --sabotage {sabotage:?}")).unwrap_or_default();
+    println!("again: ringway-sim --from {} --seeds 1 --mode {mode}{sabotage} --trace", script.seed);
 }

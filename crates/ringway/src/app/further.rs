@@ -32,7 +32,7 @@ pub(super) struct Further {
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) config: Arc<Config>,
-    pub(super) rules: Arc<GatewayConfig>,
+    pub(super) gateway_config: Arc<GatewayConfig>,
     pub(super) secret: Secret,
     pub(super) guesses: Guesses,
     pub(super) client_address: Arc<str>,
@@ -47,8 +47,8 @@ impl Common {
         let count = u32::try_from(self.ids.len()).unwrap_or(u32::MAX).max(1);
         GatewayParts {
             address: self.client_address.clone(),
-            config: self.rules.clone(),
-            intake: Arc::new(Intake::new(self.config.gateway.limits.inbox_bytes)),
+            config: self.gateway_config.clone(),
+            intake: Arc::new(Intake::new(self.config.gateway.limits.intake_bytes)),
             edge: self.edge.clone(),
             // The pace is that of the process: whoever takes its clients in does not care which gateway they come from.
             drain_rate: (self.config.drain.rate / count).max(1),

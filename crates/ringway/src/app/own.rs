@@ -20,7 +20,7 @@ use crate::routes::{RouteParts, routes};
 #[derive(Debug)]
 pub(super) struct Own {
     pub(super) edge: Option<Edge>,
-    pub(super) rules: Arc<GatewayConfig>,
+    pub(super) gateway_config: Arc<GatewayConfig>,
     pub(super) guesses: Guesses,
     pub(super) clients: Clients,
     pub(super) orchestrator: Option<Orchestrator>,
@@ -30,10 +30,10 @@ pub(super) struct Own {
 impl Own {
     /// Serves clients and operators for these members, the first one first.
     pub(super) fn serve(self, config: &Config, doors: Doors, all: Vec<Seated>) -> Running {
-        let Self { edge, rules, guesses, clients, orchestrator, changes } = self;
+        let Self { edge, gateway_config, guesses, clients, orchestrator, changes } = self;
         let intakes: Vec<_> = all.iter().filter_map(|member| member.intake.clone()).collect();
         let intake = intakes.first().cloned();
-        let sockets = edge.is_some().then(|| serve::sockets(config, rules.clone(), intakes, &guesses));
+        let sockets = edge.is_some().then(|| serve::sockets(config, gateway_config.clone(), intakes, &guesses));
         let refusals = sockets.as_ref().map(SocketRoutes::refusals);
         let (mut healths, mut counted, mut controls) = (Vec::new(), Vec::new(), Vec::new());
         let mut clusters = Vec::new();
@@ -60,7 +60,7 @@ impl Own {
             clients,
             guesses: guesses.clone(),
         });
-        let internal = doors.serve(config, intake.as_ref().zip(sockets), Served { rules, guesses, routes });
+        let internal = doors.serve(config, intake.as_ref().zip(sockets), Served { gateway_config, guesses, routes });
         Running { cluster, links, edge, internal, members: controls }
     }
 }

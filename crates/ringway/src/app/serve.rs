@@ -45,10 +45,10 @@ pub(super) struct Doors {
     internal: Option<(Edge, Arc<OnceLock<Router>>)>,
 }
 
-/// What is served besides sockets, and by which rules.
+/// What is served besides sockets, and by which config.
 #[derive(Debug)]
 pub(super) struct Served {
-    pub(super) rules: Arc<GatewayConfig>,
+    pub(super) gateway_config: Arc<GatewayConfig>,
     pub(super) guesses: Guesses,
     /// Those for operators.
     pub(super) routes: Router,
@@ -135,20 +135,20 @@ impl Doors {
         self,
         config: &Config,
         gateway: Option<(&Arc<Intake<Client>>, SocketRoutes)>,
-        Served { rules, guesses, routes }: Served,
+        Served { gateway_config, guesses, routes }: Served,
     ) -> Option<Edge> {
-        let guarded = |routes: Router| routes.layer(from_fn_with_state(rules.clone(), gate::check));
+        let guarded = |routes: Router| routes.layer(from_fn_with_state(gateway_config.clone(), gate::check));
         let (mut inside, mut outside) = match self.internal {
             Some(_) => (routes, Router::new()),
             None => (Router::new(), routes),
         };
         if let (Some((intake, sockets)), Some((_, clients))) = (gateway, self.clients) {
-            let api = crate::api::routes(rules.clone(), intake.clone(), guesses);
+            let api = crate::api::routes(gateway_config.clone(), intake.clone(), guesses);
             match config.server.internal_api && self.internal.is_some() {
                 true => inside = inside.merge(api),
                 false => outside = outside.merge(api),
             }
-            let http = outside.merge(crate::api::plain_routes(rules.clone(), intake.clone()));
+            let http = outside.merge(crate::api::plain_routes(gateway_config.clone(), intake.clone()));
             clients.set(ClientRoutes { sockets, http: guarded(http) }).expect("it is set here alone");
         }
         let (edge, door) = self.internal?;
@@ -198,11 +198,11 @@ fn edge_config(config: &Config) -> EdgeConfig {
 /// The routes of the sockets of these gateways.
 pub(super) fn sockets(
     config: &Config,
-    rules: Arc<GatewayConfig>,
+    gateway_config: Arc<GatewayConfig>,
     intakes: Vec<Arc<Intake<Client>>>,
     guesses: &Guesses,
 ) -> SocketRoutes {
-    let sockets = SocketRoutes::new(rules, intakes, guesses);
+    let sockets = SocketRoutes::new(gateway_config, intakes, guesses);
     if config.server.echo { sockets.with_echo() } else { sockets }
 }
 

@@ -30,7 +30,7 @@ const WHO: &[(&str, Allowed)] = &[
 pub(super) fn read(config: &mut GatewayConfig, root: &mut Section<'_>) {
     root.section("client", |section| client(config, section));
     root.section("channels", |section| channels(&mut config.hub, section));
-    root.section("inbox", |section| rules(&mut config.hub.inbox, section));
+    root.section("inbox", |section| kept(&mut config.hub.inbox, section));
     root.section("plain", |section| plain(config, section));
     root.section("api", |section| section.read("key", &mut config.api_key));
 }
@@ -69,7 +69,7 @@ fn channels(config: &mut HubConfig, section: &mut Section<'_>) {
         let mut enabled = config.without_namespace.is_some();
         let mut settings = config.without_namespace.clone().unwrap_or_default();
         section.read("enabled", &mut enabled);
-        rules(&mut settings, section);
+        kept(&mut settings, section);
         config.without_namespace = enabled.then_some(settings);
     });
     section.section("namespaces", |section| {
@@ -80,7 +80,7 @@ fn channels(config: &mut HubConfig, section: &mut Section<'_>) {
             if name.len() > MAX_KIND_BYTES {
                 section.fault_here("is too long: the name of a namespace has 255 bytes at most");
             }
-            rules(config.namespaces.entry(name.to_owned()).or_default(), section);
+            kept(config.namespaces.entry(name.to_owned()).or_default(), section);
         });
         if config.namespaces.len() > NAMESPACES {
             section.fault_here("has too many namespaces: a cluster has 1,022 at most");
@@ -88,30 +88,30 @@ fn channels(config: &mut HubConfig, section: &mut Section<'_>) {
     });
 }
 
-fn rules(rules: &mut ChannelConfig, section: &mut Section<'_>) {
+fn kept(config: &mut ChannelConfig, section: &mut Section<'_>) {
     section.read_within(
         "history_size",
-        &mut rules.history_size,
+        &mut config.history_size,
         ..=LARGEST_HISTORY,
         "a channel keeps at most 100,000 publications",
     );
     section.read_within(
         "history_ttl",
-        &mut rules.history_ttl,
+        &mut config.history_ttl,
         ..=LONGEST_HISTORY,
         "publications are kept for 366d at most",
     );
-    let mut bytes = Size(rules.history_bytes);
+    let mut bytes = Size(config.history_bytes);
     section.read("history_bytes", &mut bytes);
-    rules.history_bytes = bytes.0;
-    section.read("recovery", &mut rules.recovery);
-    section.read("presence", &mut rules.presence);
-    section.read_word("subscribe", &mut rules.subscribe, WHO);
-    section.read_word("publish", &mut rules.publish, WHO);
-    if (rules.history_size == 0) != rules.history_ttl.is_zero() {
+    config.history_bytes = bytes.0;
+    section.read("recovery", &mut config.recovery);
+    section.read("presence", &mut config.presence);
+    section.read_word("subscribe", &mut config.subscribe, WHO);
+    section.read_word("publish", &mut config.publish, WHO);
+    if (config.history_size == 0) != config.history_ttl.is_zero() {
         section.fault("history_size", "and `history_ttl` belong together: set both for a history, or neither");
     }
-    if rules.recovery && !rules.options().has_history() {
+    if config.recovery && !config.options().has_history() {
         section.fault(
             "recovery",
             "needs a history to recover from: set `history_size` and `history_ttl`, or `recovery = false`",

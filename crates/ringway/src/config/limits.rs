@@ -50,7 +50,7 @@ fn session(limits: &mut SessionLimits, door: &mut DoorLimits, section: &mut Sect
         "SDKs send a connect and up to 1,024 subscribes at once, so it must lie between 2,048 and 65,536",
     );
     section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
-    bytes(section, "inbox_bytes", &mut door.inbox_bytes);
+    bytes(section, "intake_bytes", &mut door.intake_bytes);
     count(section, "calls", &mut limits.calls);
     count(section, "broadcast", &mut limits.broadcast);
     bytes(section, "body_bytes", &mut door.body_bytes);

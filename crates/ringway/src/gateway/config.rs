@@ -87,7 +87,7 @@ pub struct DoorLimits {
     /// Commands that it may have done at once before that.
     pub command_burst: u32,
     /// Bytes of the inputs that wait for the hub. Above it, whoever brings more is not read from until they are worked off.
-    pub inbox_bytes: usize,
+    pub intake_bytes: usize,
     /// Bytes of an API request's body. A larger one is answered 413.
     pub body_bytes: usize,
 }
@@ -99,7 +99,7 @@ impl Default for DoorLimits {
             sockets_bytes: 256 << 20,
             commands_per_second: 500,
             command_burst: 4096,
-            inbox_bytes: 8 << 20,
+            intake_bytes: 8 << 20,
             body_bytes: 1 << 20,
         }
     }
