@@ -109,9 +109,6 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
     if config.cluster.join.is_some() && config.cluster.secret.is_none() {
         return Err(StartError::NoSecret);
     }
-    if config.server.gateways > 1 && !roles.gateway {
-        return Err(StartError::GatewaysOfNode(config.server.gateways));
-    }
     let id = config.cluster.id.clone().unwrap_or_else(|| default_id(roles));
     let mut choosing = pin!(link_address::choose(&config.cluster));
     // A fault of the address is told before any port opens. A way to the first gateway may take long to come up.
@@ -125,7 +122,8 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
             None => choosing.await?,
         };
         let links = Listener::bind(&address.to_string()).await?;
-        let further = further::bind(&config, &id, address).await?;
+        // One file is for all roles, and a node alone has no gateways.
+        let further = if roles.gateway { further::bind(&config, &id, address).await? } else { Vec::new() };
         let data = match (&config.cluster.data_dir, &config.cluster.join) {
             (Some(path), None) => Some(DataDir::open(path)?),
             _ => None,

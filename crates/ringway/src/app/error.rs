@@ -49,11 +49,6 @@ pub enum StartError {
         "cannot join without the cluster's secret: set [cluster] secret, or RINGWAY_SECRET, to the same text on every member"
     )]
     NoSecret,
-    /// Further gateways in a process that is none.
-    #[error(
-        "[server] gateways is {0}, and this process is a node alone, which has no clients: leave it out, or set it to 1, and start as many processes as there are to be nodes"
-    )]
-    GatewaysOfNode(usize),
     /// The name of a further gateway would be none.
     #[error(
         "the further gateways of this process would be named {first}.2 and so on, and that is no name: {why}. Choose a shorter [cluster] id, or set [server] gateways to 1"

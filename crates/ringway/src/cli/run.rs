@@ -222,7 +222,6 @@ fn start_failed(why: StartError) -> CliError {
     match why {
         StartError::NoSecret
         | StartError::LinkAddress(_)
-        | StartError::GatewaysOfNode(_)
         | StartError::GatewayName { .. }
         | StartError::LinkPorts { .. } => CliError::config(why),
         _ => CliError::unavailable(why),

@@ -80,13 +80,16 @@ async fn a_process_with_four_gateways_is_one_server_for_its_clients() {
     assert_eq!(server.process.wait_exit(SOON).await.code(), Some(0), "{}", server.process.stderr());
 }
 
+/// One file is for all roles: a node alone has no gateways, whatever it says.
+const ONE_FILE: &str = "[server]\ngateways = 2\n";
+
 #[tokio::test]
 async fn gateways_of_one_process_join_others_and_lose_nothing_when_a_node_is_killed() {
     let builder = Process::builder(&*BINARY, &["gateway", "--dev", "--port", "0", "--link-listen", "127.0.0.1:0"]);
     let config = "[cluster]\nid = \"host\"\nslots = 256\n[server]\ngateways = 2\n";
     let mut host = Server::start(configured(builder.env("RINGWAY_SECRET", SECRET), config), SOON).await;
     let link = host.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await[1].clone();
-    let mut nodes: Vec<_> = ["n-1", "n-2", "n-3"].map(|id| member("node", id, &link, "").start()).into();
+    let mut nodes: Vec<_> = ["n-1", "n-2", "n-3"].map(|id| member("node", id, &link, ONE_FILE).start()).into();
     host.settled(3).await;
     let joined = Server::start(member("gateway", "gw", &link, "[server]\ngateways = 3\n"), SOON).await;
     let ids = active(&host, 8).await;
@@ -118,11 +121,10 @@ async fn gateways_of_one_process_join_others_and_lose_nothing_when_a_node_is_kil
 #[tokio::test]
 async fn a_number_of_gateways_that_cannot_be_is_a_fault_of_the_config() {
     for (builder, config, words) in [
-        (member("node", "n-1", "127.0.0.1:1", "[server]\ngateways = 2\n"), "", &["gateways is 2", "node alone"][..]),
         (
             Process::builder(&*BINARY, &["serve", "--port", "0"]),
             "[server]\ngateways = 0\n",
-            &["server.gateways", "between 1 and 64"],
+            &["server.gateways", "between 1 and 64"][..],
         ),
         (
             Process::builder(&*BINARY, &["serve", "--port", "0", "--link-listen", "127.0.0.1:65534"]),
@@ -130,8 +132,7 @@ async fn a_number_of_gateways_that_cannot_be_is_a_fault_of_the_config() {
             &["65536", "--link-listen"],
         ),
     ] {
-        let builder = if config.is_empty() { builder } else { configured(builder, config) };
-        let mut process = builder.start();
+        let mut process = configured(builder, config).start();
         let status = process.wait_exit(SOON).await;
         let told = process.stderr();
         assert_eq!(status.code(), Some(64), "{told}");
