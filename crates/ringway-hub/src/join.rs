@@ -139,8 +139,9 @@ impl<S: Socket> Hub<S> {
         let Some(position) = self.audience.get(key).and_then(|channel| channel.position) else { return };
         let page = match result {
             Ok(Answer::History(page)) => page,
-            // The owner is away, and the newcomer waits for it, as the first one would.
-            Err(QueryError::TimedOut) => return self.start_anew(now, key, Newcomer { unread: None, ..newcomer }, None),
+            // The owner is away, and the newcomer waits for it, as the first one would. Meanwhile the channel may have come to stand in
+            // another stream, of which the newcomer has seen something.
+            Err(QueryError::TimedOut) => return self.admit(now, key, Newcomer { unread: None, ..newcomer }, None),
             Ok(_) => return self.turn_away(now, key, newcomer, ErrorCode::Internal),
             Err(error) => return self.turn_away(now, key, newcomer, query_fault(error)),
         };

@@ -353,6 +353,11 @@ impl World {
         self.calm_since.is_some()
     }
 
+    /// Half of the time is over that everything has to come to rest.
+    pub(crate) fn has_long_been_quiet(&self) -> bool {
+        self.calm_since.is_some_and(|since| self.now > since + CALM / 2)
+    }
+
     pub(crate) fn violate(&mut self, rule: &'static str, text: String) {
         note!(self, "VIOLATION {rule}: {text}");
         self.checker.violate(self.now, rule, text);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringway_core::Position;
 use ringway_core::message::{Answer, AttachFrom, Deliver, Entry, HistoryPage, Message, Publisher, Query};
+use ringway_core::timing::Timing;
 use serde_json::{Value, json};
 
 use super::harness::*;
@@ -169,25 +170,44 @@ fn a_centrifuge_session_recovers_its_personal_channel() {
     assert_eq!(peer.offsets(), [6]);
 }
 
-#[test]
-fn who_comes_with_a_position_of_a_stream_that_its_gateway_is_yet_to_see_recovers_it() {
-    let mut world = World::open();
+/// A second session of a user comes with a position of a stream that the gateway is yet to see. What nobody has confirmed is asked
+/// for; then the stream turns out to be that one.
+fn comes_from_the_next_stream(world: &mut World) -> Peer {
     let first = world.plain("ann");
     world.attached("#ann", Some(at(5)), 3);
-    say(&mut world, "ann", 4, "one");
+    say(world, "ann", 4, "one");
     world.turn();
     assert_eq!(first.pings(), 1, "and it has not answered");
     let peer = world.connect(Protocol::Centrifuge);
     let subs = json!({"#ann": {"recover": true, "offset": 2, "epoch": other_epoch().as_str()}});
     world.send(&peer, &json!({"id": 1, "connect": {"token": token("ann", None), "subs": subs}}).to_string());
-    // What nobody has confirmed is asked for; then the stream turns out to be another one.
+    assert!(matches!(world.queries()[..], [(_, Query::History(_))]));
     world.lose("#ann", Position { epoch: other_epoch(), offset: 4 });
-    world.page(at(4), 4..=4);
+    peer
+}
+
+fn recovers_two_after_the_second(world: &mut World, peer: &Peer) {
     world.page(Position { epoch: other_epoch(), offset: 4 }, 3..=4);
     let reply = peer.one();
     let sub = &reply["connect"]["subs"]["#ann"];
     assert_eq!((&sub["recovered"], &sub["offset"]), (&json!(true), &json!(2)));
     assert_eq!(sub["publications"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn who_comes_with_a_position_of_a_stream_that_its_gateway_is_yet_to_see_recovers_it() {
+    let mut world = World::open();
+    let peer = comes_from_the_next_stream(&mut world);
+    world.page(at(4), 4..=4);
+    recovers_two_after_the_second(&mut world, &peer);
+}
+
+#[test]
+fn who_comes_with_such_a_position_recovers_it_though_nobody_answers_in_time() {
+    let mut world = World::open();
+    let peer = comes_from_the_next_stream(&mut world);
+    world.pass(Timing::default().deadline);
+    recovers_two_after_the_second(&mut world, &peer);
 }
 
 #[test]

@@ -92,6 +92,10 @@ impl World {
         }
         let (top, more) = (page.top, page.more);
         reading.found.extend(page.publications);
+        if more && self.has_long_been_quiet() {
+            // A page may be one publication and take a trip of its own: whoever began late would read on for minutes.
+            return;
+        }
         match ends(&reading.found).filter(|_| more) {
             Some(offset) => {
                 self.ask_page(at, Some(Position { offset, ..top }), reading);
