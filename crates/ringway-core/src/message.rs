@@ -17,6 +17,7 @@ use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch};
 pub use crate::keeping::ChannelOptions;
 use crate::keeping::Keeping;
 use crate::pauses::Pauses;
+use crate::registry::store::{StoreAnswer, StoreRequest};
 use crate::ring::SlotSet;
 use crate::view::View;
 
@@ -43,6 +44,11 @@ pub enum Message {
     RegistryRequest(RegistryRequest),
     /// Registry host → member.
     RegistryAnswer(RegistryAnswer),
+    /// Member that does not reach the store of a registry outside → one that it hears, which passes it on. Answered by
+    /// [`Message::StoreAnswer`] with the same id, or not.
+    StoreRequest(StoreRequest),
+    /// Back.
+    StoreAnswer(StoreAnswer),
     /// Keeper → gateway, once slots have other owners: ask those clients to connect anew. Answered by `ResetCount`s.
     Reset(Box<Reset>),
     /// Gateway → keeper: how far a `Reset` is. Cumulative; the last one says that it is done.

@@ -3,7 +3,9 @@
 //!
 //! And where a member's registry is ([`Seat`]): here, with another member, or in a server outside.
 
+pub mod clerk;
 mod seat;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -88,13 +88,19 @@ pub enum Sabotage {
     ForgeClosed,
     /// Orders to disconnect: what names one session, or leaves one out, means all of the user.
     WidenOrder,
+    /// G1: the leases of those whom a view leaves out seem ended, and are not.
+    ForgeEnded,
+    /// No lease seems to move, and it is ended whatever its revision.
+    ForgeStanding,
+    /// G5: nobody hears that the store has begun another life.
+    HideLives,
     /// How channels are kept: gateways hear what their own files say as the cluster's word.
     ForgeKeeping,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 46] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -138,6 +144,9 @@ impl Sabotage {
         Self::ForgeClosed,
         Self::WidenOrder,
         Self::ForgeKeeping,
+        Self::ForgeEnded,
+        Self::ForgeStanding,
+        Self::HideLives,
     ];
 
     /// The one of this name, however it is capitalized.

@@ -12,6 +12,7 @@ mod measures;
 mod network;
 mod process;
 mod registry;
+mod store;
 mod watch;
 
 use std::cmp::Reverse;
@@ -22,8 +23,9 @@ use std::time::Duration;
 
 use ringway_core::message::{Frame, RegistryAnswer, RegistryRequest, Reset};
 use ringway_core::registry::Registry;
+use ringway_core::registry::store::{Keys, Revision, StoreAnswer, StoreRequest};
 use ringway_core::view::{Placement, Removal, View};
-use ringway_core::{Incarnation, MemberId, Slot};
+use ringway_core::{Epoch, Incarnation, MemberId, Slot};
 
 use crate::checker::Checker;
 use crate::rng::Rng;
@@ -54,6 +56,10 @@ pub(crate) enum Input {
     LinkDown(Incarnation, u64),
     Answer(u32, RegistryAnswer),
     View(Arc<View>),
+    /// The store's answer to a request of this life.
+    Store(Incarnation, StoreAnswer),
+    /// Somebody has written a view of this epoch to the store.
+    Notice(Epoch),
     Evidence(Incarnation, Removal),
     Leave,
     Rejoin(u32),
@@ -82,6 +88,13 @@ pub(crate) enum Event {
         boot: u32,
         life: u32,
         request: RegistryRequest,
+    },
+    /// A request reaches the store.
+    Store {
+        process: usize,
+        boot: u32,
+        from: Incarnation,
+        request: StoreRequest,
     },
     Fault,
     Change,
@@ -116,7 +129,26 @@ pub(crate) struct World {
     pub(crate) setup: Arc<Setup>,
     pub(crate) processes: Vec<Process>,
     pub(crate) network: Network,
+    /// Where a member has it.
     pub(crate) registry: Registry,
+    /// Where it is outside.
+    pub(crate) keys: Keys,
+    /// The newest view that it has, or that somebody knows who lives.
+    pub(crate) newest: Arc<View>,
+    /// Views that were written.
+    views: u64,
+    /// The store as it was some time ago, the newest last.
+    snapshots: VecDeque<Keys>,
+    /// When it last began another life.
+    store_restarted: Time,
+    /// What was obeyed, by its epoch.
+    obeyed: BTreeMap<Epoch, Arc<View>>,
+    /// A list of leases as it was some time ago.
+    old_leases: Vec<(Incarnation, Revision)>,
+    /// When each lease was written last.
+    renewed: BTreeMap<Incarnation, Time>,
+    /// When each life left the view.
+    pub(crate) left: BTreeMap<Incarnation, Time>,
     /// The registry answers nobody until then.
     pub(crate) registry_away: Time,
     pub(crate) faults: Faults,
@@ -180,7 +212,16 @@ impl World {
         let mut world = Self {
             now: 0,
             network: Network::new(total, setup.gateways),
+            keys: if setup.hosted { Keys::default() } else { Keys::with(born.clone()) },
+            newest: born.clone(),
+            views: 0,
+            snapshots: VecDeque::new(),
+            store_restarted: 0,
+            obeyed: BTreeMap::new(),
             registry: Registry::new(born, setup.timing.ttl),
+            old_leases: Vec::new(),
+            renewed: BTreeMap::new(),
+            left: BTreeMap::new(),
             registry_away: 0,
             faults: Faults::default(),
             people,
@@ -273,7 +314,7 @@ impl World {
         self.digest ^= self.checker.acknowledged.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Outcome {
             acknowledged: self.checker.acknowledged,
-            views: self.registry.view().epoch.0,
+            views: self.views,
             events: self.events,
             faults: self.faults.count,
             violation: self.checker.violation,
@@ -292,6 +333,7 @@ impl World {
             Event::Break(link) => self.break_link(link),
             Event::Start(process) => self.start(process),
             Event::Request { process, boot, life, request } => self.ask_registry(process, boot, life, request),
+            Event::Store { process, boot, from, request } => self.handle_in_store(process, boot, from, request),
             Event::Fault => self.next_fault(),
             Event::Change => self.next_change(),
             Event::Sudden if !self.is_quiet() => self.change(),
@@ -315,6 +357,7 @@ impl World {
 
     /// Now and then: is everybody settled, and is the run over?
     fn look(&mut self) {
+        self.keep_snapshot();
         self.look_for_settled();
         self.count_settling();
         self.watch_held();

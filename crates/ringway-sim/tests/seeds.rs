@@ -73,7 +73,7 @@ fn a_seed_decides_a_run() {
 
 /// Where each lie is told, within how many seeds it must be found out, and by which check. Most are found within ten; the rest is room
 /// for rules that change, and costs nothing until a lie is not found.
-const FOUND: [(Sabotage, Mode, u64, &str); 43] = [
+const FOUND: [(Sabotage, Mode, u64, &str); 46] = [
     (Sabotage::ForgeTerm, Mode::One, 100, "I1"),
     (Sabotage::MarkEarly, Mode::One, 100, "I1"),
     (Sabotage::ForgeMark, Mode::One, 100, "C7"),
@@ -117,6 +117,9 @@ const FOUND: [(Sabotage, Mode, u64, &str); 43] = [
     (Sabotage::ForgeClosed, Mode::Planned, 100, "disconnect"),
     (Sabotage::WidenOrder, Mode::Planned, 100, "disconnect"),
     (Sabotage::ForgeKeeping, Mode::Planned, 100, "options"),
+    (Sabotage::ForgeEnded, Mode::Wild, 400, "lease"),
+    (Sabotage::ForgeStanding, Mode::One, 100, "lapsed"),
+    (Sabotage::HideLives, Mode::Wild, 300, "epochs"),
 ];
 
 /// Leaves the rule out in these seeds until the check finds it.
@@ -144,7 +147,15 @@ fn every_sabotage_and_every_check_has_its_turn() {
     assert!(Sabotage::ALL.iter().all(|sabotage| FOUND.iter().any(|(found, ..)| found == sabotage)));
     let of_nodes = ["I1", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "owners", "gateways", "held"];
     let of_sessions = ["gap", "double", "early", "recovered", "unrecovered", "inbox", "answers", "acked", "farewell"];
-    for rule in of_nodes.iter().chain(&of_sessions).chain(&["reset", "presence", "disconnect", "options"]) {
+    for rule in of_nodes.iter().chain(&of_sessions).chain(&[
+        "reset",
+        "presence",
+        "disconnect",
+        "options",
+        "lease",
+        "lapsed",
+        "epochs",
+    ]) {
         assert!(FOUND.iter().any(|(_, _, _, found)| found == rule), "nothing shows that {rule} bites");
     }
 }

@@ -13,5 +13,5 @@ mod table;
 
 pub use run::conform;
 pub use store::{Connection, Faults, Store};
-pub use subject::{MEMBERS, Subject};
+pub use subject::{Asked, MEMBERS, Subject};
 pub use table::{BEHAVIOURS, Behaviour, Op, Says, Step, Write};

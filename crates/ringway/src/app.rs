@@ -22,6 +22,7 @@ use ringway_core::Incarnation;
 use ringway_core::id::{Birth, MemberId};
 use ringway_core::registry::Registry;
 use ringway_core::ring::Weight;
+use ringway_core::view::View;
 use ringway_edge::Edge;
 use ringway_link::{Event, Links, Listener, Secret, Settings, Target};
 use ringway_protocol::link::Identity;
@@ -40,7 +41,7 @@ use crate::guesses::Guesses;
 use crate::health;
 use crate::member::{self, End, GatewayParts, JoinError, Signal};
 use crate::orchestrator::Orchestrator;
-use crate::registry::{Handle, Outside};
+use crate::registry::{Handle, Way};
 use further::{Common, Further};
 use own::Own;
 use seated::{Control, Ready, Seated};
@@ -74,7 +75,7 @@ enum Begin {
     Join(Target),
     /// It asks a server outside.
     #[cfg_attr(not(test), expect(dead_code, reason = "the seat of engines whose registry is outside"))]
-    Outside(Outside),
+    Outside(Way, Arc<View>),
 }
 
 impl Begin {
@@ -82,7 +83,7 @@ impl Begin {
     fn birth(&self) -> Option<Birth> {
         match self {
             Self::Registry(registry) => Some(registry.view().birth()),
-            Self::Join(_) | Self::Outside(_) => None,
+            Self::Join(_) | Self::Outside(..) => None,
         }
     }
 }
@@ -207,10 +208,10 @@ impl Bound {
         self.go(begin, orchestrator).await
     }
 
-    /// The same in a cluster whose registry is in a server outside.
+    /// The same in a cluster whose registry is in a store outside. If that has no view yet, the cluster is born with this one.
     #[cfg(test)]
-    pub async fn start_outside(self, outside: Outside) -> Result<Running, StartError> {
-        self.go(Begin::Outside(outside), None).await
+    pub async fn start_outside(self, way: Way, born: Arc<View>) -> Result<Running, StartError> {
+        self.go(Begin::Outside(way, born), None).await
     }
 
     async fn go(self, begin: Begin, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
@@ -255,7 +256,7 @@ impl Bound {
     fn host(&self, begin: &Begin) -> Target {
         match begin {
             Begin::Join(target) => target.clone(),
-            Begin::Registry(_) | Begin::Outside(_) => Target::anyone(reachable(self.link_addr()).to_string()),
+            Begin::Registry(_) | Begin::Outside(..) => Target::anyone(reachable(self.link_addr()).to_string()),
         }
     }
 }
@@ -278,10 +279,10 @@ impl Begin {
                 links.belong_to(view.birth());
                 (view, Handle::linked(), Some(target), early)
             }
-            Self::Outside(mut outside) => {
-                let view = outside.first_view(incarnation, ttl).await.ok_or(JoinError::Ended)?;
+            Self::Outside(mut way, born) => {
+                let view = way.first_view(incarnation, &born, ttl).await.ok_or(JoinError::Ended)?;
                 links.belong_to(view.birth());
-                (view, Handle::Outside(outside), None, Vec::new())
+                (view, Handle::outside(way), None, Vec::new())
             }
         };
         Ok(Ready { id, incarnation, node, gateway, registry, join, view, links, events: (early, events) })

@@ -393,7 +393,7 @@ impl Task {
         weight: Option<Weight>,
         me: Incarnation,
         view: &Arc<View>,
-        registry: Handle,
+        mut registry: Handle,
         evidence: mpsc::Sender<Finding>,
         telling: Telling,
     ) -> Self {
@@ -404,6 +404,7 @@ impl Task {
             Hub::new(now, rules, Arc::new(gateway.config.hub.clone()), Box::<SystemClock>::default())
         });
         let flusher = parts.gateway.as_ref().map(|gateway| gateway.edge.flusher());
+        registry.begin_life(now, me, view, parts.timing);
         let member = Member::new(now, identity, view, parts.timing, registry.seat()).with(now, node, hub);
         Self {
             parts,
@@ -444,6 +445,7 @@ impl Task {
     fn settle_in(&mut self, now: Now, view: &Arc<View>) {
         let identity = self.parts.life(self.me, self.weight);
         let node = self.weight.map(|_| self.parts.node(now, self.me, view.clone()));
+        self.registry.begin_life(now, self.me, view, self.parts.timing);
         self.member.live_anew(now, identity, view, node);
     }
 

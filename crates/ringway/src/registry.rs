@@ -4,27 +4,30 @@
 //! ```text
 //!                      ┌─ here ─────▶ Registrar (in memory, or with a folder)      answers at once, or when a view is kept
 //! member ──▶ Handle ──┼─ linked ───▶ a frame to the host's process                answers and views come as frames
-//!                      └─ outside ──▶ a bounded channel to whoever speaks to the   answers and views come in a second one
-//!                                     server
+//!                      └─ outside ──▶ Clerk, and a bounded channel to whoever      what comes in a second one goes to the clerk,
+//!                                     speaks to the store                         which answers
 //! ```
 //!
 //! No request ever waits here. One that cannot go is one without an answer, which the rules know.
 
+mod outside;
 mod registrar;
 
 use std::sync::Arc;
 
-use ringway_core::message::{RegistryAnswer, RegistryRequest};
-use ringway_core::registry::{FromStore, Registry, Seat, ToStore};
-use ringway_core::timing::Now;
+use ringway_core::message::RegistryRequest;
+use ringway_core::registry::store::{StoreAnswer, StoreRequest};
+use ringway_core::registry::{FromStore, Registry, Seat};
+use ringway_core::timing::{Now, Timing};
 use ringway_core::view::View;
 use ringway_core::{Epoch, Incarnation};
 use tokio::sync::mpsc;
-use tracing::debug;
 
 use crate::data_dir::DataDir;
+use outside::Outside;
 use registrar::{Kept, Registrar};
 
+pub use outside::{Heard, Way};
 pub use registrar::Answered;
 
 /// Where a member's requests to the registry go, and where answers and views come from.
@@ -34,8 +37,8 @@ pub enum Handle {
     Here(Box<Registrar>, mpsc::Receiver<Kept>),
     /// It is in the process of another member.
     Linked(Linked),
-    /// It is in a server outside the cluster.
-    Outside(Outside),
+    /// It is in a store outside the cluster.
+    Outside(Box<Outside>),
 }
 
 /// The way over a link.
@@ -43,16 +46,6 @@ pub enum Handle {
 pub struct Linked {
     /// The first gateway belongs to another cluster now, and has not told its view yet.
     is_arriving: bool,
-}
-
-/// The way to a server outside: whoever speaks to it has the other ends. Channels have the length that their maker gives them; a member
-/// has a handful of requests under way, and takes all that has come in a turn.
-#[derive(Debug)]
-pub struct Outside {
-    /// Requests on their way out. What finds it full is not sent, and counts as unanswered.
-    pub requests: mpsc::Sender<ToStore>,
-    /// What came back. While it is full its sender waits, or drops: answers may be lost, and a view is told with the next answer.
-    pub told: mpsc::Receiver<FromStore>,
 }
 
 /// What became of a request.
@@ -71,7 +64,7 @@ pub enum Sent {
 pub enum News {
     /// The registry here has written a view to its folder, or could not.
     Kept(Kept),
-    /// A server outside says something.
+    /// A store outside says something.
     Told(FromStore),
 }
 
@@ -85,6 +78,18 @@ impl Handle {
     /// The registry is in the process of the member that is dialed to join.
     pub fn linked() -> Self {
         Self::Linked(Linked::default())
+    }
+
+    /// The registry is in a store outside.
+    pub fn outside(way: Way) -> Self {
+        Self::Outside(Box::new(Outside::new(way)))
+    }
+
+    /// A life of this member begins, with this view.
+    pub fn begin_life(&mut self, now: Now, me: Incarnation, view: &Arc<View>, timing: Timing) {
+        if let Self::Outside(outside) = self {
+            outside.begin_life(now, me, view, timing);
+        }
     }
 
     /// Where the registry is, before a link has said anything.
@@ -111,9 +116,7 @@ impl Handle {
             Self::Here(registrar, _) => registrar.ask(now, me, request).map_or(Sent::Away, Sent::Answered),
             Self::Linked(_) => Sent::ToHost(request),
             Self::Outside(outside) => {
-                if outside.requests.try_send(ToStore { from: me, request }).is_err() {
-                    debug!("a request to the registry was not sent: too many wait, or nobody takes them any more");
-                }
+                outside.ask(now, request);
                 Sent::Away
             }
         }
@@ -127,12 +130,56 @@ impl Handle {
         }
     }
 
+    /// Lets time pass. `hears` says of a member whether it was heard just now.
+    pub fn tick(&mut self, now: Now, hears: impl Fn(Incarnation) -> bool) {
+        if let Self::Outside(outside) = self {
+            outside.tick(now, hears);
+        }
+    }
+
+    /// This member has applied a view.
+    pub fn on_view(&mut self, view: &Arc<View>) {
+        if let Self::Outside(outside) = self {
+            outside.on_view(view);
+        }
+    }
+
+    /// A member that does not reach the store asks through this one.
+    pub fn pass_on(&mut self, from: Incarnation, request: StoreRequest) {
+        if let Self::Outside(outside) = self {
+            outside.pass_on(from, request);
+        }
+    }
+
+    /// A member through which this one has asked passes the answer on.
+    pub fn on_relayed(&mut self, now: Now, by: Incarnation, answer: StoreAnswer) {
+        if let Self::Outside(outside) = self {
+            outside.on_relayed(now, by, answer);
+        }
+    }
+
+    /// A store outside has said something: what is to go back to a member that asked through this one.
+    pub fn on_told(&mut self, now: Now, told: FromStore) -> Option<(Incarnation, StoreAnswer)> {
+        match self {
+            Self::Outside(outside) => outside.on_told(now, told),
+            Self::Here(..) | Self::Linked(_) => None,
+        }
+    }
+
+    /// What the member task has to do next, of what a registry outside wants.
+    pub fn next_heard(&mut self) -> Option<Heard> {
+        match self {
+            Self::Outside(outside) => outside.next_heard(),
+            Self::Here(..) | Self::Linked(_) => None,
+        }
+    }
+
     /// What comes next by itself. For ever, where nothing does. Nothing is lost if it is not waited for to the end.
     pub async fn next(&mut self) -> News {
         let news = match self {
             Self::Here(_, ends) => ends.recv().await.map(News::Kept),
             Self::Linked(_) => None,
-            Self::Outside(outside) => outside.told.recv().await.map(News::Told),
+            Self::Outside(outside) => outside.told().await.map(News::Told),
         };
         match news {
             Some(news) => news,
@@ -173,24 +220,6 @@ impl Handle {
     pub fn arrived(&mut self) {
         if let Self::Linked(linked) = self {
             linked.is_arriving = false;
-        }
-    }
-}
-
-impl Outside {
-    /// The view to begin with, asked for until it comes. `None`: nobody speaks to the server any more.
-    pub async fn first_view(&mut self, me: Incarnation, again: std::time::Duration) -> Option<Arc<View>> {
-        use ringway_core::message::RegistryOp;
-        loop {
-            let request = RegistryRequest { id: 0, op: RegistryOp::Read };
-            self.requests.send(ToStore { from: me, request }).await.ok()?;
-            match tokio::time::timeout(again, self.told.recv()).await {
-                Ok(Some(FromStore::View(view) | FromStore::Answer(_, RegistryAnswer { view, .. }))) => {
-                    return Some(view);
-                }
-                Ok(None) => return None,
-                Err(_) => {}
-            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{FRAME_OVERHEAD, Frame, Message, Query, RegistryOp};
 use crate::id::{Epoch, Slot};
+use crate::registry::store::{Said, StoreOp};
 use crate::view::View;
 
 impl Frame {
@@ -29,6 +30,15 @@ impl Message {
                 _ => 0,
             },
             Self::RegistryAnswer(answer) => size_of_view(&answer.view) + size_of_val(&*answer.lapsed),
+            Self::StoreRequest(request) => match &request.op {
+                StoreOp::WriteView { view, .. } => size_of_view(view),
+                _ => 0,
+            },
+            Self::StoreAnswer(answer) => match &answer.said {
+                Said::View(Some(stored)) => size_of_view(&stored.view),
+                Said::Leases(leases) => size_of_val(&**leases),
+                _ => 0,
+            },
             Self::Reset(reset) => reset.slots.as_ref().map_or(0, |_| size_of::<Slot>() * 2_048),
             Self::Toll(toll) => size_of_val(&*toll.pauses.buckets),
             Self::KeptOut(why) => why.len(),

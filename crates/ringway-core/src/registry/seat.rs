@@ -1,9 +1,7 @@
 //! Where the registry is, as a member sees it, and who is its keeper.
 
-use std::sync::Arc;
-
-use crate::id::Incarnation;
-use crate::message::{RegistryAnswer, RegistryRequest};
+use super::store::{StoreAnswer, StoreRequest};
+use crate::id::{Epoch, Incarnation};
 use crate::view::View;
 
 /// Where the registry is. Who answers a member's requests, whose lease cannot lapse, whom nobody accuses and who keeps receipts all
@@ -58,22 +56,22 @@ impl Seat {
     }
 }
 
-/// A request on its way to a server outside, and which life of the member asks.
+/// A request on its way to the store of a registry outside, and which life asks: one of this member, or of one that it was asked by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToStore {
     /// Numbers of requests begin anew with each life, so an answer to the life before is none to this one.
     pub from: Incarnation,
     /// What it asks.
-    pub request: RegistryRequest,
+    pub request: StoreRequest,
 }
 
-/// What a server outside tells a member.
+/// What comes from there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FromStore {
     /// The answer to a request of this life.
-    Answer(Incarnation, RegistryAnswer),
-    /// A newer view was written.
-    View(Arc<View>),
+    Answer(Incarnation, StoreAnswer),
+    /// Somebody has written a view of this epoch.
+    Notice(Epoch),
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use ringway_core::message::{
     RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, StateKind, StreamState, Toll, Version,
 };
 use ringway_core::pauses::Pauses;
+use ringway_core::registry::store::{Said, StoreAnswer, StoreOp, StoreRequest, Stored};
 use ringway_core::ring::SlotSet;
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
 
@@ -31,6 +32,8 @@ wire_enum!(last Message {
     6 => Toll([toll]),
     7 => KeptOut(why),
     8 => Keeping([keeping]),
+    9 => StoreRequest([request]),
+    43 => StoreAnswer([answer]),
     10 => Publish([publish]),
     11 => PubOk([ok]),
     12 => PubNo([no]),
@@ -93,6 +96,26 @@ wire_enum!(last RegistryOp {
     2 => Cas([view]),
     3 => Leases,
     4 => Read,
+});
+
+wire_struct!(last StoreRequest { id, [op] });
+wire_struct!(last StoreAnswer { id, life, [said] });
+wire_enum!(last StoreOp {
+    0 => ReadView,
+    1 => ReadLease(of),
+    2 => Leases,
+    3 => WriteView { at, view, life },
+    4 => WriteLease { of, at, count },
+    5 => EndLease { of, at },
+});
+wire_struct!(open Stored { revision, life, view });
+wire_enum!(last Said {
+    0 => View(found),
+    1 => Lease(found),
+    2 => Leases(all),
+    3 => Written(at),
+    4 => Ended,
+    5 => Conflict,
 });
 
 // Between gateways and owners.

@@ -3,6 +3,7 @@
 use bytes::BufMut;
 use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
 use ringway_core::message::AttachId;
+use ringway_core::registry::store::Revision;
 use ringway_core::ring::{HashKey, SlotCount, Weight};
 
 use super::FrameError;
@@ -39,7 +40,7 @@ macro_rules! wire_name {
     )* };
 }
 
-wire_number!(Epoch, Slot, AttachId);
+wire_number!(Epoch, Slot, AttachId, Revision);
 wire_name!(MemberId, ChannelName, UserName);
 
 /// Both directions of a named number that is as good as random: a varint would only make it longer.

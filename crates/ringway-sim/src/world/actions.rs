@@ -2,6 +2,7 @@
 
 use ringway_core::member::Member;
 use ringway_core::membership::Action;
+use ringway_core::node::Lease;
 use ringway_core::view::View;
 
 use super::process::State;
@@ -18,8 +19,10 @@ impl World {
                 Action::Request(request) => self.send_request(at, request),
                 Action::View { view, .. } => {
                     self.processes[at].view_at = self.now;
+                    self.watch_obeyed(at, &view);
                     self.look_after(at, &view);
                     self.drain_if_told(at, &view);
+                    self.with_clerk(at, |clerk, _| clerk.on_view(&view));
                 }
                 Action::Expelled => {
                     self.expel(at);
@@ -29,6 +32,7 @@ impl World {
                     self.leave_world(at);
                     return;
                 }
+                Action::Lease(Lease::Since(sent)) => self.watch_lease(at, sent),
                 Action::Lease(_) => {}
                 Action::Full => note!(self, "{} waits until there is room", self.processes[at].id),
                 Action::IdTaken(by) => note!(self, "{} waits for {by} to be removed", self.processes[at].id),
@@ -83,5 +87,6 @@ impl World {
         process.outbox.clear();
         self.clients_lost(at);
         self.break_all(at);
+        self.look_for_newest();
     }
 }

@@ -65,7 +65,7 @@ impl World {
     /// Everybody of the view has renewed its lease just now. An outage, or a cut from the registry's host, is over only
     /// then: before, a member may still be removed for it.
     fn leases_are_fresh(&self) -> bool {
-        let view = self.registry.view();
+        let view = self.newest_view();
         let inside = self.processes.iter().filter(|process| view.has(process.incarnation));
         inside.into_iter().all(|process| match process.member.as_ref().map(|member| member.membership().lease()) {
             Some(Lease::Forever) => true,
@@ -84,6 +84,10 @@ impl World {
         }
         if self.setup.hosted && !self.setup.orchestrated && self.rng.chance(150) {
             return self.restart_host();
+        }
+        if !self.setup.hosted && self.rng.chance(120) {
+            self.restart_store();
+            return self.heal_after(2500, 2501, Heal::Nothing);
         }
         let victim = self.some_running();
         match self.rng.below(if wild { 13 } else { 11 }) {
@@ -131,9 +135,9 @@ impl World {
     pub(crate) fn crash(&mut self, victim: usize) {
         note!(self, "{} crashes", self.processes[victim].id);
         let incarnation = self.processes[victim].incarnation;
-        self.copies_destroyed(incarnation, &self.registry.view().clone());
+        self.copies_destroyed(incarnation, &self.newest_view().clone());
         self.end_process(victim);
-        self.copies_changed("a crash", &self.registry.view().clone());
+        self.copies_changed("a crash", &self.newest_view().clone());
         self.processes[victim].host_down = self.rng.chance(150);
         if self.setup.orchestrated && victim != 0 {
             let (at, boot) = (self.now + self.rng.range(MS, 60 * MS), self.processes[0].boot);
@@ -228,7 +232,7 @@ impl World {
         let first = usize::from(self.setup.hosted);
         let gateway = self.rng.range(first as u64, self.setup.gateways as u64) as usize;
         let channel = self.rng.below(self.setup.channels.len() as u64) as usize;
-        let placement = Placement::of(self.registry.view(), None);
+        let placement = Placement::of(self.newest_view(), None);
         let slot = self.setup.channels[channel].slot;
         let copies: Vec<Incarnation> = placement.owner(slot).into_iter().chain(placement.standby(slot)).collect();
         let mut inside = vec![gateway];

@@ -24,7 +24,7 @@ impl World {
     pub(super) fn fill_some(&mut self, at: usize) {
         let Some(large) = self.setup.large else { return };
         let all = self.setup.channels.len();
-        let nodes = &self.registry.view().nodes;
+        let nodes = &self.newest_view().nodes;
         let there = nodes.len() == large.nodes && nodes.iter().all(|node| node.state() == NodeState::Active);
         if self.counted.filled.is_some() || !there || (self.filling.next == 0 && !self.is_settled()) {
             return;
@@ -63,7 +63,7 @@ impl World {
     fn filled(&mut self, disturbed: Time) {
         self.counted.filled = Some(self.now);
         self.counted.of = crate::Measures::default();
-        self.counted.views_before = self.registry.view().epoch.0;
+        self.counted.views_before = self.newest_view().epoch.0;
         self.schedule(self.now + 500 * MS, Event::Change);
         self.schedule(self.now + 2000 * MS, Event::Fault);
         self.schedule(self.now + disturbed, Event::Calm);

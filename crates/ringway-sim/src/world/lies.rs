@@ -7,6 +7,7 @@ use ringway_core::member::Lies;
 use ringway_core::message::{AttachFrom, ClaimedSlot, Frame, Have, Message, Op, Query, SlotState, StateKind};
 use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
+use ringway_core::registry::store::{Revision, Said, StoreAnswer, StoreOp, StoreRequest};
 use ringway_core::ring::Weight;
 use ringway_core::view::{Removal, View};
 use ringway_core::{Epoch, Incarnation, Slot};
@@ -153,6 +154,38 @@ impl World {
             _ => {}
         }
         vec![out]
+    }
+
+    /// The store carries a request out, or says so.
+    pub(crate) fn lied_store(&mut self, at: usize, mut request: StoreRequest) -> StoreAnswer {
+        let mut is_forged = false;
+        match (self.sabotage, &mut request.op) {
+            (Some(Sabotage::ForgeEnded), StoreOp::EndLease { at: None, of }) => {
+                request.op = StoreOp::ReadLease(*of);
+                is_forged = true;
+            }
+            (Some(Sabotage::ForgeStanding), StoreOp::EndLease { of, at: Some(at) }) => {
+                *at = self.keys.revision_of(*of).unwrap_or(*at);
+            }
+            _ => {}
+        }
+        self.watch_conviction(at, &request.op);
+        let mut answer = self.keys.handle(request);
+        if self.sabotage == Some(Sabotage::HideLives) {
+            answer.life = 0;
+            if let Said::View(Some(stored)) = &mut answer.said {
+                stored.life = 0;
+            }
+        }
+        if is_forged {
+            answer.said = Said::Ended;
+        }
+        if let Said::Leases(leases) = &mut answer.said
+            && self.sabotage == Some(Sabotage::ForgeStanding)
+        {
+            leases.iter_mut().for_each(|(_, revision)| *revision = Revision(0));
+        }
+        answer
     }
 
     /// Tells a process what its peer never said.

@@ -163,6 +163,7 @@ impl World {
 
     pub(super) fn measures(&mut self) -> Option<Measures> {
         self.setup.large?;
+        let epoch = self.newest_view().epoch.0;
         let counted = &mut self.counted;
         let all: u64 = counted.pauses.iter().sum();
         let mut seen = 0;
@@ -171,7 +172,7 @@ impl World {
             seen * 2 >= all
         });
         counted.of.usual_pause = half.unwrap_or(0) as u64 * STEP;
-        counted.of.views = self.registry.view().epoch.0 - counted.views_before;
+        counted.of.views = epoch - counted.views_before;
         counted.of.last_settling = self.now.saturating_sub(counted.last_disturbed);
         Some(counted.of.clone())
     }

@@ -11,6 +11,7 @@ use ringway_core::membership::Life;
 use ringway_core::message::{Frame, Message};
 use ringway_core::node::Node;
 use ringway_core::peers::Outgoing;
+use ringway_core::registry::clerk::Clerk;
 use ringway_core::registry::{Registry, Seat};
 use ringway_core::ring::Weight;
 use ringway_core::timing::Now;
@@ -58,6 +59,8 @@ pub(crate) struct Process {
     /// Offset in microseconds and rate in millionths of the local clock.
     clock: (u64, u64),
     pub(crate) member: Option<Member<Hub<SimSocket>>>,
+    /// Its way to a registry outside, in this life.
+    pub(crate) clerk: Option<Clerk>,
     pub(crate) backlog: VecDeque<Input>,
     /// Connections this process knows: link and generation by the peer's incarnation.
     pub(crate) connections: BTreeMap<Incarnation, (usize, u64)>,
@@ -98,6 +101,7 @@ impl Process {
             incarnation: Incarnation(0),
             clock: (rng.below(1_000_000_000), rng.range(990_000, 1_010_001)),
             member: None,
+            clerk: None,
             backlog: VecDeque::new(),
             connections: BTreeMap::new(),
             outbox: Vec::new(),
@@ -151,7 +155,7 @@ impl World {
             return;
         }
         if self.setup.seat(at).is_here() && self.processes[at].boot > 0 {
-            self.registry = Registry::restored(self.registry.view().clone(), self.setup.timing.ttl, self.true_time());
+            self.registry = Registry::restored(self.newest_view().clone(), self.setup.timing.ttl, self.true_time());
         }
         let sender = self.checker.new_sender();
         let clients = Clients::new(sender, &self.setup);
@@ -205,6 +209,8 @@ impl World {
         let (told, lies) = (self.lied_view(at, &view), self.lies_for(at));
         let host = self.processes[HOST].incarnation;
         let process = &mut self.processes[at];
+        let is_outside = setup.seat(at) == Seat::Outside;
+        process.clerk = is_outside.then(|| Clerk::new(clock, incarnation, view.clone(), setup.timing));
         let node =
             process.is_node.then(|| Node::new(clock, incarnation, told.clone(), setup.timing, setup.limits, random));
         let member = match process.member.take() {
@@ -239,7 +245,7 @@ impl World {
         let process = &self.processes[at];
         match &process.member {
             Some(member) if !self.registry_reaches(at) => member.view().clone(),
-            _ => self.registry.view().clone(),
+            _ => self.newest_view().clone(),
         }
     }
 
@@ -293,6 +299,8 @@ impl World {
                     member.on_view(now, &view);
                 }
             }
+            Input::Store(from, answer) => self.take_from_store(at, from, answer),
+            Input::Notice(epoch) => self.with_clerk(at, |clerk, now| clerk.on_notice(now, epoch)),
             Input::Evidence(peer, proof) => {
                 if let Some(member) = &mut self.processes[at].member {
                     member.evidence(now, peer, proof);
@@ -314,6 +322,7 @@ impl World {
     }
 
     fn tick(&mut self, at: usize, now: Now) {
+        self.tick_clerk(at);
         let process = &mut self.processes[at];
         let boot = process.boot;
         let seconds = self.now / (1000 * MS);
@@ -339,7 +348,15 @@ impl World {
         }
         if let Some(member) = &mut self.processes[at].member {
             member.heard(now, from);
-            member.on_frame(now, from, frame);
+        }
+        match frame.message {
+            Message::StoreRequest(request) => self.ask_store(at, from, &request),
+            Message::StoreAnswer(answer) => self.with_clerk(at, |clerk, now| clerk.on_relayed(now, from, answer)),
+            _ => {
+                if let Some(member) = &mut self.processes[at].member {
+                    member.on_frame(now, from, frame);
+                }
+            }
         }
     }
 
@@ -350,6 +367,10 @@ impl World {
             Input::Answer(_, answer) => answer.view.epoch,
             _ => return,
         };
+        self.watch_newer(at, epoch);
+    }
+
+    pub(super) fn watch_newer(&mut self, at: usize, epoch: Epoch) {
         if self.processes[at].member.as_ref().is_some_and(|member| member.view().epoch < epoch) {
             self.processes[at].marks_next = 0;
             self.watch_marks(at);
@@ -383,7 +404,7 @@ impl World {
         }
     }
 
-    fn schedule_flush(&mut self, at: usize) {
+    pub(super) fn schedule_flush(&mut self, at: usize) {
         let process = &mut self.processes[at];
         if !process.flush_due && process.state != State::Down {
             process.flush_due = true;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use ringway_core::message::{RegistryAnswer, RegistryOp, RegistryRequest};
-use ringway_core::registry::ToStore;
 use ringway_core::ring::HashKey;
 use ringway_core::view::{GatewayEntry, Removal, View};
 use ringway_core::{Epoch, MemberId};
 
-use super::subject::{MEMBERS, Subject};
+use super::subject::{Asked, MEMBERS, Subject};
 use super::table::{BEHAVIOURS, Behaviour, Op, Says, Step, Write};
 
 /// Holds a registry to every row, all at once, each with a subject of its own. Answers how many rows it was held to.
@@ -102,9 +101,9 @@ impl<S: Subject> Run<S> {
         let (subject, next) = (&self.subject, &mut self.next);
         let mut request = |(by, op): &(u8, RegistryOp)| {
             *next += 1;
-            ToStore { from: subject.life(*by), request: RegistryRequest { id: *next, op: op.clone() } }
+            Asked { from: subject.life(*by), request: RegistryRequest { id: *next, op: op.clone() } }
         };
-        let requests: Vec<ToStore> = asked.iter().map(&mut request).collect();
+        let requests: Vec<Asked> = asked.iter().map(&mut request).collect();
         let answers = self.subject.ask(requests.clone()).await;
         assert_eq!(answers.len(), requests.len(), "{}: a subject answers in order", self.here());
         let mut checked = Vec::new();

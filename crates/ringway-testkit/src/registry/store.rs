@@ -1,14 +1,15 @@
-//! A server outside that keeps the registry, in memory: with delays, losses and outages, as a test wants them.
+//! A store of keys outside that keeps the registry, in memory: with delays, losses and outages, as a test wants them.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ringway_core::registry::{FromStore, Registry, ToStore};
+use ringway_core::registry::store::Keys;
+use ringway_core::registry::{FromStore, ToStore};
 use ringway_core::ring::{HashKey, SlotCount};
 use ringway_core::view::View;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// Length of each of a member's two channels. Requests wait no longer than the store takes to look at them, and are then under way;
 /// answers wait for the member's next turn.
@@ -54,24 +55,25 @@ pub struct Store(Arc<Mutex<Inside>>);
 
 #[derive(Debug)]
 struct Inside {
-    registry: Registry,
-    ttl: Duration,
-    born: Instant,
+    keys: Keys,
     faults: Faults,
     members: Vec<mpsc::Sender<FromStore>>,
 }
 
 impl Store {
     /// A store with the view of a cluster that was just born.
-    pub fn new(slots: SlotCount, ttl: Duration) -> Self {
+    pub fn new(slots: SlotCount) -> Self {
         let view = Arc::new(View::born(HashKey::from_bytes(rand::random()), slots));
-        let (born, faults, members) = (Instant::now(), Faults::default(), Vec::new());
-        Self(Arc::new(Mutex::new(Inside { registry: Registry::new(view, ttl), ttl, born, faults, members })))
+        let (faults, members) = (Faults::default(), Vec::new());
+        Self(Arc::new(Mutex::new(Inside { keys: Keys::with(view), faults, members })))
     }
 
     /// The view.
+    ///
+    /// # Panics
+    /// If it has none.
     pub fn view(&self) -> Arc<View> {
-        self.with(|inside| inside.registry.view().clone())
+        self.with(|inside| inside.keys.view().expect("it was born with one").clone())
     }
 
     /// From now on these go wrong.
@@ -79,12 +81,19 @@ impl Store {
         self.with(|inside| inside.faults = faults);
     }
 
-    /// Starts again with the view that it has, as a registry with a folder does.
+    /// What it has now, to go back to.
+    pub fn state(&self) -> Keys {
+        self.with(|inside| inside.keys.clone())
+    }
+
+    /// Ends, and begins another life with what it has.
     pub fn restart(&self) {
-        self.with(|inside| {
-            let (view, now) = (inside.registry.view().clone(), inside.born.elapsed());
-            inside.registry = Registry::restored(view, inside.ttl, now);
-        });
+        self.with(|inside| inside.keys.restart());
+    }
+
+    /// Ends, and begins another life with what it had.
+    pub fn go_back(&self, to: Keys) {
+        self.with(|inside| inside.keys.go_back(to));
     }
 
     /// Connects a member, through all its lives. Needs a running Tokio runtime.
@@ -107,13 +116,16 @@ impl Store {
             return;
         }
         let (answer, news) = self.with(|inside| {
-            let before = inside.registry.view().epoch;
-            let answer = inside.registry.handle(inside.born.elapsed(), asked.request);
-            let is_news = inside.registry.view().epoch > before;
-            (answer, is_news.then(|| inside.members.clone()))
+            let epoch = |keys: &Keys| keys.view().map(|view| view.epoch);
+            let before = epoch(&inside.keys);
+            let answer = inside.keys.handle(asked.request);
+            let news = epoch(&inside.keys).filter(|epoch| Some(*epoch) > before);
+            (answer, news.map(|epoch| (epoch, inside.members.clone())))
         });
-        for member in news.into_iter().flatten() {
-            tokio::spawn(self.clone().tell(member, FromStore::View(answer.view.clone())));
+        if let Some((epoch, members)) = news {
+            for member in members {
+                tokio::spawn(self.clone().tell(member, FromStore::Notice(epoch)));
+            }
         }
         self.tell(answers, FromStore::Answer(asked.from, answer)).await;
     }

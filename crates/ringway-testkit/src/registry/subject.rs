@@ -5,13 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::Incarnation;
-use ringway_core::message::RegistryAnswer;
-use ringway_core::registry::ToStore;
+use ringway_core::message::{RegistryAnswer, RegistryRequest};
+
+/// A request, and who asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The life that asks.
+    pub from: Incarnation,
+    /// What it asks.
+    pub request: RegistryRequest,
+}
 
 /// A registry on trial. It begins with a view that lists nobody of [`MEMBERS`], and none of them has a lease.
 pub trait Subject: Send {
     /// Carries out requests that are made at once. Their answers, in the order of the requests; `None`: none came in time.
-    fn ask(&mut self, asked: Vec<ToStore>) -> impl Future<Output = Vec<Option<RegistryAnswer>>> + Send;
+    fn ask(&mut self, asked: Vec<Asked>) -> impl Future<Output = Vec<Option<RegistryAnswer>>> + Send;
 
     /// Lets time pass.
     fn pass(&mut self, time: Duration) -> impl Future<Output = ()> + Send;
@@ -20,7 +28,7 @@ pub trait Subject: Send {
     fn ttl(&self) -> Duration;
 
     /// Ends the registry as a crash would, and starts it again with what it has kept. False: it keeps nothing, and such
-    /// rows are not for it. ToStore before a row begins, too.
+    /// rows are not for it. Asked before a row begins, too.
     fn restart(&mut self) -> impl Future<Output = bool> + Send {
         std::future::ready(false)
     }

@@ -6,7 +6,6 @@ use ringway_core::Incarnation;
 use ringway_core::membership::Action;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
-use ringway_core::registry::FromStore;
 use ringway_core::timing::Now;
 use ringway_core::view::{Difference, Placement, Removal, View};
 use ringway_link::Event;
@@ -16,7 +15,7 @@ use super::{Client, End, Intake, Signal, Task};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{ChangeError, Demand, Demanded};
-use crate::registry::{Answered, News, Sent};
+use crate::registry::{Answered, Heard, News, Sent};
 
 /// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
 /// hanging the process.
@@ -28,6 +27,7 @@ impl Task {
         for (peer, known) in &self.mesh.peers {
             self.member.heard(known.last_heard(now), *peer);
         }
+        self.tick_registry(now);
         self.member.tick(now);
         self.shed(now);
         self.leave_on(now);
@@ -207,7 +207,7 @@ impl Task {
                 return true;
             }
             Sent::ToHost(request) => self.send_to_host(request),
-            Sent::Away => {}
+            Sent::Away => return self.hear_registry(now),
         }
         false
     }
@@ -234,11 +234,40 @@ impl Task {
             News::Kept(kept) => {
                 self.registry.on_kept(now, &kept).into_iter().for_each(|answered| self.hand_out(now, answered));
             }
-            News::Told(FromStore::View(view)) => self.member.on_view(now, &view),
-            News::Told(FromStore::Answer(to, answer)) if to == self.me => self.member.on_answer(now, &answer),
-            // A former life asked. Its numbers of requests are given out again.
-            News::Told(FromStore::Answer(..)) => {}
+            News::Told(told) => {
+                if let Some((to, answer)) = self.registry.on_told(now, told) {
+                    self.put_to(to, Message::StoreAnswer(answer));
+                }
+                self.hear_registry(now);
+            }
         }
+    }
+
+    fn tick_registry(&mut self, now: Now) {
+        let (membership, silent) = (self.member.membership(), self.parts.timing.silent());
+        self.registry.tick(now, |peer| now <= membership.last_heard(peer) + silent);
+        self.hear_registry(now);
+    }
+
+    /// Does what a registry outside wants. True if the rules were told something.
+    fn hear_registry(&mut self, now: Now) -> bool {
+        let mut is_told = false;
+        while let Some(heard) = self.registry.next_heard() {
+            match heard {
+                Heard::Answer(answer) => self.member.on_answer(now, &answer),
+                Heard::View(view) => self.member.on_view(now, &view),
+                Heard::Relay(to, request) => {
+                    self.put_to(to, Message::StoreRequest(request));
+                    continue;
+                }
+            }
+            is_told = true;
+        }
+        is_told
+    }
+
+    fn put_to(&self, to: Incarnation, message: Message) {
+        self.put(Outgoing { to, frame: Frame { epoch: self.member.view().epoch, message } });
     }
 
     /// Gives an answer of the registry to whoever asked, once everybody is told of a new view.
@@ -268,6 +297,7 @@ impl Task {
             error!(epoch = %view.epoch, mine = placement.checksum(), theirs = view.checksum,
                    "this member places slots differently from the one that wrote the view; run the same version everywhere");
         }
+        self.registry.on_view(view);
         self.tell_view(now, view, placement);
         self.follow_view(now, view);
         self.note_let_in();
@@ -339,6 +369,11 @@ impl Task {
                 if let Some(request) = self.let_in(now, from, request) {
                     self.on_request(now, from, request);
                 }
+            }
+            Message::StoreRequest(request) => self.registry.pass_on(from, request),
+            Message::StoreAnswer(answer) => {
+                self.registry.on_relayed(now, from, answer);
+                self.hear_registry(now);
             }
             Message::Moved(ref view) if self.is_not_of_this_registry(view) => {}
             Message::KeptOut(why) => self.on_kept_out(from, &why),

@@ -6,8 +6,9 @@ mod outside;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use ringway_core::message::RegistryAnswer;
 use ringway_core::ring::{HashKey, SlotCount};
-use ringway_testkit::registry::{BEHAVIOURS, Step, Subject, conform};
+use ringway_testkit::registry::{Asked, BEHAVIOURS, Step, Subject, conform};
 use tempfile::TempDir;
 
 use super::*;
@@ -30,9 +31,9 @@ impl Process {
 }
 
 impl Subject for Process {
-    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
+    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
         let mut answers = HashMap::new();
-        let key = |asked: &ToStore| (asked.from, asked.request.id);
+        let key = |asked: &Asked| (asked.from, asked.request.id);
         for asked in &asked {
             let answered = self.handle.serve(self.now, asked.from, asked.request.clone());
             answers.extend(answered.map(|answered| (key(asked), answered.answer)));
@@ -91,16 +92,20 @@ async fn a_registry_with_a_folder_conforms() {
 #[test]
 fn what_finds_no_room_on_the_way_out_counts_as_unanswered() {
     use ringway_core::message::RegistryOp;
+    use ringway_core::registry::store::StoreOp;
     let (requests, mut asked) = mpsc::channel(1);
     let (_telling, told) = mpsc::channel(1);
-    let mut handle = Handle::Outside(Outside { requests, told });
-    let me = Incarnation(5);
-    let request = |id| RegistryRequest { id, op: RegistryOp::Read };
+    let mut handle = Handle::outside(Way { requests, told });
+    let (me, born) = (Incarnation(5), Arc::new(View::born(HashKey::from_bytes([1; 16]), SlotCount::MIN)));
+    handle.begin_life(Now::ZERO, me, &born, ringway_core::timing::Timing::default());
     for id in 1..=3 {
-        assert!(matches!(handle.ask(Now::ZERO, me, request(id)), Sent::Away));
+        assert!(matches!(handle.ask(Now::ZERO, me, RegistryRequest { id, op: RegistryOp::Read }), Sent::Away));
     }
-    assert_eq!(asked.try_recv().unwrap(), ToStore { from: me, request: request(1) });
+    assert!(handle.next_heard().is_none());
+    let first = asked.try_recv().unwrap();
+    assert_eq!((first.from, first.request.op), (me, StoreOp::ReadView));
     assert!(asked.try_recv().is_err(), "the others are gone, and nobody waited");
-    assert!(handle.serve(Now::ZERO, Incarnation(6), request(4)).is_none(), "nobody hosts anything");
+    let request = RegistryRequest { id: 4, op: RegistryOp::Read };
+    assert!(handle.serve(Now::ZERO, Incarnation(6), request).is_none(), "nobody hosts anything");
     assert!(!handle.begin_to_arrive() && handle.seat() == Seat::Outside);
 }

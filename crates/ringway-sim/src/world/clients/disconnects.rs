@@ -83,7 +83,7 @@ impl World {
     /// hears of nothing.
     pub(crate) fn watch_disconnected(&mut self, number: u16) {
         let Some(closing) = self.people.closings.get(usize::from(number)) else { return };
-        let view = self.registry.view();
+        let view = self.newest_view();
         let survives = |(at, gateway, number): &&(usize, Incarnation, u64)| {
             let process = &self.processes[*at];
             let is_there = process.incarnation == *gateway && view.gateway(*gateway).is_some();

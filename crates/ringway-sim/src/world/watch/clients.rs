@@ -228,7 +228,7 @@ impl World {
     /// holds them back.
     fn has_removed_owner(&self, channel: usize) -> bool {
         let slot = self.setup.channels[channel].slot;
-        let removed = |process: &&Process| process.holds() && self.registry.view().node(process.incarnation).is_none();
+        let removed = |process: &&Process| process.holds() && self.newest_view().node(process.incarnation).is_none();
         let nodes = self.processes.iter().filter(removed).filter_map(|process| process.node());
         nodes.filter_map(|node| node.inspect(slot)).any(|report| report.reign.is_some())
     }

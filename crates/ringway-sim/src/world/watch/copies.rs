@@ -20,14 +20,14 @@ const PLACED: usize = 32;
 impl World {
     /// Nodes of the registry's view that hold the mark of a slot.
     pub(super) fn marked(&self, slot: Slot) -> impl Iterator<Item = (Incarnation, &Node)> {
-        let nodes = self.registry.view().nodes.iter();
+        let nodes = self.newest_view().nodes.iter();
         let nodes = nodes.filter_map(|entry| Some((entry.incarnation, self.node_of(entry.incarnation)?)));
         nodes.filter(move |(_, node)| node.is_marked(slot))
     }
 
     /// Those nodes of the registry's view that run.
     fn nodes_of_view(&self) -> Vec<&Node> {
-        self.registry.view().nodes.iter().filter_map(|entry| self.node_of(entry.incarnation)).collect()
+        self.newest_view().nodes.iter().filter_map(|entry| self.node_of(entry.incarnation)).collect()
     }
 
     /// Where everything is in this view, worked out from nothing. The last answers are kept: all members ask of the same views.
@@ -84,13 +84,13 @@ impl World {
         let marks = SlotSet::of(slots().filter(|slot| node.is_marked(*slot)));
         let before = std::mem::replace(&mut process.marks, marks.clone());
         let incarnation = self.processes[at].incarnation;
-        if self.registry.view().node(incarnation).is_none() {
+        if self.newest_view().node(incarnation).is_none() {
             return;
         }
         self.watch_new_marks(at, &marks.without(&before));
         let given_up = before.without(&marks);
         if !given_up.is_empty() {
-            self.copies_changed("a mark that was given up", &self.registry.view().clone());
+            self.copies_changed("a mark that was given up", &self.newest_view().clone());
             self.watch_given_up(at, &given_up);
         }
     }
@@ -162,7 +162,7 @@ impl World {
     /// Is everybody settled? Then what was destroyed before counts no longer.
     pub(crate) fn look_for_settled(&mut self) {
         if self.is_settled() {
-            self.checker.settled(self.registry.view().nodes.len(), &self.setup);
+            self.checker.settled(self.newest_view().nodes.len(), &self.setup);
         }
     }
 
@@ -177,6 +177,13 @@ impl World {
 
     /// A new view: who is gone from it, and what goes with them. `lapsed` are those whose lease key had ended.
     pub(crate) fn watch_view(&mut self, before: &Arc<View>, view: &Arc<View>, lapsed: &[Incarnation]) {
+        for (_, gone, _) in before.members().filter(|(_, member, _)| !view.has(*member)) {
+            self.left.insert(gone, self.now);
+        }
+        // A store that has lost a removal may be told the view of before, by those who had not heard of it.
+        for (_, member, _) in view.members() {
+            self.left.remove(&member);
+        }
         for gone in before.nodes.iter().filter(|node| view.node(node.incarnation).is_none()) {
             let lapsed = lapsed.contains(&gone.incarnation);
             self.checker.removed.insert(gone.incarnation, Removed { at: self.now, lapsed });
@@ -203,7 +210,7 @@ impl World {
         }
     }
 
-    fn excuse_lost_slots(&mut self) {
+    pub(crate) fn excuse_lost_slots(&mut self) {
         let nodes = self.nodes_of_view();
         let unmarked = |slot: &Slot| !nodes.iter().any(|node| node.is_marked(*slot));
         let lost: Vec<Slot> = self.setup.slots.slots().filter(unmarked).collect();

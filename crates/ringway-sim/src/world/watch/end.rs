@@ -10,7 +10,7 @@ use crate::world::{MS, World};
 impl World {
     /// In the end: two copies of everything, nothing that was acknowledged is missing, nothing was lost on the way.
     pub(crate) fn check_end(&mut self) {
-        if self.registry.view().nodes.is_empty() {
+        if self.newest_view().nodes.is_empty() {
             return;
         }
         self.check_copies();
@@ -21,7 +21,7 @@ impl World {
     }
 
     fn check_copies(&mut self) {
-        let placement = Placement::of(self.registry.view(), None);
+        let placement = Placement::of(self.newest_view(), None);
         for slot in self.setup.slots.slots() {
             let mut marked: Vec<Incarnation> = self.marked(slot).map(|(incarnation, _)| incarnation).collect();
             let mut wanted: Vec<Incarnation> = placement.wanted(slot).into_vec();
@@ -34,7 +34,7 @@ impl World {
     }
 
     fn check_streams(&mut self) {
-        let placement = Placement::of(self.registry.view(), None);
+        let placement = Placement::of(self.newest_view(), None);
         for channel in 0..self.setup.channels.len() {
             let Some(top) = self.checker.acknowledged_top(channel) else { continue };
             let setup = self.setup.clone();

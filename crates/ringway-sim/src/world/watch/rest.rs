@@ -12,7 +12,7 @@ use crate::world::process::{Process, State};
 impl World {
     /// Everybody is where they should be: all in the view, all slots of all owners settled.
     pub(crate) fn is_settled(&self) -> bool {
-        let view = self.registry.view();
+        let view = self.newest_view();
         let gateways_live = view.gateways.iter().all(|entry| {
             self.processes.iter().any(|process| process.runs() && process.incarnation == entry.incarnation)
         });
@@ -26,7 +26,7 @@ impl World {
 
     /// What is still in the way of rest, if anything.
     pub(crate) fn unconverged(&self) -> Option<String> {
-        let view = self.registry.view();
+        let view = self.newest_view();
         if let Some(process) = self
             .processes
             .iter()
@@ -43,7 +43,7 @@ impl World {
         if !self.is_settled() {
             return Some(self.unsettled());
         }
-        let placement = Placement::of(self.registry.view(), None);
+        let placement = Placement::of(self.newest_view(), None);
         for process in self.processes.iter().filter(|process| process.state == State::Up) {
             let Some(gateway) = process.member.as_ref().and_then(Member::gateway) else { continue };
             let (waiting, lingering) = (gateway.publishes_waiting(), gateway.lingering_count());
@@ -104,13 +104,13 @@ impl World {
 
     /// Another process with its id is in the cluster: it waits for that one's end.
     fn waits(&self, process: &Process) -> bool {
-        let taken = self.registry.view().incarnation_of(&process.id);
+        let taken = self.newest_view().incarnation_of(&process.id);
         self.setup.twin && taken.is_some_and(|taken| self.processes.iter().any(|p| p.incarnation == taken && p.runs()))
     }
 
     /// Who is not settled, and a slot that keeps it from that.
     fn unsettled(&self) -> String {
-        let placement = Placement::of(self.registry.view(), None);
+        let placement = Placement::of(self.newest_view(), None);
         let open = self.processes.iter().filter_map(|process| Some((process, process.node()?)));
         let open = open.filter(|(_, node)| !node.is_settled());
         let slot = |process: &Process, node: &Node| {

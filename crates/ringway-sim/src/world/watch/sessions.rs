@@ -145,7 +145,7 @@ impl World {
 
     /// Asks who is in each channel where that is kept, once everything is at rest. Whether all of that is answered.
     pub(crate) fn presence_is_right(&mut self) -> bool {
-        if self.registry.view().nodes.is_empty() {
+        if self.newest_view().nodes.is_empty() {
             // Nobody owns a channel, and clients ask to be let in again and again.
             return true;
         }

@@ -1,10 +1,12 @@
-//! The rules' own registry, and the store, on the table.
+//! The rules' own registry on the table, what the table finds, and the store's faults.
 
 use ringway_core::message::{RegistryAnswer, RegistryOp, RegistryRequest};
+use ringway_core::registry::Registry;
+use ringway_core::registry::store::{StoreAnswer, StoreOp, StoreRequest};
 use ringway_core::{Epoch, Incarnation};
 
 use super::*;
-use crate::registry::{BEHAVIOURS, Subject, conform};
+use crate::registry::{Asked, BEHAVIOURS, Subject, conform};
 
 const TTL: Duration = Duration::from_secs(2);
 
@@ -15,7 +17,7 @@ struct Bare {
 }
 
 impl Subject for Bare {
-    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
+    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
         asked.into_iter().map(|asked| Some(self.registry.handle(self.now, asked.request))).collect()
     }
 
@@ -33,44 +35,6 @@ impl Subject for Bare {
     }
 }
 
-/// The store, asked through a member's connection.
-struct Outside {
-    store: Store,
-    connection: Connection,
-    patience: Duration,
-}
-
-impl Subject for Outside {
-    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
-        let mut answers: Vec<Option<RegistryAnswer>> = vec![None; asked.len()];
-        for asked in &asked {
-            self.connection.requests.send(asked.clone()).await.unwrap();
-        }
-        while answers.contains(&None) {
-            let told = tokio::time::timeout(self.patience, self.connection.told.recv()).await;
-            let Ok(Some(told)) = told else { break };
-            if let FromStore::Answer(from, answer) = told {
-                let at = asked.iter().position(|asked| (asked.from, asked.request.id) == (from, answer.id));
-                answers[at.unwrap()] = Some(answer);
-            }
-        }
-        answers
-    }
-
-    async fn pass(&mut self, time: Duration) {
-        sleep(time).await;
-    }
-
-    fn ttl(&self) -> Duration {
-        TTL
-    }
-
-    async fn restart(&mut self) -> bool {
-        self.store.restart();
-        true
-    }
-}
-
 fn born() -> Arc<View> {
     Arc::new(View::born(HashKey::from_bytes([1; 16]), SlotCount::MIN))
 }
@@ -81,22 +45,11 @@ async fn the_rules_own_registry_conforms() {
     assert_eq!(held, BEHAVIOURS.len());
 }
 
-#[tokio::test]
-async fn a_store_outside_conforms() {
-    let begin = async || {
-        let store = Store::new(SlotCount::MIN, TTL);
-        store.set(Faults { way: Duration::from_millis(1)..Duration::from_millis(20), ..Faults::default() });
-        let connection = store.connect();
-        Outside { store, connection, patience: TTL }
-    };
-    assert_eq!(conform(begin).await, BEHAVIOURS.len());
-}
-
 /// A registry in which a renewal always succeeds, and one that writes whatever it is given, are found out.
 struct Wrong(Bare, fn(&mut Bare, &RegistryRequest) -> Option<RegistryAnswer>);
 
 impl Subject for Wrong {
-    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
+    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
         let mut answers = Vec::new();
         for asked in asked {
             let wrong = (self.1)(&mut self.0, &asked.request);
@@ -152,21 +105,26 @@ fn said(bare: &Bare, id: u64, done: bool) -> RegistryAnswer {
     RegistryAnswer { id, done, view: bare.registry.view().clone(), lapsed: Vec::new() }
 }
 
+/// Asks for the view, and waits for the answer.
+async fn read(connection: &mut Connection, id: u64, patience: Duration) -> Option<FromStore> {
+    let request = StoreRequest { id, op: StoreOp::ReadView };
+    connection.requests.send(ToStore { from: Incarnation(1), request }).await.unwrap();
+    tokio::time::timeout(patience, connection.told.recv()).await.ok().flatten()
+}
+
 #[tokio::test]
 async fn what_goes_wrong_on_the_way_is_no_answer() {
-    let store = Store::new(SlotCount::MIN, TTL);
-    let connection = store.connect();
-    let mut outside = Outside { store: store.clone(), connection, patience: Duration::from_millis(200) };
-    let read = |id| vec![ToStore { from: Incarnation(1), request: RegistryRequest { id, op: RegistryOp::Read } }];
+    let store = Store::new(SlotCount::MIN);
+    let mut connection = store.connect();
     for faults in [
         Faults { away: true, ..Faults::default() },
         Faults { lost_requests: 1000, ..Faults::default() },
         Faults { lost_answers: 1000, ..Faults::default() },
     ] {
         store.set(faults);
-        assert_eq!(outside.ask(read(1)).await, [None]);
+        assert_eq!(read(&mut connection, 1, Duration::from_millis(200)).await, None);
     }
     store.set(Faults::default());
-    outside.patience = TTL;
-    assert!(outside.ask(read(2)).await[0].is_some(), "it is back");
+    let answer = read(&mut connection, 2, TTL).await;
+    assert!(matches!(answer, Some(FromStore::Answer(Incarnation(1), StoreAnswer { id: 2, .. }))), "{answer:?}");
 }

@@ -102,8 +102,8 @@ impl OverLinks {
 }
 
 impl Subject for OverLinks {
-    async fn ask(&mut self, asked: Vec<ToStore>) -> Vec<Option<RegistryAnswer>> {
-        let is_of = |guest: &&mut Guest, asked: &ToStore| guest.links.identity().incarnation == asked.from;
+    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
+        let is_of = |guest: &&mut Guest, asked: &Asked| guest.links.identity().incarnation == asked.from;
         for asked in &asked {
             let guest = self.guests.iter_mut().find(|guest| is_of(guest, asked)).unwrap();
             let message = Message::RegistryRequest(asked.request.clone());

@@ -1,6 +1,7 @@
 //! A cluster of real members whose registry is a store outside: nobody is host, and the first gateway of the view is the keeper.
 
-use ringway_testkit::registry::{Faults, Store};
+use ringway_core::timing::Timing;
+use ringway_testkit::registry::{Faults, MEMBERS, Store};
 use ringway_testkit::{CentrifugeClient, eventually, http};
 use serde_json::json;
 
@@ -12,6 +13,95 @@ use crate::config::Roles;
 /// Longest time for anything that happens here: a lease, a removal, some retries, on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
+/// A store that is asked as members ask it, each with a handle of its own. Time passes by itself.
+struct Members {
+    store: Store,
+    begun: tokio::time::Instant,
+    members: Vec<(Incarnation, Handle)>,
+}
+
+impl Members {
+    fn begin() -> Self {
+        let store = Store::new(SlotCount::MIN);
+        store.set(Faults { way: Duration::from_millis(1)..Duration::from_millis(20), ..Faults::default() });
+        let mut all = Self { store, begun: tokio::time::Instant::now(), members: Vec::new() };
+        for member in MEMBERS {
+            let ringway_testkit::registry::Connection { requests, told } = all.store.connect();
+            let mut handle = Handle::outside(Way { requests, told });
+            let timing = Timing { ttl: TTL, ..Timing::default() };
+            handle.begin_life(all.now(), all.life(member), &all.store.view(), timing);
+            all.members.push((all.life(member), handle));
+        }
+        all
+    }
+
+    fn now(&self) -> Now {
+        self.begun.elapsed()
+    }
+
+    /// Lets all members live until they are answered this, or for so long. Whoever is asked is asked again, if it is not at rest.
+    async fn live(
+        &mut self,
+        until: tokio::time::Instant,
+        mut wanted: usize,
+    ) -> HashMap<(Incarnation, u64), RegistryAnswer> {
+        let mut answers = HashMap::new();
+        let begun = self.begun;
+        while wanted > 0 && tokio::time::Instant::now() < until {
+            for (life, handle) in &mut self.members {
+                handle.tick(begun.elapsed(), |_| true);
+                while let Ok(news) = tokio::time::timeout(Duration::from_millis(2), handle.next()).await {
+                    let News::Told(told) = news else { unreachable!("the registry is outside") };
+                    assert_eq!(handle.on_told(begun.elapsed(), told), None, "nobody asks through another one");
+                }
+                while let Some(heard) = handle.next_heard() {
+                    if let Heard::Answer(answer) = heard {
+                        answers.insert((*life, answer.id), answer);
+                        wanted -= 1;
+                    }
+                }
+            }
+        }
+        answers
+    }
+}
+
+impl Subject for Members {
+    async fn ask(&mut self, asked: Vec<Asked>) -> Vec<Option<RegistryAnswer>> {
+        let now = self.now();
+        for asked in &asked {
+            let (_, handle) = self.members.iter_mut().find(|(life, _)| *life == asked.from).unwrap();
+            assert!(matches!(handle.ask(now, asked.from, asked.request.clone()), Sent::Away));
+        }
+        let mut answers = self.live(tokio::time::Instant::now() + SOON, asked.len()).await;
+        asked.iter().map(|asked| answers.remove(&(asked.from, asked.request.id))).collect()
+    }
+
+    async fn pass(&mut self, time: Duration) {
+        self.live(tokio::time::Instant::now() + time, usize::MAX).await;
+    }
+
+    fn ttl(&self) -> Duration {
+        TTL
+    }
+
+    /// The store: members live on. What it has is written again before anything else is, which takes a while.
+    async fn restart(&mut self) -> bool {
+        let before = self.store.view().epoch;
+        self.store.restart();
+        let until = tokio::time::Instant::now() + SOON;
+        while self.store.view().epoch == before && tokio::time::Instant::now() < until {
+            self.live(tokio::time::Instant::now() + Duration::from_millis(50), usize::MAX).await;
+        }
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_registry_in_a_store_outside_conforms() {
+    assert_eq!(conform(async || Members::begin()).await, BEHAVIOURS.len());
+}
+
 struct Member {
     running: Running,
     clients: Option<std::net::SocketAddr>,
@@ -22,7 +112,7 @@ impl Member {
         let bound = app::bind(Arc::new(config(id)), roles).await.unwrap();
         let clients = bound.client_addr();
         let ringway_testkit::registry::Connection { requests, told } = store.connect();
-        let running = bound.start_outside(Outside { requests, told }).await.unwrap();
+        let running = bound.start_outside(Way { requests, told }, store.view()).await.unwrap();
         Self { running, clients }
     }
 
@@ -69,7 +159,7 @@ async fn publish_and_read(at: &Member, channel: &str, text: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_without_a_host_lives_and_the_next_gateway_keeps_receipts() {
-    let store = Store::new(SlotCount::MIN, TTL);
+    let store = Store::new(SlotCount::MIN);
     let way = Duration::from_millis(1)..Duration::from_millis(30);
     store.set(Faults { way: way.clone(), lost_requests: 20, lost_answers: 20, away: false });
     let first = Member::start(&store, "gateway-1", Roles::GATEWAY).await;

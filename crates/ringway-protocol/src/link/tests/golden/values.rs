@@ -8,6 +8,7 @@ use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Positio
 use ringway_core::keeping::Keeping;
 use ringway_core::message::*;
 use ringway_core::pauses::Pauses;
+use ringway_core::registry::store::{Revision, Said, StoreAnswer, StoreOp, StoreRequest, Stored};
 use ringway_core::ring::{HashKey, SlotCount, SlotSet, Weight};
 use ringway_core::view::{GatewayEntry, NodeEntry, View};
 
@@ -120,6 +121,8 @@ fn members() -> Named {
     let load = Load { history_limit: 1 << 41, alone: 3, not_live: 4, blocked: 1, channels_full: true, ..load };
     let request = |id, op| Message::RegistryRequest(RegistryRequest { id, op });
     let answer = |done, lapsed| Message::RegistryAnswer(RegistryAnswer { id: 5, done, view: view(), lapsed });
+    let to_store = |op| Message::StoreRequest(StoreRequest { id: 6, op });
+    let from_store = |said| Message::StoreAnswer(StoreAnswer { id: 6, life: 1 << 63, said });
     let (longest, total) = (Duration::from_secs(2), Duration::from_millis(2500));
     let pauses = Pauses { buckets: vec![(3, 1), (400, 2)], longest, total };
     let toll =
@@ -137,6 +140,23 @@ fn members() -> Named {
         ("registry-read", request(5, RegistryOp::Read)),
         ("registry-answer", answer(true, Vec::new())),
         ("registry-answer-lapsed", answer(false, vec![life(1), life(2)])),
+        ("store-view", to_store(StoreOp::ReadView)),
+        ("store-lease", to_store(StoreOp::ReadLease(life(1)))),
+        ("store-leases", to_store(StoreOp::Leases)),
+        ("store-write-view", to_store(StoreOp::WriteView { at: Some(Revision(300)), view: view(), life: 7 })),
+        ("store-write-first-view", to_store(StoreOp::WriteView { at: None, view: view(), life: 7 })),
+        ("store-write-lease", to_store(StoreOp::WriteLease { of: life(1), at: Some(Revision(301)), count: 5 })),
+        ("store-write-first-lease", to_store(StoreOp::WriteLease { of: life(1), at: None, count: 1 })),
+        ("store-end-lease-at", to_store(StoreOp::EndLease { of: life(1), at: Some(Revision(302)) })),
+        ("store-end-lease", to_store(StoreOp::EndLease { of: life(1), at: None })),
+        ("store-has-view", from_store(Said::View(Some(Stored { revision: Revision(300), life: 7, view: view() })))),
+        ("store-has-no-view", from_store(Said::View(None))),
+        ("store-has-lease", from_store(Said::Lease(Some((Revision(301), 5))))),
+        ("store-has-no-lease", from_store(Said::Lease(None))),
+        ("store-has-leases", from_store(Said::Leases(vec![(life(1), Revision(301)), (life(2), Revision(1))]))),
+        ("store-has-written", from_store(Said::Written(Revision(302)))),
+        ("store-has-ended", from_store(Said::Ended)),
+        ("store-refuses", from_store(Said::Conflict)),
         ("reset-all", reset(None)),
         ("reset-some", reset(Some(SlotSet { bits: vec![0, 0x81] }))),
         ("reset-count", Message::ResetCount(count)),
