@@ -29,6 +29,7 @@ pub mod machine;
 pub mod process;
 
 mod mailbox;
+mod nats;
 
 pub mod centrifuge;
 pub mod plain;
@@ -39,6 +40,7 @@ pub mod faulty;
 pub mod registry;
 
 pub use centrifuge::CentrifugeClient;
+pub use nats::NatsServers;
 pub use plain::PlainClient;
 pub use process::Process;
 pub use raw::RawWs;

@@ -32,10 +32,11 @@ use tracing::info;
 use crate::address::{host_and_port, with_port};
 use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
-use crate::config::{Config, Roles};
+use crate::config::{Config, RegistryAt, Roles};
 use crate::console::Clients;
 use crate::data_dir::DataDir;
 use crate::demo::reachable;
+use crate::engine;
 use crate::gateway::GatewayConfig;
 use crate::guesses::Guesses;
 use crate::health;
@@ -73,8 +74,7 @@ enum Begin {
     Registry(Registry),
     /// It asks the one that does.
     Join(Target),
-    /// It asks a server outside.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the seat of engines whose registry is outside"))]
+    /// It asks a store outside, and has this view for it if it has none.
     Outside(Way, Arc<View>),
 }
 
@@ -107,16 +107,17 @@ pub struct Running {
 /// # Errors
 /// [`StartError`]: a port or the data folder is in use, a secret is missing, or others could not dial this member.
 pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError> {
-    if config.cluster.join.is_some() && config.cluster.secret.is_none() {
+    let is_first = config.cluster.join.is_none() && config.cluster.registry == RegistryAt::Local;
+    if !is_first && config.cluster.secret.is_none() {
         return Err(StartError::NoSecret);
     }
     let id = config.cluster.id.clone().unwrap_or_else(|| default_id(roles));
-    let mut choosing = pin!(link_address::choose(&config.cluster));
+    let mut choosing = pin!(link_address::choose(&config));
     // A fault of the address is told before any port opens. A way to the first gateway may take long to come up.
     let chosen = tokio::time::timeout(AT_ONCE, &mut choosing).await.ok().transpose()?;
     let listeners = Listeners::bind(&config.server, roles).await?;
     let ports = listeners.ports();
-    let doors = listeners.open(&config, health::early_routes(&id, config.cluster.join.as_deref()));
+    let doors = listeners.open(&config, health::early_routes(&id, &config));
     let inside = async {
         let address = match chosen {
             Some(address) => address,
@@ -126,7 +127,7 @@ pub async fn bind(config: Arc<Config>, roles: Roles) -> Result<Bound, StartError
         // One file is for all roles, and a node alone has no gateways.
         let further = if roles.gateway { further::bind(&config, &id, address).await? } else { Vec::new() };
         let data = match (&config.cluster.data_dir, &config.cluster.join) {
-            (Some(path), None) => Some(DataDir::open(path)?),
+            (Some(path), None) if is_first => Some(DataDir::open(path)?),
             _ => None,
         };
         Ok::<_, StartError>((links, further, data))
@@ -202,6 +203,10 @@ impl Bound {
     /// [`StartError`]: the cluster does not take this process.
     pub async fn start(self, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
         let begin = match &self.config.cluster.join {
+            None if self.config.cluster.registry == RegistryAt::Nats => {
+                let way = engine::nats(&self.config).await?;
+                Begin::Outside(way, Arc::new(birth::born(&self.config)))
+            }
             None => Begin::Registry(birth::registry(&self.config, self.data.as_ref(), orchestrator.is_some())?),
             Some(address) => Begin::Join(Target::anyone(address.as_str())),
         };

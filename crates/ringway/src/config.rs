@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
 pub use reader::Faults;
-pub use sections::{Ack, Admin, Cluster, Drain, Secret, Server};
+pub use sections::{Ack, Admin, Cluster, Drain, Nats, RegistryAt, Secret, Server};
 pub use value::duration;
 
 use crate::gateway::GatewayConfig;
@@ -50,6 +50,8 @@ pub struct Config {
     pub server: Server,
     /// The member's place among others.
     pub cluster: Cluster,
+    /// Where NATS is, if something is kept there.
+    pub nats: Nats,
     /// What clients may do, how channels are kept, the plain protocol, the server API's key.
     pub gateway: GatewayConfig,
     /// The admin API.
@@ -115,6 +117,7 @@ impl Config {
         let mut root = reading.root(text);
         root.section("server", |section| self.server.read(section));
         root.section("cluster", |section| self.cluster.read(section, &mut self.timing));
+        root.section("nats", |section| self.nats.read(section));
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));
         root.section("drain", |section| self.drain.read(section));
@@ -124,6 +127,7 @@ impl Config {
         drop(root);
         check::timing(&self.timing, reading);
         check::copies(self.ack, &self.cluster, reading);
+        check::registry(&self.cluster, &self.server, reading);
         check::short_secrets(self).into_iter().for_each(|sentence| reading.fault(sentence));
     }
 

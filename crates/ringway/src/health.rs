@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::cluster::ClusterHandle;
+use crate::config::{Config, RegistryAt};
 use crate::member::Stats;
 
 use herald::Herald;
@@ -93,8 +94,14 @@ pub struct Report {
 }
 
 /// The routes of a process that does not know its cluster yet: it has started, and waits for the first gateway.
-pub fn early_routes(member: &MemberId, join: Option<&str>) -> Router {
-    let why = join.map(|address| format!("waiting for the cluster's first gateway at {address}"));
+pub fn early_routes(member: &MemberId, config: &Config) -> Router {
+    let why = match (&config.cluster.join, config.cluster.registry) {
+        (Some(address), _) => Some(format!("waiting for the cluster's first gateway at {address}")),
+        (None, RegistryAt::Nats) => {
+            Some(format!("waiting for the registry in NATS at {}", config.nats.urls.join(", ")))
+        }
+        (None, RegistryAt::Local) => None,
+    };
     let report =
         Report { status: Status::Starting, member: member.to_string(), epoch: 0, why: why.into_iter().collect() };
     Router::new()

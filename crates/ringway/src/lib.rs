@@ -19,6 +19,7 @@ mod config;
 mod console;
 mod data_dir;
 mod demo;
+mod engine;
 mod gate;
 mod gateway;
 mod guesses;

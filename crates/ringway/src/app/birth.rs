@@ -40,7 +40,8 @@ pub(super) fn registry(config: &Config, data: Option<&DataDir>, are_mine: bool) 
     Ok(Registry::restored(view, config.timing.ttl, clock::now()))
 }
 
-fn born(config: &Config) -> View {
+/// The view of a cluster that is born with these settings.
+pub(super) fn born(config: &Config) -> View {
     let view = View::born(HashKey::from_bytes(rand::random()), config.cluster.slots);
     View { copies: config.cluster.replicas, ack_copies: config.ack.copies, ..view }
 }

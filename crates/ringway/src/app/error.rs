@@ -41,6 +41,9 @@ pub enum StartError {
     /// Others could not dial the address that they would be told.
     #[error("{0}\nNothing was started.")]
     LinkAddress(#[from] AddressFault),
+    /// The registry is in NATS, which cannot be used.
+    #[error("{0}\nNothing was started.")]
+    Nats(#[from] ringway_engine::nats::OpenError),
     /// The cluster did not take this process.
     #[error(transparent)]
     Join(#[from] JoinError),

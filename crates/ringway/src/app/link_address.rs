@@ -7,7 +7,8 @@ use ringway_link::{Route, RouteError};
 use tracing::warn;
 
 use crate::address::Scope;
-use crate::config::Cluster;
+use crate::config::{Cluster, Config, RegistryAt};
+use crate::engine;
 
 /// Where the first process of a cluster listens for links unless told otherwise: next to the clients' port.
 const PORT: u16 = 9_889;
@@ -46,13 +47,15 @@ pub enum AddressFault {
     },
 }
 
-/// The address to listen on, once there is a way to the first gateway. It is waited for: names and networks of containers
+/// The address to listen on, once there is a way to the first gateway, or to the server that has the registry. It is waited for: names and networks of containers
 /// come up when they do.
 ///
 /// # Errors
 /// [`AddressFault`]: others could not reach the address that they would be told.
-pub(super) async fn choose(cluster: &Cluster) -> Result<SocketAddr, AddressFault> {
-    let Some(join) = &cluster.join else { return of_first(cluster) };
+pub(super) async fn choose(config: &Config) -> Result<SocketAddr, AddressFault> {
+    let cluster = &config.cluster;
+    let outside = || (cluster.registry == RegistryAt::Nats).then(|| engine::address(config));
+    let Some(join) = &cluster.join.clone().or_else(outside) else { return of_first(cluster) };
     let route = route_to(join).await;
     of_joining(cluster, join, &route)
 }

@@ -1,6 +1,6 @@
 //! What a member will wait for in vain. It is the operator's wish until proved otherwise, but worth a line.
 
-use crate::config::{Config, Roles};
+use crate::config::{Config, RegistryAt, Roles};
 
 const NO_MEMBER: &str = "nobody can join this cluster, for it has no secret: no node can own anything here, so nobody can be sent anything. \
     Set RINGWAY_SECRET, or [cluster] secret, to the same text on every member, and start again";
@@ -11,7 +11,7 @@ const NO_BACKEND: &str = "; back ends need [api] key, or RINGWAY_API_KEY";
 /// One sentence each, with the settings that would change it.
 pub(super) fn waits_in_vain(config: &Config, roles: Roles) -> Vec<String> {
     let gateway = &config.gateway;
-    let is_first = config.cluster.join.is_none();
+    let is_first = config.cluster.join.is_none() && config.cluster.registry == RegistryAt::Local;
     let no_member = roles == Roles::GATEWAY && is_first && config.cluster.secret.is_none();
     let no_client = !gateway.hub.allow_anonymous && gateway.token_hmac_secret.is_none() && gateway.plain.is_none();
     let no_backend = if gateway.api_key.is_none() { NO_BACKEND } else { "" };

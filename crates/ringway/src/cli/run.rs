@@ -13,7 +13,7 @@ use super::closed::waits_in_vain;
 use super::error::CliError;
 use super::ready::{told_open, told_ready};
 use crate::app::{self, Running, StartError};
-use crate::config::{Config, Faults, Roles, Secret};
+use crate::config::{Config, Faults, RegistryAt, Roles, Secret};
 use crate::demo::{Demo, DemoError, reachable};
 use crate::orchestrator::cut;
 use crate::shutdown::Signals;
@@ -67,8 +67,8 @@ pub(super) async fn node(args: NodeRun) -> Result<(), CliError> {
     base.gateway.is_open = cut::are_allowed();
     let mut config = args.member.over(base)?;
     config.cluster.join = args.join.or(config.cluster.join);
-    if config.cluster.join.is_none() {
-        let why = "a node needs a cluster to join: give --join ADDR, the link address of its first gateway, or set [cluster] join";
+    if config.cluster.join.is_none() && config.cluster.registry == RegistryAt::Local {
+        let why = "a node needs a cluster to join: give --join ADDR, the link address of its first gateway, or set [cluster] join; or [cluster] registry, if the registry is in NATS";
         return Err(CliError::Usage(why.to_owned()));
     }
     if cut::are_allowed() {

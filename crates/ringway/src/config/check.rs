@@ -4,7 +4,7 @@ use ringway_core::timing::Timing;
 
 use super::Config;
 use super::reader::Reading;
-use super::sections::{Ack, Cluster, Secret};
+use super::sections::{Ack, Cluster, RegistryAt, Secret, Server};
 
 /// Fewer bytes of a secret can be guessed.
 const SHORTEST_SECRET: usize = 16;
@@ -27,6 +27,22 @@ pub(super) fn short_secrets(config: &Config) -> Vec<String> {
         )
     };
     short.map(sentence).collect()
+}
+
+/// Without a first gateway there is none to join, and further gateways of a process join the first one's.
+pub(super) fn registry(cluster: &Cluster, server: &Server, reading: &Reading) {
+    if cluster.registry == RegistryAt::Local {
+        return;
+    }
+    if cluster.join.is_some() {
+        reading.fault(
+            "`cluster.join` names a first gateway, and with `cluster.registry = \"nats\"` there is none: leave it out."
+                .to_owned(),
+        );
+    }
+    if server.gateways > 1 {
+        reading.fault("`server.gateways` is above 1, which goes with `cluster.registry = \"local\"` alone: start further processes instead.".to_owned());
+    }
 }
 
 /// Nobody can wait for copies that are never made.

@@ -13,6 +13,7 @@ use toml::Value;
 
 use super::reader::Section;
 use super::value::Setting;
+use crate::address::host_and_port;
 use crate::rebalance::{LONGEST_WINDOW, Mode, Rebalance};
 
 /// A text that must not be seen: logs and errors show `***`.
@@ -154,6 +155,88 @@ impl Server {
     }
 }
 
+/// Where the registry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryAt {
+    /// In the process of the first gateway.
+    Local,
+    /// In NATS.
+    Nats,
+}
+
+impl RegistryAt {
+    const WORDS: [(&'static str, Self); 2] = [("local", Self::Local), ("nats", Self::Nats)];
+}
+
+/// How to reach NATS.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nats {
+    /// Addresses of its servers.
+    pub urls: Vec<String>,
+    /// Names streams and subjects there: one for each cluster.
+    pub name: String,
+    /// With `password`.
+    pub user: Option<String>,
+    /// With `user`.
+    pub password: Option<Secret>,
+    /// A file with a JWT and a seed, instead.
+    pub credentials: Option<PathBuf>,
+    /// Authorities to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Copies of each stream; `None`: three where the servers form a cluster, else one.
+    pub replicas: Option<usize>,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        let urls = vec!["nats://127.0.0.1:4222".to_owned()];
+        let name = "ringway".to_owned();
+        Self { urls, name, user: None, password: None, credentials: None, ca: None, replicas: None }
+    }
+}
+
+impl Nats {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("urls", &mut self.urls);
+        section.read("name", &mut self.name);
+        section.read("user", &mut self.user);
+        section.read("password", &mut self.password);
+        section.read("credentials", &mut self.credentials);
+        section.read("ca", &mut self.ca);
+        section.read("replicas", &mut self.replicas);
+        if self.urls.is_empty() {
+            section.fault("urls", "is empty: name one server at least, as in \"nats://10.0.0.5:4222\"");
+        }
+        for url in &self.urls {
+            let rest = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
+            match rest.map(host_and_port) {
+                // It may hold a password, and is not repeated.
+                _ if url.contains('@') => {
+                    section
+                        .fault("urls", "names a user or a password: they belong into `nats.user` and `nats.password`");
+                }
+                Some(Ok(_)) => {}
+                _ => section.fault(
+                    "urls",
+                    &format!("has {url:?}, but a server is as in \"nats://10.0.0.5:4222\" or \"tls://…\""),
+                ),
+            }
+        }
+        if self.name.is_empty()
+            || self.name.len() > 32
+            || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        {
+            section.fault("name", "must have 1 to 32 letters, digits, - and _");
+        }
+        if self.user.is_some() != self.password.is_some() {
+            section.fault("user", "and `nats.password` need each other");
+        }
+        if self.replicas.is_some_and(|replicas| ![1, 3, 5].contains(&replicas)) {
+            section.fault("replicas", "must be 1, 3 or 5");
+        }
+    }
+}
+
 /// The member's place in the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
@@ -168,6 +251,8 @@ pub struct Cluster {
     pub link_advertise: Option<String>,
     /// What all members know; needed as soon as there is more than one.
     pub secret: Option<Secret>,
+    /// Where the registry is.
+    pub registry: RegistryAt,
     /// Folder in which the process that keeps the registry keeps the view; `None`: in memory alone. The others do not use it.
     pub data_dir: Option<PathBuf>,
     /// Number of slots, for the process that gives birth to the cluster.
@@ -190,6 +275,7 @@ impl Default for Cluster {
             link_listen: None,
             link_advertise: None,
             secret: None,
+            registry: RegistryAt::Local,
             data_dir: None,
             slots: SlotCount::DEFAULT,
             replicas: 2,
@@ -207,6 +293,7 @@ impl Cluster {
         section.read("link_listen", &mut self.link_listen);
         section.read_host_and_port("link_advertise", &mut self.link_advertise);
         section.read("secret", &mut self.secret);
+        section.read_word("registry", &mut self.registry, &RegistryAt::WORDS);
         section.read("data_dir", &mut self.data_dir);
         section.read("slots", &mut self.slots);
         section.read_within("replicas", &mut self.replicas, 1..=2, "it must be 1 or 2");

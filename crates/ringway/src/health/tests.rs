@@ -356,7 +356,9 @@ async fn it_lives_while_the_member_task_turns() {
 
 #[tokio::test]
 async fn who_has_not_joined_yet_lives_and_is_not_ready() {
-    let routes = early_routes(&name(1), Some("10.0.0.1:9889"));
+    let mut joining = Config::default();
+    joining.cluster.join = Some("10.0.0.1:9889".to_owned());
+    let routes = early_routes(&name(1), &joining);
     assert_eq!(status(&routes, "/health/live").await, StatusCode::OK);
     assert_eq!(status(&routes, "/health").await, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -21,6 +21,7 @@ mod lives;
 mod logs;
 mod machines;
 mod modes;
+mod nats;
 mod plain;
 mod readers;
 mod releases;

@@ -16,7 +16,9 @@ impl World {
     /// Only a gateway that leaves, whose lease is over, or that somebody was lied to about, goes out of the view.
     pub(super) fn watch_gateways(&mut self, before: &View, view: &View, lapsed: &[Incarnation]) {
         let gone = before.gateways.iter().map(|gateway| gateway.incarnation).filter(|gateway| !view.has(*gateway));
-        let alone = gone.filter(|gateway| before.node(*gateway).is_none() && !lapsed.contains(gateway));
+        // A store that lost the change of the last moment is told what most knew.
+        let is_repair = view.epoch > before.epoch.next();
+        let alone = gone.filter(|gateway| before.node(*gateway).is_none() && !lapsed.contains(gateway) && !is_repair);
         let removed = alone.into_iter().find(|gateway| self.keeps_its_lease(*gateway));
         if let Some(removed) = removed {
             self.violate("gateways", format!("{removed} lives and keeps its lease, and is removed at {}", view.epoch));

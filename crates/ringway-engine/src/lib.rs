@@ -1,0 +1,11 @@
+//! Where Ringway keeps what must outlive its processes: small traits, and one adapter for each server that can stand behind them. No rules
+//! are here; what is kept, and what it means, is the core's.
+//!
+//! [`conformance`] holds any adapter to what its trait promises.
+
+pub mod conformance;
+pub mod memory;
+pub mod nats;
+pub mod store;
+
+pub use store::{Away, Found, Refused, Store};

@@ -1,0 +1,81 @@
+//! A store in this process: for tests, and what the others are held to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use crate::store::{Away, Found, Refused, Store};
+
+/// Notices that a slow listener may be behind, before it misses some.
+const NOTICES: usize = 64;
+
+/// The store. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    inside: Arc<Mutex<Inside>>,
+    notices: broadcast::Sender<Bytes>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    keys: BTreeMap<String, Found>,
+    newest: u64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { inside: Arc::default(), notices: broadcast::channel(NOTICES).0 }
+    }
+}
+
+impl Memory {
+    /// What is announced from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Bytes> {
+        self.notices.subscribe()
+    }
+}
+
+impl Store for Memory {
+    async fn read(&self, key: &str) -> Result<Option<Found>, Away> {
+        Ok(self.inside.lock().keys.get(key).cloned())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Away> {
+        let inside = self.inside.lock();
+        let name = |key: &String| Some(key.strip_prefix(prefix)?.strip_prefix('.')?.to_owned());
+        Ok(inside.keys.iter().filter_map(|(key, found)| Some((name(key)?, found.revision))).collect())
+    }
+
+    async fn write(&self, key: &str, at: Option<u64>, value: Bytes) -> Result<u64, Refused> {
+        let mut inside = self.inside.lock();
+        if inside.keys.get(key).map(|found| found.revision) != at {
+            return Err(Refused::Conflict);
+        }
+        inside.newest += 1;
+        let revision = inside.newest;
+        inside.keys.insert(key.to_owned(), Found { revision, value });
+        Ok(revision)
+    }
+
+    async fn remove(&self, key: &str, at: Option<u64>) -> Result<(), Refused> {
+        let mut inside = self.inside.lock();
+        let is = inside.keys.get(key).map(|found| found.revision);
+        if at.is_some() && is.is_some() && is != at {
+            return Err(Refused::Conflict);
+        }
+        inside.keys.remove(key);
+        Ok(())
+    }
+
+    fn life(&self) -> u64 {
+        1
+    }
+
+    async fn announce(&self, notice: Bytes) {
+        // Nobody may listen.
+        let _ = self.notices.send(notice);
+    }
+}

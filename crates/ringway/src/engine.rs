@@ -1,0 +1,174 @@
+//! The registry in a server outside the cluster: opens its store, and carries requests between the member task and it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use ringway_core::registry::store::{Revision, Said, StoreAnswer, StoreOp, Stored};
+use ringway_core::registry::{FromStore, ToStore};
+use ringway_core::view::View;
+use ringway_core::{Epoch, Incarnation};
+use ringway_engine::nats::{self, Nats, Notices, OpenError};
+use ringway_engine::{Found, Refused, Store};
+use ringway_protocol::kept;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use tracing::{debug, error, info};
+
+use crate::config::Config;
+use crate::registry::Way;
+
+/// Requests that wait to be sent, and answers that wait to be taken. A member has a handful under way, and those of a member that asks through it.
+const QUEUE: usize = 256;
+
+/// Requests under way at once.
+const UNDER_WAY: usize = 64;
+
+/// How long a process tries to reach the server before it gives up, and its pause between two tries.
+const TRIES: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(250);
+
+const VIEW: &str = "view";
+const LEASES: &str = "lease";
+
+/// Opens the registry in NATS. It is tried for a while: servers that were started together come up together.
+///
+/// # Errors
+/// [`OpenError`], the last one.
+pub async fn nats(config: &Config) -> Result<Way, OpenError> {
+    let settings = nats::Config {
+        urls: config.nats.urls.clone(),
+        name: config.nats.name.clone(),
+        user: config.nats.user.clone().zip(config.nats.password.as_ref().map(|password| password.0.clone())),
+        credentials: config.nats.credentials.clone(),
+        ca: config.nats.ca.clone(),
+        replicas: config.nats.replicas,
+        // Whoever asked has then given up.
+        patience: config.timing.ttl * 2 / 5,
+    };
+    let end = Instant::now() + TRIES;
+    loop {
+        match Nats::open(&settings).await {
+            Ok((store, notices)) => return Ok(run(store, notices)),
+            Err(why @ (OpenError::Credentials { .. } | OpenError::Version { .. })) => return Err(why),
+            Err(why) if Instant::now() + PAUSE > end => return Err(why),
+            Err(why) => info!(%why, "NATS is not there yet; trying again"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The host and port of the first server: others are on the same network.
+pub fn address(config: &Config) -> String {
+    let first = config.nats.urls.first().map_or("", String::as_str);
+    first.split_once("://").map_or(first, |(_, address)| address).to_owned()
+}
+
+fn run(store: Nats, mut notices: Notices) -> Way {
+    let (requests, asked) = mpsc::channel(QUEUE);
+    let (answers, told) = mpsc::channel(QUEUE);
+    tokio::spawn(carry(Arc::new(store), asked, answers.clone()));
+    tokio::spawn(async move {
+        while let Some(notice) = notices.next().await {
+            if let Ok(epoch) = <[u8; 8]>::try_from(&notice[..]) {
+                // One that finds no room is lost, and the view is read now and then all the same.
+                let _ = answers.try_send(FromStore::Notice(Epoch(u64::from_le_bytes(epoch))));
+            }
+        }
+    });
+    Way { requests, told }
+}
+
+/// Carries requests out, each in a task of its own, until nobody asks any more.
+async fn carry<S: Store>(store: Arc<S>, mut asked: mpsc::Receiver<ToStore>, answers: mpsc::Sender<FromStore>) {
+    let under_way = Arc::new(Semaphore::new(UNDER_WAY));
+    while let Some(ToStore { from, request }) = asked.recv().await {
+        let Ok(place) = under_way.clone().acquire_owned().await else { return };
+        let (store, answers) = (store.clone(), answers.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let life = store.life();
+            match carry_out(&*store, request.op).await {
+                // Which life it is of is known if there was no other one meanwhile.
+                Ok(said) if store.life() == life => {
+                    let _ended =
+                        answers.send(FromStore::Answer(from, StoreAnswer { id: request.id, life, said })).await;
+                }
+                Ok(_) => {}
+                Err(why) => debug!(%why, "the registry's store gave no answer"),
+            }
+        });
+    }
+}
+
+async fn carry_out<S: Store>(store: &S, op: StoreOp) -> Result<Said, String> {
+    match op {
+        StoreOp::ReadView => {
+            let found = store.read(VIEW).await.map_err(|away| away.to_string())?;
+            Ok(Said::View(found.map(|found| stored(&found)).transpose()?))
+        }
+        StoreOp::ReadLease(of) => {
+            let found = store.read(&lease(of)).await.map_err(|away| away.to_string())?;
+            Ok(Said::Lease(found.map(|found| count(&found)).transpose()?))
+        }
+        StoreOp::Leases => {
+            let all = store.list(LEASES).await.map_err(|away| away.to_string())?;
+            let life = |name: &str| u64::from_str_radix(name, 16).ok().map(Incarnation);
+            Ok(Said::Leases(all.iter().filter_map(|(name, at)| Some((life(name)?, Revision(*at)))).collect()))
+        }
+        StoreOp::WriteView { at, view, life } => {
+            let said = written(store.write(VIEW, at.map(|at| at.0), spelled(&view, life)).await)?;
+            if matches!(said, Said::Written(_)) {
+                store.announce(Bytes::copy_from_slice(&view.epoch.0.to_le_bytes())).await;
+            }
+            Ok(said)
+        }
+        StoreOp::WriteLease { of, at, count } => {
+            let value = Bytes::copy_from_slice(&count.to_le_bytes());
+            written(store.write(&lease(of), at.map(|at| at.0), value).await)
+        }
+        StoreOp::EndLease { of, at } => match store.remove(&lease(of), at.map(|at| at.0)).await {
+            Ok(()) => Ok(Said::Ended),
+            Err(Refused::Conflict) => Ok(Said::Conflict),
+            Err(why) => Err(why.to_string()),
+        },
+    }
+}
+
+fn lease(of: Incarnation) -> String {
+    format!("{LEASES}.{:016x}", of.0)
+}
+
+fn written(result: Result<u64, Refused>) -> Result<Said, String> {
+    match result {
+        Ok(revision) => Ok(Said::Written(Revision(revision))),
+        Err(Refused::Conflict) => Ok(Said::Conflict),
+        Err(why) => Err(why.to_string()),
+    }
+}
+
+/// The life that it was written in, then the view as it is kept on a disk.
+fn spelled(view: &View, life: u64) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u64_le(life);
+    bytes.extend_from_slice(&kept::encode(view));
+    bytes.freeze()
+}
+
+fn stored(found: &Found) -> Result<Stored, String> {
+    let mut bytes = found.value.clone();
+    let life = bytes.try_get_u64_le().map_err(|_| "the view in the store is cut off".to_owned())?;
+    let view = kept::decode(&bytes).map_err(|why| {
+        error!(%why, "the view in the registry's store cannot be read");
+        why.to_string()
+    })?;
+    Ok(Stored { revision: Revision(found.revision), life, view: Arc::new(view) })
+}
+
+fn count(found: &Found) -> Result<(Revision, u64), String> {
+    let count = found.value.clone().try_get_u64_le().map_err(|_| "a lease in the store is cut off".to_owned())?;
+    Ok((Revision(found.revision), count))
+}
+
+#[cfg(test)]
+mod tests;
