@@ -11,7 +11,7 @@ use ringway_core::registry::{FromStore, ToStore};
 use ringway_core::timing::{Now, Timing};
 use ringway_core::view::View;
 use tokio::sync::mpsc;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 /// The way to a store outside: whoever speaks to it has the other ends. Channels have the length that their maker gives them; a member
 /// has a handful of requests under way, and takes all that has come in a turn.
@@ -97,7 +97,7 @@ impl Outside {
                 Output::Answer(answer) => return Some(Heard::Answer(answer)),
                 Output::View(view) => return Some(Heard::View(view)),
                 Output::WentBack { found: Some(found), known } if found == known => {
-                    error!(epoch = %known, "the store of the registry was started again; the view is written to it anew, in case that changes were lost with it");
+                    warn!(epoch = %known, "the store of the registry was started again; the view is written to it anew, in case that changes were lost with it");
                 }
                 Output::WentBack { found, known } => {
                     let found = found.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string());
