@@ -134,8 +134,9 @@ struct Held {
 pub struct Clerk {
     me: Incarnation,
     timing: Timing,
-    /// The newest view that is known.
+    /// The newest view that is known, and who else is in it.
     view: Arc<View>,
+    others: BTreeSet<Incarnation>,
     /// The view that the store had when it was last read or written.
     stored: Option<Stored>,
     held: Option<Held>,
@@ -156,7 +157,8 @@ pub struct Clerk {
     relay: Option<(Incarnation, Now)>,
     /// Since when most of the others that have a lease have been heard, without a break.
     in_company_since: Option<Now>,
-    last_tick: Now,
+    listened: Now,
+    next_listening: Now,
     is_foreign_told: bool,
     outputs: VecDeque<Output>,
 }
@@ -164,10 +166,12 @@ pub struct Clerk {
 impl Clerk {
     /// Of a life that knows this view.
     pub fn new(now: Now, me: Incarnation, view: Arc<View>, timing: Timing) -> Self {
+        let others = others(&view, me);
         Self {
             me,
             timing,
             view,
+            others,
             stored: None,
             held: None,
             count: 0,
@@ -183,7 +187,8 @@ impl Clerk {
             answered: now,
             relay: None,
             in_company_since: None,
-            last_tick: now,
+            listened: now,
+            next_listening: now,
             is_foreign_told: false,
             outputs: VecDeque::new(),
         }
@@ -197,6 +202,7 @@ impl Clerk {
     /// A newer view was seen, wherever it came from.
     pub fn on_view(&mut self, view: &Arc<View>) {
         if view.follows(&self.view) {
+            self.others = others(view, self.me);
             self.view = view.clone();
         }
     }
@@ -223,7 +229,10 @@ impl Clerk {
     /// Lets time pass. `hears` says of a member whether it was heard just now.
     pub fn tick(&mut self, now: Now, hears: impl Fn(Incarnation) -> bool) {
         self.expire(now);
-        self.listen(now, &hears);
+        if now >= self.next_listening {
+            self.next_listening = now + self.timing.ping;
+            self.listen(now, &hears);
+        }
         self.find_relay(now, hears);
         if now >= self.next_look {
             self.look(now, None);
@@ -335,24 +344,25 @@ impl Clerk {
 
     /// Looks whether most of those who live are heard. Whoever stood still may have missed what all others know.
     fn listen(&mut self, now: Now, hears: impl Fn(Incarnation) -> bool) {
+        // While nobody reaches the store nobody has a lease to show.
+        let looks = now <= self.looked + self.timing.ttl / 2;
         let is_gone = |member: &Incarnation| {
-            let watched = self.watched.get(member);
+            let watched = self.watched.get(member).filter(|_| looks);
             watched.is_some_and(|one| one.revision.is_none() && now >= one.since + self.timing.ttl)
         };
-        let living: Vec<Incarnation> = self.others().into_iter().filter(|member| !is_gone(member)).collect();
-        let heard = living.iter().filter(|member| hears(**member)).count();
-        let slept = now > self.last_tick + self.timing.silent();
-        self.last_tick = now;
-        if slept || heard * 2 < living.len() {
+        let (mut living, mut heard) = (0, 0);
+        for member in self.others.iter().filter(|member| !is_gone(member)) {
+            living += 1;
+            heard += usize::from(hears(*member));
+        }
+        let slept = now > self.listened + self.timing.silent();
+        self.listened = now;
+        if slept || heard * 2 < living {
             self.in_company_since = None;
         }
-        if heard * 2 >= living.len() {
+        if heard * 2 >= living {
             self.in_company_since.get_or_insert(now);
         }
-    }
-
-    fn others(&self) -> BTreeSet<Incarnation> {
-        self.view.members().map(|(_, member, _)| member).filter(|member| *member != self.me).collect()
     }
 
     /// The view that is known here is the newest that anybody knows who lives: a newer one comes ahead of whatever else a member says.
@@ -372,7 +382,7 @@ impl Clerk {
             Some((relay, _)) => relay,
             None => self.me,
         };
-        let near = self.others();
+        let near = &self.others;
         let next =
             |from: &dyn Fn(&Incarnation) -> bool| near.iter().copied().find(|member| from(member) && hears(*member));
         let relay = next(&|member| *member > before).or_else(|| next(&|member| *member <= before));
@@ -481,7 +491,7 @@ impl Clerk {
     /// The store has this view now.
     fn store(&mut self, new: Stored) {
         if new.view.follows(&self.view) {
-            self.view = new.view.clone();
+            self.on_view(&new.view);
             self.outputs.push_back(Output::View(new.view.clone()));
         }
         if self.stored.as_ref().is_none_or(|stored| stored.view.epoch <= new.view.epoch) {
@@ -533,7 +543,7 @@ impl Clerk {
         let gap = sent > self.looked + self.timing.ttl / 2;
         self.watched.retain(|member, watched| view.has(*member) && !(gap && watched.revision.is_none()));
         self.looked = self.looked.max(sent);
-        for member in self.others() {
+        for member in self.others.iter().copied() {
             let revision = leases.get(&member).copied();
             let watched = self.watched.entry(member).or_insert(Watched { revision, since: now });
             if watched.revision != revision {
@@ -580,6 +590,10 @@ impl Clerk {
             self.answer_lapsed(id, true, trial.lapsed);
         }
     }
+}
+
+fn others(view: &View, me: Incarnation) -> BTreeSet<Incarnation> {
+    view.members().map(|(_, member, _)| member).filter(|member| *member != me).collect()
 }
 
 /// How many epochs are left out in this life of the store. In each it is another number: who did not hear of what was written again in one

@@ -136,13 +136,17 @@ impl World {
         }
     }
 
-    /// The store ends, and begins another life with what it has, with what it had a while ago, or with nothing.
+    /// The store ends, and begins another life with what it has, with what it had a while ago, or with nothing. It forgets nothing while some
+    /// members do not reach others: what the two sides know then is not the same, and nothing says who knows more.
     pub(super) fn restart_store(&mut self) {
         note!(self, "the store at {:?} starts again", self.keys.view());
         self.store_restarted = self.now;
         let kept = self.rng.below(self.snapshots.len() as u64 + 1) as usize;
+        let is_whole =
+            self.network.is_whole() && self.processes.iter().all(|one| self.now >= one.registry_cut && !one.frozen);
         match self.rng.below(10) {
             0..=3 => self.keys.restart(),
+            _ if !is_whole => self.keys.restart(),
             4 => self.keys.go_back(Keys::default()),
             _ => {
                 let before = self.snapshots.get(kept).cloned();

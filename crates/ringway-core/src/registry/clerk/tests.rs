@@ -232,6 +232,24 @@ fn who_hears_nobody_that_lives_writes_nothing_again() {
     assert!(world.keys.view().is_some(), "nobody else is left");
 }
 
+/// A store that comes back empty after an outage shows no leases: they could not be written.
+#[test]
+fn leases_that_nobody_could_write_are_no_sign_that_nobody_lives() {
+    let mut world = World::new();
+    let next = Arc::new(world.view().affirmed());
+    assert!(world.is_done(RegistryOp::Cas(next)));
+    world.hears = false;
+    world.keys.go_back(Keys::default());
+    world.pass(1000);
+    world.there = false;
+    world.pass(5000);
+    world.there = true;
+    world.pass(1500);
+    assert_eq!(world.keys.view(), None, "the other may live, and know more");
+    world.pass(5000);
+    assert!(world.keys.view().is_some(), "it does not");
+}
+
 #[test]
 fn the_view_of_another_cluster_is_not_obeyed() {
     let mut world = World::new();

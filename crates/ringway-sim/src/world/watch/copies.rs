@@ -183,6 +183,7 @@ impl World {
         // A store that has lost a removal may be told the view of before, by those who had not heard of it.
         for (_, member, _) in view.members() {
             self.left.remove(&member);
+            self.checker.removed.remove(&member);
         }
         for gone in before.nodes.iter().filter(|node| view.node(node.incarnation).is_none()) {
             let lapsed = lapsed.contains(&gone.incarnation);
