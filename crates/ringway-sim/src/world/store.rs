@@ -13,6 +13,7 @@ use ringway_core::timing::Now;
 use ringway_core::view::View;
 
 use super::{Event, Input, MS, Time, World, note};
+use crate::Sabotage;
 
 /// Earlier states of the store that it can go back to: those of the last second or so.
 const SNAPSHOTS: usize = 60;
@@ -142,11 +143,12 @@ impl World {
         note!(self, "the store at {:?} starts again", self.keys.view());
         self.store_restarted = self.now;
         let kept = self.rng.below(self.snapshots.len() as u64 + 1) as usize;
+        let is_told = self.sabotage != Some(Sabotage::HideLives);
         let is_whole =
             self.network.is_whole() && self.processes.iter().all(|one| self.now >= one.registry_cut && !one.frozen);
         match self.rng.below(10) {
             0..=3 => self.keys.restart(),
-            _ if !is_whole => self.keys.restart(),
+            _ if is_told && !is_whole => self.keys.restart(),
             4 => self.keys.go_back(Keys::default()),
             _ => {
                 let before = self.snapshots.get(kept).cloned();
