@@ -57,6 +57,8 @@ pub struct Script {
     pub mode: Mode,
     /// The cluster is a large one. Its faults are deaths, in mode [`Mode::One`].
     pub large: Option<Large>,
+    /// A registry's store that ends may have lost what it has acknowledged.
+    pub forgets: bool,
     /// A rule that is left out.
     pub sabotage: Option<Sabotage>,
     /// Keep a line per event.

@@ -25,6 +25,9 @@ struct Options {
     /// Threads to run on.
     #[arg(long, default_value_t = 1)]
     threads: u64,
+    /// The store of a registry outside may come back without what it has acknowledged
+    #[arg(long)]
+    forgets: bool,
     /// Print the event log of the first violation, or of the only seed.
     #[arg(long)]
     trace: bool,
@@ -95,7 +98,14 @@ impl Choice {
 impl Options {
     fn script(&self, seed: u64) -> Script {
         if self.large {
-            return Script { seed, mode: Mode::One, large: Some(self.large_one()), sabotage: None, trace: false };
+            return Script {
+                seed,
+                mode: Mode::One,
+                large: Some(self.large_one()),
+                forgets: false,
+                sabotage: None,
+                trace: false,
+            };
         }
         let turns = [Mode::One, Mode::Wild, Mode::Planned];
         let mode = self.mode.map_or(turns[(seed % 3) as usize], Choice::mode);
@@ -103,7 +113,7 @@ impl Options {
             Some(Left::One(sabotage)) => Some(sabotage),
             _ => None,
         };
-        Script { seed, mode, large: None, sabotage, trace: false }
+        Script { seed, mode, large: None, forgets: self.forgets, sabotage, trace: false }
     }
 
     fn large_one(&self) -> Large {
@@ -276,5 +286,6 @@ fn report(options: &Options, script: Script, outcome: &Outcome) {
         println!("{line}");
     }
     let sabotage = script.sabotage.map(|sabotage| format!(" --sabotage {sabotage:?}")).unwrap_or_default();
-    println!("again: ringway-sim --from {} --seeds 1 --mode {mode}{sabotage} --trace", script.seed);
+    let forgets = if script.forgets { " --forgets" } else { "" };
+    println!("again: ringway-sim --from {} --seeds 1 --mode {mode}{sabotage}{forgets} --trace", script.seed);
 }

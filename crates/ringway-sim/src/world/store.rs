@@ -148,7 +148,7 @@ impl World {
             self.network.is_whole() && self.processes.iter().all(|one| self.now >= one.registry_cut && !one.frozen);
         match self.rng.below(10) {
             0..=3 => self.keys.restart(),
-            _ if is_told && !is_whole => self.keys.restart(),
+            _ if !self.forgets || (is_told && !is_whole) => self.keys.restart(),
             4 => self.keys.go_back(Keys::default()),
             _ => {
                 let before = self.snapshots.get(kept).cloned();
