@@ -272,6 +272,11 @@ impl Membership {
         self.heard.get(&peer).copied().unwrap_or_default()
     }
 
+    /// It was heard just now.
+    pub fn hears(&self, now: Now, peer: Incarnation) -> bool {
+        now <= self.last_heard(peer) + self.timing.silent()
+    }
+
     /// A member is known to have died: its process ended, or its host refuses the link that just broke (R15).
     pub fn evidence(&mut self, now: Now, peer: Incarnation, proof: Removal) {
         if self.view.has(peer) && peer != self.me {
@@ -409,7 +414,7 @@ impl Membership {
             return;
         }
         self.expire(now);
-        if now > self.last_tick + self.timing.ping * 4 {
+        if now > self.last_tick + self.timing.silent() {
             self.awake_since = now;
         }
         self.last_tick = now;

@@ -1,7 +1,7 @@
 //! The registry of the `local` engine: the newest view and the lease keys, in one place, so every answer is the truth
 //! of its moment. It stores nothing per slot.
 //!
-//! And where a member's registry is ([`Seat`]): here, with another member, or in a server outside.
+//! And where a member's registry is ([`Seat`]): here, with another member, or in a store outside.
 
 pub mod clerk;
 mod seat;

@@ -8,7 +8,7 @@
 //! | write, remove | a publish with `Nats-Expected-Last-Subject-Sequence`: refused if the subject has moved |
 //! | read | `STREAM.MSG.GET` by last subject, which the leader of the stream answers |
 //! | list | a direct get of the last messages of many subjects, which any replica answers |
-//! | life | when the streams were made; with one server alone also which run of it this is, for it may have lost its tail |
+//! | life | when the stream on disk was made; with one server alone also which run of it this is, for it may have lost its tail |
 
 use std::hash::Hasher as _;
 use std::path::PathBuf;
@@ -119,7 +119,6 @@ pub struct Nats {
     view: stream::Stream,
     leases: stream::Stream,
     config: Arc<Config>,
-    prefix: String,
     is_alone: bool,
     /// When the stream on disk was made, hashed, and the newest revision there that was read.
     made: Arc<AtomicU64>,
@@ -152,7 +151,6 @@ impl Nats {
             return Err(OpenError::Version { urls, version: server.version });
         }
         let context = jetstream::new(client.clone());
-        let prefix = format!("ringway.{}", config.name);
         let (view, leases) = streams(&context, config).await?;
         let info = view.cached_info();
         let is_alone = info.cluster.as_ref().and_then(|cluster| cluster.name.as_ref()).is_none();
@@ -160,16 +158,16 @@ impl Nats {
         if info.config.storage != StorageType::File {
             warn!(stream = %info.config.name, "this stream is not on disk: a restart of its servers loses the view of the cluster");
         }
-        let notices = client.subscribe(format!("{prefix}.notice")).await.map_err(|error| failed(error.to_string()))?;
+        let notices = client.subscribe(subject(config, "notice")).await.map_err(|error| failed(error.to_string()))?;
         let made = Arc::new(AtomicU64::new(when_made(info)));
         let (config, newest) = (Arc::new(config.clone()), Arc::default());
-        Ok((Self { client, context, view, leases, config, prefix, is_alone, made, newest }, Notices(notices)))
+        Ok((Self { client, context, view, leases, config, is_alone, made, newest }, Notices(notices)))
     }
 
     fn place(&self, key: &str) -> (&stream::Stream, String) {
         match key.strip_prefix("lease.") {
-            Some(lease) => (&self.leases, format!("{}.lease.{lease}", self.prefix)),
-            None => (&self.view, format!("{}.kept.{key}", self.prefix)),
+            Some(lease) => (&self.leases, subject(&self.config, &format!("lease.{lease}"))),
+            None => (&self.view, subject(&self.config, &format!("kept.{key}"))),
         }
     }
 
@@ -207,7 +205,7 @@ impl Nats {
                 }
                 _ => Err(Away(error.to_string())),
             },
-            Err(_) => Err(Away("NATS did not answer in time".to_owned())),
+            Err(_) => Err(late()),
         }
     }
 
@@ -229,7 +227,7 @@ impl Nats {
     }
 
     fn is_on_disk(&self, stream: &stream::Stream) -> bool {
-        stream.cached_info().config.name == self.view.cached_info().config.name
+        std::ptr::eq(stream, &self.view)
     }
 
     /// The stream was perhaps made anew: it is empty, or its numbers begin again.
@@ -248,7 +246,7 @@ impl Nats {
                 Away("a stream was not there, and is made anew".to_owned())
             }
             Ok(Err(error)) => Away(error.to_string()),
-            Err(_) => Away("NATS did not answer in time".to_owned()),
+            Err(_) => late(),
         }
     }
 }
@@ -291,9 +289,7 @@ impl Store for Nats {
             }
             Err(failed("the connection to NATS has ended".to_owned()))
         };
-        timeout(self.config.patience, all)
-            .await
-            .unwrap_or_else(|_| Err(failed("NATS did not answer in time".to_owned())))
+        timeout(self.config.patience, all).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn write(&self, key: &str, at: Option<u64>, value: Bytes) -> Result<u64, Refused> {
@@ -332,7 +328,7 @@ impl Store for Nats {
 
     async fn announce(&self, notice: Bytes) {
         if self.is_connected().is_ok() {
-            let _lost = self.client.publish(format!("{}.notice", self.prefix), notice).await;
+            let _lost = self.client.publish(subject(&self.config, "notice"), notice).await;
         }
     }
 }
@@ -356,7 +352,7 @@ async fn options(config: &Config) -> Result<ConnectOptions, OpenError> {
 fn stream_config(config: &Config, what: &str, subjects: &str, storage: StorageType) -> stream::Config {
     stream::Config {
         name: format!("RINGWAY_{}_{what}", config.name),
-        subjects: vec![subjects.to_owned()],
+        subjects: vec![subject(config, subjects)],
         max_messages_per_subject: 1,
         storage,
         num_replicas: config.replicas.unwrap_or(REPLICAS),
@@ -365,11 +361,19 @@ fn stream_config(config: &Config, what: &str, subjects: &str, storage: StorageTy
     }
 }
 
+fn late() -> Away {
+    Away("NATS did not answer in time".to_owned())
+}
+
+/// Whatever a cluster has here begins alike.
+fn subject(config: &Config, what: &str) -> String {
+    format!("ringway.{}.{what}", config.name)
+}
+
 /// The one on disk, and the one in memory.
 async fn streams(context: &jetstream::Context, config: &Config) -> Result<(stream::Stream, stream::Stream), OpenError> {
-    let subjects = |what: &str| format!("ringway.{}.{what}.>", config.name);
-    let on_disk = stream_config(config, "VIEW", &subjects("kept"), StorageType::File);
-    let in_memory = stream_config(config, "LEASES", &subjects("lease"), StorageType::Memory);
+    let on_disk = stream_config(config, "VIEW", "kept.>", StorageType::File);
+    let in_memory = stream_config(config, "LEASES", "lease.>", StorageType::Memory);
     let in_memory = stream::Config { max_age: LEASES_KEPT, ..in_memory };
     let is_auto = config.replicas.is_none();
     Ok((made(context, on_disk, is_auto).await?, made(context, in_memory, is_auto).await?))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringway_engine::nats::{Config, Nats, OpenError};
 use ringway_engine::{Away, Refused, Store as _, conformance};
-use ringway_testkit::NatsServers;
+use ringway_testkit::{NatsServers, eventually, eventually_ok};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -22,27 +22,17 @@ fn config(servers: &NatsServers) -> Config {
 
 /// Once the servers serve.
 async fn open(servers: &NatsServers) -> Nats {
-    let end = tokio::time::Instant::now() + SOON;
-    loop {
-        match Nats::open(&config(servers)).await {
-            Ok((store, _)) => return store,
-            Err(error) => assert!(tokio::time::Instant::now() < end, "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let config = config(servers);
+    eventually_ok(SOON, || Nats::open(&config)).await.0
 }
 
 /// Writes until it is written.
 async fn written(store: &Nats, key: &str, value: &'static str) -> u64 {
-    let end = tokio::time::Instant::now() + SOON;
-    loop {
+    eventually_ok(SOON, || async {
         let at = store.read(key).await.ok().flatten().map(|found| found.revision);
-        match store.write(key, at, value.into()).await {
-            Ok(revision) => return revision,
-            Err(error) => assert!(tokio::time::Instant::now() < end, "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        store.write(key, at, value.into()).await
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,11 +71,8 @@ async fn nats_keeps_what_is_not_a_lease_and_a_run_of_one_server_is_a_life() {
     written(&store, "other", "second").await;
     assert_eq!(store.read("view").await.unwrap().unwrap().value, "first");
     // Its stream ended with the server, and whoever finds that makes it anew.
-    let end = tokio::time::Instant::now() + SOON;
-    while let Err(away) = store.read("lease.1").await {
-        assert!(tokio::time::Instant::now() < end, "{away}");
-    }
-    assert_eq!(store.read("lease.1").await.unwrap(), None, "leases are in memory");
+    let lease = eventually_ok(SOON, || store.read("lease.1")).await;
+    assert_eq!(lease, None, "leases are in memory");
     assert_ne!(store.life(), life);
 }
 
@@ -104,11 +91,7 @@ async fn nats_loses_nothing_with_any_one_of_three_servers() {
         servers.run(at);
         // The next one goes when this one is back, or a majority would be gone.
         let back = servers.port(at);
-        let end = tokio::time::Instant::now() + SOON;
-        while tokio::net::TcpStream::connect(("127.0.0.1", back)).await.is_err() {
-            assert!(tokio::time::Instant::now() < end, "server {at} does not come back");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        eventually_ok(SOON, || tokio::net::TcpStream::connect(("127.0.0.1", back))).await;
     }
     assert_eq!(store.life(), life, "nothing is lost with one of three");
 }
@@ -122,15 +105,11 @@ async fn nats_that_cannot_be_used_says_why() {
 
     let closed = NatsServers::start(1, &["-user", "u", "-pass", "p"]);
     config.urls = closed.urls();
-    let end = tokio::time::Instant::now() + SOON;
-    let refused = loop {
-        let error = Nats::open(&config).await.unwrap_err().to_string();
-        if error.contains("uthorization") || tokio::time::Instant::now() > end {
-            break error;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
-    assert!(refused.contains("uthorization"), "{refused}");
+    eventually(SOON, || async {
+        let error = Box::pin(Nats::open(&config)).await.unwrap_err().to_string();
+        error.contains("uthorization").then_some(())
+    })
+    .await;
     config.user = Some(("u".to_owned(), "p".to_owned()));
     Nats::open(&config).await.unwrap();
     config.replicas = Some(3);

@@ -1,4 +1,4 @@
-//! The registry in a server outside the cluster: opens its store, and carries requests between the member task and it.
+//! The registry in a store outside the cluster: opens its store, and carries requests between the member task and it.
 
 use std::sync::Arc;
 use std::time::Duration;

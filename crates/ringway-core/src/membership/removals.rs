@@ -117,8 +117,7 @@ impl Membership {
         let (mut all, mut heard) = (0, 0);
         for node in serving {
             all += 1;
-            let recent = now <= self.last_heard(node.incarnation) + self.timing.ping * 4;
-            heard += usize::from(node.incarnation == self.me || recent);
+            heard += usize::from(node.incarnation == self.me || self.hears(now, node.incarnation));
         }
         heard * 2 > all
     }

@@ -12,7 +12,7 @@ pub enum Seat {
     Here,
     /// In the process of another member, the host, in this life. `None`: no link has said which yet.
     Host(Option<Incarnation>),
-    /// In a server outside the cluster: no process hosts it.
+    /// In a store outside the cluster: no process hosts it.
     Outside,
 }
 
@@ -37,7 +37,7 @@ impl Seat {
         if let Self::Host(_) = self { Self::Host(None) } else { self }
     }
 
-    /// A link with the member that has the registry says which life of it that is. A server outside stays where it is.
+    /// A link with the member that has the registry says which life of it that is. A store outside stays where it is.
     pub(crate) fn found_at(&mut self, host: Incarnation) {
         if let Self::Host(known) = self {
             *known = Some(host);

@@ -28,13 +28,12 @@ impl World {
     }
 
     pub(super) fn tick_clerk(&mut self, at: usize) {
-        let ping = self.setup.timing.ping;
-        let Some(member) = &self.processes[at].member else { return };
-        let now = self.processes[at].clock(self.now);
-        let heard = |peer| member.membership().last_heard(peer);
-        let near: Vec<Incarnation> =
-            member.view().members().map(|(_, peer, _)| peer).filter(|peer| now <= heard(*peer) + ping * 4).collect();
-        self.with_clerk(at, |clerk, now| clerk.tick(now, |peer| near.contains(&peer)));
+        let process = &mut self.processes[at];
+        let now = process.clock(self.now);
+        if let (Some(member), Some(clerk)) = (&process.member, &mut process.clerk) {
+            clerk.tick(now, |peer| member.membership().hears(now, peer));
+            self.serve_clerk(at, now);
+        }
     }
 
     /// A clerk does something, and what it wants done is done.
@@ -43,6 +42,10 @@ impl World {
         let now = process.clock(self.now);
         let Some(clerk) = &mut process.clerk else { return };
         act(clerk, now);
+        self.serve_clerk(at, now);
+    }
+
+    fn serve_clerk(&mut self, at: usize, now: Now) {
         while let Some(output) = self.processes[at].clerk.as_mut().and_then(Clerk::next_output) {
             match output {
                 Output::Ask(request) => self.ask_store(at, self.processes[at].incarnation, &request),
@@ -80,16 +83,19 @@ impl World {
             return;
         }
         let boot = self.processes[at].boot;
-        let copies = if troubled && self.rng.chance(10) { 2 } else { 1 };
-        for copy in 0..copies {
-            let late = troubled && (copy > 0 || request.op.writes() && self.rng.chance(30));
-            let due = self.now + self.delay_to_store(late);
+        for due in self.trips(troubled, if request.op.writes() { 30 } else { 0 }) {
             self.schedule(due, Event::Store { process: at, boot, from, request: request.clone() });
         }
     }
 
-    fn delay_to_store(&mut self, late: bool) -> Time {
-        if late { self.rng.range(50 * MS, LATEST) } else { self.rng.range(100, 3 * MS) }
+    /// When what goes to the store or comes from there arrives. In trouble it comes twice now and then, and so many of a thousand are late.
+    fn trips(&mut self, troubled: bool, late: u64) -> Vec<Time> {
+        let copies = if troubled && self.rng.chance(10) { 2 } else { 1 };
+        let mut trip = |copy| {
+            let late = troubled && (copy > 0 || late > 0 && self.rng.chance(late));
+            self.now + if late { self.rng.range(50 * MS, LATEST) } else { self.rng.range(100, 3 * MS) }
+        };
+        (0..copies).map(&mut trip).collect()
     }
 
     /// The store carries a request out, and answers.
@@ -129,10 +135,7 @@ impl World {
                 self.old_leases.clone_from(leases);
             }
         }
-        let copies = if troubled && self.rng.chance(10) { 2 } else { 1 };
-        for copy in 0..copies {
-            let late = troubled && (copy > 0 || self.rng.chance(10));
-            let due = self.now + self.delay_to_store(late);
+        for due in self.trips(troubled, 10) {
             self.schedule(due, Event::To(at, boot, Input::Store(from, answer.clone())));
         }
     }
@@ -143,12 +146,11 @@ impl World {
         note!(self, "the store at {:?} starts again", self.keys.view());
         self.store_restarted = self.now;
         let kept = self.rng.below(self.snapshots.len() as u64 + 1) as usize;
-        let is_told = self.sabotage != Some(Sabotage::HideLives);
-        let is_whole =
-            self.network.is_whole() && self.processes.iter().all(|one| self.now >= one.registry_cut && !one.frozen);
+        let all_reach = self.processes.iter().all(|one| self.now >= one.registry_cut && !one.frozen);
+        let may_forget = self.network.is_whole() && all_reach || self.sabotage == Some(Sabotage::HideLives);
         match self.rng.below(10) {
             0..=3 => self.keys.restart(),
-            _ if !self.forgets || (is_told && !is_whole) => self.keys.restart(),
+            _ if !(self.forgets && may_forget) => self.keys.restart(),
             4 => self.keys.go_back(Keys::default()),
             _ => {
                 let before = self.snapshots.get(kept).cloned();

@@ -214,11 +214,8 @@ impl Task {
 
     /// Without a link to the host a request is one without an answer.
     fn send_to_host(&self, request: RegistryRequest) {
-        let host = self.member.membership().seat().host();
-        let Some(peer) = host.and_then(|host| self.mesh.peers.get(&host)) else { return };
-        let frame = Frame { epoch: self.member.view().epoch, message: Message::RegistryRequest(request) };
-        if let Err(error) = peer.sender.send(frame) {
-            debug!(%error, "the registry's link took no request");
+        if let Some(host) = self.member.membership().seat().host() {
+            self.put_to(host, Message::RegistryRequest(request));
         }
     }
 
@@ -244,8 +241,8 @@ impl Task {
     }
 
     fn tick_registry(&mut self, now: Now) {
-        let (membership, silent) = (self.member.membership(), self.parts.timing.silent());
-        self.registry.tick(now, |peer| now <= membership.last_heard(peer) + silent);
+        let membership = self.member.membership();
+        self.registry.tick(now, |peer| membership.hears(now, peer));
         self.hear_registry(now);
     }
 
