@@ -163,7 +163,7 @@ fn flags() -> BTreeSet<String> {
 #[test]
 fn flags_that_are_named_are_flags() {
     /// Of cargo and of the simulation.
-    const OTHERS: [&str; 22] = [
+    const OTHERS: [&str; 23] = [
         "bench",
         "release",
         "locked",
@@ -174,6 +174,7 @@ fn flags_that_are_named_are_flags() {
         "seeds",
         "from",
         "sabotage",
+        "forgets",
         "large",
         "channels",
         "slots",
