@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use futures_util::future::join_all;
 
+use crate::log::{Appended, Log, Page, Place};
 use crate::store::{Found, Refused, Store};
 
 const RIVALS: usize = 8;
@@ -100,4 +101,124 @@ async fn list_what_there_is(store: &impl Store, prefix: &str) {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(listed, expected);
+}
+
+/// Holds a log to its trait. Four slots from `first` on must have no record before.
+///
+/// # Panics
+/// At what goes otherwise.
+pub async fn log(log: &impl Log, first: u32) {
+    begin_a_chain_once(log, first).await;
+    append_against_a_rival(log, first + 1).await;
+    read_page_by_page(log, first + 2).await;
+    trim_and_go_on(log, first + 3).await;
+    let slots: BTreeSet<u32> = log.slots().await.expect("the log is there").into_iter().collect();
+    assert!((first..first + 4).all(|slot| slots.contains(&slot)), "{slots:?}");
+    assert!(!slots.contains(&(first + 4)), "nothing was appended there: {slots:?}");
+}
+
+async fn append(log: &impl Log, slot: u32, after: Option<Place>, record: impl Into<Bytes>) -> Place {
+    match log.append(slot, after, record.into()).await.expect("the log is there") {
+        Appended::At(place) => place,
+        other => panic!("not appended after {after:?}: {other:?}"),
+    }
+}
+
+async fn last(log: &impl Log, slot: u32) -> Option<(Place, Bytes)> {
+    log.last(slot).await.expect("the log is there")
+}
+
+async fn conflicts(log: &impl Log, slot: u32, after: Option<Place>) {
+    let before = last(log, slot).await;
+    assert_eq!(log.append(slot, after, text("late")).await.expect("the log is there"), Appended::Conflict);
+    assert_eq!(last(log, slot).await, before, "nothing was changed");
+}
+
+async fn begin_a_chain_once(log: &impl Log, slot: u32) {
+    assert_eq!(last(log, slot).await, None);
+    assert_eq!(log.read(slot, None, 1).await.expect("the log is there"), Page::default());
+    conflicts(log, slot, Some(Place(1))).await;
+    let records: Vec<String> = (0..RIVALS).map(|rival| format!("of {rival}")).collect();
+    let results = join_all(records.iter().map(|record| log.append(slot, None, text(record)))).await;
+    let won = |at: &usize| matches!(results[*at], Ok(Appended::At(_)));
+    let done: Vec<usize> = (0..RIVALS).filter(won).collect();
+    let [winner] = done[..] else { panic!("so many have begun one chain: {results:?}") };
+    let (place, record) = last(log, slot).await.expect("it was begun");
+    assert_eq!(record, text(&records[winner]));
+    assert!(matches!(results[winner], Ok(Appended::At(at)) if at == place), "{results:?}");
+    conflicts(log, slot, None).await;
+    conflicts(log, slot, Some(Place(place.0 + 1))).await;
+}
+
+async fn append_against_a_rival(log: &impl Log, slot: u32) {
+    let mut at = append(log, slot, None, text("first")).await;
+    for round in 0..20 {
+        let records: Vec<String> = (0..RIVALS).map(|rival| format!("{round} of {rival}")).collect();
+        let results = join_all(records.iter().map(|record| log.append(slot, Some(at), text(record)))).await;
+        let won = results.iter().filter_map(|result| match result {
+            Ok(Appended::At(place)) => Some(*place),
+            _ => None,
+        });
+        let won: Vec<Place> = won.collect();
+        let [next] = won[..] else { panic!("so many have appended at one place: {results:?}") };
+        assert!(next > at, "places grow");
+        assert_eq!(last(log, slot).await.map(|(place, _)| place), Some(next), "a read after an append");
+        conflicts(log, slot, Some(at)).await;
+        at = next;
+    }
+}
+
+/// Every record with its number first, and the rest of no meaning.
+fn numbered(number: u32) -> Bytes {
+    let length = if number == 40 { 100_000 } else { 100 };
+    let mut record = vec![0; length];
+    record[..4].copy_from_slice(&number.to_be_bytes());
+    record.into()
+}
+
+async fn chain_of(log: &impl Log, slot: u32, room: usize) -> Vec<(Place, Bytes)> {
+    let mut all: Vec<(Place, Bytes)> = Vec::new();
+    loop {
+        let page = log.read(slot, all.last().map(|(place, _)| *place), room).await.expect("the log is there");
+        assert!(!page.more || !page.records.is_empty(), "what goes on has at least one record a page");
+        let most = if page.records.len() == 1 { usize::MAX } else { room };
+        assert!(page.records.iter().map(|(_, record)| record.len()).sum::<usize>() <= most, "a page has its room");
+        all.extend(page.records);
+        if !page.more {
+            return all;
+        }
+    }
+}
+
+async fn read_page_by_page(log: &impl Log, slot: u32) {
+    let (mut at, mut places) = (None, Vec::new());
+    for number in 0..100 {
+        let place = append(log, slot, at, numbered(number)).await;
+        (at, places) = (Some(place), [places, vec![place]].concat());
+    }
+    for room in [1, 1_000, 1 << 20] {
+        let chain = chain_of(log, slot, room).await;
+        let expected: Vec<_> = places.iter().copied().zip((0..100).map(numbered)).collect();
+        assert!(chain == expected, "the chain as it was written, in pages of {room} bytes");
+    }
+}
+
+async fn trim_and_go_on(log: &impl Log, slot: u32) {
+    let mut places = vec![append(log, slot, None, numbered(0)).await];
+    for number in 1..10 {
+        places.push(append(log, slot, places.last().copied(), numbered(number)).await);
+    }
+    let numbers = async || {
+        let number = |(_, record): &(Place, Bytes)| u32::from_be_bytes(record[..4].try_into().expect("four bytes"));
+        chain_of(log, slot, 250).await.iter().map(number).collect::<Vec<u32>>()
+    };
+    log.trim(slot, places[4]).await.expect("it is trimmed");
+    assert_eq!(numbers().await, [4, 5, 6, 7, 8, 9]);
+    log.trim(slot, places[2]).await.expect("what is gone is trimmed");
+    assert_eq!(numbers().await, [4, 5, 6, 7, 8, 9]);
+    log.trim(slot, Place(places[9].0 + 1)).await.expect("it is trimmed");
+    assert_eq!(numbers().await, [9], "the last one stays");
+    conflicts(log, slot, None).await;
+    append(log, slot, Some(places[9]), numbered(10)).await;
+    assert_eq!(numbers().await, [9, 10]);
 }

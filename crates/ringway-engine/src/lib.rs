@@ -4,8 +4,10 @@
 //! [`conformance`] holds any adapter to what its trait promises.
 
 pub mod conformance;
+pub mod log;
 pub mod memory;
 pub mod nats;
 pub mod store;
 
+pub use log::{Appended, Log, Page, Place};
 pub use store::{Away, Found, Refused, Store};

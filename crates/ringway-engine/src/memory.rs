@@ -1,4 +1,4 @@
-//! A store in this process: for tests, and what the others are held to.
+//! A store and a log in this process: for tests, and what the others are held to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
+use crate::log::{Appended, Log, Page, Place};
 use crate::store::{Away, Found, Refused, Store};
 
 /// Notices that a slow listener may be behind, before it misses some.
@@ -77,5 +78,68 @@ impl Store for Memory {
     async fn announce(&self, notice: Bytes) {
         // Nobody may listen.
         let _ = self.notices.send(notice);
+    }
+}
+
+/// The log. Clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryLog {
+    inside: Arc<Mutex<Chains>>,
+}
+
+#[derive(Debug, Default)]
+struct Chains {
+    chains: BTreeMap<u32, BTreeMap<Place, Bytes>>,
+    newest: u64,
+}
+
+impl Log for MemoryLog {
+    async fn append(&self, slot: u32, after: Option<Place>, record: Bytes) -> Result<Appended, Away> {
+        let mut inside = self.inside.lock();
+        let place = Place(inside.newest + 1);
+        let chain = inside.chains.entry(slot).or_default();
+        if chain.last_key_value().map(|(place, _)| *place) != after {
+            return Ok(Appended::Conflict);
+        }
+        chain.insert(place, record);
+        inside.newest = place.0;
+        Ok(Appended::At(place))
+    }
+
+    async fn last(&self, slot: u32) -> Result<Option<(Place, Bytes)>, Away> {
+        let inside = self.inside.lock();
+        let last = inside.chains.get(&slot).and_then(|chain| chain.last_key_value());
+        Ok(last.map(|(place, record)| (*place, record.clone())))
+    }
+
+    async fn read(&self, slot: u32, after: Option<Place>, room: usize) -> Result<Page, Away> {
+        let inside = self.inside.lock();
+        let mut page = Page::default();
+        let mut bytes = 0;
+        for (place, record) in inside.chains.get(&slot).into_iter().flatten() {
+            if Some(*place) <= after {
+                continue;
+            }
+            bytes += record.len();
+            if bytes > room && !page.records.is_empty() {
+                page.more = true;
+                break;
+            }
+            page.records.push((*place, record.clone()));
+        }
+        Ok(page)
+    }
+
+    async fn trim(&self, slot: u32, before: Place) -> Result<(), Away> {
+        if let Some(chain) = self.inside.lock().chains.get_mut(&slot) {
+            let last = chain.last_key_value().map_or(before, |(last, _)| before.min(*last));
+            *chain = chain.split_off(&last);
+        }
+        Ok(())
+    }
+
+    async fn slots(&self) -> Result<Vec<u32>, Away> {
+        let inside = self.inside.lock();
+        Ok(inside.chains.iter().filter(|(_, chain)| !chain.is_empty()).map(|(slot, _)| *slot).collect())
     }
 }

@@ -1,6 +1,6 @@
-//! The store in this process, which the others are held to.
+//! The store and the log in this process, which the others are held to.
 
-use ringway_engine::memory::Memory;
+use ringway_engine::memory::{Memory, MemoryLog};
 use ringway_engine::{Store as _, conformance};
 
 #[tokio::test]
@@ -14,4 +14,9 @@ async fn tells_who_listens() {
     let mut heard = store.listen();
     store.announce("news".into()).await;
     assert_eq!(heard.recv().await.unwrap(), "news");
+}
+
+#[tokio::test]
+async fn the_log_conforms() {
+    conformance::log(&MemoryLog::default(), 7).await;
 }
