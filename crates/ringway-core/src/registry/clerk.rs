@@ -83,7 +83,11 @@ enum Task {
     Convict(u64, Incarnation),
     /// The view, for nobody in particular.
     Watch,
-    /// G5, in this life of the store.
+    /// G5: whose leases there are.
+    Survey,
+    /// The lease of somebody whom the view of this mending leaves out.
+    Evict(u64),
+    /// The view, in this life of the store.
     Mend(Arc<View>, u64),
 }
 
@@ -105,6 +109,19 @@ struct Draft {
     ends: usize,
     was_sent: bool,
     was_read_for: bool,
+}
+
+/// A view that is to be written again.
+#[derive(Debug)]
+struct Mending {
+    number: u64,
+    view: Arc<View>,
+    /// What is in its place.
+    at: Option<Revision>,
+    /// Who was in it, or in the one that was known here.
+    before: BTreeSet<Incarnation>,
+    /// Leases still to be ended.
+    ends: usize,
 }
 
 /// Leases that are being ended for one question.
@@ -148,6 +165,7 @@ pub struct Clerk {
     next_read: Now,
     jobs: BTreeMap<u64, Job>,
     drafts: BTreeMap<u64, Draft>,
+    mending: Option<Mending>,
     trials: BTreeMap<u64, Trial>,
     next: u64,
     /// The store's.
@@ -181,6 +199,7 @@ impl Clerk {
             next_read: now,
             jobs: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            mending: None,
             trials: BTreeMap::new(),
             next: 0,
             life: None,
@@ -263,6 +282,7 @@ impl Clerk {
     fn take(&mut self, now: Now, answer: StoreAnswer) {
         if self.life.replace(answer.life).is_some_and(|before| before != answer.life) {
             self.stored = None;
+            self.mending = None;
             self.watched.clear();
             self.next_read = now;
         }
@@ -299,11 +319,17 @@ impl Clerk {
             (Task::Watch, Said::View(found)) => self.saw(now, found, known, life),
             (Task::Look(id), Said::Leases(leases)) => self.looked(now, sent, id, leases),
             (Task::Convict(id, member), said) => self.convicted(id, member, &said),
+            (Task::Survey, Said::Leases(leases)) => self.evict(now, leases, life),
+            (Task::Evict(number), Said::Ended) => self.evicted(now, number, life),
             (Task::Mend(view, meant), Said::Written(revision)) if meant == life => {
+                self.mending = None;
                 self.store(Stored { revision, life, view });
             }
             // Somebody else has written. The next read tells.
-            (Task::Mend(..), _) => self.next_read = now,
+            (Task::Mend(..), _) => {
+                self.mending = None;
+                self.next_read = now;
+            }
             // What is no answer to that counts as none.
             _ => {}
         }
@@ -337,6 +363,7 @@ impl Clerk {
             match task {
                 Task::End(id) | Task::Write(id, _) | Task::Settle(id) => drop(self.drafts.remove(&id)),
                 Task::Convict(id, _) => drop(self.trials.remove(&id)),
+                Task::Survey | Task::Evict(_) | Task::Mend(..) => self.mending = None,
                 _ => {}
             }
         }
@@ -513,21 +540,43 @@ impl Clerk {
     }
 
     /// G5. The epoch is above all that anybody can have seen, so no two views have one number. What was found is not obeyed as it is: it may
-    /// have been written by a request that was under way when the store ended.
+    /// have been written by a request that was under way when the store ended. As with any view, the leases of all whom it leaves out are
+    /// ended first (G1), also of those that have come back with the store.
     fn mend(&mut self, now: Now, found: Option<Stored>, life: u64) {
-        if self.jobs.values().any(|job| matches!(job.task, Task::Mend(..))) {
-            return;
-        }
-        if !self.knows_the_newest_view(now) {
+        if self.mending.is_some() || !self.knows_the_newest_view(now) {
             return;
         }
         let (at, epoch) = (found.as_ref().map(|found| found.revision), found.as_ref().map(|found| found.view.epoch));
         self.outputs.push_back(Output::WentBack { found: epoch, known: self.view.epoch });
+        let of = |view: &View| view.members().map(|(_, member, _)| member).collect::<Vec<_>>();
+        let before = of(&self.view).into_iter().chain(found.iter().flat_map(|found| of(&found.view))).collect();
         let newest = found.map(|found| found.view).filter(|found| found.follows(&self.view));
         let newest = newest.unwrap_or_else(|| self.view.clone());
         let view = Arc::new(View { epoch: Epoch(newest.epoch.0 + jump(life)), ..(*newest).clone() });
         self.stored = None;
-        self.send(now, StoreOp::WriteView { at, view: view.clone(), life }, Task::Mend(view, life));
+        self.mending = Some(Mending { number: self.next, view, at, before, ends: 0 });
+        self.send(now, StoreOp::Leases, Task::Survey);
+    }
+
+    fn evict(&mut self, now: Now, leases: Vec<(Incarnation, Revision)>, life: u64) {
+        let Some(mending) = &mut self.mending else { return };
+        let holders = leases.into_iter().map(|(holder, _)| holder).chain(mending.before.iter().copied());
+        let ends: BTreeSet<Incarnation> = holders.filter(|member| !mending.view.has(*member)).collect();
+        mending.ends = ends.len() + 1;
+        let number = mending.number;
+        for of in ends {
+            self.send(now, StoreOp::EndLease { of, at: None }, Task::Evict(number));
+        }
+        self.evicted(now, number, life);
+    }
+
+    fn evicted(&mut self, now: Now, number: u64, life: u64) {
+        let Some(mending) = self.mending.as_mut().filter(|mending| mending.number == number) else { return };
+        mending.ends = mending.ends.saturating_sub(1);
+        if mending.ends == 0 {
+            let (at, view) = (mending.at, mending.view.clone());
+            self.send(now, StoreOp::WriteView { at, view: view.clone(), life }, Task::Mend(view, life));
+        }
     }
 
     fn look(&mut self, now: Now, id: Option<u64>) {

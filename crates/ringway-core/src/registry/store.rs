@@ -126,6 +126,11 @@ impl Keys {
         self.view.as_ref().map(|stored| &stored.view)
     }
 
+    /// The view, if it was written in the life that the store is in: no other is obeyed.
+    pub fn standing(&self) -> Option<&Arc<View>> {
+        self.view.as_ref().filter(|stored| stored.life == self.life).map(|stored| &stored.view)
+    }
+
     /// Begins another life with what the store has.
     pub fn restart(&mut self) {
         self.life += 1;

@@ -114,7 +114,7 @@ impl World {
         if let (Some(of), Said::Written(_)) = (written, &answer.said) {
             self.renewed.insert(of, self.now);
         }
-        if let Some(view) = self.keys.view().filter(|view| view.epoch > before.epoch) {
+        if let Some(view) = self.keys.standing().filter(|view| view.epoch > before.epoch) {
             self.newest = view.clone();
             let lapsed: Vec<Incarnation> =
                 before.members().map(|(_, member, _)| member).filter(|member| self.has_stood_still(*member)).collect();
@@ -168,7 +168,7 @@ impl World {
         }
         let known = self.processes.iter().filter(|process| process.holds());
         let known = known.filter_map(|process| process.member.as_ref().map(Member::view));
-        let newest = known.chain(self.keys.view()).max_by_key(|view| view.epoch);
+        let newest = known.chain(self.keys.standing()).max_by_key(|view| view.epoch);
         let newest = newest.unwrap_or_else(|| self.registry.view()).clone();
         if newest.epoch < self.newest.epoch {
             note!(self, "nobody knows {:?} any more, and {newest:?} counts", self.newest);
