@@ -4,6 +4,7 @@
 //! [`conformance`] holds any adapter to what its trait promises.
 
 pub mod conformance;
+pub mod file;
 pub mod log;
 pub mod memory;
 pub mod nats;

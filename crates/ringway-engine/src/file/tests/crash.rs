@@ -1,0 +1,239 @@
+//! Crashes: random appends and trims on some slots, in small segments, on a machine whose power fails, whose process is killed, whose disk
+//! is full or fails.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::super::double::Double;
+use super::super::fsync::Fsync;
+use super::super::writer::Writer;
+use super::{Answered, ask_append, ask_trim, chain, open_with, options};
+use crate::log::{Appended, Place};
+
+const SLOTS: u32 = 5;
+
+/// What may and must be in a slot.
+#[derive(Debug, Default)]
+struct Chain {
+    /// What was answered or seen.
+    records: BTreeMap<u64, Bytes>,
+    /// What was asked for without an answer.
+    unknown: Vec<Bytes>,
+    /// Nothing before this is there any more.
+    floor: u64,
+    /// Nothing from this on was trimmed.
+    highest_trim: u64,
+}
+
+impl Chain {
+    fn last(&self) -> Option<u64> {
+        self.records.last_key_value().map(|(place, _)| *place)
+    }
+}
+
+/// Tells what to run again when a test fails.
+struct Seed(u64, u32);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("failed with seed {} after crash {}", self.0, self.1);
+        }
+    }
+}
+
+struct Bed {
+    rng: SmallRng,
+    double: Double,
+    fsync: Fsync,
+    chains: BTreeMap<u32, Chain>,
+    newest: u64,
+    asked: u64,
+    /// So often a segment was deleted.
+    deleted: u64,
+}
+
+enum Asked {
+    Append(u32, Bytes, Answered<Appended>),
+    Trim(u32, u64, Answered<()>),
+}
+
+impl Bed {
+    fn record(&mut self) -> Bytes {
+        self.asked += 1;
+        let len = match self.rng.random_range(0..50) {
+            0 => self.rng.random_range(1_900..3_000),
+            1..10 => 0,
+            _ => self.rng.random_range(0..300),
+        };
+        let mut record = self.asked.to_le_bytes().to_vec();
+        record.resize(8 + len, self.asked as u8);
+        record.into()
+    }
+
+    fn ask(&mut self, writer: &mut Writer) -> Asked {
+        let slot = self.rng.random_range(0..SLOTS);
+        let record = self.record();
+        let chain = self.chains.entry(slot).or_default();
+        if self.rng.random_range(0..6) == 0 && !chain.records.is_empty() {
+            let before = match self.rng.random_range(0..4) {
+                0 => u64::MAX,
+                _ => chain.records.keys().copied().nth(self.rng.random_range(0..chain.records.len())).unwrap_or(0),
+            };
+            chain.highest_trim = chain.highest_trim.max(before);
+            return Asked::Trim(slot, before, ask_trim(writer, slot, before));
+        }
+        let after = if self.rng.random_range(0..20) == 0 { Some(0) } else { chain.last() };
+        chain.unknown.push(record.clone());
+        Asked::Append(slot, record.clone(), ask_append(writer, slot, after, &record))
+    }
+
+    fn hear(&mut self, asked: Asked) {
+        match asked {
+            Asked::Append(slot, record, mut answered) => {
+                let Ok(answer) = answered.try_recv() else { return };
+                let chain = self.chains.entry(slot).or_default();
+                chain.unknown.retain(|unknown| *unknown != record);
+                if let Appended::At(Place(place)) = answer.expect("the log is there") {
+                    assert!(place > self.newest, "places are never given twice");
+                    self.newest = place;
+                    chain.records.insert(place, record);
+                }
+            }
+            Asked::Trim(slot, before, mut answered) => {
+                let Ok(Ok(())) = answered.try_recv() else { return };
+                let chain = self.chains.entry(slot).or_default();
+                // An append of the same batch may have come before the trim.
+                let last = chain.last().unwrap_or(0);
+                let floor = before.min(last);
+                if before != u64::MAX {
+                    chain.floor = chain.floor.max(floor);
+                    chain.records = chain.records.split_off(&chain.floor);
+                }
+            }
+        }
+    }
+
+    /// Works until the power fails, or for some batches.
+    fn work(&mut self, writer: &mut Writer) {
+        for _ in 0..self.rng.random_range(1..60) {
+            let asked: Vec<Asked> = (0..self.rng.random_range(0..6)).map(|_| self.ask(writer)).collect();
+            match self.rng.random_range(0..200) {
+                0 => self.double.fail_next_sync(),
+                1..4 => self.double.room(self.rng.random_range(0..3_000)),
+                4..10 => self.double.room(usize::MAX),
+                _ => {}
+            }
+            let before = self.double.names().into_iter().next();
+            writer.no_cleaning_before = None;
+            let mut alive = writer.round().is_ok();
+            while alive && !writer.waiting.is_empty() {
+                alive = writer.round().is_ok();
+            }
+            self.deleted += u64::from(self.double.names().into_iter().next() != before);
+            asked.into_iter().for_each(|asked| self.hear(asked));
+            if !alive {
+                return;
+            }
+            if self.rng.random_range(0..10) == 0 {
+                self.check(writer, true);
+            }
+        }
+    }
+
+    /// What is there is what must be there, and perhaps what may. Without `sure`, what was not synced may be missing.
+    fn check(&mut self, writer: &Writer, sure: bool) {
+        for (slot, model) in &mut self.chains {
+            let is = chain(writer, *slot);
+            assert!(is.is_sorted_by_key(|(place, _)| *place));
+            for (place, record) in &is {
+                match model.records.get(place) {
+                    Some(known) => assert_eq!(known, record, "slot {slot} at {place}"),
+                    None if sure => {
+                        assert!(model.unknown.contains(record), "slot {slot} at {place}: nobody asked for this");
+                        assert!(Some(*place) > model.last(), "slot {slot} at {place}: it was trimmed");
+                    }
+                    None => {}
+                }
+            }
+            if sure {
+                assert!(is.iter().all(|(place, _)| *place >= model.floor), "slot {slot}: a trim was undone");
+                let first = is.first().map_or(0, |(place, _)| *place);
+                for place in model.records.keys() {
+                    let there = is.binary_search_by_key(place, |(place, _)| *place).is_ok();
+                    let trimmed = *place < first && *place < model.highest_trim;
+                    assert!(there || trimmed, "slot {slot} at {place}: lost; {first} is the first");
+                }
+                assert_eq!(is.is_empty(), model.records.is_empty() && is.is_empty(), "slot {slot}: the last one stays");
+            }
+        }
+    }
+
+    /// What was seen after a start stays.
+    fn learn(&mut self, writer: &Writer) {
+        for (slot, model) in &mut self.chains {
+            model.unknown.clear();
+            model.records = chain(writer, *slot).into_iter().collect();
+            model.floor = model.records.first_key_value().map_or(0, |(place, _)| *place);
+            model.highest_trim = model.floor;
+            self.newest = self.newest.max(model.last().unwrap_or(0));
+        }
+    }
+
+    fn crash(&mut self, rounds: u32, seed: &mut Seed) {
+        for round in 0..rounds {
+            seed.1 = round;
+            let Ok(mut writer) = open_with(&self.double, &options(self.fsync)).map_err(|why| {
+                assert!(why.to_string().contains("the power failed"), "{why}");
+            }) else {
+                self.fail();
+                continue;
+            };
+            if self.fsync != Fsync::Never || round == 0 {
+                self.check(&writer, true);
+            } else {
+                self.check(&writer, false);
+            }
+            self.learn(&writer);
+            self.double.fuse(self.rng.random_range(1..250));
+            self.work(&mut writer);
+            drop(writer);
+            self.fail();
+            // Sometimes the next start fails as well.
+            if self.rng.random_range(0..4) == 0 {
+                self.double.fuse(self.rng.random_range(1..8));
+            }
+        }
+    }
+
+    /// The power of the machine, or only the process.
+    fn fail(&mut self) {
+        if self.rng.random_range(0..3) == 0 { self.double.restart() } else { self.double.crash() }
+    }
+}
+
+fn run(fsync: Fsync, seeds: std::ops::Range<u64>) {
+    let mut deleted = 0;
+    for seed in seeds {
+        let mut guard = Seed(seed, 0);
+        let (rng, double) = (SmallRng::seed_from_u64(seed), Double::new(seed));
+        let chains = BTreeMap::new();
+        let mut bed = Bed { rng, double, fsync, chains, newest: 0, asked: 0, deleted: 0 };
+        bed.crash(20, &mut guard);
+        deleted += bed.deleted;
+    }
+    assert!(deleted > 50, "segments are cleaned: {deleted} were");
+}
+
+#[test]
+fn what_was_answered_survives_every_crash() {
+    run(Fsync::Always, 0..25);
+}
+
+#[test]
+fn what_was_not_synced_is_lost_in_order_and_without_damage() {
+    run(Fsync::Never, 100..125);
+}
