@@ -54,15 +54,19 @@ impl Header {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadHeader> {
         let bytes = bytes.get(..HEADER as usize).ok_or(BadHeader::Damaged)?;
-        let sum = u32_at(bytes, 36).ok_or(BadHeader::Damaged)?;
-        if bytes[..8] != MAGIC || sum != crc32c::crc32c(&bytes[..36]) {
+        if bytes[..8] != MAGIC {
+            return Err(BadHeader::Damaged);
+        }
+        // Before the checksum, which another format may have elsewhere.
+        let version = u32_at(bytes, 8).ok_or(BadHeader::Damaged)?;
+        if version != VERSION {
+            return Err(BadHeader::Version(version));
+        }
+        if u32_at(bytes, 36) != Some(crc32c::crc32c(&bytes[..36])) {
             return Err(BadHeader::Damaged);
         }
         let part = |at| u64_at(bytes, at).ok_or(BadHeader::Damaged);
-        match u32_at(bytes, 8) {
-            Some(VERSION) => Ok(Self { birth: part(12)?, number: part(20)?, place: part(28)? }),
-            other => Err(BadHeader::Version(other.unwrap_or_default())),
-        }
+        Ok(Self { birth: part(12)?, number: part(20)?, place: part(28)? })
     }
 
     /// What the checksums of this segment's frames begin with.
