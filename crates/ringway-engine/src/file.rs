@@ -38,6 +38,7 @@ mod double;
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -45,7 +46,7 @@ use std::thread;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 pub use self::fsync::{Fsync, NotFsync};
 pub use self::open::OpenError;
@@ -53,7 +54,7 @@ pub use self::open::OpenError;
 use self::files::{Files, Folder};
 use self::frame::LONGEST_RECORD;
 use self::index::Index;
-use self::writer::Op;
+use self::writer::{Answer, Op, Writer};
 use crate::log::{Appended, Log, Page, Place};
 use crate::store::Away;
 
@@ -154,10 +155,13 @@ impl FileLog {
             return Err(OpenError::TooSmall { max_bytes: options.max_bytes, least: LEAST_BYTES });
         }
         let writer = open::open(Arc::new(Folder::new(dir)), dir, &options, Limits::of(options.max_bytes))?;
+        Self::start(writer).map_err(|why| OpenError::Io { what: "start the writer of", path: dir.to_owned(), why })
+    }
+
+    fn start(writer: Writer) -> io::Result<Self> {
         let shared = writer.shared();
         let (queue, ops) = sync_channel(QUEUE);
-        let run = thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run(&ops));
-        run.map_err(|why| OpenError::Io { what: "start the writer of", path: dir.to_owned(), why })?;
+        thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run(&ops))?;
         Ok(Self { shared, queue, room: Arc::new(Semaphore::new(QUEUE_BYTES)) })
     }
 
@@ -189,11 +193,7 @@ impl FileLog {
     }
 
     /// Puts one operation in the queue of the writer and waits for its answer.
-    async fn ask<T>(
-        &self,
-        bytes: usize,
-        op: impl FnOnce(oneshot::Sender<Result<T, Away>>, tokio::sync::OwnedSemaphorePermit) -> Op,
-    ) -> Result<T, Away> {
+    async fn ask<T>(&self, bytes: usize, op: impl FnOnce(Answer<T>, OwnedSemaphorePermit) -> Op) -> Result<T, Away> {
         // Records are shorter than their limit, and so is this number.
         let Ok(room) = self.room.clone().try_acquire_many_owned(bytes as u32) else { return Err(busy()) };
         let (answer, answered) = oneshot::channel();

@@ -18,7 +18,7 @@ pub(crate) struct Cleaner {
 enum Stop {
     /// It goes on here in the next round.
     At(u64),
-    /// There is no frame at this offset.
+    /// No frame can be read at this offset.
     Damage(u64),
 }
 
@@ -44,8 +44,7 @@ impl Writer {
         if !self.wants_to_clean() {
             return Ok(());
         }
-        let Some(cleaner) =
-            self.cleaner.or_else(|| self.dirtiest().map(|segment| Cleaner { segment, at: HEADER }))
+        let Some(cleaner) = self.cleaner.or_else(|| self.dirtiest().map(|segment| Cleaner { segment, at: HEADER }))
         else {
             return Ok(());
         };
@@ -82,7 +81,10 @@ impl Writer {
         while at + (done as u64) < len {
             if buffer.is_empty() {
                 buffer.resize(wanted.min(len - at) as usize, 0);
-                file.read_at(&mut buffer, at).map_err(|why| self.ended("read", segment, &why))?;
+                if let Err(why) = file.read_at(&mut buffer, at) {
+                    tracing::error!(file = name(segment), offset = at, %why, "cannot read the log");
+                    return Ok(Stop::Damage(at));
+                }
             }
             let here = at + done as u64;
             let Some(frame) = Frame::decode(seed, &buffer[done..]) else {
@@ -99,7 +101,7 @@ impl Writer {
             };
             let from = frame.spot(segment, here);
             if self.shared.index.lock().holds(frame.slot, &from).is_some() {
-                if !self.fits(batch.bytes.len() + frame.len()) {
+                if !self.fits(batch, frame.len()) {
                     if !batch.bytes.is_empty() || !self.rotate()? {
                         break;
                     }
@@ -120,7 +122,11 @@ impl Writer {
             let Some(oldest) = index.segments.get(&segment).filter(|oldest| at >= oldest.len) else { return Ok(()) };
             if oldest.live > 0 {
                 self.never_clean = true;
-                tracing::error!(file = name(segment), live = oldest.live, "the log cannot be cleaned: this is a fault of ringway");
+                tracing::error!(
+                    file = name(segment),
+                    live = oldest.live,
+                    "the log cannot be cleaned: this is a fault of ringway"
+                );
                 return Ok(());
             }
         }

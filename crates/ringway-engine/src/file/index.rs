@@ -113,6 +113,10 @@ impl Index {
         let mut dead: Vec<Spot> = chain.floor.replace(floor).into_iter().collect();
         let kept = chain.records.partition_point(|spot| spot.place < floor.place);
         dead.extend(chain.records.drain(..kept));
+        // What a long chain needed is given back.
+        if chain.records.len() < chain.records.capacity() / 4 {
+            chain.records.shrink_to(chain.records.len() * 2);
+        }
         self.count(&floor);
         for spot in dead {
             self.discount(&spot);

@@ -15,10 +15,10 @@ impl Writer {
         let all = self.shared.index.lock().all();
         for (slot, spot) in all {
             let frame_len = FRAME + spot.len as usize;
-            if batch.bytes.len() >= BATCH_BYTES || !self.fits(batch.bytes.len() + frame_len) {
+            if batch.bytes.len() >= BATCH_BYTES || !self.fits(&batch, frame_len) {
                 self.keep(std::mem::take(&mut batch))?;
             }
-            if !self.fits(frame_len) && !self.rotate()? {
+            if !self.fits(&batch, frame_len) && !self.rotate()? {
                 return Err(self.no_room());
             }
             self.copy_one(slot, spot, &mut batch)?;

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::file::files::Files;
-use crate::file::frame::{Frame, HEADER, Header, Kind, name, number};
+use crate::file::frame::{FRAME, Frame, HEADER, Header, Kind, name, number};
 use crate::file::index::{Index, Spot};
 use crate::file::scan::{Foreign, Scan};
-use crate::file::writer::{Batch, Ended, Writer, begin, ended};
+use crate::file::writer::{Batch, Ended, Writer, begin};
 use crate::file::{Limits, Options, Shared, path};
 
 /// Places that a crash took back must not be given again, for somebody may know them. No segment has as many.
@@ -124,12 +124,7 @@ struct Found<'a> {
     lost: BTreeSet<u64>,
 }
 
-pub(crate) fn open(
-    files: Arc<dyn Files>,
-    dir: &Path,
-    options: &Options,
-    limits: Limits,
-) -> Result<Writer, OpenError> {
+pub(crate) fn open(files: Arc<dyn Files>, dir: &Path, options: &Options, limits: Limits) -> Result<Writer, OpenError> {
     let mut found = Found::read(&*files, dir, options.birth)?;
     found.join_chains();
     let damaged = !found.faults.is_empty();
@@ -155,8 +150,7 @@ pub(crate) fn open(
     files.sync_dir().map_err(|why| io("sync", dir.to_owned(), why))?;
     let Found { index, place, lost, .. } = found;
     let shared = Shared { files, birth: options.birth, index: Mutex::new(index), failed: watch::Sender::new(None) };
-    let mut writer =
-        Writer::new(Arc::new(shared), dir.to_owned(), limits, options.fsync, (number, file, len), place);
+    let mut writer = Writer::new(Arc::new(shared), dir.to_owned(), limits, options.fsync, (number, file, len), place);
     if damaged {
         writer.mend(&lost)?;
     }
@@ -299,11 +293,11 @@ impl Gathered {
 impl Writer {
     /// Writes down that no place before a distant one will be given again.
     fn skip_places(&mut self) -> Result<(), Ended> {
-        if !self.fits(crate::file::frame::FRAME) && !self.rotate()? {
+        let mut batch = Batch::default();
+        if !self.fits(&batch, FRAME) && !self.rotate()? {
             return Err(self.no_room());
         }
         self.place += PLACES_SKIPPED;
-        let mut batch = Batch::default();
         self.push(&mut batch, Kind::Opened, 0, self.place, 0, &[]);
         self.place += 1;
         if !self.commit(batch)? {
@@ -313,6 +307,6 @@ impl Writer {
     }
 
     pub(crate) fn no_room(&self) -> Ended {
-        ended("write to", &path(&self.dir, self.number), &io::ErrorKind::StorageFull.into())
+        Ended(format!("cannot open the log in {}: its disk is full. Make room, then start again", self.dir.display()))
     }
 }

@@ -1,7 +1,7 @@
 //! The one thread that writes: it takes all that is queued, writes it at once, syncs it, and answers.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
@@ -181,7 +181,7 @@ impl Writer {
         let mut batch = Batch::default();
         while let Some(op) = self.waiting.pop_front() {
             let len = op.frame();
-            if !self.fits(batch.bytes.len() + len) {
+            if !self.fits(&batch, len) {
                 if !batch.bytes.is_empty() {
                     self.waiting.push_front(op);
                     break;
@@ -202,9 +202,10 @@ impl Writer {
         Ok(close)
     }
 
-    /// The newest segment has room for so many more bytes.
-    pub(crate) fn fits(&self, bytes: usize) -> bool {
-        self.len == HEADER || self.len + bytes as u64 <= self.limits.segment
+    /// The newest segment has room for one more frame of this length behind the batch. An empty one has room for any.
+    pub(crate) fn fits(&self, batch: &Batch, len: usize) -> bool {
+        let end = self.len + batch.bytes.len() as u64;
+        end == HEADER || end + len as u64 <= self.limits.segment
     }
 
     fn admit(&mut self, op: Op, batch: &mut Batch) {
@@ -215,7 +216,8 @@ impl Writer {
             }
             Op::Trim { slot, before, answer } => {
                 let trims = |before| self.shared.index.lock().trims(slot, before);
-                if let Some(before) = self.end(slot, batch).map(|last| before.min(last)).filter(|before| trims(*before)) {
+                if let Some(before) = self.end(slot, batch).map(|last| before.min(last)).filter(|before| trims(*before))
+                {
                     let spot = self.push(batch, Kind::Trim, slot, before, 0, &[]);
                     batch.changes.push(Change::Trim(slot, spot));
                 }
@@ -250,15 +252,7 @@ impl Writer {
         end.or_else(|| self.shared.index.lock().last(slot).map(|spot| spot.place))
     }
 
-    pub(crate) fn push(
-        &self,
-        batch: &mut Batch,
-        kind: Kind,
-        slot: u32,
-        place: u64,
-        after: u64,
-        record: &[u8],
-    ) -> Spot {
+    pub(crate) fn push(&self, batch: &mut Batch, kind: Kind, slot: u32, place: u64, after: u64, record: &[u8]) -> Spot {
         let offset = self.len + batch.bytes.len() as u64;
         // Segments end far below 4 GiB.
         let frame = Frame { kind, slot, place, after, synced: self.synced as u32, record };
@@ -372,11 +366,15 @@ impl Writer {
         Ok(true)
     }
 
+    /// Ends the log for good.
     pub(crate) fn ended(&self, what: &str, number: u64, why: &io::Error) -> Ended {
-        let ended = ended(what, &path(&self.dir, number), why);
+        let why = format!(
+            "the log has ended, for nobody knows what the disk has kept: cannot {what} {}: {why}. Check the disk and its file system, then start this process again",
+            path(&self.dir, number).display()
+        );
         // Before any answer is dropped: those who wait for one ask why.
-        self.shared.fail(&ended.0);
-        ended
+        self.shared.fail(&why);
+        Ended(why)
     }
 }
 
@@ -401,13 +399,6 @@ impl Op {
 
 fn no_room() -> Away {
     Away("the disk of the log is full. Make room on it: the log then goes on by itself".to_owned())
-}
-
-pub(crate) fn ended(what: &str, path: &Path, why: &io::Error) -> Ended {
-    Ended(format!(
-        "the log has ended, for nobody knows what the disk has kept: cannot {what} {}: {why}. Check the disk and its file system, then start this process again",
-        path.display()
-    ))
 }
 
 /// Makes a segment that has its header and will survive.

@@ -155,6 +155,7 @@ impl Bed {
                 alive = writer.round().is_ok();
             }
             self.seen.deleted += u64::from(self.double.names().into_iter().next() != before);
+            assert!(!writer.never_clean, "what counts is copied");
             asked.into_iter().for_each(|asked| self.hear(asked));
             if !alive {
                 return;

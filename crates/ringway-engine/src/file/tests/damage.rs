@@ -83,6 +83,25 @@ fn a_flipped_length_in_the_newest_segment_is_no_torn_tail() {
 }
 
 #[test]
+fn a_torn_end_of_a_segment_before_the_newest_is_damage() {
+    let double = written();
+    let name = double.names().remove(0);
+    let last = double.content(&name).len() - 233;
+    double.damage(&name, |bytes| bytes.truncate(bytes.len() - 1));
+    refused(&double, &format!("{name} is wrong from offset {last} on, for 232 bytes"));
+}
+
+#[test]
+fn a_frame_of_another_segment_is_none_of_this_one() {
+    let double = written();
+    let [first, second] = [&double.names()[0], &double.names()[1]].map(Clone::clone);
+    let frame = double.content(&first)[HEADER as usize + 33..][..233].to_vec();
+    let at = HEADER as usize;
+    double.damage(&second, |bytes| bytes[at..at + 233].copy_from_slice(&frame));
+    refused(&double, &format!("{second} is wrong from offset {at} on, for 233 bytes"));
+}
+
+#[test]
 fn a_bad_header_is_refused_and_costs_no_record() {
     let double = written();
     let name = double.names().remove(0);
@@ -105,6 +124,26 @@ fn a_missing_first_segment_is_seen_by_the_chains() {
     let double = written();
     double.forget(&double.names()[0]);
     refused(&double, "are missing before place");
+}
+
+#[test]
+fn mending_may_be_interrupted_anywhere() {
+    let mut whole = None;
+    for changes in 1.. {
+        let double = written();
+        let name = double.names().remove(2);
+        double.damage(&name, |bytes| bytes[500] ^= 4);
+        double.fuse(changes);
+        let done = open_with(&double, &accepting()).is_ok();
+        double.crash();
+        let writer = open_with(&double, &accepting()).expect("it is mended, or mended again");
+        let is = [records(&writer, 0), records(&writer, 1)];
+        assert_eq!(*whole.get_or_insert(is.clone()), is, "after {changes} changes");
+        if done {
+            assert!(changes > 10, "it was interrupted");
+            return;
+        }
+    }
 }
 
 #[test]

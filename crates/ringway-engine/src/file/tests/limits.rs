@@ -1,5 +1,7 @@
+use super::super::FileLog;
 use super::super::double::Double;
 use super::*;
+use crate::Log as _;
 
 fn segments(writer: &Writer) -> usize {
     writer.shared.index.lock().segments.len()
@@ -75,11 +77,30 @@ fn a_failed_sync_ends_the_log() {
     let mut answered = ask_append(&mut writer, 1, None, &"other slot".into());
     let mut second = ask_append(&mut writer, 2, None, &"second".into());
     let Ended(why) = work(&mut writer).expect_err("the sync failed");
-    assert!(why.contains("cannot sync folder/log-0000000000000001") && why.contains("start this process again"), "{why}");
+    assert!(
+        why.contains("cannot sync folder/log-0000000000000001") && why.contains("start this process again"),
+        "{why}"
+    );
     assert!(answered.try_recv().is_err() && second.try_recv().is_err(), "nobody is told that it was written");
     let shared = writer.shared();
     drop(writer);
     assert_eq!(shared.away().to_string(), why);
+}
+
+#[tokio::test]
+async fn all_who_ask_an_ended_log_learn_why() {
+    let double = Double::new(1);
+    let log = FileLog::start(opened(&double)).expect("a thread begins");
+    let Ok(Appended::At(first)) = log.append(1, None, "first".into()).await else { panic!("it is sound") };
+    assert_eq!(log.failed(), None);
+    double.fail_next_sync();
+    let why = log.append(1, Some(first), "second".into()).await.expect_err("the sync failed").to_string();
+    assert!(why.contains("the sync failed"), "{why}");
+    assert_eq!((log.failed(), log.until_failed().await), (Some(why.clone()), why.clone()));
+    assert_eq!(log.append(2, None, "third".into()).await.expect_err("it has ended").to_string(), why);
+    assert_eq!(log.trim(1, first).await.expect_err("it has ended").to_string(), why);
+    assert_eq!(log.close().await.expect_err("it has ended").to_string(), why);
+    assert_eq!(log.last(1).await.expect("it can be read"), Some((first, "first".into())));
 }
 
 #[test]
@@ -97,7 +118,8 @@ fn what_a_failed_sync_left_in_memory_is_written_again_at_the_next_start() {
 
 #[test]
 fn an_fsync_is_read_and_shown() {
-    for (text, shown) in [("always", "always"), ("never", "never"), ("100ms", "100ms"), ("2000ms", "2s"), ("1 m", "1m")] {
+    for (text, shown) in [("always", "always"), ("never", "never"), ("100ms", "100ms"), ("2000ms", "2s"), ("1 m", "1m")]
+    {
         assert_eq!(text.parse::<Fsync>().expect("it is one").to_string(), shown);
     }
     for wrong in ["", "sometimes", "0s", "5", "ms", "5d", "99999999999999999999h"] {
