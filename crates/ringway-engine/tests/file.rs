@@ -7,7 +7,7 @@ use ringway_engine::file::{FileLog, Fsync, Options};
 use ringway_engine::{Appended, Log as _, Place, conformance};
 
 fn open(dir: &Path, fsync: Fsync) -> FileLog {
-    FileLog::open(dir, Options { birth: 7, fsync, max_bytes: 1 << 20, accept_loss: false }).unwrap()
+    FileLog::open(dir, Options { birth: 7, fsync, max_bytes: 1 << 20, accept_loss: false }).expect("the log is sound")
 }
 
 #[tokio::test]

@@ -101,10 +101,9 @@ impl Writer {
             };
             let from = frame.spot(segment, here);
             if self.shared.index.lock().holds(frame.slot, &from).is_some() {
-                if !self.fits(batch, frame.len()) {
-                    if !batch.bytes.is_empty() || !self.rotate()? {
-                        break;
-                    }
+                let fits = self.fits(batch, frame.len()) || (batch.bytes.is_empty() && self.rotate()?);
+                if !fits {
+                    break;
                 }
                 let to = self.push(batch, frame.kind, frame.slot, frame.place, frame.after, frame.record);
                 batch.changes.push(Change::Move(frame.slot, from, to));
