@@ -108,7 +108,7 @@ fn what_a_failed_sync_left_in_memory_is_written_again_at_the_next_start() {
     let double = Double::new(1);
     let mut writer = opened(&double);
     double.fail_next_sync();
-    let _ = ask_append(&mut writer, 1, None, &"left".into());
+    let _unheard = ask_append(&mut writer, 1, None, &"left".into());
     work(&mut writer).expect_err("the sync failed");
     double.restart();
     assert_eq!(records(&opened(&double), 1), ["left"], "the system still has it");
