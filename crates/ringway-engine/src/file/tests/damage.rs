@@ -129,6 +129,7 @@ fn a_missing_first_segment_is_seen_by_the_chains() {
 #[test]
 fn mending_may_be_interrupted_anywhere() {
     let mut whole = None;
+    let accepting = || Options { fsync: Fsync::Never, ..accepting() };
     for changes in 1.. {
         let double = written();
         let name = double.names().remove(2);
