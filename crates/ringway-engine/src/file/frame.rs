@@ -85,8 +85,8 @@ pub(crate) enum Kind {
     Append = 1,
     /// Records of the slot before `place` are dropped.
     Trim = 2,
-    /// The log was opened; places up to this one may have been given before.
-    Opened = 3,
+    /// The log was opened or closed: all before this was synced, and places up to this one may have been given.
+    Synced = 3,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl<'a> Frame<'a> {
         let kind = match bytes.get(8)? {
             1 => Kind::Append,
             2 => Kind::Trim,
-            3 => Kind::Opened,
+            3 => Kind::Synced,
             _ => return None,
         };
         let len = claimed(bytes)?;

@@ -267,7 +267,7 @@ impl Gathered {
         match frame.kind {
             Kind::Append => self.records.push((spot, frame.after)),
             Kind::Trim if self.floor.is_none_or(|floor| floor.place <= spot.place) => self.floor = Some(spot),
-            Kind::Trim | Kind::Opened => {}
+            Kind::Trim | Kind::Synced => {}
         }
     }
 
@@ -298,7 +298,7 @@ impl Writer {
             return Err(self.no_room());
         }
         self.place += PLACES_SKIPPED;
-        self.push(&mut batch, Kind::Opened, 0, self.place, 0, &[]);
+        self.push(&mut batch, Kind::Synced, 0, self.place, 0, &[]);
         self.place += 1;
         if !self.commit(batch)? {
             return Err(self.no_room());

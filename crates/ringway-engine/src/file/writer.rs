@@ -141,8 +141,9 @@ impl Writer {
         while open {
             open = self.take(queue);
             let done = self.round().and_then(|closed| {
+                let dropped = !open && !closed;
                 open &= !closed;
-                if open { Ok(()) } else { self.sync() }
+                if dropped { self.seal() } else { Ok(()) }
             });
             if done.is_err() {
                 // Those who wait learn it when their answers are dropped with the queue.
@@ -272,8 +273,11 @@ impl Writer {
             self.len += batch.bytes.len() as u64;
             self.shared.index.lock().grow(self.number, batch.bytes.len() as u64);
         }
-        if batch.close || self.sync_due().is_some_and(|due| due <= Instant::now()) {
+        if self.sync_due().is_some_and(|due| due <= Instant::now()) {
             self.sync()?;
+        }
+        if batch.close {
+            self.seal()?;
         }
         self.apply(batch.changes);
         self.cleaner = batch.cleaner;
@@ -336,6 +340,18 @@ impl Writer {
         }
         self.synced_at = Instant::now();
         Ok(())
+    }
+
+    /// Syncs, and writes down that this was done: what is wrong in the segment from now on is damage, and no torn end.
+    pub(crate) fn seal(&mut self) -> Result<(), Ended> {
+        self.sync()?;
+        if self.len > HEADER {
+            // It may end behind the segment's limit, by its own length.
+            let mut batch = Batch::default();
+            self.push(&mut batch, Kind::Synced, 0, self.place, 0, &[]);
+            self.commit(batch)?;
+        }
+        self.sync()
     }
 
     fn header(&self) -> Header {

@@ -170,6 +170,9 @@ impl Bed {
                 self.check(writer, true);
             }
         }
+        if self.rng.random() && writer.seal().is_ok() {
+            self.chains.values_mut().for_each(|chain| chain.synced = chain.last().unwrap_or(0));
+        }
     }
 
     /// What is there is what must be there, and perhaps what may. Without `sure`, what was not synced may be missing.

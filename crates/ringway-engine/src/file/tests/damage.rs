@@ -43,6 +43,19 @@ fn the_last_record_may_be_torn() {
     assert_eq!(numbers(&opened(&double), 1).last(), Some(&37));
 }
 
+#[test]
+fn the_last_record_of_a_log_that_was_closed_is_not_torn_but_damaged() {
+    let double = written();
+    let mut writer = opened(&double);
+    let name = double.names().pop().expect("it has segments");
+    let at = double.content(&name).len();
+    place(append(&mut writer, 0, vec![40; 10]));
+    writer.seal().expect("the disk is sound");
+    drop(writer);
+    double.damage(&name, |bytes| bytes[at + 40] ^= 1);
+    refused(&double, &format!("{name} is wrong from offset {at} on, for 43 bytes"));
+}
+
 /// Opening is refused with an error that says this, and then goes on with the loss accepted.
 fn refused(double: &Double, says: &str) -> Writer {
     let before: Vec<_> = double.names().iter().map(|name| (name.clone(), double.content(name))).collect();
