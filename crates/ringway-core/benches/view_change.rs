@@ -4,6 +4,7 @@
 //! `cargo bench -p ringway-core --bench view_change` prints, for each change, how much time each step took, all members
 //! together, and when the gateway had all its channels back if every member had a processor to itself.
 
+use ringway_core::message::Durability;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +21,13 @@ use ringway_core::{ChannelName, Incarnation, MemberId};
 
 const GATEWAY: Incarnation = Incarnation(100);
 const CHANNELS: usize = 500;
-const KEPT: ChannelOptions =
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(3600), presence: false, history_bytes: 0 };
+const KEPT: ChannelOptions = ChannelOptions {
+    history_size: 100,
+    history_ttl: Duration::from_secs(3600),
+    presence: false,
+    history_bytes: 0,
+    durability: Durability::Memory,
+};
 /// Rounds of one kind are measured so often, and the fastest is printed: everything else on the machine only adds.
 const ROUNDS: usize = 5;
 
@@ -150,7 +156,7 @@ impl World {
                     let take = || node.on_message(self.now, from, frame.epoch, frame.message);
                     busy += timed(&mut self.spent, step, take).1;
                 }
-                busy += timed(&mut self.spent, "finish_turn", || node.finish_turn()).1;
+                busy += timed(&mut self.spent, "finish_turn", || node.finish_turn(self.now)).1;
                 slowest = slowest.max(busy);
             }
             let mut busy = Duration::ZERO;

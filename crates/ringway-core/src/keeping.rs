@@ -4,6 +4,7 @@
 //! history would grow and be cut in turns. So the keeper tells every gateway how channels are kept, first of all on a new link, and
 //! they go by that instead of what their own config says.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::id::ChannelName;
@@ -25,12 +26,38 @@ pub struct ChannelOptions {
     pub presence: bool,
     /// Most bytes of the publications kept, the newest one aside; 0: no limit but the node's.
     pub history_bytes: u64,
+    /// Where a publication is before it is acknowledged. Without history it is nowhere.
+    pub durability: Durability,
+}
+
+/// Where a publication is before it is acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// In the memory of all nodes that have a copy of its slot.
+    #[default]
+    Memory,
+    /// There, and in the log, which survives all processes.
+    Log,
 }
 
 impl ChannelOptions {
     /// Publications are kept, replicated and numbered.
     pub fn has_history(&self) -> bool {
         self.history_size > 0 && !self.history_ttl.is_zero()
+    }
+
+    /// Where a publication is before it is acknowledged, if it is kept at all.
+    pub fn level(&self) -> Durability {
+        if self.has_history() { self.durability } else { Durability::Memory }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Log => "log",
+        })
     }
 }
 

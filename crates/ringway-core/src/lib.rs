@@ -5,6 +5,7 @@ pub mod gateway;
 pub mod id;
 pub mod keeping;
 pub mod limits;
+pub mod logbook;
 pub mod member;
 pub mod membership;
 pub mod message;

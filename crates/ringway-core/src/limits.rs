@@ -37,6 +37,13 @@ pub const CLAIMS_UNDER_WAY: usize = 4;
 /// further frame.
 pub const SLOT_LINES: usize = 4096;
 
+/// Bytes of operations in one record of the log, the last one aside: what has gathered while the record before was under way. The rest goes into
+/// the next one.
+pub const LOG_RECORD_BYTES: usize = 256 << 10;
+
+/// Requests to the log that a node has under way, one for each slot at the most. More wait until some are answered.
+pub const LOG_REQUESTS: usize = 512;
+
 /// Inboxes in one frame of how far they were confirmed: 276 bytes each at the most, and so less than 128 KiB. More take a further frame.
 pub const INBOX_LINES: usize = 448;
 
@@ -103,6 +110,11 @@ pub struct NodeLimits {
     pub copy_slots: usize,
     /// Publications in one history page. The rest is asked for page by page.
     pub page: u32,
+    /// Bytes of operations that wait for the log. Above it publishes to channels that are kept there are refused for now.
+    pub log_bytes: usize,
+    /// A slot's chain in the log with more bytes than this, and than four times the state that it tells, gets that state whole, and is cut off
+    /// before it.
+    pub log_chain_bytes: u64,
 }
 
 impl Default for NodeLimits {
@@ -116,6 +128,8 @@ impl Default for NodeLimits {
             live_bytes: 4 << 20,
             copy_slots: 4096,
             page: 1000,
+            log_bytes: 64 << 20,
+            log_chain_bytes: 256 << 10,
         }
     }
 }

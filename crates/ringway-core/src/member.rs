@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::gateway::Gateway;
 use crate::id::{Epoch, Incarnation};
 use crate::keeping::Keeping;
+use crate::logbook::LogAnswer;
 use crate::membership::{Action, Change, Life, Membership};
 use crate::message::{Attach, Frame, Load, Message, RegistryAnswer};
 use crate::node::{Lease, Node};
@@ -297,6 +298,7 @@ impl<F: Front> Member<F> {
             }
             Message::Ping(load) => self.tell_both(now, from, epoch, &Message::Ping(load)),
             Message::Keeping(keeping) => self.on_keeping(now, from, &keeping),
+            Message::LogAnswer(answer) => self.on_log(now, *answer),
             message if message.is_for_gateway() => {
                 if let Some(front) = &mut self.front {
                     front.gateway_mut().on_message(now, from, epoch, message);
@@ -322,6 +324,13 @@ impl<F: Front> Member<F> {
     /// The registry answered.
     pub fn on_answer(&mut self, now: Now, answer: &RegistryAnswer) {
         self.membership.on_answer(now, answer);
+    }
+
+    /// The log answered.
+    pub fn on_log(&mut self, now: Now, answer: LogAnswer) {
+        if let Some(node) = &mut self.node {
+            node.on_log(now, answer);
+        }
     }
 
     /// A newer view was seen, wherever it came from.
@@ -445,8 +454,9 @@ impl<F: Front> Member<F> {
         let mut fresh = std::mem::take(&mut self.fresh);
         if let Some(node) = &mut self.node {
             if ends {
-                node.finish_turn();
+                node.finish_turn(now);
             }
+            self.actions.extend(node.take_log_requests().into_iter().map(Action::Log));
             node.swap_frames(&mut fresh);
             self.sort(&mut fresh);
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{Epoch, Incarnation, MemberId};
+use crate::logbook::LogRequest;
 use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
 use crate::node::Lease;
 use crate::registry::Seat;
@@ -24,6 +25,8 @@ use crate::view::{GatewayEntry, NodeEntry, Placement, Removal, View};
 pub enum Action {
     /// Send this to the registry.
     Request(RegistryRequest),
+    /// Send this to the log.
+    Log(LogRequest),
     /// A newer view: every role applies it.
     View {
         /// The one before.

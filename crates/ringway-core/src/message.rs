@@ -14,8 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot, StreamEpoch};
-pub use crate::keeping::ChannelOptions;
 use crate::keeping::Keeping;
+pub use crate::keeping::{ChannelOptions, Durability};
+use crate::logbook::{LogAnswer, LogRequest};
 use crate::pauses::Pauses;
 use crate::registry::store::{StoreAnswer, StoreRequest};
 use crate::ring::SlotSet;
@@ -59,6 +60,11 @@ pub enum Message {
     KeptOut(Box<str>),
     /// Keeper → gateway, first of all on a new link, and once it has become the keeper: how channels are kept. No answer.
     Keeping(Arc<Keeping>),
+
+    /// Node → a member that has a way to the log. Answered by `LogAnswer` with the same id, or not at all.
+    LogRequest(Box<LogRequest>),
+    /// Member → node, whose request to the log it passed on.
+    LogAnswer(Box<LogAnswer>),
 
     /// Gateway → owner. Answered by `PubOk` or `PubNo`.
     Publish(Box<Publish>),
@@ -325,10 +331,12 @@ pub struct ResetCount {
 pub struct Publish {
     /// Slot of the channel.
     pub slot: Slot,
-    /// Number of this publish among those of the sending gateway's incarnation for this slot, from 1.
+    /// Number of this publish among those of the sending gateway's incarnation for this slot and durability, from 1.
     pub seq: u64,
     /// Oldest number that is not answered yet; nothing below it will be sent again.
     pub floor: u64,
+    /// Whose numbers it is counted in.
+    pub durability: Durability,
     /// Where to.
     pub channel: ChannelName,
     /// What.
@@ -339,6 +347,13 @@ pub struct Publish {
     pub idempotency_key: Option<Box<str>>,
     /// Of the state that it describes. One that is not newer than the stream's last is not kept and not delivered.
     pub version: Option<Box<Version>>,
+}
+
+impl Publish {
+    /// Its name among all publishes of its slot, where this gateway has sent it.
+    pub(crate) fn id(&self, gateway: Incarnation) -> PubId {
+        PubId { gateway, durability: self.durability, seq: self.seq, floor: self.floor }
+    }
 }
 
 /// Version of the state that a publication describes, as its publisher counts it.
@@ -361,6 +376,8 @@ pub struct PubOk {
     pub position: Option<Position>,
     /// Copies that hold it, the owner's included.
     pub copies: u8,
+    /// Whose numbers it was counted in. `Log`: the log holds it too.
+    pub durability: Durability,
 }
 
 /// A publish was not taken.
@@ -372,6 +389,8 @@ pub struct PubNo {
     pub seq: u64,
     /// Why not.
     pub why: Refusal,
+    /// Whose numbers it was counted in.
+    pub durability: Durability,
 }
 
 /// Why an owner did not do what a gateway asked.
@@ -463,6 +482,8 @@ pub struct Detach {
     pub attach: AttachId,
     /// How far the inbox's user has confirmed it.
     pub delivered: Option<Position>,
+    /// How the channel is kept, as far as the gateway knows.
+    pub durability: Durability,
 }
 
 /// A client on a channel.
@@ -667,6 +688,17 @@ pub struct SlotState {
     pub streams: Vec<StreamState>,
     /// What gateways' publishes were answered, with the last part. A difference of nothing leaves them as they are.
     pub publishers: Vec<PublisherState>,
+    /// What the log brings to it.
+    pub standing: Standing,
+}
+
+/// What a slot's content lacks where it began anew without a marked copy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What the log holds of the slot is in it. If not, the log is read before a channel of it is served that is kept there.
+    pub read: bool,
+    /// A removed owner may still act: no stream begins anew that is not kept in the log.
+    pub early: bool,
 }
 
 /// The state of a slot that is whole without a stream or a publisher in it.
@@ -682,13 +714,15 @@ pub struct SlotSync {
     pub index: u64,
     /// As in [`SlotState::base`].
     pub base: Option<(Epoch, u64)>,
+    /// As in [`SlotState::standing`].
+    pub standing: Standing,
 }
 
 impl From<SlotSync> for SlotState {
     fn from(sync: SlotSync) -> Self {
-        let SlotSync { slot, term, number, index, base } = sync;
-        let (streams, publishers) = (Vec::new(), Vec::new());
-        Self { slot, kind: StateKind::Sync(number), term, index, base, part: 0, last: true, streams, publishers }
+        let SlotSync { slot, term, number, index, base, standing } = sync;
+        let (kind, streams, publishers) = (StateKind::Sync(number), Vec::new(), Vec::new());
+        Self { slot, kind, term, index, base, part: 0, last: true, streams, publishers, standing }
     }
 }
 
@@ -699,6 +733,8 @@ pub enum StateKind {
     Sync(u64),
     /// By a marked node to a claiming owner.
     Fetched,
+    /// By a live owner to the log: of its streams those that are kept there.
+    Logged,
 }
 
 /// A stream as it travels between nodes, or a run of it. Operations on it count from its first run on: those that came before
@@ -741,6 +777,8 @@ impl StreamState {
 pub struct PublisherState {
     /// Which gateway.
     pub gateway: Incarnation,
+    /// Which of its numbers.
+    pub durability: Durability,
     /// Last number taken.
     pub last: u64,
     /// The last ones taken, with where they stand.
@@ -758,6 +796,19 @@ pub struct Rep {
     pub index: u64,
     /// The operations, in order.
     pub ops: Vec<Op>,
+}
+
+/// Names a publish among all of its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PubId {
+    /// Who sent it.
+    pub gateway: Incarnation,
+    /// Which of its numbers are meant.
+    pub durability: Durability,
+    /// Its number.
+    pub seq: u64,
+    /// The oldest number that may come again.
+    pub floor: u64,
 }
 
 /// One operation of a slot's log. The same log gives the same content everywhere.
@@ -784,8 +835,8 @@ pub enum Op {
         first: u64,
         /// What.
         entry: Entry,
-        /// Who sent it under which number, and the oldest number that may come again.
-        publisher: (Incarnation, u64, u64),
+        /// Who sent it under which number.
+        publisher: PubId,
         /// Idempotency key.
         key: Option<Box<str>>,
         /// Version of the state that it describes.
@@ -795,8 +846,8 @@ pub enum Op {
     Key {
         /// Which channel.
         channel: ChannelName,
-        /// Who sent it under which number, and the oldest number that may come again.
-        publisher: (Incarnation, u64, u64),
+        /// Who sent it under which number.
+        publisher: PubId,
         /// The key.
         key: Box<str>,
     },

@@ -11,8 +11,10 @@ mod copies;
 mod inspect;
 mod listing;
 mod log;
+mod logbook;
 mod outflow;
 mod publish;
+mod replay;
 mod replica;
 mod slot;
 mod staging;
@@ -25,13 +27,14 @@ use std::sync::Arc;
 
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::{NodeLimits, SLOT_LINES};
+use crate::logbook::LogRequest;
 use crate::message::{Answer, Attach, Detach, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
 
-pub use inspect::{ChannelReport, ReignReport, SlotReport};
+pub use inspect::{ChannelReport, ReignReport, SlotReport, told_by};
 use outflow::Paged;
 use slot::{Phase, SlotEntry};
 
@@ -129,6 +132,19 @@ pub struct Node {
     keys: usize,
     swept: usize,
     expelled: bool,
+    /// Slots whose book may have something to ask of the log.
+    books: BTreeSet<Slot>,
+    /// What was asked, when, and for what.
+    log_errands: BTreeMap<u64, (Now, logbook::Errand)>,
+    log_requests: VecDeque<LogRequest>,
+    next_log: u64,
+    /// Operations that wait for the log, in bytes.
+    log_bytes: usize,
+    is_log_full: bool,
+    /// The log has records of another cluster.
+    is_log_foreign: bool,
+    /// Slots of mine that are live for the log alone.
+    early: BTreeSet<Slot>,
 }
 
 impl Node {
@@ -172,6 +188,14 @@ impl Node {
             keys: 0,
             swept: 0,
             expelled: false,
+            books: BTreeSet::new(),
+            log_errands: BTreeMap::new(),
+            log_requests: VecDeque::new(),
+            next_log: 0,
+            log_bytes: 0,
+            is_log_full: false,
+            is_log_foreign: false,
+            early: BTreeSet::new(),
         }
     }
 
@@ -287,6 +311,11 @@ impl Node {
         self.progress.clear();
         self.outflows.clear();
         self.closings.clear();
+        self.books.clear();
+        self.log_errands.clear();
+        self.log_requests.clear();
+        self.early.clear();
+        self.log_bytes = 0;
         (self.users, self.history_bytes, self.keys, self.unsettled) = (0, 0, 0, 0);
         self.tally = tally::Tally::default();
     }
@@ -344,6 +373,8 @@ impl Node {
     /// No longer the owner: waiting answers and attaches are dropped, data and mark are kept.
     fn stop(&mut self, slot: Slot) {
         self.refuse_waiting(slot);
+        self.close_book(slot);
+        self.early.remove(&slot);
         self.parked.remove(&slot);
         self.parted.remove(&slot);
         self.holding.remove(&slot);
@@ -467,8 +498,7 @@ impl Node {
     fn refuse_outside(&mut self, from: Incarnation, message: &Message) {
         match message {
             Message::Publish(publish) => {
-                let (slot, seq, why) = (publish.slot, publish.seq, Refusal::Retry);
-                self.peers.send(from, Message::PubNo(crate::message::PubNo { slot, seq, why }));
+                self.refuse(publish.slot, publish.id(from), Refusal::Retry);
             }
             Message::Query(id, _) => self.peers.send(from, Message::Answer(*id, Answer::Refused(Refusal::Retry))),
             _ => {}
@@ -486,6 +516,7 @@ impl Node {
             self.advance(now, slot);
         }
         self.start_fresh(now);
+        self.tick_books(now);
         self.release_held(now);
         self.keep_progress(now);
         self.sweep(now);
@@ -510,13 +541,15 @@ impl Node {
     }
 
     /// Ends a turn: what was collected for batches goes out. Take the frames afterwards.
-    pub fn finish_turn(&mut self) {
+    pub fn finish_turn(&mut self, now: Now) {
+        self.pump_books(now);
         let mut haves = std::mem::take(&mut self.haves);
         haves.sort_by_key(|(owner, have)| (*owner, have.slot));
         haves.dedup_by(|later, kept| {
             let same = (later.0, later.1.slot) == (kept.0, kept.1.slot);
-            // Cumulative: of several for one slot the last says it all.
-            if same {
+            // Cumulative: of several for one slot the last says it all. But what is said of an older `Sync` is not heard, and hides that the
+            // newest one was of no use.
+            if same && (later.1.sync >= kept.1.sync || later.1.sync == 0) {
                 *kept = *later;
             }
             same

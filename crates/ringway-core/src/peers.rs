@@ -315,7 +315,14 @@ mod tests {
     }
 
     fn sync(number: u64) -> SlotSync {
-        SlotSync { slot: Slot(0), term: Epoch(1), number, index: 0, base: None }
+        SlotSync {
+            slot: Slot(0),
+            term: Epoch(1),
+            number,
+            index: 0,
+            base: None,
+            standing: crate::message::Standing::default(),
+        }
     }
 
     /// What was queued for a peer: `v` a view, `s` a frame of syncs with their number, `o` anything else.

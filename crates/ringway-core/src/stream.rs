@@ -121,6 +121,12 @@ impl Stream {
         Self { top: run.start.saturating_sub(1), ..stream }
     }
 
+    /// From now on it is kept like this. What is in the log stays there until the stream ends: a part of it would be less than nothing.
+    pub(crate) fn keep_as(&mut self, options: ChannelOptions) {
+        let durability = self.options.durability.max(options.durability);
+        self.options = ChannelOptions { durability, ..options };
+    }
+
     /// Offset of the last entry, committed or not.
     pub(crate) fn top(&self) -> u64 {
         self.top
@@ -248,6 +254,12 @@ impl Stream {
     /// Nothing is held back: the slot's reign began or ended.
     pub(crate) fn commit_all(&mut self) {
         self.uncommitted = 0;
+    }
+
+    /// As if the log had brought all of it with this operation: whoever holds what was before lacks it whole.
+    pub(crate) fn brought_by(&mut self, index: u64) {
+        self.changed = index;
+        self.entries.iter_mut().for_each(|stored| stored.index = index);
     }
 
     /// What lies between two offsets, the later one not included, has at least so many bytes.
@@ -391,7 +403,8 @@ impl Stream {
             // What is between has been trimmed, and so has what was before.
             (self.entries, self.held) = (VecDeque::new(), 0);
         }
-        (self.options, self.delivered, self.top) = (run.options, self.delivered.max(run.delivered), end - 1);
+        self.keep_as(run.options);
+        (self.delivered, self.top) = (self.delivered.max(run.delivered), end - 1);
         let stored = |(age, entry)| Stored { at: now.saturating_sub(age), index, entry };
         for stored in run.entries.into_iter().map(stored) {
             self.held += stored.bytes();

@@ -10,6 +10,8 @@
 //! | list | a direct get of the last messages of many subjects, which any replica answers |
 //! | life | when the stream on disk was made; with one server alone also which run of it this is, for it may have lost its tail |
 
+mod log;
+
 use std::hash::Hasher as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::store::{Away, Found, Refused, Store};
+
+pub use log::NatsLog;
 
 /// Servers before this one refuse some of what is asked here, or check conditions only before they write.
 const OLDEST_SERVER: (u64, u64) = (2, 12);
@@ -142,14 +146,9 @@ impl Nats {
     /// # Errors
     /// [`OpenError`]
     pub async fn open(config: &Config) -> Result<(Self, Notices), OpenError> {
-        let urls = config.urls.join(", ");
-        let failed = |why: String| OpenError::Connect { urls: urls.clone(), why };
-        let client =
-            options(config).await?.connect(config.urls.clone()).await.map_err(|error| failed(error.to_string()))?;
+        let client = connect(config).await?;
         let server = client.server_info();
-        if version(&server.version) < OLDEST_SERVER {
-            return Err(OpenError::Version { urls, version: server.version });
-        }
+        let failed = |why: String| OpenError::Connect { urls: config.urls.join(", "), why };
         let context = jetstream::new(client.clone());
         let (view, leases) = streams(&context, config).await?;
         let info = view.cached_info();
@@ -331,6 +330,19 @@ impl Store for Nats {
             let _lost = self.client.publish(subject(&self.config, "notice"), notice).await;
         }
     }
+}
+
+/// A connection to a server that is new enough.
+async fn connect(config: &Config) -> Result<Client, OpenError> {
+    let urls = config.urls.join(", ");
+    let failed = |why: String| OpenError::Connect { urls: urls.clone(), why };
+    let client =
+        options(config).await?.connect(config.urls.clone()).await.map_err(|error| failed(error.to_string()))?;
+    let version = client.server_info().version;
+    if self::version(&version) < OLDEST_SERVER {
+        return Err(OpenError::Version { urls, version });
+    }
+    Ok(client)
 }
 
 async fn options(config: &Config) -> Result<ConnectOptions, OpenError> {

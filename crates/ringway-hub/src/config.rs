@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringway_core::ChannelName;
 use ringway_core::keeping::Keeping;
-use ringway_core::message::ChannelOptions;
+use ringway_core::message::{ChannelOptions, Durability};
 use ringway_protocol::centrifuge::ErrorCode;
 
 /// What the hub decides by. The default is closed: no anonymous clients, no channels but the personal ones.
@@ -98,6 +98,14 @@ impl HubConfig {
         config
     }
 
+    /// Keeps all that has a history in the log.
+    pub fn keep_in_the_log(&mut self) {
+        let all = self.namespaces.values_mut().chain(&mut self.without_namespace).chain([&mut self.inbox]);
+        for config in all.filter(|config| config.options().has_history()) {
+            config.durability = Durability::Log;
+        }
+    }
+
     /// What its owner is told of how a channel is kept. Of one that is not configured nothing is.
     pub(crate) fn options(&self, channel: &ChannelName) -> ChannelOptions {
         self.channel(channel).map(ChannelConfig::options).unwrap_or_default()
@@ -113,6 +121,8 @@ pub struct ChannelConfig {
     pub history_ttl: Duration,
     /// Most bytes of the publications kept, the newest one aside: the oldest go first. 0: no limit but the node's.
     pub history_bytes: usize,
+    /// Where a publication is before it is acknowledged. The log needs history.
+    pub durability: Durability,
     /// Subscribers get a position and come back to it without missing anything. Needs history.
     pub recovery: bool,
     /// Who is subscribed is kept and can be asked for by subscribers.
@@ -144,6 +154,7 @@ impl ChannelConfig {
             history_size: 1000,
             history_ttl: Duration::from_secs(600),
             history_bytes: 0,
+            durability: Durability::Memory,
             recovery: true,
             presence: true,
             subscribe: Allowed::Anyone,
@@ -157,6 +168,7 @@ impl ChannelConfig {
             history_size: 1000,
             history_ttl: Duration::from_secs(24 * 3600),
             history_bytes: 0,
+            durability: Durability::Memory,
             recovery: true,
             presence: false,
             subscribe: Allowed::Named,
@@ -166,15 +178,15 @@ impl ChannelConfig {
 
     /// What the owner is told of such channels.
     pub fn options(&self) -> ChannelOptions {
-        let Self { history_size, history_ttl, history_bytes, presence, .. } = *self;
-        ChannelOptions { history_size, history_ttl, presence, history_bytes: history_bytes as u64 }
+        let Self { history_size, history_ttl, history_bytes, presence, durability, .. } = *self;
+        ChannelOptions { history_size, history_ttl, presence, history_bytes: history_bytes as u64, durability }
     }
 
     /// The same, kept like this.
     fn kept(&self, options: ChannelOptions) -> Self {
-        let ChannelOptions { history_size, history_ttl, presence, history_bytes } = options;
+        let ChannelOptions { history_size, history_ttl, presence, history_bytes, durability } = options;
         let history_bytes = usize::try_from(history_bytes).unwrap_or(usize::MAX);
-        Self { history_size, history_ttl, presence, history_bytes, ..self.clone() }
+        Self { history_size, history_ttl, presence, history_bytes, durability, ..self.clone() }
     }
 
     /// Subscribers get a position.
@@ -190,6 +202,7 @@ impl Default for ChannelConfig {
             history_size: 0,
             history_ttl: Duration::ZERO,
             history_bytes: 0,
+            durability: Durability::Memory,
             recovery: false,
             presence: false,
             subscribe: Allowed::Anyone,

@@ -102,12 +102,13 @@ fn differences(own: &Keeping, cluster: &Keeping) -> Vec<Overruled> {
 /// The settings in which the two differ.
 fn settings(own: ChannelOptions, cluster: ChannelOptions) -> Vec<String> {
     let texts = |options: ChannelOptions| {
-        let ChannelOptions { history_size, history_ttl, presence, history_bytes } = options;
+        let ChannelOptions { history_size, history_ttl, presence, history_bytes, durability } = options;
         [
             ("history_size", history_size.to_string()),
             ("history_ttl", format!("{}s", history_ttl.as_secs_f64())),
             ("history_bytes", format!("{history_bytes}B")),
             ("presence", presence.to_string()),
+            ("durability", durability.to_string()),
         ]
     };
     let pairs = texts(own).into_iter().zip(texts(cluster));

@@ -3,6 +3,7 @@
 //! `cargo bench -p ringway-protocol --bench link` prints a line for each of the messages that a cluster sends most, and for
 //! a part of a slot's state. Of many rounds the fastest counts: everything else on the machine only adds.
 
+use ringway_core::message::{Durability, PubId};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,8 @@ fn cost(frame: &Frame, frames: usize) -> (f64, f64) {
 
 fn messages() -> Vec<(&'static str, Message)> {
     let position = Position { epoch: StreamEpoch::from_random(7), offset: 4711 };
-    let ok = PubOk { slot: Slot(4711), seq: 12_345, position: Some(position), copies: 2 };
+    let ok =
+        PubOk { slot: Slot(4711), seq: 12_345, position: Some(position), copies: 2, durability: Durability::Memory };
     let have = Have { slot: Slot(4711), term: Epoch(300), sync: 9, index: 12_345, mark: true };
     vec![
         ("Publish, 40 bytes", publish(40)),
@@ -78,7 +80,13 @@ fn channel() -> ChannelName {
 }
 
 fn options() -> ChannelOptions {
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(600), presence: false, history_bytes: 0 }
+    ChannelOptions {
+        history_size: 100,
+        history_ttl: Duration::from_secs(600),
+        presence: false,
+        history_bytes: 0,
+        durability: Durability::Memory,
+    }
 }
 
 fn entry(length: usize) -> Entry {
@@ -88,6 +96,7 @@ fn entry(length: usize) -> Entry {
 
 fn publish(length: usize) -> Message {
     Message::Publish(Box::new(Publish {
+        durability: Durability::Memory,
         slot: Slot(4711),
         seq: 12_345,
         floor: 12_340,
@@ -106,7 +115,12 @@ fn rep(length: usize) -> Message {
         offset: 4711,
         first: 4612,
         entry: entry(length),
-        publisher: (Incarnation(0x0123_4567_89ab_cdef), 12_345, 12_340),
+        publisher: PubId {
+            gateway: Incarnation(0x0123_4567_89ab_cdef),
+            durability: Durability::Memory,
+            seq: 12_345,
+            floor: 12_340,
+        },
         key: None,
         version: None,
     };
@@ -131,6 +145,7 @@ fn state(entries: u64) -> Message {
         last: true,
     };
     Message::State(Box::new(SlotState {
+        standing: Default::default(),
         slot: Slot(4711),
         kind: StateKind::Sync(9),
         term: Epoch(300),

@@ -7,5 +7,6 @@ pub mod framing;
 pub mod json;
 pub mod kept;
 pub mod link;
+pub mod logged;
 pub mod plain;
 pub mod ws;

@@ -55,6 +55,7 @@ mod tests;
 
 use bytes::{Buf, BytesMut};
 use ringway_core::id::NameError;
+use ringway_core::logbook::Record;
 use ringway_core::message::{ChannelOptions, Frame, MalformedEntry};
 use ringway_core::view::View;
 
@@ -198,6 +199,16 @@ pub(crate) fn spell_view(view: &View, out: &mut BytesMut) {
 /// Reads a view that fills `body` from end to end.
 pub(crate) fn read_view(body: &[u8]) -> Result<View, FrameError> {
     parse(body)
+}
+
+/// Appends a record of the log as it is spelled in frames.
+pub(crate) fn spell_record(record: &Record, out: &mut BytesMut) {
+    Rest::put(record, &mut Out::plain(out));
+}
+
+/// Reads a record that fills `body` from end to end.
+pub(crate) fn read_record(body: &[u8]) -> Result<Record, FrameError> {
+    Rest::take(&mut Input::new(body, &[]))
 }
 
 /// The length that the frame at the front of `buffer` announces. `None`: fewer than four bytes are there.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use ringway_core::message::Durability;
 use ringway_core::{Epoch, Incarnation, Position, Slot, StreamEpoch};
 
 use crate::setup::Setup;
@@ -94,7 +95,7 @@ pub(crate) struct Checker {
     pub(crate) last: Time,
     pub(crate) publications: Vec<Publication>,
     /// What gateways have sent, by the number that they have given it for its slot.
-    pub(crate) sent: HashMap<(Incarnation, Slot, u64), u32>,
+    pub(crate) sent: HashMap<(Incarnation, Slot, Durability, u64), u32>,
     pub(crate) logs: BTreeMap<StreamEpoch, Log>,
     /// The newest stream of each channel that a node served anything of.
     pub(crate) newest: Vec<Option<StreamEpoch>>,
@@ -179,10 +180,14 @@ impl Checker {
         (count(|destroyed| &destroyed.marks), count(|destroyed| &destroyed.due))
     }
 
-    /// Streams of this slot are gone for good.
+    /// Streams of this slot are gone for good, but for those that are in the log.
     pub(crate) fn excuse(&mut self, slot: Slot, setup: &Setup) {
         self.lost.add(slot);
-        let streams = self.logs.values_mut().filter(|log| setup.channels[log.channel].slot == slot);
+        let is_lost = |log: &&mut Log| {
+            let channel = &setup.channels[log.channel];
+            channel.slot == slot && !channel.is_logged()
+        };
+        let streams = self.logs.values_mut().filter(is_lost);
         streams.for_each(|log| log.dead = true);
     }
 

@@ -94,13 +94,21 @@ pub enum Sabotage {
     ForgeStanding,
     /// G5: nobody hears that the store has begun another life.
     HideLives,
+    /// L2: the log says that it has what it has not got.
+    ForgeAppended,
+    /// L3, L4: the log appends whatever comes behind whatever is there.
+    ForgePlace,
+    /// L4: the log tells the last record of a chain alone.
+    HideRecords,
+    /// L6: a chain is cut off before the state that takes its place is whole.
+    TrimEarly,
     /// How channels are kept: gateways hear what their own files say as the cluster's word.
     ForgeKeeping,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 50] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -147,6 +155,10 @@ impl Sabotage {
         Self::ForgeEnded,
         Self::ForgeStanding,
         Self::HideLives,
+        Self::ForgeAppended,
+        Self::ForgePlace,
+        Self::HideRecords,
+        Self::TrimEarly,
     ];
 
     /// The one of this name, however it is capitalized.

@@ -1,5 +1,6 @@
 //! What a seed decides before a run begins: the cluster's size, its channels, its limits, its clocks' habits.
 
+use ringway_core::message::Durability;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,11 +45,17 @@ impl ChannelSetup {
         self.user.is_some()
     }
 
+    /// Publications are in the log before they are acknowledged.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.options.level() == Durability::Log
+    }
+
     /// What gateways are configured to do with such channels.
     fn config(&self) -> ChannelConfig {
-        let ChannelOptions { history_size, history_ttl, presence, .. } = self.options;
+        let ChannelOptions { history_size, history_ttl, presence, durability, .. } = self.options;
         let anyone = Allowed::Anyone;
-        let config = ChannelConfig { history_size, history_ttl, presence, recovery: true, ..ChannelConfig::default() };
+        let config = ChannelConfig { history_size, history_ttl, presence, durability, ..ChannelConfig::default() };
+        let config = ChannelConfig { recovery: true, ..config };
         ChannelConfig { subscribe: anyone, publish: anyone, ..config }
     }
 }
@@ -103,6 +110,11 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// Some channels are kept in the log.
+    pub(crate) fn has_log(&self) -> bool {
+        self.channels.iter().any(ChannelSetup::is_logged)
+    }
+
     /// The registry's answers may be lost or late.
     pub(crate) fn is_troubled(&self) -> bool {
         self.mode != Mode::Planned && self.large.is_none()
@@ -150,6 +162,9 @@ impl Setup {
                 limits.live_bytes = limits.bulk_bytes;
             }
         }
+        if !seed.is_multiple_of(3) {
+            limits.log_chain_bytes = 2_000;
+        }
         // Not drawn, so that all that follows is as it was for every seed.
         if seed % 5 == 1 {
             limits.copy_slots = 1 + (seed / 5 % 3) as usize;
@@ -158,7 +173,8 @@ impl Setup {
             limits.history_bytes = rng.range(2000, 20_000) as usize;
         }
         let count = rng.range(4, 10);
-        let channels = (0..count).map(|number| Self::draw_channel(rng, &key, slots, number)).collect();
+        let channels =
+            (0..count).map(|number| Self::draw_channel(rng, &key, slots, number, level_of(seed, number))).collect();
         let planned = mode == Mode::Planned;
         let nodes = if planned { rng.range(2, 4) } else { rng.range(1, 5) } as usize;
         let pace = rng.pick(&[10_000, 40_000, 80_000]);
@@ -206,7 +222,9 @@ impl Setup {
         let slots = SlotCount::new(large.slots).expect("a power of two in range");
         let usual = Self::draw(rng, seed, Mode::One);
         let key = usual.key;
-        let channels = (0..large.channels as u64).map(|number| Self::draw_channel(rng, &key, slots, number)).collect();
+        let memory = Durability::Memory;
+        let channels =
+            (0..large.channels as u64).map(|number| Self::draw_channel(rng, &key, slots, number, memory)).collect();
         Self {
             slots,
             timing: Timing::default(),
@@ -272,7 +290,7 @@ impl Setup {
         }
     }
 
-    fn draw_channel(rng: &mut Rng, key: &HashKey, slots: SlotCount, number: u64) -> ChannelSetup {
+    fn draw_channel(rng: &mut Rng, key: &HashKey, slots: SlotCount, number: u64, level: Durability) -> ChannelSetup {
         let inbox = number % 4 == 3;
         let unkept = !inbox && number % 3 == 2;
         let history_size = match (unkept, inbox) {
@@ -282,14 +300,22 @@ impl Setup {
         };
         let history_ttl = Duration::from_secs(if inbox { 600 } else { rng.pick(&[2, 600, 600]) });
         let presence = rng.chance(200) && !inbox;
-        let options = ChannelOptions { history_size, history_ttl, presence, history_bytes: 0 };
+        let options = ChannelOptions { history_size, history_ttl, presence, history_bytes: 0, durability: level };
         let user = inbox.then(|| UserName::new(&format!("user-{number}")).expect("a short name of letters"));
         // Channels that are kept alike have a namespace of their own.
-        let kept = format!("h{history_size}t{}p{}", history_ttl.as_secs(), u8::from(presence));
+        let kept = format!("h{history_size}t{}p{}{level}", history_ttl.as_secs(), u8::from(presence));
         let named = || ChannelName::new(&format!("{kept}:channel-{number}")).expect("a short name of letters");
         let name = user.as_ref().map_or_else(named, ChannelName::personal);
         ChannelSetup { slot: slot_of(key, slots, name.as_str()), name, options, user }
     }
+}
+
+/// Half of the seeds have a log, and there half of the channels are in it. Inboxes are all kept alike. Not drawn, so that all else is as it was.
+fn level_of(seed: u64, number: u64) -> Durability {
+    let is_inbox = number % 4 == 3;
+    let is_unkept = !is_inbox && number % 3 == 2;
+    let is_logged = if is_inbox { seed / 4 % 2 == 1 } else { number % 2 == seed / 4 % 2 && !is_unkept };
+    if seed / 2 % 2 == 1 && is_logged { Durability::Log } else { Durability::Memory }
 }
 
 /// The same config, but that it keeps every channel in another way.

@@ -8,6 +8,7 @@ mod evidence;
 mod faults;
 mod filling;
 mod lies;
+mod log;
 mod measures;
 mod network;
 mod process;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringway_core::logbook::{Chains, LogAnswer, LogRequest};
 use ringway_core::message::{Frame, RegistryAnswer, RegistryRequest, Reset};
 use ringway_core::registry::Registry;
 use ringway_core::registry::store::{Keys, Revision, StoreAnswer, StoreRequest};
@@ -58,6 +60,8 @@ pub(crate) enum Input {
     View(Arc<View>),
     /// The store's answer to a request of this life.
     Store(Incarnation, StoreAnswer),
+    /// The log's answer to a request of this life.
+    Log(Incarnation, Box<LogAnswer>),
     /// Somebody has written a view of this epoch to the store.
     Notice(Epoch),
     Evidence(Incarnation, Removal),
@@ -96,6 +100,13 @@ pub(crate) enum Event {
         from: Incarnation,
         request: StoreRequest,
     },
+    /// A request reaches the log.
+    Log {
+        process: usize,
+        boot: u32,
+        from: Incarnation,
+        request: Box<LogRequest>,
+    },
     Fault,
     Change,
     /// A change at the worst moment.
@@ -133,6 +144,11 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     /// Where it is outside.
     pub(crate) keys: Keys,
+    /// The log.
+    chains: Chains,
+    /// It answers nobody until then, or takes nothing.
+    log_away: Time,
+    log_full: Time,
     /// The newest view that it has, or that somebody knows who lives.
     pub(crate) newest: Arc<View>,
     /// Views that were written.
@@ -215,6 +231,9 @@ impl World {
             network: Network::new(total, setup.gateways),
             keys: if setup.hosted { Keys::default() } else { Keys::with(born.clone()) },
             newest: born.clone(),
+            chains: Chains::default(),
+            log_away: 0,
+            log_full: 0,
             views: 0,
             snapshots: VecDeque::new(),
             store_restarted: 0,
@@ -336,6 +355,7 @@ impl World {
             Event::Start(process) => self.start(process),
             Event::Request { process, boot, life, request } => self.ask_registry(process, boot, life, request),
             Event::Store { process, boot, from, request } => self.handle_in_store(process, boot, from, request),
+            Event::Log { process, boot, from, request } => self.handle_in_log(process, boot, from, *request),
             Event::Fault => self.next_fault(),
             Event::Change => self.next_change(),
             Event::Sudden if !self.is_quiet() => self.change(),

@@ -73,7 +73,7 @@ fn a_seed_decides_a_run() {
 
 /// Where each lie is told, within how many seeds it must be found out, and by which check. Most are found within ten; the rest is room
 /// for rules that change, and costs nothing until a lie is not found.
-const FOUND: [(Sabotage, Mode, u64, &str); 46] = [
+const FOUND: [(Sabotage, Mode, u64, &str); 50] = [
     (Sabotage::ForgeTerm, Mode::One, 100, "I1"),
     (Sabotage::MarkEarly, Mode::One, 100, "I1"),
     (Sabotage::ForgeMark, Mode::One, 100, "C7"),
@@ -93,7 +93,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 46] = [
     (Sabotage::ForgePings, Mode::One, 400, "held"),
     (Sabotage::ForgeSettled, Mode::Planned, 150, "C6"),
     (Sabotage::HideSettled, Mode::Planned, 100, "C5"),
-    (Sabotage::ForgeFloor, Mode::Wild, 150, "C2"),
+    (Sabotage::ForgeFloor, Mode::Wild, 400, "C2"),
     (Sabotage::ForgeOffset, Mode::Planned, 100, "C2"),
     (Sabotage::ForgetPosition, Mode::Wild, 200, "C2"),
     (Sabotage::LateAttach, Mode::Planned, 100, "unkept"),
@@ -120,6 +120,10 @@ const FOUND: [(Sabotage, Mode, u64, &str); 46] = [
     (Sabotage::ForgeEnded, Mode::Wild, 400, "lease"),
     (Sabotage::ForgeStanding, Mode::One, 100, "lapsed"),
     (Sabotage::HideLives, Mode::Wild, 300, "epochs"),
+    (Sabotage::ForgeAppended, Mode::Planned, 100, "logged"),
+    (Sabotage::ForgePlace, Mode::Wild, 100, "C2"),
+    (Sabotage::HideRecords, Mode::Wild, 50, "C4"),
+    (Sabotage::TrimEarly, Mode::One, 300, "logged"),
 ];
 
 /// Leaves the rule out in these seeds until the check finds it.
@@ -157,6 +161,7 @@ fn every_sabotage_and_every_check_has_its_turn() {
         "lease",
         "lapsed",
         "epochs",
+        "logged",
     ]) {
         assert!(FOUND.iter().any(|(_, _, _, found)| found == rule), "nothing shows that {rule} bites");
     }

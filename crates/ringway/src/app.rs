@@ -24,15 +24,16 @@ use ringway_core::registry::Registry;
 use ringway_core::ring::Weight;
 use ringway_core::view::View;
 use ringway_edge::Edge;
+use ringway_engine::file::FileLog;
 use ringway_link::{Event, Links, Listener, Secret, Settings, Target};
 use ringway_protocol::link::Identity;
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::address::{host_and_port, with_port};
 use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
-use crate::config::{Config, RegistryAt, Roles};
+use crate::config::{Config, LogAt, RegistryAt, Roles};
 use crate::console::Clients;
 use crate::data_dir::DataDir;
 use crate::demo::reachable;
@@ -40,6 +41,7 @@ use crate::engine;
 use crate::gateway::GatewayConfig;
 use crate::guesses::Guesses;
 use crate::health;
+use crate::logbook;
 use crate::member::{self, End, GatewayParts, JoinError, Signal};
 use crate::orchestrator::Orchestrator;
 use crate::registry::{Handle, Way};
@@ -100,6 +102,8 @@ pub struct Running {
     internal: Option<Edge>,
     /// Its members, the first one first. There is one at least.
     members: Vec<Control>,
+    /// The log, where it is in a folder of this process.
+    file: Option<FileLog>,
 }
 
 /// Opens every port that the roles need. Who joins waits until there is a way to the first gateway, and says so at its ports meanwhile.
@@ -210,16 +214,38 @@ impl Bound {
             None => Begin::Registry(birth::registry(&self.config, self.data.as_ref(), orchestrator.is_some())?),
             Some(address) => Begin::Join(Target::anyone(address.as_str())),
         };
-        self.go(begin, orchestrator).await
+        let log = self.log(&begin).await?;
+        self.go(begin, log, orchestrator).await
+    }
+
+    /// Where requests of this process to the log go, and the log itself where it is in a folder here.
+    async fn log(&self, begin: &Begin) -> Result<(logbook::Handle, Option<FileLog>), StartError> {
+        Ok(match (self.config.cluster.log, begin, &self.data) {
+            (LogAt::Nats, ..) => {
+                (logbook::Handle::Way(logbook::Way::to(engine::log_in_nats(&self.config).await?)), None)
+            }
+            (LogAt::Local, Begin::Registry(registry), Some(data)) => {
+                let (folder, birth) = (data.path().to_owned(), registry.view().birth());
+                let log = engine::log_in_folder(folder, birth, &self.config).await?;
+                (logbook::Handle::Way(logbook::Way::to(log.clone())), Some(log))
+            }
+            (LogAt::Local, Begin::Join(_), _) => (logbook::Handle::Linked, None),
+            (LogAt::Local, Begin::Registry(_) | Begin::Outside(..), _) => (logbook::Handle::Absent, None),
+        })
     }
 
     /// The same in a cluster whose registry is in a store outside. If that has no view yet, the cluster is born with this one.
     #[cfg(test)]
     pub async fn start_outside(self, way: Way, born: Arc<View>) -> Result<Running, StartError> {
-        self.go(Begin::Outside(way, born), None).await
+        self.go(Begin::Outside(way, born), (logbook::Handle::Absent, None), None).await
     }
 
-    async fn go(self, begin: Begin, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
+    async fn go(
+        self,
+        begin: Begin,
+        (log, file): (logbook::Handle, Option<FileLog>),
+        orchestrator: Option<Orchestrator>,
+    ) -> Result<Running, StartError> {
         let config = self.config.clone();
         let identity = self.identity(self.id.clone(), &begin);
         let (internal, clients, host) = (self.internal_addr(), self.page_clients(), self.host(&begin));
@@ -245,7 +271,7 @@ impl Bound {
         let settings = Settings { identity, cluster: "".into(), secret, limits, on_wrong_secret };
         let links = Links::start(self.links, settings);
         let node = self.roles.node.then_some(config.cluster.weight);
-        let ready = begin.ready(self.id, (node, gateway), links, self.data, config.timing.ttl).await?;
+        let ready = begin.ready(self.id, (node, gateway), links, self.data, log, config.timing.ttl).await?;
         let (first, changes) = keeping(ready, &config);
         let mut all = vec![first];
         if let Some(common) = &common {
@@ -253,7 +279,7 @@ impl Bound {
                 all.push(further.join(common, host.clone()).await?);
             }
         }
-        let own = Own { edge, gateway_config, guesses, clients, orchestrator, changes };
+        let own = Own { edge, gateway_config, guesses, clients, orchestrator, changes, file };
         Ok(own.serve(&config, doors, all))
     }
 
@@ -274,6 +300,7 @@ impl Begin {
         (node, gateway): (Option<Weight>, Option<GatewayParts>),
         (links, mut events): (Links, mpsc::Receiver<Event>),
         data: Option<DataDir>,
+        log: logbook::Handle,
         ttl: Duration,
     ) -> Result<Ready, StartError> {
         let incarnation = links.identity().incarnation;
@@ -290,7 +317,7 @@ impl Begin {
                 (view, Handle::outside(way), None, Vec::new())
             }
         };
-        Ok(Ready { id, incarnation, node, gateway, registry, join, view, links, events: (early, events) })
+        Ok(Ready { id, incarnation, node, gateway, registry, log, join, view, links, events: (early, events) })
     }
 }
 
@@ -343,6 +370,11 @@ impl Running {
             edge.stop_accepting();
         }
         join_all(self.members.iter().map(|member| member.order(Signal::Stop))).await;
+        if let Some(file) = &self.file
+            && let Err(why) = file.close().await
+        {
+            error!(%why, "the log was not closed as it should be");
+        }
         if let Some(edge) = &self.edge {
             let closed = async {
                 while edge.open() > 0 {
@@ -372,7 +404,17 @@ impl Running {
 
     /// Resolves when a member task has ended, with the reason in words.
     pub async fn ended(&mut self) -> String {
-        let (end, ..) = select_all(self.members.iter_mut().map(|member| &mut member.task)).await;
+        let file = self.file.clone();
+        let failed = async {
+            match &file {
+                Some(file) => file.until_failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (end, ..) = tokio::select! {
+            end = select_all(self.members.iter_mut().map(|member| &mut member.task)) => end,
+            why = failed => return why,
+        };
         match end {
             Ok(End::Left) => "this member has left the cluster".into(),
             Ok(End::Stopped) => "this member was stopped".into(),

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
 pub use reader::Faults;
-pub use sections::{Ack, Admin, Cluster, Drain, Nats, RegistryAt, Secret, Server};
-pub use value::duration;
+pub use sections::{Ack, Admin, Cluster, Drain, Durability, LogAt, Nats, RegistryAt, Secret, Server};
+pub use value::{Size, duration};
 
 use crate::gateway::GatewayConfig;
 use reader::Reading;
@@ -52,6 +52,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// Where NATS is, if something is kept there.
     pub nats: Nats,
+    /// The log in a folder.
+    pub durability: Durability,
     /// What clients may do, how channels are kept, the plain protocol, the server API's key.
     pub gateway: GatewayConfig,
     /// The admin API.
@@ -118,6 +120,7 @@ impl Config {
         root.section("server", |section| self.server.read(section));
         root.section("cluster", |section| self.cluster.read(section, &mut self.timing));
         root.section("nats", |section| self.nats.read(section));
+        root.section("durability", |section| self.durability.read(section));
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));
         root.section("drain", |section| self.drain.read(section));
@@ -135,6 +138,11 @@ impl Config {
     /// them after the file was read.
     pub fn short_secrets(&self) -> Vec<String> {
         check::short_secrets(self)
+    }
+
+    /// Why channels cannot be kept as they are to be, if that is so. Flags may have brought a folder after the file was read.
+    pub fn log_fault(&self) -> Option<String> {
+        check::log(self)
     }
 
     /// The open config of `demo` and `serve --dev`: anybody may connect and talk. For trying things out on one machine.

@@ -1,5 +1,6 @@
 //! The registry in a store outside the cluster: opens its store, and carries requests between the member task and it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +8,16 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use ringway_core::registry::store::{Revision, Said, StoreAnswer, StoreOp, Stored};
 use ringway_core::registry::{FromStore, ToStore};
 use ringway_core::view::View;
-use ringway_core::{Epoch, Incarnation};
-use ringway_engine::nats::{self, Nats, Notices, OpenError};
+use ringway_core::{Birth, Epoch, Incarnation};
+use ringway_engine::file::{self, FileLog};
+use ringway_engine::nats::{self, Nats, NatsLog, Notices, OpenError};
 use ringway_engine::{Found, Refused, Store};
 use ringway_protocol::kept;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 
-use crate::config::Config;
+use crate::config::{Config, Durability, Size};
 use crate::registry::Way;
 
 /// Requests that wait to be sent, and answers that wait to be taken. A member has a handful under way, and those of a member that asks through it.
@@ -36,7 +38,13 @@ const LEASES: &str = "lease";
 /// # Errors
 /// [`OpenError`], the last one.
 pub async fn nats(config: &Config) -> Result<Way, OpenError> {
-    let settings = nats::Config {
+    let settings = settings(config);
+    let (store, notices) = try_for_a_while(|| Nats::open(&settings)).await?;
+    Ok(run(store, notices))
+}
+
+fn settings(config: &Config) -> nats::Config {
+    nats::Config {
         urls: config.nats.urls.clone(),
         name: config.nats.name.clone(),
         user: config.nats.user.clone().zip(config.nats.password.as_ref().map(|password| password.0.clone())),
@@ -45,11 +53,14 @@ pub async fn nats(config: &Config) -> Result<Way, OpenError> {
         replicas: config.nats.replicas,
         // Whoever asked has then given up.
         patience: config.timing.ttl * 2 / 5,
-    };
+    }
+}
+
+async fn try_for_a_while<T>(open: impl AsyncFn() -> Result<T, OpenError>) -> Result<T, OpenError> {
     let end = Instant::now() + TRIES;
     loop {
-        match Nats::open(&settings).await {
-            Ok((store, notices)) => return Ok(run(store, notices)),
+        match open().await {
+            Ok(opened) => return Ok(opened),
             Err(why @ (OpenError::Credentials { .. } | OpenError::Version { .. })) => return Err(why),
             Err(why) if Instant::now() + PAUSE > end => return Err(why),
             Err(why) => info!(%why, "NATS is not there yet; trying again"),
@@ -62,6 +73,30 @@ pub async fn nats(config: &Config) -> Result<Way, OpenError> {
 pub fn address(config: &Config) -> String {
     let first = config.nats.urls.first().map_or("", String::as_str);
     first.split_once("://").map_or(first, |(_, address)| address).to_owned()
+}
+
+/// Opens the log in a folder that this process has locked, for the cluster of this birth. Reads all of it, which takes as long as the disk does.
+///
+/// # Errors
+/// [`file::OpenError`]
+pub async fn log_in_folder(folder: PathBuf, birth: Birth, config: &Config) -> Result<FileLog, file::OpenError> {
+    let Durability { fsync, max_bytes: Size(max_bytes), accept_loss } = config.durability;
+    let options = file::Options { birth: birth.0, fsync, max_bytes: max_bytes as u64, accept_loss };
+    let began = Instant::now();
+    let at = folder.clone();
+    let opened = tokio::task::spawn_blocking(move || FileLog::open(&at, options)).await;
+    let log = opened.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))?;
+    info!(folder = %folder.display(), bytes = log.bytes(), %fsync, took = ?began.elapsed(), "the log is open");
+    Ok(log)
+}
+
+/// Opens the log in NATS.
+///
+/// # Errors
+/// [`OpenError`], the last one.
+pub async fn log_in_nats(config: &Config) -> Result<NatsLog, OpenError> {
+    let settings = settings(config);
+    try_for_a_while(|| NatsLog::open(&settings)).await
 }
 
 fn run(store: Nats, mut notices: Notices) -> Way {

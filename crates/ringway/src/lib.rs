@@ -24,6 +24,7 @@ mod gate;
 mod gateway;
 mod guesses;
 mod health;
+mod logbook;
 mod member;
 mod metrics;
 mod orchestrator;

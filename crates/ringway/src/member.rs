@@ -46,6 +46,7 @@ use crate::changes::Teller;
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Client, GatewayConfig, Intake, SystemClock};
+use crate::logbook;
 use crate::registry::Handle;
 
 use door::Door;
@@ -95,6 +96,8 @@ pub struct Parts {
     pub gateway: Option<GatewayParts>,
     /// Where requests to the registry go, and answers come from.
     pub registry: Handle,
+    /// Where its node's requests to the log go, and answers come from.
+    pub log: logbook::Handle,
     /// Where the registry's host is reached, if it is another member.
     pub join: Option<Target>,
     /// The newest view known.
@@ -141,8 +144,8 @@ pub struct Stats {
     pub hub: Option<ringway_hub::Counts>,
     /// What the node says of itself.
     pub node: Load,
-    /// Publishes of this gateway that were acknowledged, by copies: without history, 1, 2, more.
-    pub acknowledged: [u64; 4],
+    /// Publishes of this gateway that were acknowledged, in memory and in the log, by copies: without history, 1, 2, more.
+    pub acknowledged: [[u64; 4]; 2],
     /// Publishes that wait for their owner.
     pub publishes_waiting: u64,
     /// When the task said all this: it turns.
@@ -169,7 +172,7 @@ impl Stats {
             (Some(one), Some(other)) => Some(one.and(other)),
             (one, other) => one.or_else(|| other.clone()),
         };
-        let copies = self.acknowledged.iter_mut().zip(other.acknowledged);
+        let copies = self.acknowledged.iter_mut().flatten().zip(other.acknowledged.into_iter().flatten());
         copies.for_each(|(count, more)| *count += more);
         self.publishes_waiting += other.publishes_waiting;
         self.expulsions += other.expulsions;
@@ -217,6 +220,7 @@ struct Task {
     me: Incarnation,
     member: Member<Hub<Client>>,
     registry: Handle,
+    log: logbook::Handle,
     /// The other members.
     mesh: Mesh,
     /// What the rules have to say, on its way to the links. Empty between turns.
@@ -322,7 +326,8 @@ pub async fn run(parts: Parts) -> End {
     };
     let intake = fixed.gateway.as_ref().map(|gateway| gateway.intake.clone());
     let telling = Telling::new(parts.teller, parts.view.clone(), parts.registry.seat().is_here());
-    let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, parts.registry, evidence, telling);
+    let outside = (parts.registry, parts.log);
+    let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, outside, evidence, telling);
     task.mesh.dialed.extend(parts.join);
     for event in early {
         task.on_link_event(clock::now(), event);
@@ -353,6 +358,7 @@ pub async fn run(parts: Parts) -> End {
             Some(demanded) = demands.recv() => task.on_demand(clock::now(), demanded),
             Some(finding) = findings.recv() => task.on_finding(clock::now(), finding),
             news = task.registry.next() => task.on_news(clock::now(), news),
+            (to, answer) = task.log.next() => task.on_logged(clock::now(), to, answer),
             event = events.recv() => {
                 let Some(event) = event else {
                     error!("the links have ended; this member stops");
@@ -393,7 +399,7 @@ impl Task {
         weight: Option<Weight>,
         me: Incarnation,
         view: &Arc<View>,
-        mut registry: Handle,
+        (mut registry, log): (Handle, logbook::Handle),
         evidence: mpsc::Sender<Finding>,
         telling: Telling,
     ) -> Self {
@@ -412,6 +418,7 @@ impl Task {
             me,
             member,
             registry,
+            log,
             mesh: Mesh::new(evidence),
             frames: Vec::new(),
             sockets: Sockets { flusher, batch: Batch::default(), turns: Turns::default() },

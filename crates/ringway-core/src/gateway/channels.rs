@@ -192,7 +192,8 @@ impl Gateway {
         let channel = self.channels.slab.try_remove(key.0 as usize)?;
         self.toll.waiting -= u64::from(channel.paused.is_some());
         let delivered = channel.confirmed_at();
-        let detach = Detach { channel: channel.name, attach: channel.attach, delivered };
+        let durability = channel.options.level();
+        let detach = Detach { channel: channel.name, attach: channel.attach, delivered, durability };
         let lingers = delivered.is_some() && self.channels.lingering.len() < self.limits.lingering;
         if lingers {
             // Without a link to the owner, too: it is told when there is one.

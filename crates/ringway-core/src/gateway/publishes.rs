@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use super::{Event, Gateway};
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::limits::WINDOW;
-use crate::message::{ChannelOptions, Entry, Message, PubNo, PubOk, Publish, Refusal, Version};
+use crate::message::{ChannelOptions, Durability, Entry, Message, PubNo, PubOk, Publish, Refusal, Version};
 use crate::retries::{Retries, Tries};
 use crate::timing::Now;
 
@@ -43,6 +43,9 @@ pub enum PublishError {
 
 const NONE: u32 = u32::MAX;
 
+/// One row of numbers: what goes into the log does not wait for what does not, nor the other way round.
+type Row = (Slot, Durability);
+
 #[derive(Debug)]
 struct Pending {
     token: u64,
@@ -52,7 +55,7 @@ struct Pending {
     next: u32,
 }
 
-/// Unanswered publishes of a slot, a list through the slab.
+/// Unanswered publishes of a row, a list through the slab.
 #[derive(Debug)]
 struct Line {
     last_seq: u64,
@@ -101,28 +104,34 @@ impl Default for Line {
 #[derive(Debug, Default)]
 struct Sent {
     bytes: usize,
-    /// Slots whose next publish waits until there is room.
-    waiting: BTreeSet<Slot>,
+    /// Rows whose next publish waits until there is room.
+    waiting: BTreeSet<Row>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Publishes {
-    lines: HashMap<Slot, Line>,
+    lines: HashMap<Row, Line>,
     slab: slab::Slab<Pending>,
     bytes: usize,
     /// Owners that were sent something and have not answered.
     sent: BTreeMap<Incarnation, Sent>,
-    deadlines: VecDeque<(Now, Slot, u64)>,
-    again: Retries<Slot>,
-    /// Acknowledged ones by the copies that hold them: 0 (without history), 1, 2, more.
-    acknowledged: [u64; 4],
+    deadlines: VecDeque<(Now, Row, u64)>,
+    again: Retries<Row>,
+    /// Acknowledged ones by durability, and by the copies that hold them: 0 (without history), 1, 2, more.
+    acknowledged: [[u64; 4]; 2],
+}
+
+impl Publish {
+    fn row(&self) -> Row {
+        (self.slot, self.durability)
+    }
 }
 
 impl Publishes {
     /// What no owner was sent yet is kept that way.
     pub(super) fn keep_anew(&mut self, options_of: impl Fn(&ChannelName) -> Option<ChannelOptions>) {
         for (_, Pending { publish, .. }) in &mut self.slab {
-            let was_sent = self.lines.get(&publish.slot).is_some_and(|line| publish.seq <= line.sent_to);
+            let was_sent = self.lines.get(&publish.row()).is_some_and(|line| publish.seq <= line.sent_to);
             if !was_sent {
                 publish.options = options_of(&publish.channel).unwrap_or(publish.options);
             }
@@ -160,8 +169,8 @@ impl Publishes {
         }
     }
 
-    /// One of the slots that wait for room at this owner, if there is some.
-    fn next_waiting(&mut self, owner: Incarnation, limit: usize) -> Option<Slot> {
+    /// One of the rows that wait for room at this owner, if there is some.
+    fn next_waiting(&mut self, owner: Incarnation, limit: usize) -> Option<Row> {
         let sent = self.sent.get_mut(&owner)?;
         if sent.bytes >= limit {
             return None;
@@ -174,8 +183,8 @@ impl Publishes {
     }
 
     /// The publish of this number, if it is unanswered.
-    fn find(&self, slot: Slot, seq: u64) -> Option<u32> {
-        let mut key = self.lines.get(&slot)?.head;
+    fn find(&self, row: Row, seq: u64) -> Option<u32> {
+        let mut key = self.lines.get(&row)?.head;
         while self.seq_of(key)? != seq {
             key = self.slab[key as usize].next;
         }
@@ -183,8 +192,8 @@ impl Publishes {
     }
 
     /// Takes the publish of this number out of its list.
-    fn take(&mut self, slot: Slot, seq: u64) -> Option<Pending> {
-        let line = self.lines.get_mut(&slot)?;
+    fn take(&mut self, row: Row, seq: u64) -> Option<Pending> {
+        let line = self.lines.get_mut(&row)?;
         let (mut before, mut key) = (NONE, line.head);
         while key != NONE && self.slab[key as usize].publish.seq != seq {
             (before, key) = (key, self.slab[key as usize].next);
@@ -225,15 +234,16 @@ impl Gateway {
         }
         let slot = self.slot_of(new.channel.as_str());
         let publishes = &mut self.publishes;
-        let line = publishes.lines.entry(slot).or_default();
+        let durability = new.options.level();
+        let line = publishes.lines.entry((slot, durability)).or_default();
         line.last_seq += 1;
         let seq = line.last_seq;
         let NewPublish { channel, entry, options, idempotency_key, version } = new;
-        let publish = Publish { slot, seq, floor: seq, channel, entry, options, idempotency_key, version };
+        let publish = Publish { slot, seq, floor: seq, durability, channel, entry, options, idempotency_key, version };
         let deadline = now + self.timing.deadline;
         let key = publishes.slab.insert(Pending { token, publish, sent: None, next: NONE }) as u32;
         publishes.bytes += size;
-        publishes.deadlines.push_back((deadline, slot, seq));
+        publishes.deadlines.push_back((deadline, (slot, durability), seq));
         match line.tail {
             NONE => line.head = key,
             tail => publishes.slab[tail as usize].next = key,
@@ -242,7 +252,7 @@ impl Gateway {
         if line.unsent == NONE {
             line.unsent = key;
         }
-        self.send_line(slot);
+        self.send_line((slot, durability));
         Ok(())
     }
 
@@ -251,16 +261,16 @@ impl Gateway {
         self.publishes.slab.len()
     }
 
-    /// Publishes that were acknowledged, by the copies that held them then: 0 (without history), 1, 2, and more.
-    pub fn publishes_acknowledged(&self) -> [u64; 4] {
+    /// Publishes that were acknowledged, in memory and in the log, by the copies that held them then: 0 (without history), 1, 2, and more.
+    pub fn publishes_acknowledged(&self) -> [[u64; 4]; 2] {
         self.publishes.acknowledged
     }
 
-    /// Sends what the window of a slot allows. What its owner was sent and has not answered is not sent again: the owner has it, or
+    /// Sends what the window of a row allows. What its owner was sent and has not answered is not sent again: the owner has it, or
     /// will have it before anything that is sent now, and a window of it for each refusal would fill the link.
-    fn send_line(&mut self, slot: Slot) {
-        let Some(owner) = self.reachable_owner(slot) else { return };
-        let Some(mut line) = self.publishes.lines.get_mut(&slot) else { return };
+    fn send_line(&mut self, row: Row) {
+        let Some(owner) = self.reachable_owner(row.0) else { return };
+        let Some(mut line) = self.publishes.lines.get_mut(&row) else { return };
         if line.refused.is_some() {
             return;
         }
@@ -280,7 +290,7 @@ impl Gateway {
             }
             let sent = self.publishes.sent.entry(owner).or_default();
             if sent.bytes >= self.limits.sent_bytes {
-                sent.waiting.insert(slot);
+                sent.waiting.insert(row);
                 break;
             }
             pending.publish.floor = floor;
@@ -289,57 +299,59 @@ impl Gateway {
             let key = std::mem::replace(&mut line.unsent, pending.next);
             self.publishes.set_sent(key, Some(owner));
             self.peers.send(owner, Message::Publish(Box::new(publish)));
-            let Some(next) = self.publishes.lines.get_mut(&slot) else { return };
+            let Some(next) = self.publishes.lines.get_mut(&row) else { return };
             line = next;
         }
     }
 
-    /// An owner has answered: slots that waited for room there go on.
+    /// An owner has answered: rows that waited for room there go on.
     fn send_waiting(&mut self, owner: Incarnation) {
-        while let Some(slot) = self.publishes.next_waiting(owner, self.limits.sent_bytes) {
-            self.send_line(slot);
+        while let Some(row) = self.publishes.next_waiting(owner, self.limits.sent_bytes) {
+            self.send_line(row);
         }
     }
 
-    /// Starts a slot's list over, at an owner that has not refused it yet.
-    fn send_again(&mut self, slot: Slot) {
-        if let Some(line) = self.publishes.lines.get_mut(&slot) {
+    /// Starts a row's list over, at an owner that has not refused it yet.
+    fn send_again(&mut self, row: Row) {
+        if let Some(line) = self.publishes.lines.get_mut(&row) {
             (line.tries, line.doomed) = (Tries::default(), (0, 0));
         }
-        self.start_over(slot);
+        self.start_over(row);
     }
 
-    fn start_over(&mut self, slot: Slot) {
-        if let Some(line) = self.publishes.lines.get_mut(&slot) {
+    fn start_over(&mut self, row: Row) {
+        if let Some(line) = self.publishes.lines.get_mut(&row) {
             line.refused = None;
             line.unsent = line.head;
-            self.send_line(slot);
+            self.send_line(row);
         }
     }
 
     /// The owner of a slot serves it, as it has just shown: what it has refused is not kept from it any longer.
     pub(super) fn owner_serves(&mut self, slot: Slot) {
-        if self.publishes.lines.get(&slot).is_some_and(|line| line.refused.is_some()) {
-            self.send_again(slot);
+        for row in [(slot, Durability::Memory), (slot, Durability::Log)] {
+            if self.publishes.lines.get(&row).is_some_and(|line| line.refused.is_some()) {
+                self.send_again(row);
+            }
         }
     }
 
     /// Starts over every list whose head was sent to somebody else than the owner, or to nobody yet; after a skipped
     /// view every list: its owner may have seen another in between, and dropped what waited for an answer.
     pub(super) fn resend_moved(&mut self, skipped: bool) {
-        for slot in self.waiting_slots() {
-            let owner = self.placement.as_ref().and_then(|placement| placement.owner(slot));
-            let head = self.publishes.lines.get(&slot).and_then(|line| self.publishes.slab.get(line.head as usize));
+        for row in self.waiting_rows() {
+            let owner = self.placement.as_ref().and_then(|placement| placement.owner(row.0));
+            let head = self.publishes.lines.get(&row).and_then(|line| self.publishes.slab.get(line.head as usize));
             if skipped || head.is_some_and(|head| head.sent != owner) {
-                self.recall(slot);
-                self.send_again(slot);
+                self.recall(row);
+                self.send_again(row);
             }
         }
     }
 
     /// What was sent counts as not sent, where a repeat can be told from the first.
-    fn recall(&mut self, slot: Slot) {
-        let mut key = self.publishes.lines.get(&slot).map_or(NONE, |line| line.head);
+    fn recall(&mut self, row: Row) {
+        let mut key = self.publishes.lines.get(&row).map_or(NONE, |line| line.head);
         while let Some(pending) = self.publishes.slab.get_mut(key as usize) {
             let (next, is_kept) = (pending.next, pending.publish.options.has_history());
             if is_kept {
@@ -351,95 +363,98 @@ impl Gateway {
 
     /// Starts over every list that belongs to this peer: its link is new.
     pub(super) fn resend_to(&mut self, peer: Incarnation) {
-        for slot in self.waiting_slots() {
-            if self.reachable_owner(slot) == Some(peer) {
-                self.send_again(slot);
+        for row in self.waiting_rows() {
+            if self.reachable_owner(row.0) == Some(peer) {
+                self.send_again(row);
             }
         }
     }
 
     /// Gives up publishes without history that a lost link, or a removed member, may or may not have taken: at most once.
     pub(super) fn lose_unkept_at(&mut self, peer: Incarnation) {
-        let lost: Vec<(Slot, u64)> = self
+        let lost: Vec<(Row, u64)> = self
             .publishes
             .slab
             .iter()
             .filter(|(_, pending)| pending.sent == Some(peer) && !pending.publish.options.has_history())
-            .map(|(_, pending)| (pending.publish.slot, pending.publish.seq))
+            .map(|(_, pending)| (pending.publish.row(), pending.publish.seq))
             .collect();
-        for (slot, seq) in lost {
-            self.finish(slot, seq, Err(PublishError::Unknown));
+        for (row, seq) in lost {
+            self.finish(row, seq, Err(PublishError::Unknown));
         }
     }
 
     /// Ends every publish as unknown and numbers anew: the incarnation that they were numbered under is over.
     pub(super) fn give_up_publishes(&mut self) {
-        for slot in self.waiting_slots() {
-            while let Some(seq) = self.publishes.lines.get(&slot).and_then(|line| self.publishes.seq_of(line.head)) {
-                self.end(slot, seq, Err(PublishError::Unknown));
+        for row in self.waiting_rows() {
+            while let Some(seq) = self.publishes.lines.get(&row).and_then(|line| self.publishes.seq_of(line.head)) {
+                self.end(row, seq, Err(PublishError::Unknown));
             }
         }
         self.publishes = Publishes::default();
     }
 
-    fn waiting_slots(&self) -> Vec<Slot> {
-        let mut slots: Vec<Slot> = self.publishes.slab.iter().map(|(_, pending)| pending.publish.slot).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        slots
+    fn waiting_rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.publishes.slab.iter().map(|(_, pending)| pending.publish.row()).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
     }
 
     pub(super) fn on_pub_ok(&mut self, from: Incarnation, ok: &PubOk) {
-        if self.end(ok.slot, ok.seq, Ok((ok.position, ok.copies))) {
-            self.send_line(ok.slot);
+        let row = (ok.slot, ok.durability);
+        if self.end(row, ok.seq, Ok((ok.position, ok.copies))) {
+            self.send_line(row);
             self.send_waiting(from);
-            self.publishes.acknowledged[usize::from(ok.copies).min(3)] += 1;
+            let level = usize::from(ok.durability == Durability::Log);
+            self.publishes.acknowledged[level][usize::from(ok.copies).min(3)] += 1;
         }
     }
 
     pub(super) fn on_pub_no(&mut self, now: Now, from: Incarnation, no: &PubNo) {
+        let row = (no.slot, no.durability);
         if no.why != Refusal::Retry {
-            self.finish(no.slot, no.seq, Err(PublishError::Full));
+            self.finish(row, no.seq, Err(PublishError::Full));
             return self.send_waiting(from);
         }
         let owner = self.reachable_owner(no.slot);
         let publishes = &mut self.publishes;
-        let Some(key) = publishes.find(no.slot, no.seq) else { return };
+        let Some(key) = publishes.find(row, no.seq) else { return };
         if publishes.slab[key as usize].sent != Some(from) {
             return;
         }
         publishes.set_sent(key, None);
-        let Some(line) = publishes.lines.get_mut(&no.slot) else { return };
+        let Some(line) = publishes.lines.get_mut(&row) else { return };
         line.doom_behind(no.seq);
         if owner != Some(from) {
             line.unsent = line.head;
-            self.send_line(no.slot);
+            self.send_line(row);
         } else if line.refused.is_none() {
             line.refused = Some(now);
-            publishes.again.push(now, line.tries, no.slot);
+            publishes.again.push(now, line.tries, row);
             line.tries = line.tries.more();
         }
         self.send_waiting(from);
     }
 
-    /// Ends a publish and lets the next ones of its slot go.
-    fn finish(&mut self, slot: Slot, seq: u64, result: Result<(Option<crate::Position>, u8), PublishError>) {
-        if self.end(slot, seq, result) {
-            self.send_line(slot);
+    /// Ends a publish and lets the next ones of its row go.
+    fn finish(&mut self, row: Row, seq: u64, result: Result<(Option<crate::Position>, u8), PublishError>) {
+        if self.end(row, seq, result) {
+            self.send_line(row);
         }
     }
 
-    fn end(&mut self, slot: Slot, seq: u64, result: Result<(Option<crate::Position>, u8), PublishError>) -> bool {
-        let Some(pending) = self.publishes.take(slot, seq) else { return false };
+    fn end(&mut self, row: Row, seq: u64, result: Result<(Option<crate::Position>, u8), PublishError>) -> bool {
+        let Some(pending) = self.publishes.take(row, seq) else { return false };
         self.events.push_back(Event::Published { token: pending.token, result });
         true
     }
 
     pub(super) fn retry_publishes(&mut self, now: Now) {
         while let Some(waiting) = self.publishes.again.due(now, self.timing.publish_retry) {
-            let (slot, since) = (waiting.what, waiting.since);
-            if self.publishes.lines.get(&slot).is_some_and(|line| line.refused == Some(since)) {
-                self.start_over(slot);
+            let (row, since) = (waiting.what, waiting.since);
+            if self.publishes.lines.get(&row).is_some_and(|line| line.refused == Some(since)) {
+                self.start_over(row);
             }
         }
     }
@@ -451,9 +466,9 @@ impl Gateway {
         for owner in self.publishes.sent.keys().copied().collect::<Vec<_>>() {
             self.send_waiting(owner);
         }
-        while let Some((deadline, slot, seq)) = self.publishes.deadlines.front().copied() {
+        while let Some((deadline, row, seq)) = self.publishes.deadlines.front().copied() {
             let open = |publishes: &super::publishes::Publishes| {
-                let line = publishes.lines.get(&slot)?;
+                let line = publishes.lines.get(&row)?;
                 publishes.seq_of(line.head).filter(|head| *head <= seq)
             };
             if now < deadline && open(&self.publishes).is_some() {
@@ -461,7 +476,7 @@ impl Gateway {
             }
             self.publishes.deadlines.pop_front();
             if now >= deadline {
-                self.finish(slot, seq, Err(PublishError::Unknown));
+                self.finish(row, seq, Err(PublishError::Unknown));
             }
         }
     }

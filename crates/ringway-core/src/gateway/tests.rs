@@ -1,5 +1,6 @@
 //! A gateway between an owner that a test plays and sessions that it stands for.
 
+use crate::message::Durability;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +20,13 @@ mod toll;
 
 const ME: Incarnation = Incarnation(100);
 const FIRST: Incarnation = Incarnation(1);
-const KEPT: ChannelOptions =
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false, history_bytes: 0 };
+const KEPT: ChannelOptions = ChannelOptions {
+    history_size: 100,
+    history_ttl: Duration::from_secs(60),
+    presence: false,
+    history_bytes: 0,
+    durability: Durability::Memory,
+};
 
 fn node(incarnation: Incarnation) -> NodeEntry {
     let id = MemberId::new(&format!("n{}", incarnation.0)).unwrap();
@@ -116,7 +122,7 @@ impl World {
 
     fn acknowledge(&mut self, publish: &Publish, offset: u64) {
         let (slot, seq, position) = (publish.slot, publish.seq, Some(at(offset)));
-        self.hear(Message::PubOk(PubOk { slot, seq, position, copies: 2 }));
+        self.hear(Message::PubOk(PubOk { slot, seq, position, copies: 2, durability: Durability::Memory }));
     }
 
     fn events(&mut self) -> Vec<Event> {
@@ -186,7 +192,12 @@ fn a_refused_publish_is_sent_again_with_those_behind_it() {
     (1..=2).for_each(|token| world.publish(token));
     let sent = world.publishes();
     for publish in &sent {
-        world.hear(Message::PubNo(PubNo { slot: publish.slot, seq: publish.seq, why: Refusal::Retry }));
+        world.hear(Message::PubNo(PubNo {
+            slot: publish.slot,
+            seq: publish.seq,
+            why: Refusal::Retry,
+            durability: Durability::Memory,
+        }));
     }
     assert!(world.seqs().is_empty(), "not at once");
     world.pass(50);
@@ -203,7 +214,12 @@ fn a_refused_publish_is_sent_again_as_soon_as_the_owner_is_seen_to_serve_the_slo
         world.take(|message| if let Message::Attach(attaches) = message { Some(attaches.clone()) } else { None });
     world.publish(1);
     let sent = world.publishes().remove(0);
-    world.hear(Message::PubNo(PubNo { slot: sent.slot, seq: sent.seq, why: Refusal::Retry }));
+    world.hear(Message::PubNo(PubNo {
+        slot: sent.slot,
+        seq: sent.seq,
+        why: Refusal::Retry,
+        durability: Durability::Memory,
+    }));
     let attach = attaches[0][0].attach;
     world.hear(Message::Attached(Attached { attach, stream: Some(at(0)), from: 0, users: 0 }));
     assert_eq!(world.seqs(), [1]);
@@ -228,7 +244,12 @@ fn a_full_owner_is_an_answer() {
     let mut world = World::new();
     world.publish(7);
     let sent = world.publishes().remove(0);
-    world.hear(Message::PubNo(PubNo { slot: sent.slot, seq: sent.seq, why: Refusal::Full }));
+    world.hear(Message::PubNo(PubNo {
+        slot: sent.slot,
+        seq: sent.seq,
+        why: Refusal::Full,
+        durability: Durability::Memory,
+    }));
     assert_eq!(world.events(), [Event::Published { token: 7, result: Err(PublishError::Full) }]);
 }
 
@@ -294,7 +315,12 @@ fn who_does_not_answer_is_asked_less_and_less() {
     for _ in 0..300 {
         for publish in world.publishes() {
             refused += 1;
-            world.hear(Message::PubNo(PubNo { slot: publish.slot, seq: publish.seq, why: Refusal::Retry }));
+            world.hear(Message::PubNo(PubNo {
+                slot: publish.slot,
+                seq: publish.seq,
+                why: Refusal::Retry,
+                durability: Durability::Memory,
+            }));
         }
         world.pass(10);
         asked += attaches(&mut world);
@@ -304,7 +330,12 @@ fn who_does_not_answer_is_asked_less_and_less() {
     assert!((12..=20).contains(&refused), "{refused} publishes");
     world.replace_owner(Incarnation(2));
     let sent = world.publishes();
-    world.hear(Message::PubNo(PubNo { slot: sent[0].slot, seq: sent[0].seq, why: Refusal::Retry }));
+    world.hear(Message::PubNo(PubNo {
+        slot: sent[0].slot,
+        seq: sent[0].seq,
+        why: Refusal::Retry,
+        durability: Durability::Memory,
+    }));
     world.pass(50);
     assert_eq!((attaches(&mut world), world.seqs().len()), (1, 1), "another owner has refused nothing yet");
 }

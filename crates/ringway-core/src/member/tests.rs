@@ -2,6 +2,7 @@
 
 mod keeping;
 
+use crate::message::Durability;
 use std::time::Duration;
 
 use super::*;
@@ -14,8 +15,13 @@ use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry};
 
 const ME: Incarnation = Incarnation(1);
-const KEPT: ChannelOptions =
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false, history_bytes: 0 };
+const KEPT: ChannelOptions = ChannelOptions {
+    history_size: 100,
+    history_ttl: Duration::from_secs(60),
+    presence: false,
+    history_bytes: 0,
+    durability: Durability::Memory,
+};
 
 /// A gateway whose events are kept, and who is asked to complete attaches.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use super::{FRAME_OVERHEAD, Frame, Message, Query, RegistryOp};
 use crate::id::{Epoch, Slot};
+use crate::logbook::{LogOp, LogSaid};
 use crate::registry::store::{Said, StoreOp};
 use crate::view::View;
 
@@ -37,6 +38,16 @@ impl Message {
             Self::StoreAnswer(answer) => match &answer.said {
                 Said::View(Some(stored)) => size_of_view(&stored.view),
                 Said::Leases(leases) => size_of_val(&**leases),
+                _ => 0,
+            },
+            Self::LogRequest(request) => match &request.op {
+                LogOp::Append { record, .. } => record.size(),
+                _ => 0,
+            },
+            Self::LogAnswer(answer) => match &answer.said {
+                LogSaid::Last(Some(last)) => last.record.size(),
+                LogSaid::Records(records, _) => records.iter().map(|logged| logged.record.size()).sum(),
+                LogSaid::Slots(slots) => slots.bits.len(),
                 _ => 0,
             },
             Self::Reset(reset) => reset.slots.as_ref().map_or(0, |_| size_of::<Slot>() * 2_048),

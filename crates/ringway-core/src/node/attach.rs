@@ -51,13 +51,21 @@ impl Node {
             Phase::Live(_) => {}
             Phase::Idle => return,
             // Kept until I am live: the gateway may already have said that it has sent all its attaches.
-            Phase::Claiming | Phase::Fetching(_) => return self.park(slot, from, attach),
+            Phase::Claiming | Phase::Fetching(_) => {
+                let level = attach.options.level();
+                self.park(slot, from, attach);
+                return self.is_wanted_in_the_log(now, slot, level);
+            }
+        }
+        // Likewise, until the log was read, or a removed owner acts no more.
+        if !self.serves(now, slot, attach.options.level()) {
+            return self.park(slot, from, attach);
         }
         let known = |stream: &Stream| stream.listeners.iter().any(|l| l.gateway == from && l.attach == attach.attach);
         let attached = self.stream_of(&attach.channel).is_some_and(|(_, stream)| known(stream));
         let waits = |reign: &super::slot::Reign| {
             let same = |wait: &Wait| matches!(wait, Wait::Attach(gateway, waiting) if *gateway == from && waiting.attach == attach.attach);
-            reign.waiting.iter().any(|(_, wait)| same(wait))
+            reign.waits().any(same)
         };
         if attached || self.slots[slot.index()].reign().is_some_and(waits) {
             return;
@@ -69,7 +77,8 @@ impl Node {
             // Nothing of it is ever uncommitted, and publishes may be held until all gateways listen.
             self.attach_now(now, slot, from, attach);
         } else {
-            self.when_committed(now, slot, Wait::Attach(from, attach));
+            let level = self.level_of(&attach.channel, attach.options);
+            self.when_committed(now, slot, level, Wait::Attach(from, attach));
         }
     }
 
@@ -80,6 +89,14 @@ impl Node {
 
     fn park(&mut self, slot: Slot, from: Incarnation, attach: Attach) {
         self.parked.entry(slot).or_default().push((from, attach));
+    }
+
+    /// I am live, or have read the log. Who was let go first: whoever comes back begins after what it has confirmed.
+    pub(super) fn take_parked(&mut self, now: Now, slot: Slot) {
+        for (gateway, detach) in self.parted.remove(&slot).unwrap_or_default() {
+            self.on_detach(now, gateway, detach);
+        }
+        self.attach_parked(now, slot);
     }
 
     /// Looks again at what was parked.
@@ -167,9 +184,13 @@ impl Node {
         }
         // A detach may overtake its attach, which still waits for a commit.
         self.forget_older_waits(slot, from, &detach.channel, |older| older <= detach.attach);
-        if matches!(self.slots[slot.index()].phase, Phase::Claiming | Phase::Fetching(_)) && detach.delivered.is_some()
-        {
-            // Kept until I am live: the user may be waiting elsewhere, and begins after this.
+        let serves = match self.slots[slot.index()].phase {
+            Phase::Claiming | Phase::Fetching(_) => false,
+            Phase::Live(_) if detach.delivered.is_some() => self.serves(now, slot, detach.durability),
+            Phase::Live(_) | Phase::Idle => true,
+        };
+        if !serves && detach.delivered.is_some() {
+            // Kept until I am live, or have read the log: the user may be waiting elsewhere, and begins after this.
             let parted = self.parted.entry(slot).or_default();
             parted.retain(|(gateway, older)| *gateway != from || older.attach != detach.attach);
             if parted.len() < PARTED {
@@ -196,7 +217,8 @@ impl Node {
             }
         }
         if detach.delivered.is_some() {
-            self.when_committed(now, slot, Wait::Detached(from, detach.attach));
+            let level = self.stream_of(&detach.channel).map(|(_, stream)| stream.options.level()).unwrap_or_default();
+            self.when_committed(now, slot, level, Wait::Detached(from, detach.attach));
         }
     }
 
@@ -214,7 +236,7 @@ impl Node {
             Wait::Attach(gateway, older) => *gateway == from && older.channel == *channel && is_over(older.attach),
             _ => false,
         };
-        reign.waiting.retain(|(_, wait)| !over(wait));
+        reign.forget_waits(over);
     }
 
     pub(super) fn on_delivered(&mut self, now: Now, from: Incarnation, reports: &[(AttachId, ChannelName, u64)]) {
@@ -276,7 +298,7 @@ impl Node {
             apply(change, attach);
         }
         let Some(reign) = self.slots[slot.index()].reign_mut() else { return };
-        for (_, wait) in &mut reign.waiting {
+        for wait in reign.waits_mut() {
             if let Wait::Attach(gateway, attach) = wait
                 && *gateway == from
                 && attach.attach == change.attach
@@ -322,7 +344,7 @@ impl Node {
         // Whoever waits to attach waits for a stream that the log has given birth to.
         let written = self.slots.iter_mut().filter(|entry| entry.index > 0);
         for reign in written.filter_map(super::slot::SlotEntry::reign_mut) {
-            reign.waiting.retain(|(_, wait)| !matches!(wait, Wait::Attach(from, _) if *from == gateway));
+            reign.forget_waits(|wait| matches!(wait, Wait::Attach(from, _) if *from == gateway));
         }
         let listens = |stream: &Stream| stream.listeners.iter().any(|listener| listener.gateway == gateway);
         let keys: Vec<u32> =
@@ -346,7 +368,9 @@ impl Node {
 
     pub(super) fn on_history(&mut self, now: Now, from: Incarnation, id: u64, query: Box<HistoryQuery>) {
         let slot = self.slot_of(&query.channel);
-        let refusal = if self.slots[slot.index()].reign().is_none() {
+        let level = self.level_of(&query.channel, query.options);
+        let refusal = if self.slots[slot.index()].reign().is_none() || !self.serves(now, slot, level) {
+            self.is_wanted_in_the_log(now, slot, level);
             Some(Refusal::Retry)
         } else if !query.options.has_history() {
             Some(Refusal::NotAvailable)
@@ -356,14 +380,14 @@ impl Node {
         };
         match refusal {
             Some(refusal) => self.peers.send(from, Message::Answer(id, Answer::Refused(refusal))),
-            None => self.when_committed(now, slot, Wait::History(from, id, query)),
+            None => self.when_committed(now, slot, level, Wait::History(from, id, query)),
         }
     }
 
     /// Sends a page of what is committed now. Who is not the owner any more has it asked elsewhere.
     pub(super) fn answer_history(&mut self, from: Incarnation, id: u64, query: &HistoryQuery) {
         let stream = self.stream_of(&query.channel).and_then(|(_, stream)| Some((stream, stream.epoch?)));
-        let answer = match stream.filter(|(stream, _)| self.is_ready(stream.slot)) {
+        let answer = match stream.filter(|(stream, _)| self.is_ready(stream.slot, stream.options.level())) {
             None => Answer::Refused(Refusal::Retry),
             Some((_, epoch)) if query.since.is_some_and(|(_, asked)| asked.is_some_and(|asked| asked != epoch)) => {
                 Answer::Refused(Refusal::Unrecoverable)

@@ -27,7 +27,7 @@ pub(super) struct ClaimRound {
     /// Slots to be fetched, by the node that holds them, and those asked for.
     fetches: Vec<(Incarnation, Vec<Slot>, Vec<Slot>)>,
     /// Slots of which no marked copy is left.
-    fresh: Vec<Slot>,
+    fresh: BTreeSet<Slot>,
 }
 
 /// What one node has said of the slots that are claimed. It is asked batch by batch, in their order, and answers in that order: so its answer is
@@ -47,6 +47,16 @@ type Held = SmallVec<[(Incarnation, ClaimedSlot); 2]>;
 impl ClaimRound {
     pub(super) fn start_over(&mut self) {
         *self = Self::default();
+    }
+
+    /// The slot waits to begin anew.
+    pub(super) fn is_fresh(&self, slot: Slot) -> bool {
+        self.fresh.contains(&slot)
+    }
+
+    /// It waits no longer.
+    pub(super) fn begins(&mut self, slot: Slot) {
+        self.fresh.remove(&slot);
     }
 
     pub(super) fn add(&mut self, slot: Slot, crashed: bool) {
@@ -142,7 +152,7 @@ impl Node {
             match best.map(|(node, _)| *node) {
                 _ if self.slots[slot.index()].mark => self.go_live(now, slot, &others),
                 Some(node) => self.plan_fetch(slot, node, others),
-                None => self.claims.fresh.push(slot),
+                None => drop(self.claims.fresh.insert(slot)),
             }
         }
         let holders: Vec<Incarnation> = self.claims.fetches.iter().map(|(node, _, _)| *node).collect();
@@ -201,9 +211,13 @@ impl Node {
         self.send_fetches(from);
     }
 
-    /// Slots without any marked copy begin anew: only with a good lease, and not while a removed owner may still act (R10).
+    /// Slots without any marked copy begin anew: only with a good lease, and not while a removed owner may still act, but for what is kept in the
+    /// log (R10).
     pub(super) fn start_fresh(&mut self, now: Now) {
         let waited = self.removal_seen.is_none_or(|seen| now >= seen + self.timing.fresh());
+        if waited && !self.early.is_empty() {
+            self.end_early(now);
+        }
         let allowed = waited && self.lease.holds_solo(now, self.timing.own());
         if self.claims.fresh.is_empty() || !allowed {
             return;
@@ -215,7 +229,7 @@ impl Node {
     }
 
     /// My own copy is complete: I am the owner, and the other marked copies are the ones I wait for (R8).
-    fn go_live(&mut self, now: Now, slot: Slot, others: &[(Incarnation, ClaimedSlot)]) {
+    pub(super) fn go_live(&mut self, now: Now, slot: Slot, others: &[(Incarnation, ClaimedSlot)]) {
         let epoch = self.view().epoch;
         let entry = &mut self.slots[slot.index()];
         let (term, index) = (entry.term, entry.index);
@@ -226,10 +240,15 @@ impl Node {
             start: index,
             commit: 0,
             replicas: smallvec::SmallVec::new(),
-            waiting: std::collections::VecDeque::new(),
+            waiting: Default::default(),
             held: Vec::new(),
             settled: false,
+            inherited: term,
+            book: None,
         };
+        if entry.standing.early {
+            self.early.insert(slot);
+        }
         for (node, held) in others {
             let mut replica = Replica::new(*node);
             replica.need = held.mark;
@@ -241,11 +260,7 @@ impl Node {
         entry.term = epoch;
         entry.phase = Phase::Live(Box::new(reign));
         self.keep_reigning(now, slot);
-        // Who was let go first: whoever comes back begins after what it has confirmed.
-        for (gateway, detach) in self.parted.remove(&slot).unwrap_or_default() {
-            self.on_detach(now, gateway, detach);
-        }
-        self.attach_parked(now, slot);
+        self.take_parked(now, slot);
     }
 
     /// Copies and lease allow the log of this slot to be committed.

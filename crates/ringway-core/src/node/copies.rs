@@ -167,6 +167,28 @@ impl Node {
         true
     }
 
+    /// Something of the slot has changed that is no operation: all copies are told, each with what it lacks.
+    pub(super) fn copy_anew(&mut self, slot: Slot) {
+        let entry = &mut self.slots[slot.index()];
+        entry.index += 1;
+        let Some(reign) = entry.reign_mut() else { return };
+        let (mut copied, term) = (Vec::new(), reign.term);
+        for replica in &mut reign.replicas {
+            copied.push((replica.node, replica.copying));
+            // One that is to give its copy up may have done so.
+            if replica.releasing.is_some() { replica.start_whole() } else { replica.start_over(term) }
+        }
+        if !copied.is_empty() && std::mem::take(&mut reign.settled) {
+            self.unsettled += 1;
+        }
+        for (node, was_copying) in copied {
+            let copying = self.copies.peer(node);
+            copying.ended(was_copying);
+            copying.queue.retain(|queued| *queued != slot);
+            self.copies.queue(node, slot, false);
+        }
+    }
+
     /// A new link: every replica there starts over with a `Sync` (R6).
     pub(super) fn copies_link_up(&mut self, now: Now, peer: Incarnation) {
         if self.view().node(peer).is_none() {

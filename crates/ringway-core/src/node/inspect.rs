@@ -2,7 +2,8 @@
 
 use super::Node;
 use crate::id::{ChannelName, Epoch, Incarnation, Slot, StreamEpoch};
-use crate::message::Entry;
+use crate::logbook::Logged;
+use crate::message::{Entry, Standing};
 
 /// A slot as it stands at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct SlotReport {
     pub term: Epoch,
     /// Operations of the log held.
     pub index: u64,
+    /// What it lacks.
+    pub standing: Standing,
     /// What only a live owner has.
     pub reign: Option<ReignReport>,
 }
@@ -51,10 +54,25 @@ pub struct ChannelReport {
     pub listeners: usize,
 }
 
+/// The streams of a slot as whoever reads its chain in the log finds them: names, lives, the oldest and the last offset.
+pub fn told_by(slot: Slot, chain: &[Logged]) -> Vec<(ChannelName, ChannelReport)> {
+    let streams = super::replay::Replay::of(Default::default(), slot, chain).streams;
+    let report = |stream: &crate::stream::Stream| {
+        let (epoch, first, top) = (stream.epoch, stream.first(), stream.top());
+        ChannelReport { epoch, first, top, committed: top, listeners: 0 }
+    };
+    streams.iter().map(|(name, stream)| (name.clone(), report(stream))).collect()
+}
+
 impl Node {
     /// This node holds the mark of the slot.
     pub fn is_marked(&self, slot: Slot) -> bool {
         self.slots.get(slot.index()).is_some_and(|entry| entry.mark)
+    }
+
+    /// What the content of the slot lacks here.
+    pub fn standing(&self, slot: Slot) -> Standing {
+        self.slots.get(slot.index()).map(|entry| entry.standing).unwrap_or_default()
     }
 
     /// The slot as it stands here.
@@ -70,11 +88,11 @@ impl Node {
                 settled: reign.settled,
                 need: those(|replica| replica.need),
                 marked: those(|replica| replica.need && replica.marked),
-                waiting: reign.waiting.len() + reign.held.len(),
+                waiting: reign.waits().count() + reign.held.len(),
                 held: reign.held.len(),
             }
         });
-        Some(SlotReport { mark: entry.mark, term: entry.term, index: entry.index, reign })
+        Some(SlotReport { mark: entry.mark, term: entry.term, index: entry.index, standing: entry.standing, reign })
     }
 
     /// The channel as it stands here.

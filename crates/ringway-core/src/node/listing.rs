@@ -9,8 +9,8 @@ use super::slot::{Phase, Wait};
 use super::{GatewaySide, Node};
 use crate::id::{ChannelName, Incarnation, Slot};
 use crate::message::{
-    Answer, AttachFrom, Census, ChannelsPage, ChannelsQuery, FRAME_OVERHEAD, Message, PresencePage, PresenceQuery,
-    Refusal,
+    Answer, AttachFrom, Census, ChannelsPage, ChannelsQuery, Durability, FRAME_OVERHEAD, Message, PresencePage,
+    PresenceQuery, Refusal,
 };
 use crate::roll::{self, Roll};
 use crate::stream::Stream;
@@ -44,7 +44,8 @@ impl Node {
     /// Every gateway has told all who are on the channel. One that has been silent for `suspect` and has told nothing is not waited for.
     fn knows_members(&self, channel: &ChannelName) -> bool {
         let slot = self.slot_of(channel);
-        let Some(reign) = self.slots[slot.index()].reign().filter(|_| self.is_ready(slot)) else { return false };
+        let level = self.stream_of(channel).map(|(_, stream)| stream.options.level()).unwrap_or_default();
+        let Some(reign) = self.slots[slot.index()].reign().filter(|_| self.is_ready(slot, level)) else { return false };
         let (now, suspect) = (self.peers.last_tick(), self.timing.suspect);
         let is_coming = |side: &GatewaySide| {
             (side.done < reign.term || !side.is_attached) && !self.peers.is_silence(now, side.heard, suspect)
@@ -53,8 +54,14 @@ impl Node {
         let comes_back = |wait: &Wait| matches!(wait, Wait::Attach(_, attach) if attach.channel == *channel && matches!(attach.from, AttachFrom::At(_)));
         let listeners = self.stream_of(channel).map(|(_, stream)| &stream.listeners[..]).unwrap_or_default();
         !self.gateways.values().any(is_coming)
-            && !reign.waiting.iter().any(|(_, wait)| comes_back(wait))
+            && !reign.waits().any(comes_back)
+            && !self.is_parked(slot, channel)
             && !listeners.iter().any(|listener| listener.is_partial)
+    }
+
+    /// A gateway that comes to the channel waits for its slot.
+    fn is_parked(&self, slot: Slot, channel: &ChannelName) -> bool {
+        self.parked.get(&slot).into_iter().flatten().any(|(_, attach)| attach.channel == *channel)
     }
 
     fn rolls(&self, channel: &ChannelName) -> impl Iterator<Item = &Roll> + Clone {
@@ -81,7 +88,7 @@ impl Node {
                 continue;
             }
             // Its listeners may not have come yet.
-            if !self.is_ready(slot) {
+            if !self.is_ready(slot, Durability::Memory) {
                 return Err(Refusal::Retry);
             }
             for stream in self.attended_after(slot, after.filter(|_| slot.index() == first), room) {

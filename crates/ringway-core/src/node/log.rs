@@ -3,18 +3,23 @@
 
 use super::Node;
 use super::slot::Wait;
-use crate::id::{ChannelName, Incarnation, Position, Slot, StreamEpoch};
+use crate::id::{ChannelName, Position, Slot, StreamEpoch};
 use crate::limits::COUNT_MOST;
-use crate::message::{ChannelOptions, Message, Op, PubOk, Rep};
+use crate::message::{ChannelOptions, Durability, Message, Op, PubId, PubOk, Rep, Standing};
 use crate::stream::Stream;
 use crate::timing::Now;
 
 impl Node {
     /// Appends an operation to a live slot's log: applied here, sent to every replica that has its `Sync`.
     pub(super) fn record(&mut self, now: Now, slot: Slot, op: Op) -> u64 {
+        let for_log = self.is_for_log(now, slot, &op);
         let entry = &mut self.slots[slot.index()];
         entry.index += 1;
         let index = entry.index;
+        if let Some(book) = entry.reign_mut().and_then(|reign| reign.book.as_mut()).filter(|_| for_log) {
+            self.log_bytes += book.note(index, &op);
+            self.books.insert(slot);
+        }
         if let Some(reign) = entry.reign() {
             for replica in reign.replicas.iter().filter(|replica| replica.stream) {
                 let rep = Rep { slot, term: reign.term, index, ops: vec![op.clone()] };
@@ -25,16 +30,17 @@ impl Node {
         self.apply(now, slot, index, op);
         if let Some(key) = born.and_then(|channel| self.names.get(&channel).copied()) {
             self.copies.told_of_birth(slot, key);
+            self.book_told_of_birth(slot, key);
         }
         index
     }
 
     /// Puts off what is to happen until the log is committed up to here; at once if it is.
-    pub(super) fn when_committed(&mut self, now: Now, slot: Slot, wait: Wait) {
+    pub(super) fn when_committed(&mut self, now: Now, slot: Slot, level: Durability, wait: Wait) {
         let entry = &mut self.slots[slot.index()];
         let index = entry.index;
         if let Some(reign) = entry.reign_mut() {
-            reign.waiting.push_back((index, wait));
+            reign.waiting[level as usize].push_back((index, wait));
             self.advance(now, slot);
         }
     }
@@ -56,27 +62,27 @@ impl Node {
                 self.streams[key as usize].changed = index;
             }
             Op::Append { channel, options, offset, first, entry, publisher, key, version } => {
-                let (gateway, seq, floor) = publisher;
                 let Some(stream_key) = self.names.get(&channel).copied() else { return false };
                 let stream = &mut self.streams[stream_key as usize];
                 if stream.slot != slot || offset > COUNT_MOST || offset != stream.top() + 1 {
                     return false;
                 }
-                (stream.options, stream.changed) = (options, index);
+                stream.keep_as(options);
+                stream.changed = index;
                 let (added, freed) = stream.append(now, index, first, entry);
                 stream.version = version.or(stream.version.take());
                 let position = stream.at(offset);
                 self.keys += usize::from(key.is_some_and(|key| stream.remember(key, now, offset)));
                 self.history_bytes = self.history_bytes + added - freed;
-                self.slots[slot.index()].publisher(gateway).take(seq, floor, position);
+                self.slots[slot.index()].publisher(publisher).take(publisher, position);
             }
-            Op::Key { channel, publisher: (gateway, seq, floor), key } => {
+            Op::Key { channel, publisher, key } => {
                 let Some(stream) = self.stream_mut(&channel) else { return false };
                 stream.changed = index;
                 let is_new = stream.remember(key, now, 0);
                 stream.used = now;
                 self.keys += usize::from(is_new);
-                self.slots[slot.index()].publisher(gateway).take(seq, floor, None);
+                self.slots[slot.index()].publisher(publisher).take(publisher, None);
             }
             Op::Trim { channel, first } => {
                 if let Some(stream) = self.stream_mut(&channel) {
@@ -128,8 +134,9 @@ impl Node {
         let committed = self.slots[slot.index()].reign().map_or(0, |reign| reign.commit);
         let point = self.commit_point(slot).max(committed);
         let Some(reign) = self.slots[slot.index()].reign() else { return };
-        let waits = reign.waiting.front().is_some_and(|(index, _)| *index <= point);
-        if point == reign.commit && !waits {
+        let logged = reign.logged().min(point);
+        let waits = |level: usize, point: u64| reign.waiting[level].front().is_some_and(|(index, _)| *index <= point);
+        if point == reign.commit && !waits(0, point) && !waits(1, logged) {
             return;
         }
         // Checked here, after the batch was taken and just before anything is said.
@@ -140,60 +147,59 @@ impl Node {
         if let Some(reign) = self.slots[slot.index()].reign_mut() {
             reign.commit = point;
         }
-        while let Some(wait) = self.next_committed(slot) {
-            self.carry_out(now, slot, wait);
+        for level in [Durability::Memory, Durability::Log] {
+            while let Some(wait) = self.next_committed(slot, level) {
+                self.carry_out(now, slot, wait);
+            }
         }
     }
 
-    fn next_committed(&mut self, slot: Slot) -> Option<Wait> {
+    fn next_committed(&mut self, slot: Slot, level: Durability) -> Option<Wait> {
         let reign = self.slots[slot.index()].reign_mut()?;
-        let (index, _) = reign.waiting.front()?;
-        if *index > reign.commit {
-            return None;
-        }
-        let (_, wait) = reign.waiting.pop_front()?;
-        if reign.waiting.is_empty() {
-            reign.waiting = std::collections::VecDeque::new();
+        let point = reign.committed(level);
+        let waiting = &mut reign.waiting[level as usize];
+        let (_, wait) = waiting.pop_front_if(|(index, _)| *index <= point)?;
+        if waiting.is_empty() {
+            *waiting = std::collections::VecDeque::new();
         }
         Some(wait)
     }
 
     fn carry_out(&mut self, now: Now, slot: Slot, wait: Wait) {
         match wait {
-            Wait::Publish { stream, offset, gateway, seq } => {
-                self.publish_committed(slot, stream, offset, gateway, seq);
-            }
+            Wait::Publish { stream, offset, id } => self.publish_committed(slot, stream, offset, id),
             Wait::Unkept(gateway, publish) => self.deliver_unkept(gateway, &publish),
-            Wait::Repeat { gateway, seq, position } => self.acknowledge(slot, gateway, seq, position),
+            Wait::Repeat { id, position } => self.acknowledge(slot, id, position),
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
             Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
             Wait::History(gateway, id, query) => self.answer_later(gateway, id, super::Paged::History(query)),
         }
     }
 
-    fn publish_committed(&mut self, slot: Slot, key: u32, offset: u64, gateway: Incarnation, seq: u64) {
+    fn publish_committed(&mut self, slot: Slot, key: u32, offset: u64, id: PubId) {
         if let Some(stream) = self.streams.get_mut(key as usize) {
             stream.commit_one();
             let position = stream.at(offset);
             self.tell_listeners(key, offset);
-            self.acknowledge(slot, gateway, seq, position);
+            self.acknowledge(slot, id, position);
         }
     }
 
     /// Tells a gateway that its publish is committed, and in how many copies.
-    pub(super) fn acknowledge(&mut self, slot: Slot, gateway: Incarnation, seq: u64, position: Option<Position>) {
+    pub(super) fn acknowledge(&mut self, slot: Slot, id: PubId, position: Option<Position>) {
+        let PubId { gateway, durability, seq, .. } = id;
         let needed = |reign: &super::slot::Reign| reign.replicas.iter().filter(|replica| replica.need).count();
         let others = self.slots[slot.index()].reign().map_or(0, needed);
         let copies = if position.is_some() { 1 + others.min(250) as u8 } else { 0 };
-        self.peers.send(gateway, Message::PubOk(PubOk { slot, seq, position, copies }));
+        self.peers.send(gateway, Message::PubOk(PubOk { slot, seq, position, copies, durability }));
     }
 
     /// Publishes, attaches and reads can be served: live, and all that was there at the start is committed (R3).
-    pub(super) fn is_ready(&self, slot: Slot) -> bool {
+    pub(super) fn is_ready(&self, slot: Slot, level: Durability) -> bool {
         self.slots
             .get(slot.index())
             .and_then(super::slot::SlotEntry::reign)
-            .is_some_and(|reign| reign.commit >= reign.start)
+            .is_some_and(|reign| reign.committed(level) >= reign.start)
     }
 
     /// A stream of this name with history, recorded if it is new. `None` at the limit of channels, and if the channel is of another
@@ -271,6 +277,7 @@ impl Node {
         }
         let entry = &mut self.slots[slot.index()];
         (entry.term, entry.index, entry.sync, entry.mark) = (Default::default(), 0, 0, false);
+        entry.standing = Standing::default();
         entry.forgot = 0;
         entry.publishers = Vec::new();
         entry.staging = None;

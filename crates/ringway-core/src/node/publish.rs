@@ -3,73 +3,82 @@
 use super::slot::Wait;
 use super::{GatewaySide, Node};
 use crate::id::{Epoch, Incarnation, Position, Slot, StreamEpoch};
-use crate::message::{Lane, Message, Op, PubNo, Publish, Refusal};
+use crate::message::{Durability, Lane, Message, Op, PubId, PubNo, Publish, Refusal};
 use crate::stream::Stream;
 use crate::timing::Now;
 
 impl Node {
     pub(super) fn on_publish(&mut self, now: Now, from: Incarnation, epoch: Epoch, publish: Publish) {
-        let (slot, seq) = (publish.slot, publish.seq);
+        let (slot, id) = (publish.slot, publish.id(from));
         let live = self.slots.get(slot.index()).and_then(super::slot::SlotEntry::reign);
         // What was sent before this reign was meant for another one. Its gateway may have given it up long since, and sent
         // later ones to an owner between the two.
-        let mine = live.filter(|reign| reign.term <= epoch);
-        let Some(reign) = mine.filter(|_| self.view().gateway(from).is_some()) else {
-            self.refuse(from, slot, seq, Refusal::Retry);
+        let mine = live.is_some_and(|reign| reign.term <= epoch) && self.view().gateway(from).is_some();
+        if !mine && live.is_none() {
+            self.is_wanted_in_the_log(now, slot, publish.options.level());
+        }
+        if !mine || !self.serves(now, slot, publish.options.level()) {
+            self.refuse(slot, id, Refusal::Retry);
             return;
-        };
-        let mut held = reign.held.iter().filter(|(gateway, _)| *gateway == from).map(|(_, held)| held.seq).peekable();
-        let waits = held.peek().is_some_and(|first| *first <= seq);
+        }
+        if id.durability == Durability::Log {
+            return self.admit(now, id, publish);
+        }
+        let held = self.slots[slot.index()].reign().map(|reign| &reign.held[..]).unwrap_or_default();
+        let mut held = held.iter().filter(|(gateway, _)| *gateway == from).map(|(_, held)| held.seq).peekable();
+        let waits = held.peek().is_some_and(|first| *first <= id.seq);
         match held.last() {
-            Some(last) if waits && seq <= last => {}
+            Some(last) if waits && id.seq <= last => {}
             // What follows a held one is held behind it, whatever its channel: the order of numbers is one.
-            Some(last) if waits && (seq - last == 1 || seq == publish.floor) => self.hold(from, publish),
-            Some(_) if waits => self.refuse(from, slot, seq, Refusal::Retry),
-            _ => self.admit(now, from, publish),
+            Some(last) if waits && (id.seq - last == 1 || id.seq == id.floor) => self.hold(from, publish),
+            Some(_) if waits => self.refuse(slot, id, Refusal::Retry),
+            _ => self.admit(now, id, publish),
         }
     }
 
     /// Taken if it is the next number, or the oldest that the gateway still waits for (R22).
-    fn admit(&mut self, now: Now, from: Incarnation, publish: Publish) {
-        let (slot, seq) = (publish.slot, publish.seq);
-        let publisher = self.slots[slot.index()].publisher(from);
-        if seq <= publisher.last {
-            self.repeat(now, from, publish);
-        } else if seq - publisher.last == 1 || seq == publish.floor {
-            self.take(now, from, publish);
+    fn admit(&mut self, now: Now, id: PubId, publish: Publish) {
+        let last = self.slots[publish.slot.index()].publisher(id).last;
+        if id.seq <= last {
+            self.repeat(now, id, publish);
+        } else if id.seq - last == 1 || id.seq == id.floor {
+            self.take(now, id, publish);
         } else {
-            self.refuse(from, slot, seq, Refusal::Retry);
+            self.refuse(publish.slot, id, Refusal::Retry);
         }
     }
 
-    fn refuse(&mut self, gateway: Incarnation, slot: Slot, seq: u64, why: Refusal) {
-        self.peers.send(gateway, Message::PubNo(PubNo { slot, seq, why }));
+    pub(super) fn refuse(&mut self, slot: Slot, id: PubId, why: Refusal) {
+        let PubId { gateway, durability, seq, .. } = id;
+        self.peers.send(gateway, Message::PubNo(PubNo { slot, seq, why, durability }));
     }
 
     /// A number that is not new: answered with its old place once that is committed.
-    fn repeat(&mut self, now: Now, from: Incarnation, publish: Publish) {
-        let (slot, seq) = (publish.slot, publish.seq);
-        let publisher = self.slots[slot.index()].publisher(from);
-        match publisher.taken.iter().find(|(taken, _)| *taken == seq).map(|(_, position)| *position) {
-            Some(Some(place)) => {
-                self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position: Some(place) });
-            }
-            Some(None) => self.acknowledge(slot, from, seq, None),
-            None => self.repeat_unlogged(now, from, publish),
+    fn repeat(&mut self, now: Now, id: PubId, publish: Publish) {
+        let slot = publish.slot;
+        let publisher = self.slots[slot.index()].publisher(id);
+        match publisher.taken.iter().find(|(taken, _)| *taken == id.seq).map(|(_, position)| *position) {
+            Some(position @ Some(_)) => self.repeat_when_committed(now, id, &publish, position),
+            Some(None) => self.acknowledge(slot, id, None),
+            None => self.repeat_unlogged(now, id, publish),
         }
+    }
+
+    fn repeat_when_committed(&mut self, now: Now, id: PubId, publish: &Publish, position: Option<Position>) {
+        let level = self.level_of(&publish.channel, publish.options);
+        self.when_committed(now, publish.slot, level, Wait::Repeat { id, position });
     }
 
     /// The number was passed, and what came of it is not in the log. Its gateway sends nothing below its floor, so it is
     /// one of three: a repeat of a key or version, a publish without history that nobody has taken, or one that was refused.
-    fn repeat_unlogged(&mut self, now: Now, from: Incarnation, publish: Publish) {
-        let (slot, seq) = (publish.slot, publish.seq);
+    fn repeat_unlogged(&mut self, now: Now, id: PubId, publish: Publish) {
         if !publish.options.has_history() {
-            self.take_unkept(now, from, publish);
+            self.take_unkept(now, id, publish);
             return;
         }
         match self.made_before(now, &publish) {
-            Some(position) => self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position }),
-            None => self.refuse(from, slot, seq, Refusal::Full),
+            Some(position) => self.repeat_when_committed(now, id, &publish, position),
+            None => self.refuse(publish.slot, id, Refusal::Full),
         }
     }
 
@@ -86,44 +95,44 @@ impl Node {
     }
 
     /// The next one: without history it goes out at once, with history into the log.
-    fn take(&mut self, now: Now, from: Incarnation, publish: Publish) {
-        let (slot, seq, floor) = (publish.slot, publish.seq, publish.floor);
+    fn take(&mut self, now: Now, id: PubId, publish: Publish) {
+        let slot = publish.slot;
         if !publish.options.has_history() {
-            self.take_unkept(now, from, publish);
+            self.take_unkept(now, id, publish);
             return;
         }
-        if self.is_answered_without_the_log(now, from, &publish) {
+        if self.is_answered_without_the_log(now, id, &publish) {
             return;
         }
-        let Some(stream_key) = self.place_for(now, &publish) else { return self.refuse_for_good(from, slot, seq) };
+        let Some(stream_key) = self.place_for(now, &publish) else { return self.refuse_for_good(slot, id) };
         let stream = &self.streams[stream_key as usize];
         let (offset, first) = (stream.top() + 1, stream.first_after_append(now, publish.entry.size()));
+        let level = self.level_of(&publish.channel, publish.options);
         let Publish { channel, entry, options, idempotency_key: key, version, .. } = publish;
-        let publisher = (from, seq, floor);
-        self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher, key, version });
+        self.record(now, slot, Op::Append { channel, options, offset, first, entry, publisher: id, key, version });
         self.streams[stream_key as usize].hold_back();
-        self.when_committed(now, slot, Wait::Publish { stream: stream_key, offset, gateway: from, seq });
+        self.when_committed(now, slot, level, Wait::Publish { stream: stream_key, offset, id });
     }
 
     /// Nothing is to be recorded of it: what it says was said before, or a copy does not keep up.
-    fn is_answered_without_the_log(&mut self, now: Now, from: Incarnation, publish: &Publish) -> bool {
-        let (slot, seq) = (publish.slot, publish.seq);
+    fn is_answered_without_the_log(&mut self, now: Now, id: PubId, publish: &Publish) -> bool {
+        let slot = publish.slot;
         if let Some(position) = self.made_before(now, publish) {
-            self.slots[slot.index()].publisher(from).take(seq, publish.floor, position);
-            self.when_committed(now, slot, Wait::Repeat { gateway: from, seq, position });
+            self.slots[slot.index()].publisher(id).take(id, position);
+            self.repeat_when_committed(now, id, publish, position);
             return true;
         }
-        let is_held_up = self.is_held_up_by_a_copy(slot);
+        let is_held_up = self.is_held_up_by_a_copy(slot) || (id.durability == Durability::Log && self.log_is_behind());
         if is_held_up {
-            self.refuse(from, slot, seq, Refusal::Retry);
+            self.refuse(slot, id, Refusal::Retry);
         }
         is_held_up
     }
 
     /// There is no room. It counts as an answer: the next number may follow.
-    fn refuse_for_good(&mut self, from: Incarnation, slot: Slot, seq: u64) {
-        self.slots[slot.index()].publisher(from).last = seq;
-        self.refuse(from, slot, seq, Refusal::Full);
+    fn refuse_for_good(&mut self, slot: Slot, id: PubId) {
+        self.slots[slot.index()].publisher(id).last = id.seq;
+        self.refuse(slot, id, Refusal::Full);
     }
 
     /// A copy of this slot does not keep up with what it is sent: whoever publishes here goes at its pace.
@@ -146,37 +155,36 @@ impl Node {
     }
 
     /// A publish that nobody keeps: delivered and answered now, or held while gateways are still changing over.
-    fn take_unkept(&mut self, now: Now, from: Incarnation, publish: Publish) {
+    fn take_unkept(&mut self, now: Now, id: PubId, publish: Publish) {
         let slot = publish.slot;
         if !self.may_answer(now, slot) {
-            self.refuse(from, slot, publish.seq, Refusal::Retry);
+            self.refuse(slot, id, Refusal::Retry);
             return;
         }
         let held = self.slots[slot.index()].reign().is_some_and(|reign| !reign.held.is_empty());
         if held || self.must_hold(now, slot) {
-            self.hold(from, publish);
+            self.hold(id.gateway, publish);
             return;
         }
         if publish.idempotency_key.is_some() {
-            self.take_keyed(now, from, publish);
+            self.take_keyed(now, id, publish);
             return;
         }
-        self.slots[slot.index()].publisher(from).take(publish.seq, publish.floor, None);
-        self.deliver_behind(now, from, publish);
+        self.slots[slot.index()].publisher(id).take(id, None);
+        self.deliver_behind(now, id.gateway, publish);
     }
 
     /// One that nobody keeps and that must not be delivered a second time: its key goes into the log. It is delivered when that is
     /// committed: a crash in between loses it, as it may lose whatever is not kept.
-    fn take_keyed(&mut self, now: Now, from: Incarnation, publish: Publish) {
-        let (slot, seq, floor) = (publish.slot, publish.seq, publish.floor);
-        if self.is_answered_without_the_log(now, from, &publish) {
+    fn take_keyed(&mut self, now: Now, id: PubId, publish: Publish) {
+        let slot = publish.slot;
+        if self.is_answered_without_the_log(now, id, &publish) {
             return;
         }
         let key = publish.idempotency_key.clone().filter(|_| self.has_place_for_key(now, &publish));
-        let Some(key) = key else { return self.refuse_for_good(from, slot, seq) };
-        let (channel, publisher) = (publish.channel.clone(), (from, seq, floor));
-        self.record(now, slot, Op::Key { channel, publisher, key });
-        self.when_committed(now, slot, Wait::Unkept(from, Box::new(publish)));
+        let Some(key) = key else { return self.refuse_for_good(slot, id) };
+        self.record(now, slot, Op::Key { channel: publish.channel.clone(), publisher: id, key });
+        self.when_committed(now, slot, Durability::Memory, Wait::Unkept(id.gateway, Box::new(publish)));
     }
 
     /// There is room for a key, and a stream that keeps it.
@@ -198,13 +206,14 @@ impl Node {
     /// Delivers what is not kept: now, or behind what was published to its channel before it and is not committed yet.
     fn deliver_behind(&mut self, now: Now, from: Incarnation, publish: Publish) {
         let (slot, key) = (publish.slot, self.names.get(&publish.channel).copied());
-        let is_before = |(_, wait): &(u64, Wait)| match wait {
+        let level = self.level_of(&publish.channel, publish.options);
+        let is_before = |wait: &Wait| match wait {
             Wait::Publish { stream, .. } => Some(*stream) == key,
             Wait::Unkept(_, before) => before.channel == publish.channel,
             _ => false,
         };
-        if self.slots[slot.index()].reign().is_some_and(|reign| reign.waiting.iter().any(is_before)) {
-            self.when_committed(now, slot, Wait::Unkept(from, Box::new(publish)));
+        if self.slots[slot.index()].reign().is_some_and(|reign| reign.waits().any(is_before)) {
+            self.when_committed(now, slot, level, Wait::Unkept(from, Box::new(publish)));
         } else {
             self.deliver_unkept(from, &publish);
         }
@@ -223,7 +232,7 @@ impl Node {
         if let Some(key) = self.names.get(&publish.channel).copied() {
             self.tell_listeners_once(key, &publish.entry);
         }
-        self.acknowledge(publish.slot, from, publish.seq, None);
+        self.acknowledge(publish.slot, publish.id(from), None);
     }
 
     /// Some gateway of the view has not attached its channels here yet. After a planned change that is waited for, unless
@@ -268,10 +277,10 @@ impl Node {
     pub(super) fn refuse_waiting(&mut self, slot: Slot) {
         let held = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.held));
         for (gateway, publish) in held.unwrap_or_default() {
-            self.refuse(gateway, slot, publish.seq, Refusal::Retry);
+            self.refuse(slot, publish.id(gateway), Refusal::Retry);
         }
         let waiting = self.slots[slot.index()].reign_mut().map(|reign| std::mem::take(&mut reign.waiting));
-        for (_, wait) in waiting.into_iter().flatten() {
+        for (_, wait) in waiting.into_iter().flatten().flatten() {
             match wait {
                 Wait::Unkept(gateway, publish) if !self.expelled => self.deliver_unkept(gateway, &publish),
                 _ => {}

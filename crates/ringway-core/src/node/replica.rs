@@ -75,6 +75,8 @@ impl Node {
                     self.take_state(now, from, state);
                 }
             }
+            // For the log alone.
+            StateKind::Logged => {}
         }
     }
 
@@ -111,6 +113,7 @@ impl Node {
     /// All of it is there: it takes the place of what was here, or of the part of it that has changed. The mark stays as it was.
     fn complete(&mut self, now: Now, slot: Slot, mut staging: Staging, publishers: Vec<PublisherState>) {
         let (from, kind, term, index) = (staging.from, staging.kind, staging.term, staging.index);
+        let standing = staging.standing;
         if !staging.is_whole() || !self.holds_base(slot, &mut staging) {
             return self.ask_for_whole(from, slot, kind, term);
         }
@@ -137,13 +140,14 @@ impl Node {
         if !is_same {
             entry.publishers = publishers.into_iter().map(Publisher::from_state).collect();
         }
-        (entry.term, entry.index) = (term, index);
+        (entry.term, entry.index, entry.standing) = (term, index, standing);
         match kind {
             StateKind::Sync(number) => {
                 entry.sync = number;
                 self.answer(from, slot);
             }
             StateKind::Fetched => self.fetched(now, from, slot),
+            StateKind::Logged => {}
         }
     }
 
@@ -173,7 +177,7 @@ impl Node {
         true
     }
 
-    fn install_stream(&mut self, slot: Slot, name: ChannelName, stream: Stream) {
+    pub(super) fn install_stream(&mut self, slot: Slot, name: ChannelName, stream: Stream) {
         if let Some(key) = self.names.get(&name).copied() {
             self.remove_stream(key);
         }

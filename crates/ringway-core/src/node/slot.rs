@@ -17,8 +17,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use smallvec::SmallVec;
 
+use super::logbook::Book;
 use crate::id::{ChannelName, Epoch, Incarnation, Position};
-use crate::message::{Attach, AttachId, HistoryQuery, Op, Publish, PublisherState, StateKind};
+use crate::message::{
+    Attach, AttachId, Durability, HistoryQuery, Op, PubId, Publish, PublisherState, Standing, StateKind,
+};
 use crate::stream::Stream;
 use crate::timing::Now;
 
@@ -57,6 +60,8 @@ pub(super) struct SlotEntry {
     pub(super) publishers: Vec<Publisher>,
     /// A state that is coming in, part by part.
     pub(super) staging: Option<Box<Staging>>,
+    /// What the content lacks.
+    pub(super) standing: Standing,
 }
 
 impl SlotEntry {
@@ -74,11 +79,13 @@ impl SlotEntry {
         }
     }
 
-    /// What is remembered of this gateway's publishes.
-    pub(super) fn publisher(&mut self, gateway: Incarnation) -> &mut Publisher {
-        let at = self.publishers.iter().position(|publisher| publisher.gateway == gateway);
+    /// What is remembered of the publishes that are counted with this one.
+    pub(super) fn publisher(&mut self, id: PubId) -> &mut Publisher {
+        let PubId { gateway, durability, .. } = id;
+        let same = |publisher: &Publisher| publisher.gateway == gateway && publisher.durability == durability;
+        let at = self.publishers.iter().position(same);
         let at = at.unwrap_or_else(|| {
-            self.publishers.push(Publisher { gateway, last: 0, taken: VecDeque::new() });
+            self.publishers.push(Publisher { gateway, durability, last: 0, taken: VecDeque::new() });
             self.publishers.len() - 1
         });
         &mut self.publishers[at]
@@ -89,13 +96,15 @@ impl SlotEntry {
 #[derive(Debug)]
 pub(super) struct Publisher {
     pub(super) gateway: Incarnation,
+    pub(super) durability: Durability,
     pub(super) last: u64,
     pub(super) taken: VecDeque<(u64, Option<Position>)>,
 }
 
 impl Publisher {
-    /// A number was taken; nothing below `floor` will come again.
-    pub(super) fn take(&mut self, seq: u64, floor: u64, position: Option<Position>) {
+    /// A number was taken; nothing below its floor will come again.
+    pub(super) fn take(&mut self, id: PubId, position: Option<Position>) {
+        let PubId { seq, floor, .. } = id;
         self.last = self.last.max(seq);
         while self.taken.front().is_some_and(|(old, _)| *old < floor) {
             self.taken.pop_front();
@@ -107,11 +116,13 @@ impl Publisher {
     }
 
     pub(super) fn state(&self) -> PublisherState {
-        PublisherState { gateway: self.gateway, last: self.last, taken: self.taken.iter().copied().collect() }
+        let taken = self.taken.iter().copied().collect();
+        PublisherState { gateway: self.gateway, durability: self.durability, last: self.last, taken }
     }
 
     pub(super) fn from_state(state: PublisherState) -> Self {
-        Self { gateway: state.gateway, last: state.last, taken: state.taken.into() }
+        let PublisherState { gateway, durability, last, taken } = state;
+        Self { gateway, durability, last, taken: taken.into() }
     }
 }
 
@@ -129,21 +140,42 @@ pub(super) struct Reign {
     /// Operations committed.
     pub(super) commit: u64,
     pub(super) replicas: SmallVec<[Replica; 2]>,
-    /// What is to happen when an operation is committed, in order.
-    pub(super) waiting: VecDeque<(u64, Wait)>,
+    /// What is to happen when an operation is committed, in order: in memory, and in the log too. Neither waits for the other.
+    pub(super) waiting: [VecDeque<(u64, Wait)>; 2],
     /// Publishes on channels without history, until the gateways have changed over.
     pub(super) held: Vec<(Incarnation, Publish)>,
     /// Every wanted replica is marked, and nobody else has `need`.
     pub(super) settled: bool,
+    /// The term of the content that I began with.
+    pub(super) inherited: Epoch,
+    /// My side of the slot's chain in the log, once something is wanted of it.
+    pub(super) book: Option<Box<Book>>,
+}
+
+impl Reign {
+    /// All that waits.
+    pub(super) fn waits(&self) -> impl Iterator<Item = &Wait> {
+        self.waiting.iter().flatten().map(|(_, wait)| wait)
+    }
+
+    /// The same, to change it.
+    pub(super) fn waits_mut(&mut self) -> impl Iterator<Item = &mut Wait> {
+        self.waiting.iter_mut().flatten().map(|(_, wait)| wait)
+    }
+
+    /// Lets go of some of it.
+    pub(super) fn forget_waits(&mut self, is_over: impl Fn(&Wait) -> bool) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.retain(|(_, wait)| !is_over(wait)));
+    }
 }
 
 /// What waits for an operation to be committed.
 #[derive(Debug)]
 pub(super) enum Wait {
     /// Deliver the next entry of this stream, and answer its publisher.
-    Publish { stream: u32, offset: u64, gateway: Incarnation, seq: u64 },
+    Publish { stream: u32, offset: u64, id: PubId },
     /// Answer a publish that an earlier one has made already.
-    Repeat { gateway: Incarnation, seq: u64, position: Option<Position> },
+    Repeat { id: PubId, position: Option<Position> },
     /// Deliver this, which is not kept, and answer its publisher: behind what its publisher sent before it, and not before its
     /// idempotency key is kept.
     Unkept(Incarnation, Box<Publish>),
@@ -222,6 +254,7 @@ pub(super) struct Staging {
     pub(super) index: u64,
     /// Of a difference: the term and operation up to which I must hold everything.
     pub(super) base: Option<(Epoch, u64)>,
+    pub(super) standing: Standing,
     pub(super) parts: u32,
     pub(super) streams: BTreeMap<ChannelName, Staged>,
     /// Streams that the log has ended since.

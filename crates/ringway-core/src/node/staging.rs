@@ -14,15 +14,15 @@ use crate::timing::Now;
 impl Staging {
     /// Nothing of it has come yet.
     pub(super) fn begun(from: Incarnation, state: &SlotState) -> Self {
-        let SlotState { kind, term, index, base, .. } = state;
+        let SlotState { kind, term, index, base, standing, .. } = *state;
         let (streams, forgotten) = Default::default();
-        Self { from, kind: *kind, term: *term, index: *index, base: *base, parts: 0, streams, forgotten }
+        Self { from, kind, term, index, base, standing, parts: 0, streams, forgotten }
     }
 
     /// The part is the next one of this state.
     pub(super) fn is_continued_by(&self, from: Incarnation, state: &SlotState) -> bool {
         let same = self.from == from && self.kind == state.kind && self.term == state.term && self.base == state.base;
-        same && self.parts == state.part && self.index == state.index
+        same && self.standing == state.standing && self.parts == state.part && self.index == state.index
     }
 
     /// Takes a stream, or a further run of one. `false`: it does not go with what came before.
@@ -90,7 +90,7 @@ impl Staged {
                     return;
                 }
                 self.first = self.first.max(first);
-                stream.options = options;
+                stream.keep_as(options);
                 stream.append(now, index, first, entry);
                 if let Some(key) = key {
                     stream.remember(key, now, offset);

@@ -61,8 +61,8 @@ impl Node {
     fn sweep_stream(&mut self, now: Now, key: u32) {
         let stream = &mut self.streams[key as usize];
         self.keys -= stream.forget_keys(now, self.timing.idempotency);
-        let slot = stream.slot;
-        if !self.is_ready(slot) {
+        let (slot, level) = (stream.slot, stream.options.level());
+        if !self.is_ready(slot, level) {
             return;
         }
         let stream = &self.streams[key as usize];
@@ -73,7 +73,7 @@ impl Node {
         }
         let stream = &self.streams[key as usize];
         let idle = stream.is_empty() && !stream.is_attended() && stream.key_count() == 0;
-        let waited = self.slots[slot.index()].reign().is_some_and(|reign| !reign.waiting.is_empty());
+        let waited = self.slots[slot.index()].reign().is_some_and(|reign| reign.waits().next().is_some());
         let forget = if stream.is_unused() { self.forget_unused() } else { self.timing.forget };
         if idle && !waited && now >= stream.used + forget {
             if stream.epoch.is_some() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Node;
 use crate::id::{Epoch, Incarnation, Slot, StreamEpoch};
-use crate::message::{FRAME_OVERHEAD, Lane, Message, SlotState, SlotSync, StateKind, StreamState};
+use crate::message::{Durability, FRAME_OVERHEAD, Lane, Message, SlotState, SlotSync, StateKind, StreamState};
 use crate::timing::Now;
 
 /// States that go to one peer side by side, a part of each in turn: small ones do not wait for large ones.
@@ -38,7 +38,7 @@ pub(super) struct Copying {
 
 /// A state on its way out.
 #[derive(Debug)]
-struct Job {
+pub(super) struct Job {
     slot: Slot,
     kind: StateKind,
     term: Epoch,
@@ -53,6 +53,13 @@ struct Job {
     current: Option<Current>,
     /// Streams whose turn has come, or that the receiver knows from the log since their birth.
     told: BTreeSet<u32>,
+}
+
+impl Job {
+    /// A stream was born since, and the receiver knows it from the log.
+    pub(super) fn told_of(&mut self, key: u32) {
+        self.told.insert(key);
+    }
 }
 
 /// Where a job is within a stream.
@@ -138,7 +145,7 @@ impl Node {
     fn begin_sync(&mut self, to: Incarnation, slot: Slot) -> Option<Job> {
         let number = self.next_sync + 1;
         let entry = &mut self.slots[slot.index()];
-        let (index, forgot) = (entry.index, entry.forgot);
+        let (index, forgot, standing) = (entry.index, entry.forgot, entry.standing);
         let reign = entry.reign_mut()?;
         let term = reign.term;
         let replica = reign.replicas.iter_mut().find(|replica| replica.node == to && !replica.stream)?;
@@ -149,7 +156,7 @@ impl Node {
         if self.has_content(slot, base) {
             return Some(self.job(slot, (StateKind::Sync(number), term), base));
         }
-        self.peers.send_sync(to, SlotSync { slot, term, number, index, base });
+        self.peers.send_sync(to, SlotSync { slot, term, number, index, base, standing });
         None
     }
 
@@ -171,7 +178,7 @@ impl Node {
         self.copies.peer(to).jobs.push_back(job);
     }
 
-    fn job(&self, slot: Slot, (kind, term): (StateKind, Epoch), base: Option<(Epoch, u64)>) -> Job {
+    pub(super) fn job(&self, slot: Slot, (kind, term): (StateKind, Epoch), base: Option<(Epoch, u64)>) -> Job {
         let epoch = self.view().epoch;
         let mut job = Job {
             slot,
@@ -195,6 +202,7 @@ impl Node {
         let named = named.filter_map(|key| {
             let stream = self.streams.get(*key as usize)?;
             let changed = since.is_none_or(|held| stream.changed > held);
+            let changed = changed && (job.kind != StateKind::Logged || stream.options.level() == Durability::Log);
             Some((*key, stream.epoch.filter(|_| changed)?))
         });
         named.collect()
@@ -211,6 +219,8 @@ impl Node {
                 let entry = &self.slots[job.slot.index()];
                 job.epoch == self.view().epoch && entry.mark && entry.term == job.term
             }
+            // That one goes into the log.
+            StateKind::Logged => false,
         }
     }
 
@@ -219,31 +229,38 @@ impl Node {
         if !self.is_wanted(to, &job) {
             return None;
         }
+        let state = self.next_part(now, &mut job);
+        let (last, index) = (state.last, state.index);
+        self.peers.send_part(to, Message::State(Box::new(state)));
+        if let Some(replica) = self.replica(job.slot, to).filter(|_| last && job.kind != StateKind::Fetched) {
+            replica.synced = index;
+        }
+        (!last).then_some(job)
+    }
+
+    /// The next part of a state, as the slot is now.
+    pub(super) fn next_part(&self, now: Now, job: &mut Job) -> SlotState {
         let room = self.peers.part_bytes();
         let (mut streams, mut bytes) = (Vec::new(), 0);
         while bytes < room || streams.is_empty() {
             let is_first = streams.is_empty();
-            let Some(run) = self.next_run(now, &mut job, room.saturating_sub(bytes), is_first) else { break };
+            let Some(run) = self.next_run(now, job, room.saturating_sub(bytes), is_first) else { break };
             bytes += run.size();
             streams.push(run);
         }
         if job.current.is_none() && job.streams.is_empty() {
-            job.streams = self.untold(&job);
+            job.streams = self.untold(job);
         }
         let last = job.current.is_none() && job.streams.is_empty();
         let entry = &self.slots[job.slot.index()];
         let (slot, index) = (job.slot, entry.index);
         let is_same = job.base.is_some_and(|(_, held)| held == index);
         let publishers = entry.publishers.iter().filter(|_| last && !is_same);
+        let publishers = publishers.filter(|one| job.kind != StateKind::Logged || one.durability == Durability::Log);
         let publishers = publishers.map(super::slot::Publisher::state).collect();
-        let Job { kind, term, base, part, .. } = job;
-        let state = SlotState { slot, kind, term, index, base, part, last, streams, publishers };
-        self.peers.send_part(to, Message::State(Box::new(state)));
+        let Job { kind, term, base, part, .. } = *job;
         job.part += 1;
-        if let Some(replica) = self.replica(slot, to).filter(|_| last && kind != StateKind::Fetched) {
-            replica.synced = index;
-        }
-        (!last).then_some(job)
+        SlotState { slot, kind, term, index, base, part, last, streams, publishers, standing: entry.standing }
     }
 
     /// The next run of the job's streams: of about `room` bytes, or, where it is the first of its part, one publication.

@@ -9,6 +9,7 @@ mod listing;
 mod syncs;
 mod tally;
 
+use crate::message::{Durability, PubId};
 use std::time::Duration;
 
 use super::*;
@@ -23,8 +24,13 @@ use crate::view::{COMPUTED, GatewayEntry, NodeEntry, Removal};
 const GATEWAY: Incarnation = Incarnation(100);
 /// Longer than it takes until the log knows how far an inbox was confirmed.
 const PROGRESS: Duration = Duration::from_secs(2);
-const KEPT: ChannelOptions =
-    ChannelOptions { history_size: 100, history_ttl: Duration::from_secs(60), presence: false, history_bytes: 0 };
+const KEPT: ChannelOptions = ChannelOptions {
+    history_size: 100,
+    history_ttl: Duration::from_secs(60),
+    presence: false,
+    history_bytes: 0,
+    durability: Durability::Memory,
+};
 
 fn node_entry(incarnation: u64) -> NodeEntry {
     let id = MemberId::new(&format!("n{incarnation}")).unwrap();
@@ -89,7 +95,7 @@ impl Cluster {
         loop {
             let mut frames = Vec::new();
             for node in &mut self.nodes {
-                node.finish_turn();
+                node.finish_turn(self.now);
                 let from = node.me;
                 frames.extend(node.drain_frames().map(|outgoing| (from, outgoing)));
             }
@@ -137,7 +143,17 @@ impl Cluster {
         let entry = Entry::of(seq.to_string().as_bytes());
         let (slot, idempotency_key) = (self.slot(channel), key.map(Into::into));
         let channel = ChannelName::new(channel).unwrap();
-        Publish { slot, seq, floor, channel, entry, options, idempotency_key, version: None }
+        Publish {
+            slot,
+            seq,
+            floor,
+            durability: Durability::Memory,
+            channel,
+            entry,
+            options,
+            idempotency_key,
+            version: None,
+        }
     }
 
     fn publish(&mut self, channel: &str, options: ChannelOptions) {
@@ -333,7 +349,17 @@ fn what_was_sent_before_a_reign_is_not_taken_in_it() {
     let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
     let entry = Entry::of(b"1");
     let options = ChannelOptions::default();
-    let publish = Publish { slot, seq: 1, floor: 1, channel, entry, options, idempotency_key: None, version: None };
+    let publish = Publish {
+        slot,
+        seq: 1,
+        floor: 1,
+        durability: Durability::Memory,
+        channel,
+        entry,
+        options,
+        idempotency_key: None,
+        version: None,
+    };
     let now = cluster.now;
     cluster.nodes[0].on_message(now, GATEWAY, before, Message::Publish(Box::new(publish.clone())));
     cluster.settle();
@@ -402,7 +428,10 @@ fn an_inbox_waits_for_its_user_and_is_handed_on_once() {
     assert_eq!(cluster.delivered(), [(1, 1), (1, 2), (1, 3)]);
     let channel = ChannelName::new("#bob").unwrap();
     let delivered = attached.stream.map(|stream| Position { offset: 2, ..stream });
-    cluster.tell_owner("#bob", Message::Detach(Detach { channel, attach: AttachId(1), delivered }));
+    cluster.tell_owner(
+        "#bob",
+        Message::Detach(Detach { channel, attach: AttachId(1), delivered, durability: Durability::Memory }),
+    );
     let confirmed = cluster.take(|message| if let Message::Detached(id) = message { Some(*id) } else { None });
     assert_eq!(confirmed, [AttachId(1)]);
     cluster.kill_owner("#bob");
@@ -453,8 +482,17 @@ fn who_is_not_in_the_view_drops_everything_and_takes_nothing() {
     let seq = cluster.seq;
     let entry = Entry::of(b"1");
     let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
-    let publish =
-        Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };
+    let publish = Publish {
+        slot,
+        seq,
+        floor: seq,
+        durability: Durability::Memory,
+        channel,
+        entry,
+        options: KEPT,
+        idempotency_key: None,
+        version: None,
+    };
     cluster.say(owner, Message::Publish(Box::new(publish)));
     assert_eq!(cluster.refused()[0].why, Refusal::Retry);
     assert!(cluster.acknowledged().is_empty());
@@ -539,6 +577,7 @@ fn a_publish_to_a_slot_that_is_not_its_channels_is_refused() {
     let (channel, owner) = (channel_elsewhere(&cluster, slot), cluster.owner(slot));
     let entry = Entry::of(b"1");
     let publish = Publish {
+        durability: Durability::Memory,
         slot,
         seq: 1,
         floor: 1,
@@ -550,7 +589,7 @@ fn a_publish_to_a_slot_that_is_not_its_channels_is_refused() {
     };
     cluster.told.clear();
     cluster.say(owner, Message::Publish(Box::new(publish)));
-    let no = PubNo { slot, seq: 1, why: Refusal::Full };
+    let no = PubNo { slot, seq: 1, why: Refusal::Full, durability: Durability::Memory };
     assert_eq!(
         cluster.take(|message| matches!(message, Message::PubNo(_)).then(|| message.clone())),
         [Message::PubNo(no)]
@@ -574,7 +613,7 @@ fn an_operation_that_does_not_go_with_a_copy_is_not_counted_as_held() {
         offset,
         first: 1,
         entry: Entry::of(b"1"),
-        publisher: (GATEWAY, 2, 2),
+        publisher: PubId { gateway: GATEWAY, durability: Durability::Memory, seq: 2, floor: 2 },
         key: None,
         version: None,
     };

@@ -1,9 +1,16 @@
 use super::*;
+use crate::message::Durability;
 
 const TTL: Duration = Duration::from_secs(60);
 
 fn stream(size: u32) -> Stream {
-    let options = ChannelOptions { history_size: size, history_ttl: TTL, presence: false, history_bytes: 0 };
+    let options = ChannelOptions {
+        history_size: size,
+        history_ttl: TTL,
+        presence: false,
+        history_bytes: 0,
+        durability: Durability::Memory,
+    };
     let name = ChannelName::new("news").unwrap();
     Stream::new(Duration::ZERO, name, Slot(1), options, Some(StreamEpoch::from_random(1)))
 }

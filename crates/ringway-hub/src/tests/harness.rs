@@ -1,5 +1,6 @@
 //! A hub, sockets that keep what was sent to them, and an owner whose every word the test speaks.
 
+use ringway_core::message::Durability;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -465,13 +466,24 @@ impl World {
 
     /// The owner acknowledges a publish. Ends the turn.
     pub(super) fn acknowledge(&mut self, publish: &ringway_core::message::Publish, position: Option<Position>) {
-        self.hear(Message::PubOk(PubOk { slot: publish.slot, seq: publish.seq, position, copies: 1 }));
+        self.hear(Message::PubOk(PubOk {
+            slot: publish.slot,
+            seq: publish.seq,
+            position,
+            copies: 1,
+            durability: Durability::Memory,
+        }));
         self.turn();
     }
 
     /// The owner has no room for a publish. Ends the turn.
     pub(super) fn reject(&mut self, publish: &ringway_core::message::Publish) {
-        self.hear(Message::PubNo(PubNo { slot: publish.slot, seq: publish.seq, why: Refusal::Full }));
+        self.hear(Message::PubNo(PubNo {
+            slot: publish.slot,
+            seq: publish.seq,
+            why: Refusal::Full,
+            durability: Durability::Memory,
+        }));
         self.turn();
     }
 

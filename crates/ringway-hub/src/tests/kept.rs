@@ -1,5 +1,6 @@
 //! How channels are kept is the cluster's word, whatever the config here says.
 
+use ringway_core::message::Durability;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,13 @@ use super::harness::*;
 use crate::{ChannelConfig, How, HubConfig, Overruled};
 
 fn kept(history_size: u32, presence: bool) -> ChannelOptions {
-    ChannelOptions { history_size, history_ttl: Duration::from_secs(60), presence, history_bytes: 0 }
+    ChannelOptions {
+        history_size,
+        history_ttl: Duration::from_secs(60),
+        presence,
+        history_bytes: 0,
+        durability: Durability::Memory,
+    }
 }
 
 fn config() -> HubConfig {

@@ -5,11 +5,13 @@
 use bytes::BufMut;
 use ringway_core::id::Position;
 use ringway_core::keeping::Keeping;
+use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Record};
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, Census, ChannelsPage, ChannelsQuery, ClaimedSlot, Deliver, Detach,
-    Disconnect, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
-    PresencePage, PresenceQuery, PubNo, PubOk, Publish, PublisherState, Query, Refusal, RegistryAnswer, RegistryOp,
-    RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, StateKind, StreamState, Toll, Version,
+    Disconnect, Durability, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
+    PresencePage, PresenceQuery, PubId, PubNo, PubOk, Publish, PublisherState, Query, Refusal, RegistryAnswer,
+    RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, Standing, StateKind,
+    StreamState, Toll, Version,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::registry::store::{Said, StoreAnswer, StoreOp, StoreRequest, Stored};
@@ -34,6 +36,8 @@ wire_enum!(last Message {
     8 => Keeping([keeping]),
     9 => StoreRequest([request]),
     43 => StoreAnswer([answer]),
+    44 => LogRequest([request]),
+    45 => LogAnswer([answer]),
     10 => Publish([publish]),
     11 => PubOk([ok]),
     12 => PubNo([no]),
@@ -118,6 +122,29 @@ wire_enum!(last Said {
     5 => Conflict,
 });
 
+// The log.
+wire_struct!(last LogRequest { id, [op] });
+wire_struct!(last LogAnswer { id, [said] });
+wire_enum!(last LogOp {
+    0 => Last(slot),
+    1 => Append { slot, after, record },
+    2 => Read { slot, after },
+    3 => Trim { slot, before },
+    4 => Slots,
+});
+wire_enum!(last LogSaid {
+    0 => Last(found),
+    1 => Appended(at),
+    2 => Conflict,
+    3 => Full,
+    4 => Records(records, more),
+    5 => Trimmed,
+    6 => Slots(slots),
+    7 => Absent,
+});
+wire_struct!(open Logged { place, age, record });
+wire_struct!(open Record { birth, term, number, start, index, whole, state, weight, ops, part });
+
 // Between gateways and owners.
 wire_struct!(last Keeping { kinds });
 
@@ -136,16 +163,17 @@ impl Wire for Entry {
     }
 }
 
-wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key, version });
+wire_struct!(last Publish { slot, seq, floor, channel, entry, options, idempotency_key, version, durability });
+wire_enum!(closed Durability { 0 => Memory, 1 => Log });
 wire_struct!(closed Version { number, epoch });
-wire_struct!(last PubOk { slot, seq, position, copies });
-wire_struct!(last PubNo { slot, seq, why });
+wire_struct!(last PubOk { slot, seq, position, copies, durability });
+wire_struct!(last PubNo { slot, seq, why, durability });
 wire_enum!(closed Refusal { 0 => Retry, 1 => Full, 2 => Unrecoverable, 3 => NotAvailable });
 wire_struct!(open Attach { channel, attach, from, options, sessions, presence, confirmed, more });
 wire_enum!(closed AttachFrom { 0 => Top, 1 => Inbox, 2 => At(position) });
 wire_struct!(last Attached { attach, stream, from, users });
 wire_struct!(last Deliver { attach, offset, entry });
-wire_struct!(last Detach { channel, attach, delivered });
+wire_struct!(last Detach { channel, attach, delivered, durability });
 wire_struct!(flagged Presence { client, user; 0 => conn_info, 1 => chan_info });
 wire_struct!(last SessionChange { channel, attach, sessions, joined, left, last, more });
 wire_enum!(last Query {
@@ -177,12 +205,14 @@ wire_struct!(last Disconnect { user, client, whitelist, code, reason });
 
 // Between nodes.
 wire_struct!(closed ClaimedSlot { slot, mark, term, index });
-wire_struct!(last SlotState { slot, kind, term, index, base, part, last, streams, publishers });
-wire_struct!(closed SlotSync { slot, term, number, index, base });
+wire_struct!(open SlotState { slot, kind, term, index, base, part, last, streams, publishers, standing });
+wire_struct!(closed SlotSync { slot, term, number, index, base, standing });
+wire_struct!(closed Standing { read, early });
 wire_enum!(closed Lane { 0 => Copies, 1 => Deliveries, 2 => Attaches });
-wire_enum!(closed StateKind { 0 => Sync(number), 1 => Fetched });
+wire_enum!(closed StateKind { 0 => Sync(number), 1 => Fetched, 2 => Logged });
 wire_struct!(open StreamState { channel, options, top, delivered, first, start, entries, keys, last, version });
-wire_struct!(open PublisherState { gateway, last, taken });
+wire_struct!(open PublisherState { gateway, last, taken, durability });
+wire_struct!(closed PubId { gateway, durability, seq, floor });
 wire_struct!(last Rep { slot, term, index, ops });
 wire_enum!(closed Op {
     0 => Create { channel, epoch, options },

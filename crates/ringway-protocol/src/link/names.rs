@@ -2,6 +2,7 @@
 
 use bytes::BufMut;
 use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
+use ringway_core::logbook::Place;
 use ringway_core::message::AttachId;
 use ringway_core::registry::store::Revision;
 use ringway_core::ring::{HashKey, SlotCount, Weight};
@@ -40,7 +41,7 @@ macro_rules! wire_name {
     )* };
 }
 
-wire_number!(Epoch, Slot, AttachId, Revision);
+wire_number!(Epoch, Slot, AttachId, Revision, Place);
 wire_name!(MemberId, ChannelName, UserName);
 
 /// Both directions of a named number that is as good as random: a varint would only make it longer.

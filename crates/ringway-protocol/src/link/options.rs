@@ -20,7 +20,7 @@ use super::{FrameError, FrameTooLong, LENGTH_BYTES, MAX_FRAME_BYTES, Taken, appe
 /// The kind of frame that tells options. Of all kinds it alone is none of the rules'.
 pub(super) const KIND: u8 = 42;
 
-wire_struct!(last ChannelOptions { history_size, history_ttl, presence, history_bytes });
+wire_struct!(last ChannelOptions { history_size, history_ttl, presence, history_bytes, durability });
 
 impl Wire for ChannelOptions {
     #[inline]

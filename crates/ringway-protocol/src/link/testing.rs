@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Slot, StreamEpoch, UserName};
+use ringway_core::logbook::Place;
 use ringway_core::message::{AttachId, Entry, Message, Publisher};
 use ringway_core::registry::store::Revision;
 use ringway_core::ring::{HashKey, SlotCount, Weight};
@@ -113,7 +114,7 @@ impl Choices {
 }
 
 /// How many kinds of message there are: [`Choices::force`] takes one of them before a message is drawn.
-pub const MESSAGE_KINDS: usize = 39;
+pub const MESSAGE_KINDS: usize = 41;
 
 /// A message of each kind in turn, by its place among them.
 pub fn message_of_kind(kind: usize, choices: &mut Choices) -> Message {
@@ -163,6 +164,7 @@ sample! {
     Epoch: |c| Epoch(u64::sample(c));
     Slot: |c| c.known(|known| &known.slots).unwrap_or_else(|| Slot(c.number() as u32));
     AttachId: |c| c.known(|known| &known.attaches).unwrap_or_else(|| AttachId(c.number()));
+    Place: |c| Place(c.number());
     Revision: |c| Revision(c.number());
     Birth: |c| Birth(c.number());
     Incarnation: |c| c.known(|known| &known.incarnations).unwrap_or_else(|| Incarnation(c.number()));

@@ -17,6 +17,7 @@ impl World {
         while let Some(action) = self.processes[at].member.as_mut().and_then(Member::next_action) {
             match action {
                 Action::Request(request) => self.send_request(at, request),
+                Action::Log(request) => self.send_to_log(at, request),
                 Action::View { view, .. } => {
                     self.processes[at].view_at = self.now;
                     self.watch_obeyed(at, &view);

@@ -179,6 +179,11 @@ pub(crate) struct People {
 }
 
 impl People {
+    /// All processes have ended at once.
+    pub(crate) fn forget_what_was_confirmed(&mut self) {
+        self.users.iter_mut().for_each(|user| user.let_go = None);
+    }
+
     pub(crate) fn new(setup: &Setup, rng: &mut Rng) -> Self {
         let mut list = Vec::new();
         if setup.large.is_some() {

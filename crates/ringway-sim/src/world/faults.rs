@@ -89,6 +89,9 @@ impl World {
             self.restart_store();
             return self.heal_after(2500, 2501, Heal::Nothing);
         }
+        if self.setup.has_log() && self.rng.chance(150) {
+            return if self.rng.chance(600) { self.log_outage() } else { self.kill_all() };
+        }
         let victim = self.some_running();
         match self.rng.below(if wild { 13 } else { 11 }) {
             0..=2 => self.crash_and_restart(victim),
@@ -110,13 +113,13 @@ impl World {
         if running.is_empty() { None } else { Some(self.rng.pick(&running)) }
     }
 
-    fn heal_after(&mut self, low: u64, high: u64, heal: Heal) {
+    pub(super) fn heal_after(&mut self, low: u64, high: u64, heal: Heal) {
         self.faults.active += 1;
         let at = self.now + self.rng.range(low * MS, high * MS);
         self.schedule(at, Event::Heal(heal));
     }
 
-    fn crash_and_restart(&mut self, victim: Option<usize>) {
+    pub(super) fn crash_and_restart(&mut self, victim: Option<usize>) {
         let Some(victim) = victim else { return };
         self.crash(victim);
         self.heal_after(20, 2500, Heal::Restart(victim));
@@ -354,6 +357,7 @@ impl World {
     /// The calm: freezes and outages end now. Cuts and restarts end at the times they were given.
     pub(crate) fn end_faults(&mut self) {
         self.registry_away = self.now;
+        (self.log_away, self.log_full) = (self.now, self.now);
         for at in 0..self.processes.len() {
             self.processes[at].registry_cut = self.now;
             let boot = self.processes[at].boot;
@@ -372,6 +376,7 @@ impl World {
             Message::State(state) => match state.kind {
                 StateKind::Fetched => 100,
                 StateKind::Sync(_) => 10,
+                StateKind::Logged => return None,
             },
             Message::Syncs(_) => 10,
             _ => return None,

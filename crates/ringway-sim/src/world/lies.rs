@@ -52,7 +52,7 @@ impl World {
             (Sabotage::StripPublishers, Message::Rep(rep)) => {
                 for op in &mut rep.ops {
                     if let Op::Append { publisher, .. } = op {
-                        *publisher = (Incarnation(1), 1, 1);
+                        (publisher.gateway, publisher.seq, publisher.floor) = (Incarnation(1), 1, 1);
                     }
                 }
             }

@@ -300,6 +300,7 @@ impl World {
                 }
             }
             Input::Store(from, answer) => self.take_from_store(at, from, answer),
+            Input::Log(from, answer) => self.take_from_log(at, from, *answer),
             Input::Notice(epoch) => self.with_clerk(at, |clerk, now| clerk.on_notice(now, epoch)),
             Input::Evidence(peer, proof) => {
                 if let Some(member) = &mut self.processes[at].member {
@@ -351,6 +352,7 @@ impl World {
         }
         match frame.message {
             Message::StoreRequest(request) => self.ask_store(at, from, &request),
+            Message::LogRequest(request) => self.ask_log(at, from, &request),
             Message::StoreAnswer(answer) => self.with_clerk(at, |clerk, now| clerk.on_relayed(now, from, answer)),
             _ => {
                 if let Some(member) = &mut self.processes[at].member {

@@ -69,7 +69,7 @@ impl World {
         }
     }
 
-    fn tell_peer(&mut self, at: usize, to: Incarnation, message: Message) {
+    pub(super) fn tell_peer(&mut self, at: usize, to: Incarnation, message: Message) {
         let process = &mut self.processes[at];
         let Some(member) = &process.member else { return };
         process.outbox.push(Outgoing { to, frame: Frame { epoch: member.view().epoch, message } });
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// When what goes to the store or comes from there arrives. In trouble it comes twice now and then, and so many of a thousand are late.
-    fn trips(&mut self, troubled: bool, late: u64) -> Vec<Time> {
+    pub(super) fn trips(&mut self, troubled: bool, late: u64) -> Vec<Time> {
         let copies = if troubled && self.rng.chance(10) { 2 } else { 1 };
         let mut trip = |copy| {
             let late = troubled && (copy > 0 || late > 0 && self.rng.chance(late));

@@ -8,7 +8,7 @@ mod gateways;
 mod rest;
 mod sessions;
 
-use ringway_core::message::{Answer, Attached, Deliver, Entry, HistoryPage, Message, PubOk};
+use ringway_core::message::{Answer, Attached, Deliver, Durability, Entry, HistoryPage, Message, PubOk};
 use ringway_core::node::{Node, ReignReport};
 use ringway_core::peers::Outgoing;
 use ringway_core::{Epoch, Incarnation, Position, Slot};
@@ -34,7 +34,7 @@ impl World {
             Message::Publish(publish) => {
                 let by = self.processes[at].incarnation;
                 let publication = publication_of(&publish.entry);
-                self.checker.sent.insert((by, publish.slot, publish.seq), publication);
+                self.checker.sent.insert((by, publish.slot, publish.durability, publish.seq), publication);
             }
             Message::PubOk(ok) => {
                 self.watch_copies(out.to, ok);
@@ -85,13 +85,18 @@ impl World {
             self.violate("C2", text);
         }
         self.committed(channel, position);
+        if ok.durability == Durability::Log {
+            self.watch_logged(channel, position);
+        }
     }
 
     /// An acknowledgement: there are as many copies as there must be, and this is where the publication stands. One with a key may be
     /// answered with the place of another.
     fn watch_copies(&mut self, gateway: Incarnation, ok: &PubOk) {
         let Some(position) = ok.position else { return };
-        let Some(publication) = self.checker.sent.get(&(gateway, ok.slot, ok.seq)).copied() else { return };
+        let Some(publication) = self.checker.sent.get(&(gateway, ok.slot, ok.durability, ok.seq)).copied() else {
+            return;
+        };
         if ok.copies < self.setup.ack_copies {
             let copies = ok.copies;
             self.violate("copies", format!("publication {publication} is acknowledged with {copies} copies"));
@@ -200,7 +205,7 @@ impl World {
                 self.violate("C4", text);
             }
             _ => {
-                let lost = self.is_lost(self.setup.channels[channel].slot);
+                let lost = self.is_lost(self.setup.channels[channel].slot) && !self.setup.channels[channel].is_logged();
                 self.checker.newest[channel] = Some(position.epoch);
                 self.checker.logs.entry(position.epoch).or_default().dead |= lost;
             }

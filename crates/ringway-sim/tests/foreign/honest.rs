@@ -1,6 +1,7 @@
 //! What a member answers that does as it should: just enough for the rules to get on.
 
 use ringway_core::message::{Attached, ClaimedSlot, Frame, Have, Message, PubOk, SlotState, SlotSync, StateKind};
+use ringway_core::message::{Durability, Standing};
 use ringway_core::{Epoch, Slot};
 
 /// The answer to a frame, if there is one to it.
@@ -15,9 +16,13 @@ pub(super) fn answer(frame: &Frame) -> Option<Frame> {
             let attach = attaches.first()?.attach;
             Message::Attached(Attached { attach, stream: None, from: 0, users: 1 })
         }
-        Message::Publish(publish) => {
-            Message::PubOk(PubOk { slot: publish.slot, seq: publish.seq, position: None, copies: 0 })
-        }
+        Message::Publish(publish) => Message::PubOk(PubOk {
+            slot: publish.slot,
+            seq: publish.seq,
+            position: None,
+            copies: 0,
+            durability: Durability::Memory,
+        }),
         _ => return None,
     };
     Some(Frame { epoch, message })
@@ -34,6 +39,6 @@ fn taken(state: &SlotState) -> Option<Have> {
 }
 
 fn empty(slot: Slot, epoch: Epoch) -> SlotState {
-    let sync = SlotSync { slot, term: epoch, number: 0, index: 0, base: None };
+    let sync = SlotSync { slot, term: epoch, number: 0, index: 0, base: None, standing: Standing::default() };
     SlotState { kind: StateKind::Fetched, ..sync.into() }
 }

@@ -16,6 +16,7 @@ use crate::address::{host_and_port, with_port};
 use crate::config::Config;
 use crate::gateway::{GatewayConfig, Intake};
 use crate::guesses::Guesses;
+use crate::logbook;
 use crate::member::{self, GatewayParts};
 use crate::registry::Handle;
 
@@ -114,8 +115,10 @@ impl Further {
         let (view, early) = member::first_view(&links, &host, &mut events).await?;
         links.belong_to(view.birth());
         let gateway = Some(common.parts(&self.id));
+        // It has no node.
+        let log = logbook::Handle::Absent;
         let (registry, join, events) = (Handle::linked(), Some(host), (early, events));
-        let ready = Ready { id: self.id, incarnation, node: None, gateway, registry, join, view, links, events };
+        let ready = Ready { id: self.id, incarnation, node: None, gateway, registry, log, join, view, links, events };
         Ok(ready.start(&common.config, |_| None))
     }
 }

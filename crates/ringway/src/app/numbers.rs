@@ -170,10 +170,10 @@ impl Numbers {
         if let Some(toll) = &stats.toll {
             toll_of(encoder, toll)?;
         }
-        let help =
-            "Publishes through this gateway that were acknowledged, by the copies that held them (0: without history)";
-        let copies = ["0", "1", "2", "3+"].map(|copies| [("copies", copies)]);
-        counters(encoder, "acknowledged", help, copies.into_iter().zip(stats.acknowledged))
+        let help = "Publishes through this gateway that were acknowledged, by the copies that held them (0: without history), and whether the log held them too";
+        let labels = |logged| ["0", "1", "2", "3+"].map(|copies| [("copies", copies), ("logged", logged)]);
+        let all = [labels("no"), labels("yes")].into_iter().flatten().zip(stats.acknowledged.into_iter().flatten());
+        counters(encoder, "acknowledged", help, all)
     }
 
     fn links(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ringway_edge::Edge;
+use ringway_engine::file::FileLog;
 
 use super::seated::Seated;
 use super::serve::{self, Doors, Served};
@@ -25,12 +26,13 @@ pub(super) struct Own {
     pub(super) clients: Clients,
     pub(super) orchestrator: Option<Orchestrator>,
     pub(super) changes: Option<Changes>,
+    pub(super) file: Option<FileLog>,
 }
 
 impl Own {
     /// Serves clients and operators for these members, the first one first.
     pub(super) fn serve(self, config: &Config, doors: Doors, all: Vec<Seated>) -> Running {
-        let Self { edge, gateway_config, guesses, clients, orchestrator, changes } = self;
+        let Self { edge, gateway_config, guesses, clients, orchestrator, changes, file } = self;
         let intakes: Vec<_> = all.iter().filter_map(|member| member.intake.clone()).collect();
         let intake = intakes.first().cloned();
         let sockets = edge.is_some().then(|| serve::sockets(config, gateway_config.clone(), intakes, &guesses));
@@ -61,6 +63,6 @@ impl Own {
             guesses: guesses.clone(),
         });
         let internal = doors.serve(config, intake.as_ref().zip(sockets), Served { gateway_config, guesses, routes });
-        Running { cluster, links, edge, internal, members: controls }
+        Running { cluster, links, edge, internal, members: controls, file }
     }
 }

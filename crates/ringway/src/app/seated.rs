@@ -18,6 +18,7 @@ use crate::cluster::{self, ClusterHandle, ClusterState, Myself};
 use crate::config::Config;
 use crate::gateway::{Client, Intake};
 use crate::health::{Expected, Health};
+use crate::logbook;
 use crate::member::{self, End, GatewayParts, Meter, Parts, Signal, Stats};
 use crate::registry::Handle;
 
@@ -32,6 +33,7 @@ pub(super) struct Ready {
     pub(super) node: Option<Weight>,
     pub(super) gateway: Option<GatewayParts>,
     pub(super) registry: Handle,
+    pub(super) log: logbook::Handle,
     pub(super) join: Option<Target>,
     pub(super) view: Arc<View>,
     pub(super) links: Links,
@@ -73,6 +75,7 @@ impl Ready {
             node: self.node,
             gateway: self.gateway,
             registry: self.registry,
+            log: self.log,
             join: self.join,
             view: self.view,
             timing: config.timing,

@@ -148,9 +148,13 @@ fn internal_listen(text: &str) -> Result<InternalListen, String> {
 /// Settings of the process that keeps the registry.
 #[derive(Debug, Default, Args)]
 pub(super) struct RegistryArgs {
-    /// Folder that remembers the cluster when this process is started again; only the first process uses it
+    /// Folder that remembers the cluster when this process is started again, and has the log of channels that outlive all processes; only
+    /// the first process uses it
     #[arg(long, value_name = "DIR", env = "RINGWAY_DATA_DIR")]
     pub(super) data_dir: Option<PathBuf>,
+    /// Start though records of the log in that folder cannot be read, without them and what came after them in their slots
+    #[arg(long)]
+    pub(super) accept_loss: bool,
 }
 
 /// Settings of members that have a port for clients.

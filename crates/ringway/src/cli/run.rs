@@ -86,6 +86,13 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     let mut config = member.over(Config::default().open())?;
     args.registry.over(&mut config);
     args.port.over(&mut config);
+    if config.cluster.data_dir.is_some() && args.config.is_none() {
+        // Whoever gives a demo a folder wants to see what outlives it.
+        config.gateway.hub.keep_in_the_log();
+    }
+    if let Some(fault) = config.log_fault() {
+        return Err(CliError::config(format!("nothing was started:\n{fault}")));
+    }
     make_up_secrets(&mut config);
     config.cluster.secret.get_or_insert_with(|| Secret(random_text()));
     let (nodes, gateways) = (usize::from(args.nodes), usize::from(args.gateways));
@@ -132,6 +139,7 @@ impl RegistryArgs {
         if let Some(folder) = &self.data_dir {
             config.cluster.data_dir = Some(folder.clone());
         }
+        config.durability.accept_loss |= self.accept_loss;
     }
 }
 
@@ -176,7 +184,8 @@ async fn run_member(
     roles: Roles,
     tell: impl FnOnce(&Config, Served) -> String,
 ) -> Result<(), CliError> {
-    let short = config.short_secrets();
+    let mut short = config.short_secrets();
+    short.extend(config.log_fault());
     if !short.is_empty() {
         return Err(CliError::config(format!("nothing was started:\n{}", Faults(short))));
     }

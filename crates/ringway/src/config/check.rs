@@ -1,10 +1,11 @@
 //! What settings must satisfy together.
 
+use ringway_core::message::Durability;
 use ringway_core::timing::Timing;
 
 use super::Config;
 use super::reader::Reading;
-use super::sections::{Ack, Cluster, RegistryAt, Secret, Server};
+use super::sections::{Ack, Cluster, LogAt, RegistryAt, Secret, Server};
 
 /// Fewer bytes of a secret can be guessed.
 const SHORTEST_SECRET: usize = 16;
@@ -42,6 +43,28 @@ pub(super) fn registry(cluster: &Cluster, server: &Server, reading: &Reading) {
     }
     if server.gateways > 1 {
         reading.fault("`server.gateways` is above 1, which goes with `cluster.registry = \"local\"` alone: start further processes instead.".to_owned());
+    }
+}
+
+/// What is to be kept in the log needs one.
+pub(super) fn log(config: &Config) -> Option<String> {
+    let keeping = config.gateway.hub.keeping();
+    let (kind, _) = keeping.kinds.iter().find(|(_, options)| options.level() == Durability::Log)?;
+    let name = match &**kind {
+        "" => "[channels.without_namespace]".to_owned(),
+        "#" => "[inbox]".to_owned(),
+        kind => format!("[channels.namespaces.{kind}]"),
+    };
+    let cluster = &config.cluster;
+    match (cluster.log, cluster.registry, &cluster.join) {
+        (LogAt::Nats, ..) => None,
+        (LogAt::Local, RegistryAt::Nats, _) => Some(format!(
+            "{name} has `durability = \"log\"`, and `cluster.log` is \"local\": with the registry in NATS no process keeps a folder. Set `cluster.engine = \"nats\"`, or `cluster.log = \"nats\"`."
+        )),
+        (LogAt::Local, RegistryAt::Local, None) if cluster.data_dir.is_none() => Some(format!(
+            "{name} has `durability = \"log\"`, and there is no folder for the log: set `cluster.data_dir`, or give --data-dir DIR; or have it in NATS with `cluster.engine = \"nats\"`."
+        )),
+        (LogAt::Local, RegistryAt::Local, _) => None,
     }
 }
 

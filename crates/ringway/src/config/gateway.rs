@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringway_core::keeping::{MAX_KIND_BYTES, MAX_KINDS};
+use ringway_core::message::Durability;
 use ringway_hub::{Allowed, ChannelConfig, HubConfig};
 
 use super::reader::Section;
@@ -17,6 +18,9 @@ const LONGEST_HISTORY: Duration = Duration::from_secs(366 * 86_400);
 
 /// Namespaces in one file: beside them are the channels without one, and inboxes.
 const NAMESPACES: usize = MAX_KINDS - 2;
+
+/// The words that stand for [`Durability`].
+const LEVELS: &[(&str, Durability)] = &[("memory", Durability::Memory), ("log", Durability::Log)];
 
 /// The words that stand for [`Allowed`].
 const WHO: &[(&str, Allowed)] = &[
@@ -104,12 +108,19 @@ fn kept(config: &mut ChannelConfig, section: &mut Section<'_>) {
     let mut bytes = Size(config.history_bytes);
     section.read("history_bytes", &mut bytes);
     config.history_bytes = bytes.0;
+    section.read_word("durability", &mut config.durability, LEVELS);
     section.read("recovery", &mut config.recovery);
     section.read("presence", &mut config.presence);
     section.read_word("subscribe", &mut config.subscribe, WHO);
     section.read_word("publish", &mut config.publish, WHO);
     if (config.history_size == 0) != config.history_ttl.is_zero() {
         section.fault("history_size", "and `history_ttl` belong together: set both for a history, or neither");
+    }
+    if config.durability == Durability::Log && !config.options().has_history() {
+        section.fault(
+            "durability",
+            "\"log\" keeps a history: set `history_size` and `history_ttl`, or `durability = \"memory\"`",
+        );
     }
     if config.recovery && !config.options().has_history() {
         section.fault(

@@ -72,6 +72,10 @@ fn node(limits: &mut NodeLimits, section: &mut Section<'_>) {
     bytes(section, "bulk_bytes", &mut limits.bulk_bytes);
     bytes(section, "live_bytes", &mut limits.live_bytes);
     count(section, "copy_slots", &mut limits.copy_slots);
+    bytes(section, "log_bytes", &mut limits.log_bytes);
+    let mut chain = Size(usize::try_from(limits.log_chain_bytes).unwrap_or(usize::MAX));
+    section.read_within("log_chain_bytes", &mut chain, Size::kib(1).., "it must be 1KiB or more");
+    limits.log_chain_bytes = chain.0 as u64;
     section.read_within("page", &mut limits.page, 1..=100_000, "it must lie between 1 and 100,000");
 }
 

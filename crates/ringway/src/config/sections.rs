@@ -9,10 +9,11 @@ use ringway_core::MemberId;
 use ringway_core::ring::{SlotCount, Weight};
 use ringway_core::timing::Timing;
 use ringway_edge::{Proxies, ProxyHeader};
+use ringway_engine::file::Fsync;
 use toml::Value;
 
 use super::reader::Section;
-use super::value::Setting;
+use super::value::{Setting, Size};
 use crate::address::host_and_port;
 use crate::rebalance::{LONGEST_WINDOW, Mode, Rebalance};
 
@@ -168,6 +169,43 @@ impl RegistryAt {
     const WORDS: [(&'static str, Self); 2] = [("local", Self::Local), ("nats", Self::Nats)];
 }
 
+/// Where the log is, which keeps channels whose durability is `log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogAt {
+    /// In the folder of the process that keeps the registry.
+    Local,
+    /// In NATS.
+    Nats,
+}
+
+impl LogAt {
+    const WORDS: [(&'static str, Self); 2] = [("local", Self::Local), ("nats", Self::Nats)];
+}
+
+/// The log in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Durability {
+    /// When what is written is on the disk.
+    pub fsync: Fsync,
+    /// Most bytes that it takes there.
+    pub max_bytes: Size,
+    /// What cannot be read is left out, rather than that the process does not start.
+    pub accept_loss: bool,
+}
+
+impl Default for Durability {
+    fn default() -> Self {
+        Self { fsync: Fsync::Always, max_bytes: Size(10 << 30), accept_loss: false }
+    }
+}
+
+impl Durability {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("fsync", &mut self.fsync);
+        section.read_within("max_bytes", &mut self.max_bytes, Size::kib(256 << 10).., "it must be 256MiB or more");
+    }
+}
+
 /// How to reach NATS.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nats {
@@ -253,6 +291,8 @@ pub struct Cluster {
     pub secret: Option<Secret>,
     /// Where the registry is.
     pub registry: RegistryAt,
+    /// Where the log is.
+    pub log: LogAt,
     /// Folder in which the process that keeps the registry keeps the view; `None`: in memory alone. The others do not use it.
     pub data_dir: Option<PathBuf>,
     /// Number of slots, for the process that gives birth to the cluster.
@@ -276,6 +316,7 @@ impl Default for Cluster {
             link_advertise: None,
             secret: None,
             registry: RegistryAt::Local,
+            log: LogAt::Local,
             data_dir: None,
             slots: SlotCount::DEFAULT,
             replicas: 2,
@@ -293,7 +334,15 @@ impl Cluster {
         section.read("link_listen", &mut self.link_listen);
         section.read_host_and_port("link_advertise", &mut self.link_advertise);
         section.read("secret", &mut self.secret);
+        let mut engine = None;
+        section.read_word("engine", &mut engine, &RegistryAt::WORDS.map(|(word, meant)| (word, Some(meant))));
+        match engine {
+            Some(RegistryAt::Local) => (self.registry, self.log) = (RegistryAt::Local, LogAt::Local),
+            Some(RegistryAt::Nats) => (self.registry, self.log) = (RegistryAt::Nats, LogAt::Nats),
+            None => {}
+        }
         section.read_word("registry", &mut self.registry, &RegistryAt::WORDS);
+        section.read_word("log", &mut self.log, &LogAt::WORDS);
         section.read("data_dir", &mut self.data_dir);
         section.read("slots", &mut self.slots);
         section.read_within("replicas", &mut self.replicas, 1..=2, "it must be 1 or 2");

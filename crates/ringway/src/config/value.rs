@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringway_core::MemberId;
 use ringway_core::ring::{SlotCount, Weight};
 use ringway_edge::IpNet;
+use ringway_engine::file::Fsync;
 use toml::Value;
 
 /// A value that can stand in the file.
@@ -45,6 +46,13 @@ impl<T: Setting> Setting for Option<T> {
             Some("") => Ok(None),
             _ => T::from_toml(value).map(Some),
         }
+    }
+}
+
+impl Setting for Fsync {
+    fn from_toml(value: &Value) -> Result<Self, String> {
+        let text = String::from_toml(value)?;
+        text.parse().map_err(|why| format!("is {text:?}, but {why}"))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ringway_core::Incarnation;
+use ringway_core::logbook::{LogAnswer, LogRequest};
 use ringway_core::membership::Action;
 use ringway_core::message::{Frame, Load, Message, RegistryRequest};
 use ringway_core::peers::Outgoing;
@@ -15,6 +16,7 @@ use super::{Client, End, Intake, Signal, Task};
 use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{ChangeError, Demand, Demanded};
+use crate::logbook;
 use crate::registry::{Answered, Heard, News, Sent};
 
 /// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
@@ -165,6 +167,7 @@ impl Task {
     fn carry_out(&mut self, now: Now, action: Action) -> bool {
         match action {
             Action::Request(request) => return self.ask_registry(now, request),
+            Action::Log(request) => return self.ask_log(now, request),
             Action::View { before, view, placement } => {
                 self.on_applied(now, &before, &view, &placement);
                 return true;
@@ -216,6 +219,36 @@ impl Task {
     fn send_to_host(&self, request: RegistryRequest) {
         if let Some(host) = self.member.membership().seat().host() {
             self.put_to(host, Message::RegistryRequest(request));
+        }
+    }
+
+    /// True if the answer is there already.
+    fn ask_log(&mut self, now: Now, request: LogRequest) -> bool {
+        match self.log.ask(self.me, request) {
+            logbook::Sent::Away => {}
+            logbook::Sent::ToHost(request) => {
+                if let Some(host) = self.member.membership().seat().host() {
+                    self.put_to(host, Message::LogRequest(Box::new(request)));
+                }
+            }
+            logbook::Sent::Answered(answer) => {
+                self.member.on_log(now, answer);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The log has answered, this member or one that asked through it, and perhaps more than once.
+    pub(super) fn on_logged(&mut self, now: Now, to: Incarnation, answer: LogAnswer) {
+        let mut next = Some((to, answer));
+        while let Some((to, answer)) = next {
+            if to == self.me {
+                self.member.on_log(now, answer);
+            } else {
+                self.put_to(to, Message::LogAnswer(Box::new(answer)));
+            }
+            next = self.log.come();
         }
     }
 
@@ -368,6 +401,11 @@ impl Task {
                 }
             }
             Message::StoreRequest(request) => self.registry.pass_on(from, request),
+            Message::LogRequest(request) => {
+                if let Some(answer) = self.log.serve(from, *request) {
+                    self.put_to(from, Message::LogAnswer(Box::new(answer)));
+                }
+            }
             Message::StoreAnswer(answer) => {
                 self.registry.on_relayed(now, from, answer);
                 self.hear_registry(now);

@@ -18,6 +18,7 @@ mod kept;
 mod leaving;
 mod life;
 mod lives;
+mod logged;
 mod logs;
 mod machines;
 mod modes;

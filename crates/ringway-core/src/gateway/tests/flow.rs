@@ -155,7 +155,12 @@ fn what_is_under_way_behind_a_refused_one_is_not_sent_again_before_it_is_refused
     let mut world = World::new();
     (1..=5).for_each(|token| world.publish(token));
     let refuse = |world: &mut World, sent: &Publish| {
-        world.hear(Message::PubNo(PubNo { slot: sent.slot, seq: sent.seq, why: Refusal::Retry }));
+        world.hear(Message::PubNo(PubNo {
+            slot: sent.slot,
+            seq: sent.seq,
+            why: Refusal::Retry,
+            durability: Durability::Memory,
+        }));
         world.pass(50);
         world.seqs()
     };
@@ -185,9 +190,15 @@ impl FarOwner {
                 self.last = seq;
                 self.taken.push(seq);
             }
-            Message::PubOk(PubOk { slot, seq, position: Some(super::at(seq)), copies: 2 })
+            Message::PubOk(PubOk {
+                slot,
+                seq,
+                position: Some(super::at(seq)),
+                copies: 2,
+                durability: Durability::Memory,
+            })
         } else {
-            Message::PubNo(PubNo { slot, seq, why: Refusal::Retry })
+            Message::PubNo(PubNo { slot, seq, why: Refusal::Retry, durability: Durability::Memory })
         };
         self.back.push_back((at, answer));
     }

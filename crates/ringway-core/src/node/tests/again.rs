@@ -4,8 +4,13 @@ use super::*;
 use crate::message::Version;
 
 /// Delivered, and not kept.
-const UNKEPT: ChannelOptions =
-    ChannelOptions { history_size: 0, history_ttl: Duration::ZERO, presence: false, history_bytes: 0 };
+const UNKEPT: ChannelOptions = ChannelOptions {
+    history_size: 0,
+    history_ttl: Duration::ZERO,
+    presence: false,
+    history_bytes: 0,
+    durability: Durability::Memory,
+};
 
 impl Cluster {
     /// Publishes the next one with a version. Returns the place that is answered.
@@ -238,7 +243,7 @@ fn a_gateway_that_has_let_go_listens_nowhere_whatever_it_had_asked_before() {
     let owner = cluster.owner(cluster.slot("news"));
     let detach = |id| {
         let channel = ChannelName::new("news").unwrap();
-        Message::Detach(Detach { channel, attach: AttachId(id), delivered: None })
+        Message::Detach(Detach { channel, attach: AttachId(id), delivered: None, durability: Durability::Memory })
     };
     cluster.interrupt(owner, 1 - owner, |cluster| {
         cluster.publish("news", KEPT);

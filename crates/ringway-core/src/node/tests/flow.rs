@@ -13,6 +13,8 @@ const SMALL: NodeLimits = NodeLimits {
     live_bytes: 1000,
     copy_slots: 4096,
     page: 1000,
+    log_bytes: 64 << 20,
+    log_chain_bytes: 256 << 10,
 };
 
 impl Cluster {
@@ -91,8 +93,17 @@ fn an_inbox_is_sent_no_further_than_its_user_follows() {
     for seq in 1..=20 {
         let (slot, channel) = (cluster.slot("#bob"), ChannelName::new("#bob").unwrap());
         let entry = large.clone();
-        let publish =
-            Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };
+        let publish = Publish {
+            slot,
+            seq,
+            floor: seq,
+            durability: Durability::Memory,
+            channel,
+            entry,
+            options: KEPT,
+            idempotency_key: None,
+            version: None,
+        };
         cluster.tell_owner("#bob", Message::Publish(Box::new(publish)));
     }
     cluster.attach(1, "#bob", AttachFrom::Inbox, KEPT);
@@ -172,8 +183,17 @@ fn a_state_comes_part_by_part_while_the_log_goes_on() {
         if round < 300 {
             let entry = Entry::of(seq.to_string().as_bytes());
             let (slot, channel) = (cluster.slot(name), ChannelName::new(name).unwrap());
-            let publish =
-                Publish { slot, seq, floor: seq, channel, entry, options: KEPT, idempotency_key: None, version: None };
+            let publish = Publish {
+                slot,
+                seq,
+                floor: seq,
+                durability: Durability::Memory,
+                channel,
+                entry,
+                options: KEPT,
+                idempotency_key: None,
+                version: None,
+            };
             cluster.nodes[0].on_message(cluster.now, GATEWAY, joining.epoch, Message::Publish(Box::new(publish)));
             cluster.seq = seq;
         }
@@ -206,7 +226,7 @@ const KEY: usize = 70;
 /// Both say what they have to say, once. No part is larger than a part may be.
 fn exchange(now: Now, owner: &mut Node, copy: &mut Node, parts: &mut usize) {
     for node in [&mut *owner, &mut *copy] {
-        node.finish_turn();
+        node.finish_turn(now);
     }
     let said: Vec<Outgoing> = owner.drain_frames().filter(|outgoing| outgoing.to == copy.me).collect();
     let answered: Vec<Outgoing> = copy.drain_frames().filter(|outgoing| outgoing.to == owner.me).collect();

@@ -15,7 +15,10 @@ fn touch(cluster: &mut Cluster, id: u64) {
     let name = format!("fresh-{id}");
     cluster.attach(id, &name, AttachFrom::Top, KEPT);
     let channel = ChannelName::new(&name).unwrap();
-    cluster.tell_owner(&name, Message::Detach(Detach { channel, attach: AttachId(id), delivered: None }));
+    cluster.tell_owner(
+        &name,
+        Message::Detach(Detach { channel, attach: AttachId(id), delivered: None, durability: Durability::Memory }),
+    );
 }
 
 #[test]

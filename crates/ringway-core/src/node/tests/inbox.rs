@@ -21,7 +21,12 @@ fn attach(id: u64, from: AttachFrom, confirmed: u64) -> Message {
 }
 
 fn detach(id: u64, delivered: Position) -> Message {
-    Message::Detach(Detach { channel: bob(), attach: AttachId(id), delivered: Some(delivered) })
+    Message::Detach(Detach {
+        channel: bob(),
+        attach: AttachId(id),
+        delivered: Some(delivered),
+        durability: Durability::Memory,
+    })
 }
 
 /// Three nodes, and two gateways of which one has not said anything yet.

@@ -5,8 +5,13 @@ use crate::message::{Census, ChannelsPage, ChannelsQuery, Presence, PresencePage
 
 /// Bytes of the parts here.
 const PART: usize = 3000;
-const WATCHED: ChannelOptions =
-    ChannelOptions { history_size: 0, history_ttl: Duration::ZERO, presence: true, history_bytes: 0 };
+const WATCHED: ChannelOptions = ChannelOptions {
+    history_size: 0,
+    history_ttl: Duration::ZERO,
+    presence: true,
+    history_bytes: 0,
+    durability: Durability::Memory,
+};
 
 fn cluster(nodes: u64) -> Cluster {
     Cluster::with_limits(nodes, NodeLimits { bulk_bytes: PART * 2, ..NodeLimits::default() })

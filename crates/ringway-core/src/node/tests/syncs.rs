@@ -1,11 +1,12 @@
 //! Copies of which nothing needs to be sent: many in one frame, each taken as the state it stands for.
 
 use super::*;
+use crate::message::Standing;
 use crate::message::{Frame, SlotSync};
 
 /// What a node would send now, in order.
 fn frames(node: &mut Node) -> Vec<Outgoing> {
-    node.finish_turn();
+    node.finish_turn(Now::default());
     node.drain_frames().collect()
 }
 
@@ -55,6 +56,7 @@ fn an_operation_follows_its_sync_and_no_sync_overtakes_it() {
         let entry = Entry::of(b"1");
         let channel = ChannelName::new("news").unwrap();
         Message::Publish(Box::new(Publish {
+            durability: Durability::Memory,
             slot,
             seq,
             floor: seq,
@@ -128,7 +130,8 @@ fn syncs_of_another_than_the_owner_change_nothing_and_are_answered_with_one_view
     let held: Vec<_> = node.view().slots.slots().map(|slot| node.inspect(slot)).collect();
     let mine: Vec<Slot> =
         node.view().slots.slots().filter(|slot| node.inspect(*slot).unwrap().reign.is_some()).collect();
-    let empty = |slot| SlotSync { slot, term: Epoch(99), number: 99, index: 0, base: None };
+    let empty =
+        |slot| SlotSync { slot, term: Epoch(99), number: 99, index: 0, base: None, standing: Standing::default() };
     let beyond = Slot(node.view().slots.get());
     let batch = mine.iter().copied().chain([beyond]).map(empty).collect();
     node.on_message(now, stranger, node.view().epoch, Message::Syncs(batch));

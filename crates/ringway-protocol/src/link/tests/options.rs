@@ -1,5 +1,6 @@
 //! Options are told once on each way of a link.
 
+use ringway_core::message::Durability;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,11 +13,12 @@ use super::super::{Decoder, Encoder, FrameError, LENGTH_BYTES, MAX_FRAME_BYTES, 
 
 fn kept(history_size: u32) -> ChannelOptions {
     let history_ttl = Duration::from_secs(600);
-    ChannelOptions { history_size, history_ttl, presence: true, history_bytes: 1 << 20 }
+    ChannelOptions { history_size, history_ttl, presence: true, history_bytes: 1 << 20, durability: Durability::Memory }
 }
 
 fn publish(options: ChannelOptions, payload: &[u8]) -> Frame {
     let publish = Publish {
+        durability: Durability::Memory,
         slot: Slot(7),
         seq: 1,
         floor: 1,
@@ -86,7 +88,7 @@ fn a_table_is_told_in_order_and_no_longer_than_it_may_be() {
     encoder.encode(&publish(kept(1), b"1"), &mut bytes).unwrap();
     let told = bytes.split_to(LENGTH_BYTES + usize::from(bytes[0]));
     #[cfg(not(feature = "next"))]
-    assert_eq!(&told[..], b"\x0c\0\0\0\0\x2a\x01\x08\x01\xd8\x04\0\x01\x80\x80\x40", "golden");
+    assert_eq!(&told[..], b"\x0d\0\0\0\0\x2a\x01\x09\x01\xd8\x04\0\x01\x80\x80\x40\0", "golden");
     let mut decoder = Decoder::default();
     assert_eq!(decoder.decode(&mut told.clone()), Ok(None));
     assert_eq!(decoder.decode(&mut told.clone()), Err(FrameError::OutOfRange), "the same number again");

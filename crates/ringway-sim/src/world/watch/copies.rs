@@ -10,9 +10,14 @@ use ringway_core::{Epoch, Incarnation, Position, Slot};
 
 use super::publication_of;
 use crate::checker::Removed;
-use crate::setup::Mode;
+use crate::setup::{ChannelSetup, Mode};
 use crate::world::{World, note};
 use ringway_core::ring::SlotSet;
+
+/// It has the mark, and not only for what is kept in the log.
+fn is_whole(node: &Node, slot: Slot) -> bool {
+    node.is_marked(slot) && !node.standing(slot).early
+}
 
 /// Views of which it is kept where everything is.
 const PLACED: usize = 32;
@@ -22,7 +27,7 @@ impl World {
     pub(super) fn marked(&self, slot: Slot) -> impl Iterator<Item = (Incarnation, &Node)> {
         let nodes = self.newest_view().nodes.iter();
         let nodes = nodes.filter_map(|entry| Some((entry.incarnation, self.node_of(entry.incarnation)?)));
-        nodes.filter(move |(_, node)| node.is_marked(slot))
+        nodes.filter(move |(_, node)| is_whole(node, slot))
     }
 
     /// Those nodes of the registry's view that run.
@@ -44,11 +49,18 @@ impl World {
     /// I1 at a commit: every complete copy has it.
     pub(super) fn watch_complete(&mut self, channel: usize, position: Position) {
         let slot = self.setup.channels[channel].slot;
-        let lacking = self.marked(slot).find(|(_, node)| !self.holds(node, channel, position)).map(|(inc, _)| inc);
+        let lacks = |node: &Node| !self.holds(node, channel, position) && !self.is_to_be_read(node, channel);
+        let lacking = self.marked(slot).find(|(_, node)| lacks(node)).map(|(inc, _)| inc);
         if let Some(lacking) = lacking {
             let text = format!("{position:?} of channel {channel} is committed, and marked {lacking} lacks it");
             self.violate("I1", text);
         }
+    }
+
+    /// The channel is in the log, and this node has not read it there.
+    pub(super) fn is_to_be_read(&self, node: &Node, channel: usize) -> bool {
+        let setup = &self.setup.channels[channel];
+        setup.is_logged() && !node.standing(setup.slot).read
     }
 
     /// The slot was lost with an excuse, and nobody in the view has it anew: who still serves it was removed and does not
@@ -78,17 +90,19 @@ impl World {
         process.marks_next = self.now + self.setup.look_at_marks;
         let Some(node) = process.node() else { return };
         let slots = || self.setup.slots.slots();
-        if slots().all(|slot| node.is_marked(slot) == process.marks.has(slot)) {
+        if slots().all(|slot| is_whole(node, slot) == process.marks.has(slot)) {
             return;
         }
-        let marks = SlotSet::of(slots().filter(|slot| node.is_marked(*slot)));
+        let marks = SlotSet::of(slots().filter(|slot| is_whole(node, *slot)));
+        let held = SlotSet::of(slots().filter(|slot| node.is_marked(*slot)));
         let before = std::mem::replace(&mut process.marks, marks.clone());
         let incarnation = self.processes[at].incarnation;
         if self.newest_view().node(incarnation).is_none() {
             return;
         }
         self.watch_new_marks(at, &marks.without(&before));
-        let given_up = before.without(&marks);
+        // An owner that has not heard yet that the slot may begin anew gives nobody's mark up.
+        let given_up = before.without(&held);
         if !given_up.is_empty() {
             self.copies_changed("a mark that was given up", &self.newest_view().clone());
             self.watch_given_up(at, &given_up);
@@ -98,13 +112,13 @@ impl World {
     fn watch_new_marks(&mut self, at: usize, fresh: &SlotSet) {
         self.checker.lost.remove_all(fresh);
         let nodes = self.nodes_of_view();
-        let marked = |slot: &Slot| nodes.iter().filter(|node| node.is_marked(*slot)).count();
+        let marked = |slot: &Slot| nodes.iter().filter(|node| is_whole(node, *slot)).count();
         let doubled = SlotSet::of(fresh.iter().filter(|slot| marked(slot) > 1));
         self.checker.doubled.add_all(&doubled);
         let Some(node) = self.processes[at].node() else { return };
         let channels = fresh.iter().flat_map(|slot| &self.setup.by_slot[slot.index()]);
         let lacking = channels.copied().find_map(|channel| {
-            let position = self.checker.acknowledged_top(channel)?;
+            let position = self.checker.acknowledged_top(channel).filter(|_| !self.is_to_be_read(node, channel))?;
             (!self.holds(node, channel, position)).then_some((channel, position))
         });
         if let Some((channel, position)) = lacking {
@@ -213,7 +227,7 @@ impl World {
 
     pub(crate) fn excuse_lost_slots(&mut self) {
         let nodes = self.nodes_of_view();
-        let unmarked = |slot: &Slot| !nodes.iter().any(|node| node.is_marked(*slot));
+        let unmarked = |slot: &Slot| !nodes.iter().any(|node| is_whole(node, *slot));
         let lost: Vec<Slot> = self.setup.slots.slots().filter(unmarked).collect();
         lost.into_iter().for_each(|slot| self.checker.excuse(slot, &self.setup));
     }
@@ -224,8 +238,9 @@ impl World {
             return;
         }
         let nodes = self.nodes_of_view();
-        let marked = |slot: &Slot| nodes.iter().filter(|node| node.is_marked(*slot)).count();
-        let single = self.setup.slots.slots().find(|slot| marked(slot) < 2);
+        let marked = |slot: &Slot| nodes.iter().filter(|node| is_whole(node, *slot)).count();
+        // What was lost before is there for the log alone, until it may begin anew.
+        let single = self.setup.slots.slots().find(|slot| marked(slot) < 2 && !self.is_lost(*slot));
         if let Some(slot) = single {
             let copies: Vec<Incarnation> = self.marked(slot).map(|(incarnation, _)| incarnation).collect();
             self.violate("C6", format!("a drain left slot {slot} with complete copies at {copies:?} only"));
@@ -236,7 +251,7 @@ impl World {
     pub(crate) fn copies_destroyed(&mut self, incarnation: Incarnation, view: &View) {
         let marks = self.processes.iter().find(|process| process.incarnation == incarnation && process.holds());
         let marks = marks.and_then(|process| process.node()).map_or_else(SlotSet::default, |node| {
-            SlotSet::of(self.setup.slots.slots().filter(|slot| node.is_marked(*slot)))
+            SlotSet::of(self.setup.slots.slots().filter(|slot| is_whole(node, *slot)))
         });
         let placement = self.placed(view);
         let copies = |slot: &Slot| placement.owner(*slot).into_iter().chain(placement.standby(*slot));
@@ -254,11 +269,13 @@ impl World {
     pub(crate) fn copies_changed(&mut self, why: &str, view: &View) {
         let serving = view.nodes.iter().filter(|node| node.serves()).count();
         let nodes = self.nodes_of_view();
-        let unmarked = |slot: &Slot| !nodes.iter().any(|node| node.is_marked(*slot));
+        let unmarked = |slot: &Slot| !nodes.iter().any(|node| is_whole(node, *slot));
         let unmarked: Vec<Slot> = self.setup.slots.slots().filter(unmarked).collect();
         for slot in unmarked {
             let streams = self.checker.logs.values().filter(|log| !log.dead);
-            let lives = streams.into_iter().any(|log| self.setup.channels[log.channel].slot == slot);
+            // What is in the log is not lost with its copies.
+            let is_here = |channel: &ChannelSetup| channel.slot == slot && !channel.is_logged();
+            let lives = streams.into_iter().any(|log| is_here(&self.setup.channels[log.channel]));
             if lives {
                 note!(self, "no complete copy of slot {slot} is left after {why}");
             }

@@ -40,6 +40,11 @@ impl World {
             let setup = self.setup.clone();
             let name = &setup.channels[channel].name;
             let Some(owner) = self.owner_of(channel, &placement) else { continue };
+            // Nobody has asked for it since all ended.
+            if self.is_to_be_read(owner, channel) {
+                self.watch_logged(channel, top);
+                continue;
+            }
             let Some(report) = owner.inspect_channel(name).filter(|report| report.epoch == Some(top.epoch)) else {
                 self.violate("C1", format!("channel {channel} was acknowledged up to {top:?} and is gone"));
                 continue;

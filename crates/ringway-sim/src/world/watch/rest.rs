@@ -43,6 +43,11 @@ impl World {
         if !self.is_settled() {
             return Some(self.unsettled());
         }
+        let nodes = view.nodes.iter().filter_map(|entry| self.node_of(entry.incarnation));
+        let early = nodes.flat_map(|node| self.setup.slots.slots().filter(|slot| node.standing(*slot).early));
+        if let Some(slot) = early.min() {
+            return Some(format!("slot {slot} is there for the log alone"));
+        }
         let placement = Placement::of(self.newest_view(), None);
         for process in self.processes.iter().filter(|process| process.state == State::Up) {
             let Some(gateway) = process.member.as_ref().and_then(Member::gateway) else { continue };

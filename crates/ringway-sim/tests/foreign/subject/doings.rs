@@ -1,5 +1,6 @@
 //! What happens to the subject besides single messages: its clients want something, views come that are right or wrong.
 
+use ringway_core::message::Durability;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,13 @@ impl Subject {
         let all = channels();
         let channel = all[self.below(all.len() as u64) as usize].clone();
         let history_size = self.one_of(&[0, 10, 10]);
-        let options =
-            ChannelOptions { history_size, history_ttl: Duration::from_secs(600), presence: true, history_bytes: 0 };
+        let options = ChannelOptions {
+            history_size,
+            history_ttl: Duration::from_secs(600),
+            presence: true,
+            history_bytes: 0,
+            durability: Durability::Memory,
+        };
         let entry = Entry::of(b"1");
         let key = (self.below(4) == 0).then(|| "key".into());
         match self.below(4) {

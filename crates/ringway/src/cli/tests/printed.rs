@@ -163,7 +163,7 @@ fn flags() -> BTreeSet<String> {
 #[test]
 fn flags_that_are_named_are_flags() {
     /// Of cargo and of the simulation.
-    const OTHERS: [&str; 23] = [
+    const OTHERS: [&str; 24] = [
         "bench",
         "release",
         "locked",
@@ -175,6 +175,7 @@ fn flags_that_are_named_are_flags() {
         "from",
         "sabotage",
         "forgets",
+        "example",
         "large",
         "channels",
         "slots",

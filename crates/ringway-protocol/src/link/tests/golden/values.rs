@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringway_core::id::{Birth, ChannelName, Epoch, Incarnation, MemberId, Position, Slot, StreamEpoch};
 use ringway_core::keeping::Keeping;
+use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Place, Record};
 use ringway_core::message::*;
 use ringway_core::pauses::Pauses;
 use ringway_core::registry::store::{Revision, Said, StoreAnswer, StoreOp, StoreRequest, Stored};
@@ -46,7 +47,7 @@ fn hello(roles: Roles, client_address: Option<&str>, purpose: Purpose) -> Handsh
 }
 
 pub(in crate::link::tests) fn frames() -> Vec<(&'static str, Frame)> {
-    let all = [members(), publishing(), listening(), asking(), slots(), states(), logs()];
+    let all = [members(), publishing(), listening(), asking(), slots(), states(), logs(), outside()];
     all.into_iter().flatten().map(|(name, message)| (name, Frame { epoch: Epoch(300), message })).collect()
 }
 
@@ -86,6 +87,7 @@ fn options() -> ChannelOptions {
         history_ttl: Duration::from_millis(1500),
         presence: true,
         history_bytes: 1 << 20,
+        durability: Durability::Log,
     }
 }
 
@@ -172,12 +174,23 @@ fn members() -> Named {
 fn publishing() -> Named {
     let publish = |entry, key: Option<&str>| {
         let (slot, channel, idempotency_key) = (Slot(513), channel("#bob"), key.map(Into::into));
-        let publish =
-            Publish { slot, seq: 3, floor: 1, channel, entry, options: options(), idempotency_key, version: None };
+        let publish = Publish {
+            slot,
+            seq: 3,
+            floor: 1,
+            durability: Durability::Log,
+            channel,
+            entry,
+            options: options(),
+            idempotency_key,
+            version: None,
+        };
         Message::Publish(Box::new(publish))
     };
-    let ok = |position, copies| Message::PubOk(PubOk { slot: Slot(513), seq: 3, position, copies });
-    let no = |why| Message::PubNo(PubNo { slot: Slot(513), seq: 3, why });
+    let ok = |position, copies| {
+        Message::PubOk(PubOk { slot: Slot(513), seq: 3, position, copies, durability: Durability::Memory })
+    };
+    let no = |why| Message::PubNo(PubNo { slot: Slot(513), seq: 3, why, durability: Durability::Memory });
     vec![
         ("publish", publish(entry(), None)),
         ("publish-full", publish(full_entry(), Some("k"))),
@@ -209,7 +222,9 @@ fn listening() -> Named {
     let id = AttachId(1 << 32);
     let attached = |stream| Message::Attached(Attached { attach: id, stream, from: 8, users: 300 });
     let deliver = |offset, entry| Message::Deliver(Deliver { attach: id, offset, entry });
-    let detach = |delivered| Message::Detach(Detach { channel: channel("#u"), attach: id, delivered });
+    let detach = |delivered| {
+        Message::Detach(Detach { channel: channel("#u"), attach: id, delivered, durability: Durability::Log })
+    };
     let (joined, left) = (vec![present(1)], vec![2, 3]);
     let change = SessionChange { channel: channel("a"), attach: id, sessions: 4, joined, left, last: true, more: true };
     vec![
@@ -292,7 +307,8 @@ fn slots() -> Named {
 fn states() -> Named {
     let state = |kind, base, streams, publishers| {
         let (slot, term, index, part, last) = (Slot(513), Epoch(2), 300, 1, true);
-        Message::State(Box::new(SlotState { slot, kind, term, index, base, part, last, streams, publishers }))
+        let standing = Standing { read: true, early: false };
+        Message::State(Box::new(SlotState { slot, kind, term, index, base, part, last, streams, publishers, standing }))
     };
     let stream = StreamState {
         channel: channel("a"),
@@ -306,9 +322,21 @@ fn states() -> Named {
         keys: vec![("k".into(), Duration::from_secs(1), 8)],
         last: true,
     };
-    let publisher = PublisherState { gateway: life(2), last: 12, taken: vec![(11, None), (12, Some(position(9)))] };
-    let empty = SlotSync { slot: Slot(300), term: Epoch(2), number: 7, index: 0, base: None };
-    let same = SlotSync { slot: Slot(1), index: 9, base: Some((Epoch(1), 9)), ..empty };
+    let publisher = PublisherState {
+        gateway: life(2),
+        durability: Durability::Log,
+        last: 12,
+        taken: vec![(11, None), (12, Some(position(9)))],
+    };
+    let empty =
+        SlotSync { slot: Slot(300), term: Epoch(2), number: 7, index: 0, base: None, standing: Standing::default() };
+    let same = SlotSync {
+        slot: Slot(1),
+        index: 9,
+        base: Some((Epoch(1), 9)),
+        standing: Standing { read: true, early: true },
+        ..empty
+    };
     vec![
         ("state-sync", state(StateKind::Sync(4), Some((Epoch(2), 299)), Vec::new(), Vec::new())),
         ("state-fetched", state(StateKind::Fetched, None, vec![stream], vec![publisher])),
@@ -317,6 +345,7 @@ fn states() -> Named {
 }
 
 fn logs() -> Named {
+    let by = || PubId { gateway: life(2), durability: Durability::Log, seq: 12, floor: 10 };
     let rep = |ops| Message::Rep(Box::new(Rep { slot: Slot(513), term: Epoch(2), index: 300, ops }));
     let channel = || channel("a");
     let append = |entry, key: Option<&str>| Op::Append {
@@ -325,7 +354,7 @@ fn logs() -> Named {
         offset: 300,
         first: 201,
         entry,
-        publisher: (life(2), 12, 10),
+        publisher: by(),
         key: key.map(Into::into),
         version: key.map(|_| Box::new(Version { number: 300, epoch: "e".into() })),
     };
@@ -333,11 +362,58 @@ fn logs() -> Named {
     let trim = Op::Trim { channel: channel(), first: 128 };
     let delivered = Op::Delivered { channel: channel(), offset: 300 };
     let forget = Op::Forget { channel: channel() };
-    let key = Op::Key { channel: channel(), publisher: (life(2), 12, 10), key: "k".into() };
+    let key = Op::Key { channel: channel(), publisher: by(), key: "k".into() };
     vec![
         ("rep-key", rep(vec![key])),
         ("rep-append", rep(vec![append(entry(), None)])),
         ("rep-append-full", rep(vec![append(full_entry(), Some("k"))])),
         ("rep-others", rep(vec![create, trim, delivered, forget])),
+    ]
+}
+
+fn outside() -> Named {
+    let to = |op| Message::LogRequest(Box::new(LogRequest { id: 300, op }));
+    let from = |said| Message::LogAnswer(Box::new(LogAnswer { id: 300, said }));
+    let forget = Op::Forget { channel: channel("a") };
+    let (kind, streams, publishers) = (StateKind::Logged, Vec::new(), Vec::new());
+    let sync =
+        SlotSync { slot: Slot(513), term: Epoch(2), number: 7, index: 9, base: None, standing: Standing::default() };
+    let part = SlotState { kind, streams, publishers, ..sync.into() };
+    let record = |part| {
+        let (birth, term, number, start) = (Birth(1 << 63), Epoch(2), 3, 4);
+        Arc::new(Record {
+            birth,
+            term,
+            number,
+            start,
+            index: 300,
+            whole: true,
+            state: 9,
+            weight: 1000,
+            ops: vec![(300, forget.clone())],
+            part,
+        })
+    };
+    let logged = |place, part| Logged { place: Place(place), age: Duration::from_secs(1), record: record(part) };
+    let slot = Slot(513);
+    vec![
+        ("log-last", to(LogOp::Last(slot))),
+        ("log-append-first", to(LogOp::Append { slot, after: None, record: record(None) })),
+        (
+            "log-append",
+            to(LogOp::Append { slot, after: Some(Place(300)), record: record(Some(Box::new(part.clone()))) }),
+        ),
+        ("log-read", to(LogOp::Read { slot, after: Some(Place(3)) })),
+        ("log-trim", to(LogOp::Trim { slot, before: Place(300) })),
+        ("log-slots", to(LogOp::Slots)),
+        ("log-has-last", from(LogSaid::Last(Some(logged(300, None))))),
+        ("log-has-none", from(LogSaid::Last(None))),
+        ("log-has-appended", from(LogSaid::Appended(Place(301)))),
+        ("log-refuses", from(LogSaid::Conflict)),
+        ("log-is-full", from(LogSaid::Full)),
+        ("log-has-records", from(LogSaid::Records(vec![logged(1, None), logged(300, Some(Box::new(part)))], true))),
+        ("log-has-trimmed", from(LogSaid::Trimmed)),
+        ("log-has-slots", from(LogSaid::Slots(SlotSet { bits: vec![0, 0x81] }))),
+        ("log-is-absent", from(LogSaid::Absent)),
     ]
 }

@@ -1,0 +1,218 @@
+//! A log outside, as nodes need it: one chain of records for each slot, in which a record is appended behind the one that its writer
+//! names, or not at all. Whoever has such a log has channels that survive all processes: [`Node`](crate::node::Node) does the rest.
+//!
+//! A chain is written by one owner after the other, each from where it found it. So a record that comes late or twice, or from an owner that
+//! was deposed, is refused. Requests may be lost, come late or twice, and so may answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::id::{Birth, Epoch, Slot};
+use crate::message::{FRAME_OVERHEAD, Op, SlotState, StreamState};
+use crate::ring::SlotSet;
+use crate::timing::Now;
+
+/// Where a record stands. Grows along a chain; two records of one log never have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(pub u64);
+
+/// One record of a slot's chain: some operations, and perhaps a part of a state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Which cluster's.
+    pub birth: Birth,
+    /// Epoch at which its writer went live.
+    pub term: Epoch,
+    /// Number among the records of this reign, from 1.
+    pub number: u64,
+    /// What earlier reigns wrote above this operation never counted.
+    pub start: u64,
+    /// What is kept in the log is in the chain up to this operation, once it is whole.
+    pub index: u64,
+    /// No part of a state is missing that the chain needs.
+    pub whole: bool,
+    /// The newest operation that is in a part of a state, of all those in the chain: up to there nothing can be struck out.
+    pub state: u64,
+    /// Bytes of the chain since its last whole state began, this record included.
+    pub weight: u64,
+    /// Operations with their numbers: those of streams that are kept in the log.
+    pub ops: Vec<(u64, Op)>,
+    /// The next part of a state, made after these operations. A state counts once it is whole.
+    pub part: Option<Box<SlotState>>,
+}
+
+impl Record {
+    /// Bytes, as they are counted for limits.
+    pub fn size(&self) -> usize {
+        let ops: usize = self.ops.iter().map(|(_, op)| FRAME_OVERHEAD + op.size()).sum();
+        let part = self.part.iter().flat_map(|part| &part.streams).map(StreamState::size).sum::<usize>();
+        FRAME_OVERHEAD + ops + part
+    }
+}
+
+/// A request to the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogRequest {
+    /// Names it in its answer.
+    pub id: u64,
+    /// What is asked.
+    pub op: LogOp,
+}
+
+/// What can be asked of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LogOp {
+    /// The last record of a chain. Answered by [`LogSaid::Last`].
+    Last(Slot),
+    /// Append a record. [`LogSaid::Appended`], [`LogSaid::Conflict`] or [`LogSaid::Full`].
+    Append {
+        /// To which chain.
+        slot: Slot,
+        /// The last record of the chain; `None`: it has none.
+        after: Option<Place>,
+        /// What.
+        record: Arc<Record>,
+    },
+    /// Records of a chain behind a place, or from the first one on. Answered by [`LogSaid::Records`].
+    Read {
+        /// Of which chain.
+        slot: Slot,
+        /// Behind which record.
+        after: Option<Place>,
+    },
+    /// Drop the records before this one. The last one stays. Answered by [`LogSaid::Trimmed`].
+    Trim {
+        /// Of which chain.
+        slot: Slot,
+        /// The first one that stays.
+        before: Place,
+    },
+    /// Which chains have records? Answered by [`LogSaid::Slots`].
+    Slots,
+}
+
+/// An answer of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogAnswer {
+    /// Of the request.
+    pub id: u64,
+    /// What the log says.
+    pub said: LogSaid,
+}
+
+/// A record as the log has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logged {
+    /// Where it stands.
+    pub place: Place,
+    /// How long ago it was written. At least 0, whatever clocks say.
+    pub age: Duration,
+    /// What it says.
+    pub record: Arc<Record>,
+}
+
+/// What the log says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LogSaid {
+    /// The last record, if there is one.
+    Last(Option<Logged>),
+    /// It is the last record now, and stands here.
+    Appended(Place),
+    /// The chain ends elsewhere. Nothing was changed.
+    Conflict,
+    /// There is no room. Nothing was changed.
+    Full,
+    /// Some records, oldest first, and whether more follow.
+    Records(Vec<Logged>, bool),
+    /// They are gone, as far as they were there.
+    Trimmed,
+    /// These.
+    Slots(SlotSet),
+    /// Whoever was asked has no log, or does not reach it now.
+    Absent,
+}
+
+/// A log in memory: what every other one must do.
+#[derive(Debug, Clone, Default)]
+pub struct Chains {
+    chains: BTreeMap<Slot, BTreeMap<Place, (Now, Arc<Record>)>>,
+    newest: u64,
+    is_full: bool,
+}
+
+/// Bytes of records in one answer, or one record.
+pub const PAGE_BYTES: usize = 256 << 10;
+
+impl Chains {
+    /// Whether further records are refused.
+    pub fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
+    /// Places go on from what an earlier state had, so some are given out twice.
+    pub fn go_back(&mut self, to: Self) {
+        *self = to;
+    }
+
+    /// A chain, oldest first, as it is at this time.
+    pub fn chain(&self, now: Now, slot: Slot) -> Vec<Logged> {
+        let all = self.chains.get(&slot).into_iter().flatten();
+        let logged = |(place, (at, record)): (&Place, &(Now, Arc<Record>))| Logged {
+            place: *place,
+            age: now.saturating_sub(*at),
+            record: record.clone(),
+        };
+        all.map(logged).collect()
+    }
+
+    /// Carries out a request, at this time.
+    pub fn handle(&mut self, now: Now, request: LogRequest) -> LogAnswer {
+        let logged = |(place, (at, record)): (&Place, &(Now, Arc<Record>))| Logged {
+            place: *place,
+            age: now.saturating_sub(*at),
+            record: record.clone(),
+        };
+        let said = match request.op {
+            LogOp::Last(slot) => {
+                LogSaid::Last(self.chains.get(&slot).and_then(|chain| chain.last_key_value()).map(logged))
+            }
+            LogOp::Append { slot, after, record } => {
+                let chain = self.chains.entry(slot).or_default();
+                if chain.last_key_value().map(|(place, _)| *place) != after {
+                    LogSaid::Conflict
+                } else if self.is_full {
+                    LogSaid::Full
+                } else {
+                    self.newest += 1;
+                    chain.insert(Place(self.newest), (now, record));
+                    LogSaid::Appended(Place(self.newest))
+                }
+            }
+            LogOp::Read { slot, after } => {
+                let (mut records, mut more, mut bytes) = (Vec::new(), false, 0);
+                for one in self.chains.get(&slot).into_iter().flatten().filter(|(place, _)| Some(**place) > after) {
+                    bytes += one.1.1.size();
+                    more = bytes > PAGE_BYTES && !records.is_empty();
+                    if more {
+                        break;
+                    }
+                    records.push(logged(one));
+                }
+                LogSaid::Records(records, more)
+            }
+            LogOp::Trim { slot, before } => {
+                if let Some(chain) = self.chains.get_mut(&slot) {
+                    let first = chain.last_key_value().map_or(before, |(last, _)| before.min(*last));
+                    *chain = chain.split_off(&first);
+                }
+                LogSaid::Trimmed
+            }
+            LogOp::Slots => {
+                let used = self.chains.iter().filter(|(_, chain)| !chain.is_empty());
+                LogSaid::Slots(SlotSet::of(used.map(|(slot, _)| *slot)))
+            }
+        };
+        LogAnswer { id: request.id, said }
+    }
+}

@@ -1,0 +1,162 @@
+//! The log outside, and the way there: requests and answers that are lost, late or come twice, and times at which it is away or full. Where
+//! a member has the registry, the log is with it, and the others ask through their link to it.
+
+use ringway_core::Incarnation;
+use ringway_core::Slot;
+use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged};
+use ringway_core::message::Message;
+use ringway_core::node::told_by;
+use ringway_core::registry::Seat;
+use ringway_core::{ChannelName, Position};
+
+use super::faults::Heal;
+use super::{Event, Input, MS, World, note};
+use crate::setup::HOST;
+
+impl World {
+    /// A member's node asks.
+    pub(super) fn send_to_log(&mut self, at: usize, request: LogRequest) {
+        let from = self.processes[at].incarnation;
+        match self.setup.seat(at) {
+            Seat::Host(_) => {
+                let host = self.processes[HOST].incarnation;
+                self.tell_peer(at, host, Message::LogRequest(Box::new(request)));
+            }
+            Seat::Here | Seat::Outside => self.ask_log(at, from, &request),
+        }
+    }
+
+    /// A request goes from this process to the log, for itself or for another one.
+    pub(super) fn ask_log(&mut self, at: usize, from: Incarnation, request: &LogRequest) {
+        let troubled = self.is_log_troubled();
+        if troubled && (self.rng.chance(10) || !self.log_reaches(at)) {
+            return;
+        }
+        let boot = self.processes[at].boot;
+        let late = if matches!(request.op, LogOp::Append { .. } | LogOp::Trim { .. }) { 30 } else { 5 };
+        for due in self.trips(troubled, late) {
+            self.schedule(due, Event::Log { process: at, boot, from, request: Box::new(request.clone()) });
+        }
+    }
+
+    fn is_log_troubled(&self) -> bool {
+        self.setup.is_troubled() && !self.is_quiet()
+    }
+
+    fn log_reaches(&self, at: usize) -> bool {
+        self.now >= self.log_away && (self.setup.hosted || self.now >= self.processes[at].registry_cut)
+    }
+
+    /// The log carries a request out, and answers.
+    pub(super) fn handle_in_log(&mut self, at: usize, boot: u32, from: Incarnation, request: LogRequest) {
+        // What is on its way does not come back, but it arrives.
+        if self.now < self.log_away {
+            return;
+        }
+        let text = self.is_traced().then(|| format!("{:?}", request.op));
+        self.chains.set_full(self.now < self.log_full);
+        let answer = self.lied_log(request);
+        if let Some(text) = text {
+            note!(self, "log: {} for {from}: {text}: {:?}", self.processes[at].id, answer.said);
+        }
+        let troubled = self.is_log_troubled();
+        if troubled && (self.rng.chance(10) || !self.log_reaches(at)) {
+            return;
+        }
+        for due in self.trips(troubled, 10) {
+            self.schedule(due, Event::To(at, boot, Input::Log(from, Box::new(answer.clone()))));
+        }
+    }
+
+    /// The log's answer is here: for this member, or for one that it was asked by.
+    pub(super) fn take_from_log(&mut self, at: usize, from: Incarnation, answer: LogAnswer) {
+        let process = &mut self.processes[at];
+        let now = process.clock(self.now);
+        if from != process.incarnation {
+            self.tell_peer(at, from, Message::LogAnswer(Box::new(answer)));
+        } else if let Some(member) = &mut process.member {
+            member.on_log(now, answer);
+        }
+    }
+
+    /// The log is away for a while, or has no room.
+    pub(super) fn log_outage(&mut self) {
+        let away = self.rng.range(100, 5000) * MS;
+        if self.rng.chance(700) {
+            note!(self, "the log is away for {} ms", away / MS);
+            self.log_away = self.now + away;
+        } else {
+            note!(self, "the log is full for {} ms", away / MS);
+            self.log_full = self.now + away;
+        }
+        self.heal_after(away / MS, away / MS + 1, Heal::Nothing);
+    }
+
+    /// Every process ends at once. What is in the log is all that is left.
+    pub(super) fn kill_all(&mut self) {
+        note!(self, "all end");
+        for slot in self.setup.slots.slots() {
+            self.checker.excuse(slot, &self.setup);
+        }
+        // What was confirmed in the last second nobody knows any more, and it may come again.
+        self.people.forget_what_was_confirmed();
+        for at in 0..self.processes.len() {
+            if self.processes[at].holds() {
+                self.crash_and_restart(Some(at));
+            }
+        }
+    }
+
+    /// A slot's chain.
+    pub(super) fn chain_of(&self, slot: Slot) -> Vec<Logged> {
+        self.chains.chain(self.true_time(), slot)
+    }
+
+    /// K1: whoever reads the log finds what was acknowledged as being there.
+    pub(super) fn watch_logged(&mut self, channel: usize, position: Position) {
+        let setup = &self.setup.channels[channel];
+        let top = self.logged_top(setup.slot, &setup.name).filter(|top| top.epoch == position.epoch);
+        if top.is_none_or(|top| top.offset < position.offset) {
+            let text = format!("{position:?} of channel {channel} is acknowledged, and the log tells of {top:?}");
+            self.violate("logged", text);
+        }
+    }
+
+    /// Where a stream ends, as the log tells it.
+    pub(super) fn logged_top(&self, slot: Slot, name: &ChannelName) -> Option<Position> {
+        let told = told_by(slot, &self.chain_of(slot)).into_iter().find(|(told, _)| told == name);
+        told.and_then(|(_, report)| Some(Position { epoch: report.epoch?, offset: report.top }))
+    }
+
+    /// The log carries a request out, or says so.
+    fn lied_log(&mut self, request: LogRequest) -> LogAnswer {
+        let now = self.true_time();
+        let LogRequest { id, op } = request;
+        match (self.sabotage, op) {
+            (Some(crate::Sabotage::ForgeAppended), LogOp::Append { .. }) => {
+                let said = LogSaid::Appended(ringway_core::logbook::Place(u64::MAX - self.rng.below(1 << 40)));
+                LogAnswer { id, said }
+            }
+            (Some(crate::Sabotage::ForgePlace), LogOp::Append { slot, record, .. }) => {
+                let after = self.chain_of(slot).last().map(|last| last.place);
+                self.chains.handle(now, LogRequest { id, op: LogOp::Append { slot, after, record } })
+            }
+            (Some(crate::Sabotage::TrimEarly), LogOp::Append { slot, after, record }) => {
+                let begins =
+                    record.part.as_ref().is_some_and(|part| part.part == 0 && part.base.is_none() && !part.last);
+                let answer = self.chains.handle(now, LogRequest { id, op: LogOp::Append { slot, after, record } });
+                if let LogSaid::Appended(before) = answer.said.clone()
+                    && begins
+                {
+                    self.chains.handle(now, LogRequest { id, op: LogOp::Trim { slot, before } });
+                }
+                answer
+            }
+            (Some(crate::Sabotage::HideRecords), LogOp::Read { slot, .. }) => {
+                let last = self.chain_of(slot).pop();
+                LogAnswer { id, said: LogSaid::Records(last.into_iter().collect(), false) }
+            }
+            (_, op) => self.chains.handle(now, LogRequest { id, op }),
+        }
+    }
+}
