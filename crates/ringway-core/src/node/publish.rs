@@ -147,6 +147,9 @@ impl Node {
             return None;
         }
         let size = publish.entry.size();
+        if publish.durability == Durability::Log && self.is_log_full {
+            return None;
+        }
         if self.history_bytes + size > self.limits.history_bytes {
             self.tally.refused(size);
             return None;

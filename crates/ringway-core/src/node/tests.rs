@@ -6,9 +6,11 @@ mod flow;
 mod full;
 mod inbox;
 mod listing;
+mod logged;
 mod syncs;
 mod tally;
 
+use crate::logbook::Chains;
 use crate::message::{Durability, PubId};
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ struct Cluster {
     seq: u64,
     /// Streams that were copied from node to node.
     copied: usize,
+    /// The log, while it can be reached.
+    log: Option<Chains>,
 }
 
 impl Cluster {
@@ -70,7 +74,8 @@ impl Cluster {
         let view = Arc::new(view);
         let now = Duration::from_secs(1);
         let node = |n: &u64| Node::new(now, Incarnation(*n), view.clone(), Timing::default(), limits, *n);
-        let mut cluster = Self { now, nodes: names.iter().map(node).collect(), told: Vec::new(), seq: 0, copied: 0 };
+        let mut cluster =
+            Self { now, nodes: names.iter().map(node).collect(), told: Vec::new(), seq: 0, copied: 0, log: None };
         for node in &mut cluster.nodes {
             let me = node.me;
             let others = names.iter().map(|name| Incarnation(*name)).filter(|peer| *peer != me);
@@ -96,6 +101,12 @@ impl Cluster {
             let mut frames = Vec::new();
             for node in &mut self.nodes {
                 node.finish_turn(self.now);
+                for request in node.take_log_requests() {
+                    if let Some(log) = &mut self.log {
+                        let answer = log.handle(self.now, request);
+                        node.on_log(self.now, answer);
+                    }
+                }
                 let from = node.me;
                 frames.extend(node.drain_frames().map(|outgoing| (from, outgoing)));
             }
@@ -147,7 +158,7 @@ impl Cluster {
             slot,
             seq,
             floor,
-            durability: Durability::Memory,
+            durability: options.level(),
             channel,
             entry,
             options,
