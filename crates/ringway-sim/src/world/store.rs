@@ -163,7 +163,8 @@ impl World {
 
     /// What nobody knows any more was never there.
     pub(super) fn look_for_newest(&mut self) {
-        if self.setup.hosted || self.store_restarted == 0 {
+        // What was written before it began another life, and is there still, was not lost with it.
+        if self.setup.hosted || self.store_restarted == 0 || self.keys.view() == Some(&self.newest) {
             return;
         }
         let known = self.processes.iter().filter(|process| process.holds());
