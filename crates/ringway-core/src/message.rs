@@ -215,6 +215,12 @@ pub struct Load {
     pub channels_full: bool,
     /// Publishes with a new idempotency key are refused.
     pub keys_full: bool,
+    /// The log has not answered for a while: publishes to channels that are kept there wait.
+    pub log_away: bool,
+    /// The log has no room: publishes to channels that are kept there are refused.
+    pub log_full: bool,
+    /// The log has records of another cluster, and is not touched.
+    pub log_foreign: bool,
     /// Publications without history that a gateway was not sent because it did not keep up, since this life of the node began.
     pub dropped: u64,
 }

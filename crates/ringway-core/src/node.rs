@@ -141,6 +141,8 @@ pub struct Node {
     /// Operations that wait for the log, in bytes.
     log_bytes: usize,
     is_log_full: bool,
+    /// Requests to the log that had no answer since the last one that had one.
+    log_silence: u32,
     /// The log has records of another cluster.
     is_log_foreign: bool,
     /// Slots of mine that are live for the log alone.
@@ -194,6 +196,7 @@ impl Node {
             next_log: 0,
             log_bytes: 0,
             is_log_full: false,
+            log_silence: 0,
             is_log_foreign: false,
             early: BTreeSet::new(),
         }

@@ -365,9 +365,12 @@ impl Node {
         let LogAnswer { id, said } = answer;
         // Asked again in a while.
         if said == LogSaid::Absent || (said == LogSaid::Full && self.log_errands.contains_key(&id)) {
-            self.is_log_full |= said == LogSaid::Full;
+            if said == LogSaid::Full {
+                (self.is_log_full, self.log_silence) = (true, 0);
+            }
             return;
         }
+        self.log_silence = 0;
         let Some((_, errand)) = self.log_errands.remove(&id) else { return };
         let Errand::Book(slot) = errand else { return };
         let Some(book) = self.book_mut(slot).filter(|book| book.asked == Some(id)) else { return };
@@ -398,6 +401,7 @@ impl Node {
         let patience = self.timing.registry_timeout();
         while let Some(first) = self.log_errands.first_entry().filter(|first| now >= first.get().0 + patience) {
             let (id, (_, errand)) = first.remove_entry();
+            self.log_silence = self.log_silence.saturating_add(1);
             let Errand::Book(slot) = errand else { continue };
             if let Some(book) = self.book_mut(slot).filter(|book| book.asked == Some(id)) {
                 book.asked = None;

@@ -65,6 +65,9 @@ fn waits(reign: &Reign) -> bool {
     reign.replicas.iter().any(is_away)
 }
 
+/// So many requests to the log in a row have had no answer before it is said to be away: each waits for most of a second.
+const LOG_SILENT: u32 = 3;
+
 impl Tally {
     /// A publish of this size found no room.
     pub(super) fn refused(&mut self, size: usize) {
@@ -113,6 +116,9 @@ impl Node {
             channels_full: self.names.len() >= self.limits.channels,
             keys_full: self.keys >= self.limits.keys,
             dropped: self.tally.dropped,
+            log_away: self.log_silence >= LOG_SILENT,
+            log_full: self.is_log_full,
+            log_foreign: self.is_log_foreign,
         }
     }
 }

@@ -82,7 +82,10 @@ wire_struct!(last Load {
     history_full,
     channels_full,
     keys_full,
-    dropped
+    dropped,
+    log_away,
+    log_full,
+    log_foreign
 });
 wire_struct!(last Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
 wire_struct!(open Pauses { buckets, longest, total });

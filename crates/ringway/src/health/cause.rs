@@ -35,6 +35,12 @@ pub(super) enum Cause {
     ChannelsFull(Incarnation),
     /// A node refuses new idempotency keys.
     KeysFull(Incarnation),
+    /// The log does not answer a node.
+    LogAway(Incarnation),
+    /// The log takes nothing from a node.
+    LogFull(Incarnation),
+    /// A node has found another cluster's records in the log.
+    LogForeign(Incarnation),
 }
 
 impl Cause {
@@ -52,7 +58,10 @@ impl Cause {
             | Self::Alone(_)
             | Self::HistoryNearlyFull(_)
             | Self::ChannelsFull(_)
-            | Self::KeysFull(_) => Status::Degraded,
+            | Self::KeysFull(_)
+            | Self::LogAway(_)
+            | Self::LogFull(_)
+            | Self::LogForeign(_) => Status::Degraded,
         }
     }
 
@@ -75,7 +84,10 @@ impl Cause {
             | Self::Alone(node)
             | Self::HistoryNearlyFull(node)
             | Self::ChannelsFull(node)
-            | Self::KeysFull(node) => Some(node),
+            | Self::KeysFull(node)
+            | Self::LogAway(node)
+            | Self::LogFull(node)
+            | Self::LogForeign(node) => Some(node),
         }
     }
 }

@@ -113,6 +113,9 @@ impl Look<'_> {
             note(is_reached && !load.history_full && is_nearly_full(&load), Cause::HistoryNearlyFull(name));
             note(is_reached && load.channels_full, Cause::ChannelsFull(name));
             note(is_reached && load.keys_full, Cause::KeysFull(name));
+            note(is_reached && load.log_away, Cause::LogAway(name));
+            note(is_reached && load.log_full, Cause::LogFull(name));
+            note(is_reached && load.log_foreign, Cause::LogForeign(name));
         }
         causes
     }

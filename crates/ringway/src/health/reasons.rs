@@ -51,6 +51,18 @@ fn sentence(kind: &[Cause], look: &Look<'_>, ownerless: Option<&str>) -> String 
         Cause::HistoryNearlyFull(_) => nearly_full(look, &nodes),
         Cause::ChannelsFull(_) => refuses(look, &nodes, "new channels", "channels", "channels"),
         Cause::KeysFull(_) => refuses(look, &nodes, "new idempotency keys", "keys", "keys"),
+        Cause::LogAway(_) => format!(
+            "the log does not answer {}: publishes to channels with durability \"log\" wait there, and all others go on; see to the process that keeps the registry and its folder, or to NATS",
+            names(look, &nodes)
+        ),
+        Cause::LogFull(_) => format!(
+            "the log is full: publishes to channels with durability \"log\" are refused where {} owns; raise [durability] max_bytes, or the limit of the stream in NATS, or make room on the disk",
+            names(look, &nodes)
+        ),
+        Cause::LogForeign(_) => format!(
+            "the log that {} found has records of another cluster, which are not touched: channels with durability \"log\" are not served there; give each cluster a folder, or a [nats] name, of its own",
+            names(look, &nodes)
+        ),
     }
 }
 
@@ -95,11 +107,14 @@ fn nearly_full(look: &Look<'_>, nodes: &[Incarnation]) -> String {
 }
 
 fn refuses(look: &Look<'_>, nodes: &[Incarnation], what: &str, of_what: &str, setting: &str) -> String {
-    let names: Vec<String> = nodes.iter().map(|node| name(look, *node)).collect();
-    let list = names.join(", ");
+    let list = names(look, nodes);
     format!(
         "{what} are refused where {list} owns: no room is left for {of_what}; raise [limits.node] {setting}, or add nodes"
     )
+}
+
+fn names(look: &Look<'_>, nodes: &[Incarnation]) -> String {
+    nodes.iter().map(|node| name(look, *node)).collect::<Vec<String>>().join(", ")
 }
 
 fn name(look: &Look<'_>, node: Incarnation) -> String {

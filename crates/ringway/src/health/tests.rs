@@ -127,7 +127,7 @@ fn a_member_has_started_when_it_has_its_own_place() {
 #[test]
 fn what_lasts_for_three_seconds_is_told() {
     let all = 64;
-    let table: [(Load, Status, &str); 9] = [
+    let table: [(Load, Status, &str); 12] = [
         (Load { alone: 5, ..Load::default() }, Status::Degraded, "no second copy of 5 slots: 5 of node-2"),
         (
             Load { history_bytes: 93, history_limit: 100, ..Load::default() },
@@ -150,6 +150,9 @@ fn what_lasts_for_three_seconds_is_told() {
             Status::Degraded,
             "new idempotency keys are refused where node-2 owns",
         ),
+        (Load { log_away: true, ..Load::default() }, Status::Degraded, "the log does not answer node-2: publishes"),
+        (Load { log_full: true, ..Load::default() }, Status::Degraded, "the log is full: publishes"),
+        (Load { log_foreign: true, ..Load::default() }, Status::Degraded, "the log that node-2 found has records of"),
         (
             Load { not_live: 7, ..Load::default() },
             Status::Failing,

@@ -251,6 +251,13 @@ async fn nats_keeps_the_log_and_all_may_end() {
     let waits = tokio::time::timeout(Duration::from_secs(2), waits).await;
     assert!(!matches!(waits, Ok(Ok(_))), "acknowledged without the log: {waits:?}");
     publish(&gateway, "memory:0", 3).await;
+    eventually_ok(CHANGE, || async {
+        let health = ringway_testkit::http::get(gateway.addr(), "/health", &[]).await?;
+        let health: serde_json::Value = health.json()?;
+        ensure!(health["status"] == "degraded" && health["why"].to_string().contains("the log does not answer"), "{health}");
+        anyhow::Ok(())
+    })
+    .await;
     servers.run(0);
     let (offset, _) = publish(&gateway, "log:0", 2).await;
     assert_eq!(offset, 2, "it was taken once");
