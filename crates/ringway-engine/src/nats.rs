@@ -43,6 +43,10 @@ const LEASES_KEPT: Duration = Duration::from_secs(600);
 /// The status of the message behind the last of a list.
 const NO_CONTENT: u16 = 204;
 
+/// The server is asked this often whether it is there. One whose machine is gone says nothing, and after two questions without an answer the
+/// client connects to another one.
+const PING: Duration = Duration::from_secs(1);
+
 /// Copies of a stream where the servers form a cluster.
 const REPLICAS: usize = 3;
 
@@ -86,6 +90,12 @@ pub enum OpenError {
         urls: String,
         /// The client's words.
         why: String,
+    },
+    /// A server is there, and something that was asked of it had no answer.
+    #[error("NATS at {urls} did not answer in time. Are most of its servers running, and have their streams a leader?")]
+    Late {
+        /// What was tried.
+        urls: String,
     },
     /// The credentials file cannot be read.
     #[error("cannot use the NATS credentials file {}: {why}", path.display())]
@@ -346,8 +356,10 @@ async fn connect(config: &Config) -> Result<Client, OpenError> {
 }
 
 async fn options(config: &Config) -> Result<ConnectOptions, OpenError> {
-    let mut options =
-        ConnectOptions::new().name("ringway").connection_timeout(config.patience.max(Duration::from_secs(2)));
+    let mut options = ConnectOptions::new()
+        .name("ringway")
+        .connection_timeout(config.patience.max(Duration::from_secs(2)))
+        .ping_interval(PING);
     if let Some((user, password)) = &config.user {
         options = options.user_and_password(user.clone(), password.clone());
     }

@@ -13,6 +13,7 @@ mod value;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use limits::Limits;
 pub use reader::Faults;
@@ -21,6 +22,7 @@ pub use value::{Size, duration};
 
 use crate::gateway::GatewayConfig;
 use reader::Reading;
+use ringway_core::message::Durability as Durable;
 use ringway_core::timing::Timing;
 
 use crate::rebalance::Rebalance;
@@ -42,6 +44,12 @@ impl Roles {
     /// `node`.
     pub const NODE: Self = Self { gateway: false, node: true };
 }
+
+/// How long slots with two copies go on without a registry in servers outside, where nobody says otherwise.
+const PAIR_OUTSIDE: Duration = Duration::from_secs(75);
+
+/// How long a publish waits where channels are kept in a log in servers outside, where nobody says otherwise.
+const DEADLINE_OUTSIDE: Duration = Duration::from_secs(12);
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -116,6 +124,7 @@ impl Config {
     }
 
     fn read(&mut self, reading: &Reading, text: &str) {
+        let before = self.timing;
         let mut root = reading.root(text);
         root.section("server", |section| self.server.read(section));
         root.section("cluster", |section| self.cluster.read(section, &mut self.timing));
@@ -128,10 +137,24 @@ impl Config {
         root.section("ack", |section| self.ack.read(section));
         root.section("limits", |section| self.limits.read(section, &mut self.gateway));
         drop(root);
+        self.choose_times(before);
         check::timing(&self.timing, reading);
         check::copies(self.ack, &self.cluster, reading);
         check::registry(&self.cluster, &self.server, reading);
         check::short_secrets(self).into_iter().for_each(|sentence| reading.fault(sentence));
+    }
+
+    /// What nobody has set: longer where servers outside are waited for, which may be away for a minute, and elect a leader in 9 s.
+    fn choose_times(&mut self, before: Timing) {
+        let logs = self.gateway.hub.keeping().kinds.iter().any(|(_, options)| options.level() == Durable::Log);
+        let choose = |into: &mut Duration, is_outside: bool, outside: Duration, before: Duration| {
+            if into.is_zero() {
+                *into = if is_outside { outside.max(before) } else { before };
+            }
+        };
+        let (registry, log) = (self.cluster.registry == RegistryAt::Nats, self.cluster.log == LogAt::Nats);
+        choose(&mut self.timing.pair, registry, PAIR_OUTSIDE, before.pair);
+        choose(&mut self.timing.deadline, log && logs, DEADLINE_OUTSIDE, before.deadline);
     }
 
     /// Secrets that are too short for other uses than trying things out, one sentence each. Flags and environment may have brought

@@ -14,7 +14,7 @@ use ringway_engine::nats::{self, Nats, NatsLog, Notices, OpenError};
 use ringway_engine::{Found, Refused, Store};
 use ringway_protocol::kept;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info};
 
 use crate::config::{Config, Durability, Size};
@@ -26,8 +26,9 @@ const QUEUE: usize = 256;
 /// Requests under way at once.
 const UNDER_WAY: usize = 64;
 
-/// How long a process tries to reach the server before it gives up, and its pause between two tries.
-const TRIES: Duration = Duration::from_secs(10);
+/// How long a process tries to reach the server before it gives up, how long one try may take, and the pause between two.
+const TRIES: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(250);
 
 const VIEW: &str = "view";
@@ -39,7 +40,7 @@ const LEASES: &str = "lease";
 /// [`OpenError`], the last one.
 pub async fn nats(config: &Config) -> Result<Way, OpenError> {
     let settings = settings(config);
-    let (store, notices) = try_for_a_while(|| Nats::open(&settings)).await?;
+    let (store, notices) = try_for_a_while(&settings, || Nats::open(&settings)).await?;
     Ok(run(store, notices))
 }
 
@@ -56,10 +57,15 @@ fn settings(config: &Config) -> nats::Config {
     }
 }
 
-async fn try_for_a_while<T>(open: impl AsyncFn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+/// Servers that were started together come up together, and elect leaders for some seconds. Meanwhile a request may get no answer at all.
+async fn try_for_a_while<T>(
+    settings: &nats::Config,
+    open: impl AsyncFn() -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
     let end = Instant::now() + TRIES;
     loop {
-        match open().await {
+        let opened = timeout(ANSWER, open()).await;
+        match opened.unwrap_or_else(|_| Err(OpenError::Late { urls: settings.urls.join(", ") })) {
             Ok(opened) => return Ok(opened),
             Err(why @ (OpenError::Credentials { .. } | OpenError::Version { .. })) => return Err(why),
             Err(why) if Instant::now() + PAUSE > end => return Err(why),
@@ -96,7 +102,7 @@ pub async fn log_in_folder(folder: PathBuf, birth: Birth, config: &Config) -> Re
 /// [`OpenError`], the last one.
 pub async fn log_in_nats(config: &Config) -> Result<NatsLog, OpenError> {
     let settings = settings(config);
-    try_for_a_while(|| NatsLog::open(&settings)).await
+    try_for_a_while(&settings, || NatsLog::open(&settings)).await
 }
 
 fn run(store: Nats, mut notices: Notices) -> Way {

@@ -369,17 +369,24 @@ impl Cluster {
 fn read_timing(timing: &mut Timing, section: &mut Section<'_>) {
     let settings = [
         ("ttl", &mut timing.ttl),
-        ("pair", &mut timing.pair),
         ("ping", &mut timing.ping),
         ("suspect", &mut timing.suspect),
         ("attach_retry", &mut timing.attach_retry),
         ("publish_retry", &mut timing.publish_retry),
-        ("deadline", &mut timing.deadline),
         ("crash_hold", &mut timing.crash_hold),
         ("idempotency", &mut timing.idempotency),
     ];
     for (key, into) in settings {
         section.read_within(key, into, ONE_MS..=ONE_HOUR, SENSIBLE);
+    }
+    // Zero stands for what nobody has set: what that is depends on other settings.
+    for (key, into) in [("pair", &mut timing.pair), ("deadline", &mut timing.deadline)] {
+        let mut set = None;
+        section.read_within(key, &mut set, ..=Some(ONE_HOUR), SENSIBLE);
+        match set {
+            Some(short) if short < ONE_MS => section.fault(key, SENSIBLE),
+            set => *into = set.unwrap_or_default(),
+        }
     }
     let year = Duration::from_secs(366 * 86_400);
     section.read_within("forget", &mut timing.forget, Duration::from_secs(1)..=year, "it must lie between 1s and 366d");

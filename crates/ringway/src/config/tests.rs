@@ -265,3 +265,21 @@ fn a_line_that_is_no_toml_does_not_hide_the_others() {
         }
     }
 }
+
+#[test]
+fn who_keeps_something_in_nats_waits_longer_unless_it_says_otherwise() {
+    let times = |text: &str| {
+        let mut config = Config::default();
+        config.apply(text).expect("no fault");
+        (config.timing.pair.as_secs(), config.timing.deadline.as_secs())
+    };
+    let logged = "[inbox]\ndurability = \"log\"\n";
+    assert_eq!(times(""), (10, 5));
+    assert_eq!(times(logged), (10, 5));
+    assert_eq!(times("[cluster]\nregistry = \"nats\"\n"), (75, 5));
+    assert_eq!(times("[cluster]\nengine = \"nats\"\n"), (75, 5));
+    assert_eq!(times(&format!("{logged}[cluster]\nengine = \"nats\"\n")), (75, 12));
+    assert_eq!(times(&format!("{logged}[cluster]\nlog = \"nats\"\n")), (10, 12));
+    let said = "[cluster.timing]\npair = \"10s\"\ndeadline = \"5s\"\n";
+    assert_eq!(times(&format!("{logged}[cluster]\nengine = \"nats\"\n{said}")), (10, 5));
+}

@@ -254,7 +254,10 @@ async fn nats_keeps_the_log_and_all_may_end() {
     eventually_ok(CHANGE, || async {
         let health = ringway_testkit::http::get(gateway.addr(), "/health", &[]).await?;
         let health: serde_json::Value = health.json()?;
-        ensure!(health["status"] == "degraded" && health["why"].to_string().contains("the log does not answer"), "{health}");
+        ensure!(
+            health["status"] == "degraded" && health["why"].to_string().contains("the log does not answer"),
+            "{health}"
+        );
         anyhow::Ok(())
     })
     .await;
