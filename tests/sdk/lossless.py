@@ -62,6 +62,20 @@ class Load:
         self.going.clear()
         await asyncio.gather(*(publisher.idle.wait() for publisher in self.publishers.values()))
 
+    async def caught_up(self):
+        """Everybody has heard what was tried to be published until now."""
+        sent = self.sent()
+        while self.behind(sent):
+            self.well()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def sent(self):
+        return {name: len(publisher.sent) for name, publisher in self.publishers.items()}
+
+    def behind(self, sent):
+        """Who has not heard these numbers yet."""
+        return [f"{listener} {name}" for listener in self.listeners for name in listener.lives if listener.number(name) < sent[name]]
+
     def stop(self):
         for task in self.tasks:
             task.cancel()
@@ -174,6 +188,10 @@ class Listener:
 
     def __str__(self):
         return f"a client of {self.gateway}"
+
+    def number(self, channel):
+        """The last one heard."""
+        return next((life.heard[-1][1] for life in reversed(self.lives[channel]) if life.heard), 0)
 
     async def run(self):
         while True:
