@@ -62,6 +62,11 @@ class Load:
         self.going.clear()
         await asyncio.gather(*(publisher.idle.wait() for publisher in self.publishers.values()))
 
+    def waits(self):
+        """Channels whose publisher has no answer, as a sentence."""
+        waiting = [name for name, publisher in self.publishers.items() if len(publisher.acknowledged) < len(publisher.sent)]
+        return f"Not acknowledged: one publication each of {', '.join(waiting) or 'no channel'}"
+
     async def caught_up(self):
         """Everybody has heard what was tried to be published until now."""
         sent = self.sent()
