@@ -10,6 +10,7 @@
 //! | list | a direct get of the last messages of many subjects, which any replica answers |
 //! | life | when the stream on disk was made; with one server alone also which run of it this is, for it may have lost its tail |
 
+mod inspect;
 mod log;
 
 use std::hash::Hasher as _;
@@ -32,10 +33,11 @@ use tracing::{info, warn};
 
 use crate::store::{Away, Found, Refused, Store};
 
+pub use inspect::{Inspected, Inspection, StreamFacts, inspect};
 pub use log::NatsLog;
 
 /// Servers before this one refuse some of what is asked here, or check conditions only before they write.
-const OLDEST_SERVER: (u64, u64) = (2, 12);
+pub const OLDEST_SERVER: (u64, u64) = (2, 12);
 
 /// Leases nobody writes any more go after this: of lives that are long over.
 const LEASES_KEPT: Duration = Duration::from_secs(600);
@@ -344,15 +346,18 @@ impl Store for Nats {
 
 /// A connection to a server that is new enough.
 async fn connect(config: &Config) -> Result<Client, OpenError> {
-    let urls = config.urls.join(", ");
-    let failed = |why: String| OpenError::Connect { urls: urls.clone(), why };
-    let client =
-        options(config).await?.connect(config.urls.clone()).await.map_err(|error| failed(error.to_string()))?;
+    let client = reached(config).await?;
     let version = client.server_info().version;
     if self::version(&version) < OLDEST_SERVER {
-        return Err(OpenError::Version { urls, version });
+        return Err(OpenError::Version { urls: config.urls.join(", "), version });
     }
     Ok(client)
+}
+
+/// A connection to a server of any version.
+async fn reached(config: &Config) -> Result<Client, OpenError> {
+    let failed = |why: String| OpenError::Connect { urls: config.urls.join(", "), why };
+    options(config).await?.connect(config.urls.clone()).await.map_err(|error| failed(error.to_string()))
 }
 
 async fn options(config: &Config) -> Result<ConnectOptions, OpenError> {

@@ -52,6 +52,7 @@ use serve::{Doors, Listeners};
 
 pub use error::StartError;
 pub use link_address::AddressFault;
+pub use serve::sockets_within;
 
 /// A way to the first gateway that is there is found within this.
 const AT_ONCE: Duration = Duration::from_millis(250);

@@ -9,6 +9,7 @@ mod changes;
 mod chaos;
 mod check;
 mod closed;
+mod doctor;
 mod error;
 mod members;
 mod nodes;
@@ -72,6 +73,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Ring(args) => client(members::ring(args)),
         Command::Send(args) => client(send::run(args)),
         Command::Top(args) => client(top::run(args)),
+        Command::Doctor(args) => client(doctor::run(*args)),
         Command::Config { order: ConfigOrder::Check(args) } => check::run(&args),
         #[cfg(feature = "load")]
         Command::Bench { load } => client(bench::run(load)),

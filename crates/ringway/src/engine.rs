@@ -44,7 +44,8 @@ pub async fn nats(config: &Config) -> Result<Way, OpenError> {
     Ok(run(store, notices))
 }
 
-fn settings(config: &Config) -> nats::Config {
+/// How NATS is reached.
+pub fn settings(config: &Config) -> nats::Config {
     nats::Config {
         urls: config.nats.urls.clone(),
         name: config.nats.name.clone(),

@@ -176,13 +176,18 @@ fn bounds(config: &Config) -> EdgeConfig {
     }
 }
 
+/// Most client sockets of a process that may open so many files.
+pub fn sockets_within(files: u64, server: &Server) -> usize {
+    ringway_edge::default_max_connections(files, server.max_http + RESERVED_HTTP + RESERVED_FILES)
+}
+
 /// Limits of the client side: as many sockets as the limit of open files leaves room for.
 fn edge_config(config: &Config) -> EdgeConfig {
     let files = ringway_edge::raise_file_limit().unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit of open files is unknown; assuming 1024");
         1024
     });
-    let fits = ringway_edge::default_max_connections(files, config.server.max_http + RESERVED_HTTP + RESERVED_FILES);
+    let fits = sockets_within(files, &config.server);
     let max_connections = config.server.max_connections.map_or(fits, |wanted| wanted.min(fits));
     info!(max_connections, files, "client sockets");
     EdgeConfig {

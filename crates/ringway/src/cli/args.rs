@@ -42,6 +42,20 @@ Examples:
   ringway node stop node-2 --mode reset            and ask the clients that it served to connect anew
   ringway node freeze node-2 && ringway node thaw node-2";
 
+const DOCTOR_EXAMPLES: &str = "\
+It looks at the config, the limits of this machine, the ports, the data folder, NATS, and a running member. It changes nothing; in the data
+folder it writes a small file and removes it. Each finding has a level: ok, note (worth knowing), warning (works, and will hurt), fault
+(does not work). Run it on the machine and as the user of the member, with the same environment: limits and folders are those of whoever runs it.
+
+Examples:
+  ringway doctor                                    the running demo, and this machine
+  ringway doctor --config ringway.toml              before the first start, and beside the running member
+  ringway doctor --config ringway.toml --json       one document: {\"findings\":[{\"what\":…,\"level\":…,\"seen\":…,\"do\":…}]}
+  ringway doctor --url http://10.0.0.1:9888 --token T
+  ringway doctor --config ringway.toml --monitor http://10.0.0.5:8222
+
+Exit codes: 0 there is no fault (warnings are none); 1 there is one; 64 the config has faults.";
+
 #[cfg(feature = "load")]
 const CHAOS_EXAMPLES: &str = "\
 Starts a cluster of its own (or takes the one at --url), connects clients that come back when their socket ends, lets them
@@ -97,6 +111,9 @@ pub(super) enum Command {
     Send(SendArgs),
     /// Watch the members
     Top(TopArgs),
+    /// Look at what an operator should know before a member starts and while it runs, and say what to do
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Look at settings; starts nothing
     Config {
         #[command(subcommand)]
@@ -276,6 +293,34 @@ pub(super) struct CheckArgs {
     #[arg(long)]
     pub(super) dev: bool,
     /// Print JSON: {"file":"…","faults":["…"]}
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The member's settings [default: those of a member without a file]
+    #[arg(long, value_name = "FILE", env = "RINGWAY_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// As settings of `demo` and `serve --dev`, which begin with an open config
+    #[arg(long)]
+    pub(super) dev: bool,
+    /// The member's data folder, if it is not the config's
+    #[arg(long, value_name = "DIR", env = "RINGWAY_DATA_DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// A running member, http:// or https:// [default: the one at the config's ports; without a config the running demo]
+    #[arg(long, value_name = "URL", env = "RINGWAY_URL")]
+    pub(super) url: Option<String>,
+    /// For an https:// address: trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", env = "RINGWAY_CA")]
+    pub(super) ca: Option<PathBuf>,
+    /// Token of the admin API [default: the config's, or the running demo's]
+    #[arg(long, value_name = "TOKEN", env = "RINGWAY_ADMIN_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+    /// The monitoring port of a NATS server, which tells when it syncs to disk
+    #[arg(long, value_name = "URL", env = "RINGWAY_NATS_MONITOR")]
+    pub(super) monitor: Option<String>,
+    /// Print JSON: {"findings":[{"what":"…","level":"…","seen":"…","do":"…"}]}
     #[arg(long)]
     pub(super) json: bool,
 }

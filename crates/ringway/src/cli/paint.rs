@@ -6,6 +6,10 @@ use std::io::IsTerminal;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint(bool);
 
+/// As no terminal does.
+#[cfg(test)]
+pub(super) const PLAIN: Paint = Paint(false);
+
 /// As stdout does: on a terminal, unless `NO_COLOR` is set.
 pub(super) fn on_stdout() -> Paint {
     Paint(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
@@ -14,6 +18,10 @@ pub(super) fn on_stdout() -> Paint {
 impl Paint {
     pub(super) fn bold(self, text: &str) -> String {
         self.with("1", text)
+    }
+
+    pub(super) fn green(self, text: &str) -> String {
+        self.with("32", text)
     }
 
     pub(super) fn red(self, text: &str) -> String {

@@ -78,6 +78,7 @@ fn clients_take_json_and_an_address() {
         "plan add",
         "changes",
         "plan weight node-1 2",
+        "doctor",
     ] {
         command(&format!("{line} --json --url http://127.0.0.1:1"));
     }

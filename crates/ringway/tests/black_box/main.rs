@@ -10,6 +10,7 @@ mod commands;
 mod confirmed;
 mod cores;
 mod cuts;
+mod doctor;
 mod door;
 mod gateways;
 mod health;
