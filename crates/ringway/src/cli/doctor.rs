@@ -30,7 +30,7 @@ const QUICK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: DoctorArgs) -> Result<(), CliError> {
-    let findings = look(&args).await;
+    let findings = Box::pin(look(&args)).await;
     say(&match args.json {
         true => finding::as_json(&findings),
         false => finding::as_text(&findings, on_stdout(), table::width()),
@@ -63,7 +63,7 @@ async fn look(args: &DoctorArgs) -> Vec<Finding> {
         here = held;
         found.extend(data(config).await);
         if engine::used(config) {
-            found.extend(told("NATS", engine::look(config, args.monitor.as_deref())).await);
+            found.extend(told("NATS", Box::pin(engine::look(config, args.monitor.as_deref()))).await);
         }
     }
     if let Some((url, token)) = whom(args, config.as_ref(), here) {

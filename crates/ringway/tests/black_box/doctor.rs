@@ -60,8 +60,9 @@ async fn doctor(home: &Path, args: &[&str]) -> Found {
 /// With this config.
 async fn looked_at(home: &Path, config: &str, args: &[&str]) -> Found {
     let file = home.join("looked-at.toml");
-    std::fs::write(&file, config).unwrap();
-    doctor(home, &[&["--config", file.to_str().unwrap()], args].concat()).await
+    std::fs::write(&file, config).expect("a file in a fresh directory");
+    let file = file.to_str().expect("a path of UTF-8");
+    doctor(home, &[&["--config", file], args].concat()).await
 }
 
 #[tokio::test]

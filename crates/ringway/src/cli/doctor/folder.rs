@@ -151,6 +151,9 @@ fn room(folder: &Path) -> Result<(u64, u64), String> {
 fn disk(room: Result<(u64, u64), String>, log_bytes: u64, max_bytes: Option<u64>) -> Finding {
     let what = What::Disk;
     let (free, all) = match room {
+        Ok((_, 0)) => {
+            return Finding::note(what, "The folder is in a file system without a size.", "Take a folder on a disk.");
+        }
         Ok(room) => room,
         Err(why) => return Finding::note(what, format!("How full the disk is is not known: {why}."), "Look with df."),
     };
@@ -240,6 +243,7 @@ mod tests {
             (Ok((9 * GIB, 50 * GIB)), 0, None, Good),
             (Ok((9 * GIB, 100 * GIB)), 0, None, Warning),
             (Ok((1 << 20, 100 * GIB)), 0, None, Fault),
+            (Ok((0, 0)), 0, None, Note),
             (Err("refused".to_owned()), 0, None, Note),
         ] {
             assert_eq!(disk(room.clone(), log_bytes, max_bytes).level, level, "{room:?} {log_bytes} {max_bytes:?}");

@@ -3,6 +3,9 @@ use serde_json::json;
 use super::super::finding::Level::{self, Fault, Note, Ok as Good, Warning};
 use super::*;
 
+/// Makes something amiss.
+type Change<T> = fn(&mut T);
+
 const ALL: Kept = Kept { registry: true, log: true };
 
 fn facts() -> StreamFacts {
@@ -41,7 +44,7 @@ fn amiss(kept: Kept, change: impl FnOnce(&mut Inspection)) -> Vec<(What, Level)>
 
 #[test]
 fn servers_are_judged_by_what_a_cluster_needs_of_them() {
-    let table: [(fn(&mut Inspection), &[(What, Level)]); 9] = [
+    let table: [(Change<Inspection>, &[(What, Level)]); 9] = [
         (|_| {}, &[]),
         (|seen| seen.version_number = (2, 14), &[(What::NatsVersion, Note)]),
         (|seen| seen.version_number = (2, 11), &[(What::NatsVersion, Fault)]),
@@ -60,7 +63,7 @@ fn servers_are_judged_by_what_a_cluster_needs_of_them() {
 
 #[test]
 fn each_stream_is_judged_by_what_is_in_it() {
-    let table: [(fn(&mut StreamFacts), [Level; 3]); 9] = [
+    let table: [(Change<StreamFacts>, [Level; 3]); 9] = [
         (|_| {}, [Good, Good, Good]),
         (|facts| facts.on_disk = false, [Fault, Good, Fault]),
         (|facts| facts.refuses_when_full = false, [Good, Good, Fault]),
@@ -89,7 +92,7 @@ fn each_stream_is_judged_by_what_is_in_it() {
 
 #[test]
 fn only_streams_that_are_used_are_looked_at() {
-    let lost: fn(&mut Inspection) = |seen| seen.streams.iter_mut().for_each(|stream| stream.found = Ok(None));
+    let lost: Change<Inspection> = |seen| seen.streams.iter_mut().for_each(|stream| stream.found = Ok(None));
     for (registry, log, expected) in [
         (true, true, &[What::StreamView, What::StreamLeases, What::StreamLog][..]),
         (true, false, &[What::StreamView, What::StreamLeases]),
