@@ -5,6 +5,8 @@ use super::*;
 
 /// Makes something amiss.
 type Change<T> = fn(&mut T);
+/// What is to be found then.
+type Amiss = &'static [(What, Level)];
 
 const ALL: Kept = Kept { registry: true, log: true };
 
@@ -44,7 +46,7 @@ fn amiss(kept: Kept, change: impl FnOnce(&mut Inspection)) -> Vec<(What, Level)>
 
 #[test]
 fn servers_are_judged_by_what_a_cluster_needs_of_them() {
-    let table: [(Change<Inspection>, &[(What, Level)]); 9] = [
+    let table: [(Change<Inspection>, Amiss); 9] = [
         (|_| {}, &[]),
         (|seen| seen.version_number = (2, 14), &[(What::NatsVersion, Note)]),
         (|seen| seen.version_number = (2, 11), &[(What::NatsVersion, Fault)]),
