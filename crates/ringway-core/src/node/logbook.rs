@@ -135,7 +135,7 @@ impl Book {
         }
     }
 
-    /// There is something to be asked of the log.
+    /// There is nothing to be asked of the log.
     fn is_idle(&self) -> bool {
         self.step == Step::Open && self.under_way.is_none() && self.queue.is_empty() && self.job.is_none()
     }
