@@ -47,7 +47,7 @@ pub enum DataDirError {
     },
     /// What is there is not what was written.
     #[error(
-        "cannot read the view that is kept in {}: {why}. Bring it back from a backup; or move it away, and the members begin a new cluster, without what their channels hold", path.display()
+        "cannot read the view that is kept in {}: {why}. Bring the folder back from a backup; or move all that is in it away, and the members begin a new cluster, without what their channels hold", path.display()
     )]
     Kept {
         /// The file.

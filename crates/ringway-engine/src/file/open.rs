@@ -41,7 +41,7 @@ pub enum OpenError {
     },
     /// The log of another cluster.
     #[error(
-        "{} is of another cluster: of the one born as {found:016x}, and this one was born as {expected:016x}. Use its own folder for each cluster",
+        "{} is of another cluster: of the one born as {found:016x}, and this one was born as {expected:016x}. Bring back the view that belongs to it; or give this cluster a folder of its own, or move all that is in this one away",
         path.display()
     )]
     Birth {

@@ -136,7 +136,12 @@ async fn an_older_copy_of_the_folder_is_refused_while_members_run() {
     let mut first = cluster.command(0).start();
     first.wait_for("a running member knows view", SOON).await;
     assert_eq!(first.wait_exit(SOON).await.code(), Some(1));
+    // Without the view it would be another cluster, and the log here is not that one's.
     std::fs::remove_file(&view).expect("it is there");
+    let mut first = cluster.command(0).start();
+    first.wait_for("is of another cluster", SOON).await;
+    assert_eq!(first.wait_exit(SOON).await.code(), Some(69));
+    std::fs::remove_dir_all(cluster.data()).expect("it is there");
     cluster.processes[0] = Some(cluster.command(0).start());
     cluster.served(BACK).await;
 }
