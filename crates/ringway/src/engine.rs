@@ -93,7 +93,8 @@ pub async fn log_in_folder(folder: PathBuf, birth: Birth, config: &Config) -> Re
     let at = folder.clone();
     let opened = tokio::task::spawn_blocking(move || FileLog::open(&at, options)).await;
     let log = opened.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic()))?;
-    info!(folder = %folder.display(), bytes = log.bytes(), %fsync, took = ?began.elapsed(), "the log is open");
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    info!(folder = %folder.display(), bytes = log.bytes(), %fsync, milliseconds, "the log is open");
     Ok(log)
 }
 
