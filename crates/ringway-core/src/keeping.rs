@@ -40,6 +40,16 @@ pub enum Durability {
     Log,
 }
 
+/// What most tests keep.
+#[cfg(test)]
+pub(crate) const KEPT: ChannelOptions = ChannelOptions {
+    history_size: 100,
+    history_ttl: Duration::from_secs(60),
+    presence: false,
+    history_bytes: 0,
+    durability: Durability::Memory,
+};
+
 impl ChannelOptions {
     /// Publications are kept, replicated and numbered.
     pub fn has_history(&self) -> bool {
@@ -49,6 +59,11 @@ impl ChannelOptions {
     /// Where a publication is before it is acknowledged, if it is kept at all.
     pub fn level(&self) -> Durability {
         if self.has_history() { self.durability } else { Durability::Memory }
+    }
+
+    /// Publications are kept in the log.
+    pub fn is_logged(&self) -> bool {
+        self.level() == Durability::Log
     }
 }
 

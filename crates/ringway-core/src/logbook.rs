@@ -150,32 +150,17 @@ impl Chains {
         self.is_full = is_full;
     }
 
-    /// Places go on from what an earlier state had, so some are given out twice.
-    pub fn go_back(&mut self, to: Self) {
-        *self = to;
-    }
-
     /// A chain, oldest first, as it is at this time.
     pub fn chain(&self, now: Now, slot: Slot) -> Vec<Logged> {
-        let all = self.chains.get(&slot).into_iter().flatten();
-        let logged = |(place, (at, record)): (&Place, &(Now, Arc<Record>))| Logged {
-            place: *place,
-            age: now.saturating_sub(*at),
-            record: record.clone(),
-        };
-        all.map(logged).collect()
+        self.chains.get(&slot).into_iter().flatten().map(|one| as_of(now, one)).collect()
     }
 
     /// Carries out a request, at this time.
     pub fn handle(&mut self, now: Now, request: LogRequest) -> LogAnswer {
-        let logged = |(place, (at, record)): (&Place, &(Now, Arc<Record>))| Logged {
-            place: *place,
-            age: now.saturating_sub(*at),
-            record: record.clone(),
-        };
         let said = match request.op {
             LogOp::Last(slot) => {
-                LogSaid::Last(self.chains.get(&slot).and_then(|chain| chain.last_key_value()).map(logged))
+                let last = self.chains.get(&slot).and_then(|chain| chain.last_key_value());
+                LogSaid::Last(last.map(|one| as_of(now, one)))
             }
             LogOp::Append { slot, after, record } => {
                 let chain = self.chains.entry(slot).or_default();
@@ -197,7 +182,7 @@ impl Chains {
                     if more {
                         break;
                     }
-                    records.push(logged(one));
+                    records.push(as_of(now, one));
                 }
                 LogSaid::Records(records, more)
             }
@@ -215,4 +200,9 @@ impl Chains {
         };
         LogAnswer { id: request.id, said }
     }
+}
+
+/// A record of a chain, as old as it is at this time.
+fn as_of(now: Now, (place, (at, record)): (&Place, &(Now, Arc<Record>))) -> Logged {
+    Logged { place: *place, age: now.saturating_sub(*at), record: record.clone() }
 }

@@ -182,17 +182,9 @@ impl Nats {
         }
     }
 
-    /// What is published while there is no connection would wait in the client, and come true much later.
-    fn is_connected(&self) -> Result<(), String> {
-        match self.client.connection_state() {
-            State::Connected => Ok(()),
-            State::Pending | State::Disconnected => Err("there is no connection to NATS".to_owned()),
-        }
-    }
-
     /// The last message of a subject, empty if the key was removed.
     async fn last(&self, key: &str) -> Result<Option<Found>, Away> {
-        self.is_connected().map_err(Away)?;
+        is_connected(&self.client)?;
         let (stream, subject) = self.place(key);
         let answer = timeout(self.config.patience, stream.get_last_raw_message_by_subject(&subject)).await;
         match answer {
@@ -221,7 +213,7 @@ impl Nats {
     }
 
     async fn publish(&self, key: &str, after: u64, value: Bytes) -> Result<u64, Refused> {
-        self.is_connected().map_err(Refused::Away)?;
+        is_connected(&self.client).map_err(|Away(why)| Refused::Away(why))?;
         let (_, subject) = self.place(key);
         let message = PublishMessage::build().payload(value).expected_last_subject_sequence(after);
         let sent =
@@ -268,37 +260,24 @@ impl Store for Nats {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Away> {
-        self.is_connected().map_err(Away)?;
+        is_connected(&self.client)?;
         let (stream, subject) = self.place(&format!("{prefix}.x"));
         let under = subject.strip_suffix('x').unwrap_or(&subject).to_owned();
-        let (name, inbox) = (&stream.cached_info().config.name, self.client.new_inbox());
-        let failed = |error: String| Away(error);
-        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(error.to_string()))?;
-        let ask = Bytes::from(format!(r#"{{"multi_last":["{under}*"]}}"#));
-        let to = format!("$JS.API.DIRECT.GET.{name}");
         let all = async {
-            self.client.publish_with_reply(to, inbox, ask).await.map_err(|error| failed(error.to_string()))?;
+            let mut answers = direct_get(&self.client, stream, format!(r#"{{"multi_last":["{under}*"]}}"#)).await?;
             let mut listed = Vec::new();
-            while let Some(message) = answers.next().await {
-                match message.status {
-                    // The end of the list, or nothing in it.
-                    Some(status) if status == StatusCode::NOT_FOUND || status.as_u16() == NO_CONTENT => {
-                        return Ok(listed);
-                    }
-                    Some(StatusCode::NO_RESPONDERS) => return Err(self.make_again().await),
-                    Some(status) if status.is_client_error() || status.is_server_error() => {
-                        return Err(failed(format!("NATS answers {status}")));
-                    }
-                    _ => {}
-                }
-                let header = |name: &str| message.headers.as_ref().and_then(|headers| headers.get(name));
-                let subject = header("Nats-Subject").and_then(|subject| subject.as_str().strip_prefix(&under));
-                let revision = header("Nats-Sequence").and_then(|sequence| sequence.as_str().parse().ok());
+            loop {
+                let message = match next_of(&mut answers).await? {
+                    Next::Message(message) => message,
+                    Next::End { .. } => return Ok(listed),
+                    Next::NoStream => return Err(self.make_again().await),
+                };
+                let subject = header(&message, "Nats-Subject").and_then(|subject| subject.strip_prefix(&under));
+                let revision = header(&message, "Nats-Sequence").and_then(|sequence| sequence.parse().ok());
                 if let (Some(name), Some(revision), false) = (subject, revision, message.payload.is_empty()) {
                     listed.push((name.to_owned(), revision));
                 }
             }
-            Err(failed("the connection to NATS has ended".to_owned()))
         };
         timeout(self.config.patience, all).await.unwrap_or_else(|_| Err(late()))
     }
@@ -338,10 +317,58 @@ impl Store for Nats {
     }
 
     async fn announce(&self, notice: Bytes) {
-        if self.is_connected().is_ok() {
+        if is_connected(&self.client).is_ok() {
             let _lost = self.client.publish(subject(&self.config, "notice"), notice).await;
         }
     }
+}
+
+/// What is published while there is no connection would wait in the client, and come true much later.
+fn is_connected(client: &Client) -> Result<(), Away> {
+    match client.connection_state() {
+        State::Connected => Ok(()),
+        State::Pending | State::Disconnected => Err(Away("there is no connection to NATS".to_owned())),
+    }
+}
+
+/// Asks any replica of a stream for messages.
+async fn direct_get(client: &Client, stream: &stream::Stream, ask: String) -> Result<Subscriber, Away> {
+    let inbox = client.new_inbox();
+    let answers = client.subscribe(inbox.clone()).await.map_err(|error| Away(error.to_string()))?;
+    let to = format!("$JS.API.DIRECT.GET.{}", stream.cached_info().config.name);
+    client.publish_with_reply(to, inbox, ask.into()).await.map_err(|error| Away(error.to_string()))?;
+    Ok(answers)
+}
+
+/// What comes of a direct get.
+enum Next {
+    Message(async_nats::Message),
+    /// There is no further one in this answer, and there may be more behind it.
+    End {
+        more: bool,
+    },
+    /// Nobody answers for such a stream.
+    NoStream,
+}
+
+async fn next_of(answers: &mut Subscriber) -> Result<Next, Away> {
+    let message = answers.next().await.ok_or_else(|| Away("the connection to NATS has ended".to_owned()))?;
+    match message.status {
+        Some(StatusCode::NOT_FOUND) => Ok(Next::End { more: false }),
+        Some(status) if status.as_u16() == NO_CONTENT => {
+            let left = header(&message, "Nats-Num-Pending").and_then(|left| left.parse::<u64>().ok());
+            Ok(Next::End { more: left.is_some_and(|left| left > 0) })
+        }
+        Some(StatusCode::NO_RESPONDERS) => Ok(Next::NoStream),
+        Some(status) if status.is_client_error() || status.is_server_error() => {
+            Err(Away(format!("NATS answers {status}")))
+        }
+        _ => Ok(Next::Message(message)),
+    }
+}
+
+fn header<'a>(message: &'a async_nats::Message, name: &str) -> Option<&'a str> {
+    message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
 }
 
 /// A connection to a server that is new enough.
@@ -378,9 +405,13 @@ async fn options(config: &Config) -> Result<ConnectOptions, OpenError> {
     Ok(options)
 }
 
+fn stream_name(config: &Config, what: &str) -> String {
+    format!("RINGWAY_{}_{what}", config.name)
+}
+
 fn stream_config(config: &Config, what: &str, subjects: &str, storage: StorageType) -> stream::Config {
     stream::Config {
-        name: format!("RINGWAY_{}_{what}", config.name),
+        name: stream_name(config, what),
         subjects: vec![subject(config, subjects)],
         max_messages_per_subject: 1,
         storage,
@@ -447,13 +478,16 @@ fn version(text: &str) -> (u64, u64) {
 
 /// A second conditional write on a subject is refused while the first one is under way, under a code of its own.
 fn refusal(error: &jetstream::context::PublishError) -> Refused {
-    use std::error::Error as _;
-    let code =
-        error.source().and_then(|source| source.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);
     match error.kind() {
         PublishErrorKind::WrongLastSequence => Refused::Conflict,
-        _ if code == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT) => Refused::Conflict,
+        _ if code_of(error) == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT) => Refused::Conflict,
         PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => Refused::Unknown,
         _ => Refused::Away(error.to_string()),
     }
+}
+
+/// What JetStream calls it, if it was JetStream that refused.
+fn code_of(error: &jetstream::context::PublishError) -> Option<ErrorCode> {
+    use std::error::Error as _;
+    error.source().and_then(|source| source.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code)
 }

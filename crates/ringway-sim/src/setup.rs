@@ -47,7 +47,7 @@ impl ChannelSetup {
 
     /// Publications are in the log before they are acknowledged.
     pub(crate) fn is_logged(&self) -> bool {
-        self.options.level() == Durability::Log
+        self.options.is_logged()
     }
 
     /// What gateways are configured to do with such channels.

@@ -22,7 +22,6 @@ pub use value::{Size, duration};
 
 use crate::gateway::GatewayConfig;
 use reader::Reading;
-use ringway_core::message::Durability as Durable;
 use ringway_core::timing::Timing;
 
 use crate::rebalance::Rebalance;
@@ -146,7 +145,7 @@ impl Config {
 
     /// What nobody has set: longer where servers outside are waited for, which may be away for a minute, and elect a leader in 9 s.
     fn choose_times(&mut self, before: Timing) {
-        let logs = self.gateway.hub.keeping().kinds.iter().any(|(_, options)| options.level() == Durable::Log);
+        let logs = self.gateway.hub.keeping().kinds.iter().any(|(_, options)| options.is_logged());
         let choose = |into: &mut Duration, is_outside: bool, outside: Duration, before: Duration| {
             if into.is_zero() {
                 *into = if is_outside { outside.max(before) } else { before };

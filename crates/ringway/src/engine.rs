@@ -13,10 +13,11 @@ use ringway_engine::file::{self, FileLog};
 use ringway_engine::nats::{self, Nats, NatsLog, Notices, OpenError};
 use ringway_engine::{Found, Refused, Store};
 use ringway_protocol::kept;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info};
 
+use crate::carry::carry;
 use crate::config::{Config, Durability, Size};
 use crate::registry::Way;
 
@@ -110,7 +111,8 @@ pub async fn log_in_nats(config: &Config) -> Result<NatsLog, OpenError> {
 fn run(store: Nats, mut notices: Notices) -> Way {
     let (requests, asked) = mpsc::channel(QUEUE);
     let (answers, told) = mpsc::channel(QUEUE);
-    tokio::spawn(carry(Arc::new(store), asked, answers.clone()));
+    let store = Arc::new(store);
+    tokio::spawn(carry(UNDER_WAY, asked, answers.clone(), move |request| answered(store.clone(), request)));
     tokio::spawn(async move {
         while let Some(notice) = notices.next().await {
             if let Ok(epoch) = <[u8; 8]>::try_from(&notice[..]) {
@@ -122,25 +124,18 @@ fn run(store: Nats, mut notices: Notices) -> Way {
     Way { requests, told }
 }
 
-/// Carries requests out, each in a task of its own, until nobody asks any more.
-async fn carry<S: Store>(store: Arc<S>, mut asked: mpsc::Receiver<ToStore>, answers: mpsc::Sender<FromStore>) {
-    let under_way = Arc::new(Semaphore::new(UNDER_WAY));
-    while let Some(ToStore { from, request }) = asked.recv().await {
-        let Ok(place) = under_way.clone().acquire_owned().await else { return };
-        let (store, answers) = (store.clone(), answers.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            let life = store.life();
-            match carry_out(&*store, request.op).await {
-                // Which life it is of is known if there was no other one meanwhile.
-                Ok(said) if store.life() == life => {
-                    let _ended =
-                        answers.send(FromStore::Answer(from, StoreAnswer { id: request.id, life, said })).await;
-                }
-                Ok(_) => {}
-                Err(why) => debug!(%why, "the registry's store gave no answer"),
-            }
-        });
+/// Returns what to tell, if anything.
+async fn answered<S: Store>(store: Arc<S>, ToStore { from, request }: ToStore) -> Option<FromStore> {
+    let life = store.life();
+    match carry_out(&*store, request.op).await {
+        // Which life it is of is known if there was no other one meanwhile.
+        Ok(said) => {
+            (store.life() == life).then_some(FromStore::Answer(from, StoreAnswer { id: request.id, life, said }))
+        }
+        Err(why) => {
+            debug!(%why, "the registry's store gave no answer");
+            None
+        }
     }
 }
 

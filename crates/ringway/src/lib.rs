@@ -11,6 +11,7 @@ mod admin;
 mod api;
 mod app;
 mod beacon;
+mod carry;
 mod changes;
 pub mod cli;
 mod clock;

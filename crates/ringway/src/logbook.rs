@@ -12,13 +12,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, PAGE_BYTES, Place};
+use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, PAGE_BYTES, Place};
 use ringway_core::ring::SlotSet;
 use ringway_core::{Incarnation, Slot};
 use ringway_engine::{Appended, Log};
 use ringway_protocol::logged;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tracing::{debug, error};
+
+use crate::carry::carry;
 
 /// Requests that wait to be sent, and answers that wait to be taken: a node has 512 under way at the most, and those of nodes that ask through
 /// this member.
@@ -115,7 +117,8 @@ impl Way {
     pub fn to<L: Log>(log: L) -> Self {
         let (requests, asked) = mpsc::channel(QUEUE);
         let (answers, told) = mpsc::channel(QUEUE);
-        tokio::spawn(carry(Arc::new(log), asked, answers));
+        let log = Arc::new(log);
+        tokio::spawn(carry(UNDER_WAY, asked, answers, move |request| answered(log.clone(), request)));
         Self { requests, told }
     }
 
@@ -126,21 +129,14 @@ impl Way {
     }
 }
 
-/// Carries requests out, each in a task of its own, until nobody asks any more.
-async fn carry<L: Log>(log: Arc<L>, mut asked: mpsc::Receiver<ToLog>, answers: mpsc::Sender<(Incarnation, LogAnswer)>) {
-    let under_way = Arc::new(Semaphore::new(UNDER_WAY));
-    while let Some(ToLog { from, request }) = asked.recv().await {
-        let Ok(place) = under_way.clone().acquire_owned().await else { return };
-        let (log, answers) = (log.clone(), answers.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            match carry_out(&*log, request.op).await {
-                Ok(said) => {
-                    let _ended = answers.send((from, LogAnswer { id: request.id, said })).await;
-                }
-                Err(why) => debug!(%why, "the log gave no answer"),
-            }
-        });
+/// Returns whom to tell what, if anything.
+async fn answered<L: Log>(log: Arc<L>, ToLog { from, request }: ToLog) -> Option<(Incarnation, LogAnswer)> {
+    match carry_out(&*log, request.op).await {
+        Ok(said) => Some((from, LogAnswer { id: request.id, said })),
+        Err(why) => {
+            debug!(%why, "the log gave no answer");
+            None
+        }
     }
 }
 
@@ -178,12 +174,7 @@ async fn carry_out<L: Log>(log: &L, op: LogOp) -> Result<LogSaid, String> {
     }
 }
 
-fn read(
-    slot: Slot,
-    place: ringway_engine::Place,
-    bytes: &[u8],
-    now: Duration,
-) -> Result<ringway_core::logbook::Logged, String> {
+fn read(slot: Slot, place: ringway_engine::Place, bytes: &[u8], now: Duration) -> Result<Logged, String> {
     logged::decode(Place(place.0), bytes, now).map_err(|why| {
         error!(%slot, place = place.0, %why, "a record of the log cannot be read: channels of this slot that are kept in the log are not served");
         why.to_string()

@@ -1,6 +1,5 @@
 //! A gateway between an owner that a test plays and sessions that it stands for.
 
-use crate::message::Durability;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +7,11 @@ use bytes::Bytes;
 use super::*;
 use crate::id::ChannelName;
 use crate::id::{MemberId, StreamEpoch};
+use crate::keeping::KEPT;
 use crate::limits::WINDOW;
 use crate::message::{
-    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, PubNo, PubOk, Publish, Query, Refusal,
+    Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Durability, PubNo, PubOk, Publish, Query,
+    Refusal,
 };
 use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry, Removal};
@@ -20,13 +21,6 @@ mod toll;
 
 const ME: Incarnation = Incarnation(100);
 const FIRST: Incarnation = Incarnation(1);
-const KEPT: ChannelOptions = ChannelOptions {
-    history_size: 100,
-    history_ttl: Duration::from_secs(60),
-    presence: false,
-    history_bytes: 0,
-    durability: Durability::Memory,
-};
 
 fn node(incarnation: Incarnation) -> NodeEntry {
     let id = MemberId::new(&format!("n{}", incarnation.0)).unwrap();

@@ -2,12 +2,12 @@
 
 mod keeping;
 
-use crate::message::Durability;
 use std::time::Duration;
 
 use super::*;
 use crate::gateway::{Event, NewPublish};
 use crate::id::{ChannelName, MemberId};
+use crate::keeping::KEPT;
 use crate::limits::{GatewayLimits, NodeLimits};
 use crate::message::{Attach, ChannelOptions, Entry, RegistryOp};
 use crate::registry::{Registry, Seat};
@@ -15,13 +15,6 @@ use crate::ring::{HashKey, SlotCount, Weight};
 use crate::view::{GatewayEntry, NodeEntry};
 
 const ME: Incarnation = Incarnation(1);
-const KEPT: ChannelOptions = ChannelOptions {
-    history_size: 100,
-    history_ttl: Duration::from_secs(60),
-    presence: false,
-    history_bytes: 0,
-    durability: Durability::Memory,
-};
 
 /// A gateway whose events are kept, and who is asked to complete attaches.
 #[derive(Debug)]

@@ -58,7 +58,7 @@ impl Node {
             }
         }
         // Likewise, until the log was read, or a removed owner acts no more.
-        if !self.serves(now, slot, attach.options.level()) {
+        if !self.serves(slot, attach.options.level()) {
             return self.park(slot, from, attach);
         }
         let known = |stream: &Stream| stream.listeners.iter().any(|l| l.gateway == from && l.attach == attach.attach);
@@ -186,7 +186,7 @@ impl Node {
         self.forget_older_waits(slot, from, &detach.channel, |older| older <= detach.attach);
         let serves = match self.slots[slot.index()].phase {
             Phase::Claiming | Phase::Fetching(_) => false,
-            Phase::Live(_) if detach.delivered.is_some() => self.serves(now, slot, detach.durability),
+            Phase::Live(_) if detach.delivered.is_some() => self.serves(slot, detach.durability),
             Phase::Live(_) | Phase::Idle => true,
         };
         if !serves && detach.delivered.is_some() {
@@ -369,7 +369,7 @@ impl Node {
     pub(super) fn on_history(&mut self, now: Now, from: Incarnation, id: u64, query: Box<HistoryQuery>) {
         let slot = self.slot_of(&query.channel);
         let level = self.level_of(&query.channel, query.options);
-        let refusal = if self.slots[slot.index()].reign().is_none() || !self.serves(now, slot, level) {
+        let refusal = if self.slots[slot.index()].reign().is_none() || !self.serves(slot, level) {
             self.is_wanted_in_the_log(now, slot, level);
             Some(Refusal::Retry)
         } else if !query.options.has_history() {

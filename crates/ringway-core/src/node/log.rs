@@ -12,7 +12,7 @@ use crate::timing::Now;
 impl Node {
     /// Appends an operation to a live slot's log: applied here, sent to every replica that has its `Sync`.
     pub(super) fn record(&mut self, now: Now, slot: Slot, op: Op) -> u64 {
-        let for_log = self.is_for_log(now, slot, &op);
+        let for_log = self.is_for_log(slot, &op);
         let entry = &mut self.slots[slot.index()];
         entry.index += 1;
         let index = entry.index;

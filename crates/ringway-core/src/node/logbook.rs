@@ -129,8 +129,8 @@ impl Book {
     /// The record under way goes back to where it came from.
     fn take_back(&mut self) {
         let Some(record) = self.under_way.take() else { return };
+        self.bytes += bytes_of_all(&record.ops);
         for next in record.ops.iter().rev() {
-            self.bytes += bytes_of(next);
             self.queue.push_front(next.clone());
         }
     }
@@ -178,7 +178,7 @@ impl Node {
     }
 
     /// This live slot serves channels that are kept so. If it has to read the log first, that begins here.
-    pub(super) fn serves(&mut self, now: Now, slot: Slot, level: Durability) -> bool {
+    pub(super) fn serves(&mut self, slot: Slot, level: Durability) -> bool {
         let entry = &self.slots[slot.index()];
         match (level, entry.reign()) {
             (_, None) => false,
@@ -186,9 +186,7 @@ impl Node {
             (Durability::Log, Some(reign)) => {
                 let is_closed = reign.book.as_ref().is_some_and(|book| book.step == Step::Closed);
                 let is_read = entry.standing.read;
-                if reign.book.is_none() {
-                    self.open_book(now, slot);
-                }
+                self.open_book(slot);
                 is_read && !is_closed
             }
         }
@@ -198,37 +196,38 @@ impl Node {
     /// nobody else can append to it (R10).
     pub(super) fn is_wanted_in_the_log(&mut self, now: Now, slot: Slot, level: Durability) {
         if level == Durability::Log && self.begins_early(now, slot) {
-            self.open_book(now, slot);
+            self.open_book(slot);
         }
     }
 
-    fn open_book(&mut self, _now: Now, slot: Slot) {
-        let kept = |key: &u32| self.streams[*key as usize].options.level() == Durability::Log;
-        let inherits = self.slots[slot.index()].streams.iter().any(kept);
-        if let Some(reign) = self.slots[slot.index()].reign_mut()
-            && reign.book.is_none()
-        {
+    /// Opens the book of a reign that has none.
+    fn open_book(&mut self, slot: Slot) {
+        let entry = &self.slots[slot.index()];
+        if entry.reign().is_none_or(|reign| reign.book.is_some()) {
+            return;
+        }
+        let inherits = entry.streams.iter().any(|key| self.streams[*key as usize].options.is_logged());
+        if let Some(reign) = self.slots[slot.index()].reign_mut() {
             reign.book = Some(Box::new(Book::new(inherits)));
             self.books.insert(slot);
         }
     }
 
     /// The operation goes into the log too. Where it is the first one of its slot, the book is opened.
-    pub(super) fn is_for_log(&mut self, now: Now, slot: Slot, op: &Op) -> bool {
-        let kept = |channel: &ChannelName| {
-            self.stream_of(channel).is_some_and(|(_, stream)| stream.options.level() == Durability::Log)
-        };
+    pub(super) fn is_for_log(&mut self, slot: Slot, op: &Op) -> bool {
+        let kept =
+            |channel: &ChannelName| self.stream_of(channel).is_some_and(|(_, stream)| stream.options.is_logged());
         let (is_for_log, is_promoted) = match op {
-            Op::Create { options, .. } => (options.level() == Durability::Log, false),
-            Op::Append { channel, options, .. } => match (options.level(), kept(channel)) {
-                (Durability::Log, false) => (true, true),
+            Op::Create { options, .. } => (options.is_logged(), false),
+            Op::Append { channel, options, .. } => match (options.is_logged(), kept(channel)) {
+                (true, false) => (true, true),
                 (_, is_kept) => (is_kept, false),
             },
             Op::Delivered { channel, .. } | Op::Forget { channel } => (kept(channel), false),
             Op::Trim { .. } | Op::Key { .. } => (false, false),
         };
         if is_for_log {
-            self.open_book(now, slot);
+            self.open_book(slot);
         }
         if is_promoted && let Some(book) = self.book_mut(slot) {
             (book.is_whole_due, book.holds) = (true, true);
@@ -255,8 +254,7 @@ impl Node {
     /// The reign ends, and its book with it. What is under way may still be appended, and then counts or not as its successor finds it.
     pub(super) fn close_book(&mut self, slot: Slot) {
         if let Some(book) = self.slots[slot.index()].reign_mut().and_then(|reign| reign.book.take()) {
-            let under_way: usize = book.under_way.iter().flat_map(|record| &record.ops).map(bytes_of).sum();
-            self.log_bytes -= book.bytes + under_way;
+            self.log_bytes -= book.bytes + book.under_way.map_or(0, |record| bytes_of_all(&record.ops));
             self.books.remove(&slot);
         }
     }
@@ -353,8 +351,8 @@ impl Node {
         let mut dropped = 0;
         if holds {
             book.holds = true;
-            dropped = book.queue.drain(..).map(|next| bytes_of(&next)).sum();
-            book.bytes = 0;
+            book.queue.clear();
+            dropped = std::mem::take(&mut book.bytes);
         }
         self.log_bytes -= dropped;
         self.books.insert(slot);
@@ -436,7 +434,7 @@ impl Node {
         }
         let (weight, is_free) = (book.weight, book.step == Step::Open && book.job.is_none());
         let is_long = is_free && weight > self.limits.log_chain_bytes;
-        self.log_bytes -= record.ops.iter().map(bytes_of).sum::<usize>();
+        self.log_bytes -= bytes_of_all(&record.ops);
         if let Some(before) = cut {
             self.ask_log(now, LogOp::Trim { slot, before }, Errand::Nothing);
         }
@@ -449,7 +447,7 @@ impl Node {
     /// Bytes of the streams of a slot that are kept in the log.
     fn logged_bytes(&self, slot: Slot) -> u64 {
         let streams = self.slots[slot.index()].streams.iter().filter_map(|key| self.streams.get(*key as usize));
-        let kept = streams.filter(|stream| stream.options.level() == Durability::Log);
+        let kept = streams.filter(|stream| stream.options.is_logged());
         kept.map(|stream| (FRAME_OVERHEAD + stream.bytes()) as u64).sum()
     }
 
@@ -540,7 +538,7 @@ impl Node {
         let publishers = replay.publishers.into_iter().filter(|publisher| view.gateway(publisher.gateway).is_some());
         entry.publishers.extend(publishers);
         // What was here of them came from an earlier reading.
-        let older = |key: &u32| self.streams[*key as usize].options.level() == Durability::Log;
+        let older = |key: &u32| self.streams[*key as usize].options.is_logged();
         let older: Vec<u32> = self.slots[slot.index()].streams.iter().copied().filter(older).collect();
         if !older.is_empty() {
             self.slots[slot.index()].forgot = index;
@@ -590,6 +588,10 @@ impl Node {
             }
         }
     }
+}
+
+fn bytes_of_all(ops: &[(u64, Op)]) -> usize {
+    ops.iter().map(bytes_of).sum()
 }
 
 fn bytes_of((_, op): &(u64, Op)) -> usize {

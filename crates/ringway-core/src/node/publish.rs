@@ -17,7 +17,7 @@ impl Node {
         if !mine && live.is_none() {
             self.is_wanted_in_the_log(now, slot, publish.options.level());
         }
-        if !mine || !self.serves(now, slot, publish.options.level()) {
+        if !mine || !self.serves(slot, publish.options.level()) {
             self.refuse(slot, id, Refusal::Retry);
             return;
         }

@@ -1,13 +1,13 @@
 //! What the records of a chain come to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::slot::{Publisher, Staging};
+use super::slot::{Publisher, Staged, Staging};
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::COUNT_MOST;
 use crate::logbook::Logged;
-use crate::message::{Op, PubId, SlotState, StreamState};
+use crate::message::{Op, SlotState, StreamState};
 use crate::stream::Stream;
 use crate::timing::Now;
 
@@ -84,7 +84,7 @@ impl Replay {
                     stream.remember(key.clone(), at, *offset);
                 }
                 let position = stream.at(*offset);
-                self.publisher(*publisher).take(*publisher, position);
+                Publisher::of(&mut self.publishers, *publisher).take(*publisher, position);
             }
             Op::Delivered { channel, offset } => {
                 if let Some(stream) = self.streams.get_mut(channel) {
@@ -94,16 +94,6 @@ impl Replay {
             Op::Forget { channel } => drop(self.streams.remove(channel)),
             Op::Trim { .. } | Op::Key { .. } => {}
         }
-    }
-
-    fn publisher(&mut self, id: PubId) -> &mut Publisher {
-        let PubId { gateway, durability, .. } = id;
-        let at = self.publishers.iter().position(|one| one.gateway == gateway && one.durability == durability);
-        let at = at.unwrap_or_else(|| {
-            self.publishers.push(Publisher { gateway, durability, last: 0, taken: VecDeque::new() });
-            self.publishers.len() - 1
-        });
-        &mut self.publishers[at]
     }
 
     fn take(&mut self, now: Now, age: Duration, slot: Slot, part: &SlotState) {
@@ -132,7 +122,7 @@ impl Replay {
 
     fn complete(&mut self, staging: Staging, part: &SlotState) {
         let is_known = |name: &ChannelName| self.streams.get(name);
-        let fits = |(name, staged): (&ChannelName, &super::slot::Staged)| {
+        let fits = |(name, staged): (&ChannelName, &Staged)| {
             staged.complete && staged.stream.is_continuation_of(is_known(name), staged.first)
         };
         if staging.base.is_some_and(|(_, held)| self.index < held) || !staging.streams.iter().all(fits) {

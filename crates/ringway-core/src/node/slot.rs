@@ -81,14 +81,7 @@ impl SlotEntry {
 
     /// What is remembered of the publishes that are counted with this one.
     pub(super) fn publisher(&mut self, id: PubId) -> &mut Publisher {
-        let PubId { gateway, durability, .. } = id;
-        let same = |publisher: &Publisher| publisher.gateway == gateway && publisher.durability == durability;
-        let at = self.publishers.iter().position(same);
-        let at = at.unwrap_or_else(|| {
-            self.publishers.push(Publisher { gateway, durability, last: 0, taken: VecDeque::new() });
-            self.publishers.len() - 1
-        });
-        &mut self.publishers[at]
+        Publisher::of(&mut self.publishers, id)
     }
 }
 
@@ -102,6 +95,17 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
+    /// The one of these that this publish is counted with.
+    pub(super) fn of(all: &mut Vec<Self>, id: PubId) -> &mut Self {
+        let PubId { gateway, durability, .. } = id;
+        let at = all.iter().position(|one| one.gateway == gateway && one.durability == durability);
+        let at = at.unwrap_or_else(|| {
+            all.push(Self { gateway, durability, last: 0, taken: VecDeque::new() });
+            all.len() - 1
+        });
+        &mut all[at]
+    }
+
     /// A number was taken; nothing below its floor will come again.
     pub(super) fn take(&mut self, id: PubId, position: Option<Position>) {
         let PubId { seq, floor, .. } = id;

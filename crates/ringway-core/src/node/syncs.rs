@@ -202,7 +202,7 @@ impl Node {
         let named = named.filter_map(|key| {
             let stream = self.streams.get(*key as usize)?;
             let changed = since.is_none_or(|held| stream.changed > held);
-            let changed = changed && (job.kind != StateKind::Logged || stream.options.level() == Durability::Log);
+            let changed = changed && (job.kind != StateKind::Logged || stream.options.is_logged());
             Some((*key, stream.epoch.filter(|_| changed)?))
         });
         named.collect()

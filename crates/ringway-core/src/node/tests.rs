@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::id::{MemberId, Position};
+use crate::keeping::KEPT;
 use crate::message::{
     Attach, AttachFrom, AttachId, Attached, ChannelOptions, Deliver, Detach, Entry, HistoryQuery, Load, Op, PubNo,
     PubOk, Publish, Rep,
@@ -26,13 +27,6 @@ use crate::view::{COMPUTED, GatewayEntry, NodeEntry, Removal};
 const GATEWAY: Incarnation = Incarnation(100);
 /// Longer than it takes until the log knows how far an inbox was confirmed.
 const PROGRESS: Duration = Duration::from_secs(2);
-const KEPT: ChannelOptions = ChannelOptions {
-    history_size: 100,
-    history_ttl: Duration::from_secs(60),
-    presence: false,
-    history_bytes: 0,
-    durability: Durability::Memory,
-};
 
 fn node_entry(incarnation: u64) -> NodeEntry {
     let id = MemberId::new(&format!("n{incarnation}")).unwrap();
@@ -357,20 +351,7 @@ fn what_was_sent_before_a_reign_is_not_taken_in_it() {
     let mut cluster = Cluster::of(2);
     let before = cluster.nodes[0].view().epoch;
     cluster.kill_owner("news");
-    let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
-    let entry = Entry::of(b"1");
-    let options = ChannelOptions::default();
-    let publish = Publish {
-        slot,
-        seq: 1,
-        floor: 1,
-        durability: Durability::Memory,
-        channel,
-        entry,
-        options,
-        idempotency_key: None,
-        version: None,
-    };
+    let publish = cluster.new_publish(1, 1, "news", ChannelOptions::default(), None);
     let now = cluster.now;
     cluster.nodes[0].on_message(now, GATEWAY, before, Message::Publish(Box::new(publish.clone())));
     cluster.settle();
@@ -490,20 +471,7 @@ fn who_is_not_in_the_view_drops_everything_and_takes_nothing() {
     assert_eq!(cluster.nodes[owner].load().channels, 0);
     cluster.told.clear();
     cluster.seq += 1;
-    let seq = cluster.seq;
-    let entry = Entry::of(b"1");
-    let (slot, channel) = (cluster.slot("news"), ChannelName::new("news").unwrap());
-    let publish = Publish {
-        slot,
-        seq,
-        floor: seq,
-        durability: Durability::Memory,
-        channel,
-        entry,
-        options: KEPT,
-        idempotency_key: None,
-        version: None,
-    };
+    let publish = cluster.new_publish(cluster.seq, cluster.seq, "news", KEPT, None);
     cluster.say(owner, Message::Publish(Box::new(publish)));
     assert_eq!(cluster.refused()[0].why, Refusal::Retry);
     assert!(cluster.acknowledged().is_empty());
@@ -586,18 +554,7 @@ fn a_publish_to_a_slot_that_is_not_its_channels_is_refused() {
     let mut cluster = Cluster::of(2);
     let slot = Slot(0);
     let (channel, owner) = (channel_elsewhere(&cluster, slot), cluster.owner(slot));
-    let entry = Entry::of(b"1");
-    let publish = Publish {
-        durability: Durability::Memory,
-        slot,
-        seq: 1,
-        floor: 1,
-        channel: channel.clone(),
-        entry,
-        options: KEPT,
-        idempotency_key: None,
-        version: None,
-    };
+    let publish = Publish { slot, ..cluster.new_publish(1, 1, channel.as_str(), KEPT, None) };
     cluster.told.clear();
     cluster.say(owner, Message::Publish(Box::new(publish)));
     let no = PubNo { slot, seq: 1, why: Refusal::Full, durability: Durability::Memory };

@@ -7,7 +7,7 @@ use async_nats::jetstream::stream::{self, DiscardPolicy, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
 use tokio::time::timeout;
 
-use super::{Config, OpenError, reached, version};
+use super::{Config, OpenError, reached, stream_name, version};
 
 /// Longest time for the connection, and for each question.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ pub async fn inspect(config: &Config) -> Result<Inspection, OpenError> {
 }
 
 async fn inspected(context: &jetstream::Context, config: &Config, what: &str) -> Inspected {
-    let name = format!("RINGWAY_{}_{what}", config.name);
+    let name = stream_name(config, what);
     let found = match timeout(PATIENCE, context.get_stream(&name)).await {
         Ok(Ok(stream)) => Ok(Some(facts(stream.cached_info()))),
         Ok(Err(error)) => match error.kind() {

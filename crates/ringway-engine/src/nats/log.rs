@@ -12,18 +12,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::connection::State;
+use async_nats::Client;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{self, DiscardPolicy, LastRawMessageErrorKind, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
-use async_nats::{Client, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::{Config, NO_CONTENT, OpenError, connect, late, made, stream_config, subject};
+use super::{
+    Config, Next, OpenError, code_of, connect, direct_get, header, is_connected, late, made, next_of, refusal,
+    stream_config, subject,
+};
 use crate::log::{Appended, Log, Page, Place};
 use crate::store::{Away, Refused};
 
@@ -66,19 +68,11 @@ impl NatsLog {
     fn subject(&self, slot: u32) -> String {
         subject(&self.config, &format!("log.{slot}"))
     }
-
-    /// What is published while there is no connection would wait in the client, and come true much later.
-    fn is_connected(&self) -> Result<(), Away> {
-        match self.client.connection_state() {
-            State::Connected => Ok(()),
-            State::Pending | State::Disconnected => Err(Away("there is no connection to NATS".to_owned())),
-        }
-    }
 }
 
 impl Log for NatsLog {
     async fn append(&self, slot: u32, after: Option<Place>, record: Bytes) -> Result<Appended, Away> {
-        self.is_connected()?;
+        is_connected(&self.client)?;
         let after = after.map_or(0, |place| place.0);
         let message = PublishMessage::build().payload(record).expected_last_subject_sequence(after);
         let subject = self.subject(slot);
@@ -86,7 +80,7 @@ impl Log for NatsLog {
         match sent {
             Ok(Ok(ack)) => Ok(Appended::At(Place(ack.sequence))),
             Ok(Err(error)) if is_full(&error) => Ok(Appended::Full),
-            Ok(Err(error)) => match super::refusal(&error) {
+            Ok(Err(error)) => match refusal(&error) {
                 Refused::Conflict => Ok(Appended::Conflict),
                 other => Err(Away(other.to_string())),
             },
@@ -95,7 +89,7 @@ impl Log for NatsLog {
     }
 
     async fn last(&self, slot: u32) -> Result<Option<(Place, Bytes)>, Away> {
-        self.is_connected()?;
+        is_connected(&self.client)?;
         match timeout(PATIENCE, self.stream.get_last_raw_message_by_subject(&self.subject(slot))).await {
             Ok(Ok(message)) => Ok(Some((Place(message.sequence), message.payload))),
             Ok(Err(error)) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
@@ -105,32 +99,20 @@ impl Log for NatsLog {
     }
 
     async fn read(&self, slot: u32, after: Option<Place>, room: usize) -> Result<Page, Away> {
-        self.is_connected()?;
-        let (name, inbox) = (&self.stream.cached_info().config.name, self.client.new_inbox());
-        let failed = |error: String| Away(error);
-        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(error.to_string()))?;
+        is_connected(&self.client)?;
         let (from, subject) = (after.map_or(1, |place| place.0 + 1), self.subject(slot));
         let ask = format!(r#"{{"batch":{BATCH},"max_bytes":{room},"seq":{from},"next_by_subj":"{subject}"}}"#);
         let all = async {
-            let to = format!("$JS.API.DIRECT.GET.{name}");
-            self.client.publish_with_reply(to, inbox, ask.into()).await.map_err(|error| failed(error.to_string()))?;
+            let mut answers = direct_get(&self.client, &self.stream, ask).await?;
             let (mut page, mut bytes) = (Page::default(), 0);
-            while let Some(message) = answers.next().await {
-                let header = |name: &str| message.headers.as_ref().and_then(|headers| headers.get(name));
-                match message.status {
-                    Some(status) if status == StatusCode::NOT_FOUND => return Ok(page),
-                    Some(status) if status.as_u16() == NO_CONTENT => {
-                        let left = header("Nats-Num-Pending").and_then(|left| left.as_str().parse::<u64>().ok());
-                        page.more |= left.is_some_and(|left| left > 0);
-                        return Ok(page);
-                    }
-                    Some(status) if status.is_client_error() || status.is_server_error() => {
-                        return Err(failed(format!("NATS answers {status}")));
-                    }
-                    _ => {}
-                }
-                let place = header("Nats-Sequence").and_then(|sequence| sequence.as_str().parse().ok());
-                let Some(place) = place else { return Err(failed("NATS answers without a sequence".to_owned())) };
+            loop {
+                let message = match next_of(&mut answers).await? {
+                    Next::Message(message) => message,
+                    Next::End { more } => return Ok(Page { more: page.more | more, ..page }),
+                    Next::NoStream => return Err(Away("NATS has no such stream, or no leader for it".to_owned())),
+                };
+                let place = header(&message, "Nats-Sequence").and_then(|sequence| sequence.parse().ok());
+                let Some(place) = place else { return Err(Away("NATS answers without a sequence".to_owned())) };
                 bytes += message.payload.len();
                 // The server counts more than the records.
                 if page.more || bytes > room && !page.records.is_empty() {
@@ -139,13 +121,12 @@ impl Log for NatsLog {
                     page.records.push((Place(place), message.payload));
                 }
             }
-            Err(failed("the connection to NATS has ended".to_owned()))
         };
         timeout(PATIENCE, all).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn trim(&self, slot: u32, before: Place) -> Result<(), Away> {
-        self.is_connected()?;
+        is_connected(&self.client)?;
         let purge = async {
             // The last one stays: whoever appends names it.
             let last = self.last(slot).await?.map_or(before, |(last, _)| last.min(before));
@@ -156,7 +137,7 @@ impl Log for NatsLog {
     }
 
     async fn slots(&self) -> Result<Vec<u32>, Away> {
-        self.is_connected()?;
+        is_connected(&self.client)?;
         let all = async {
             let mut info = self
                 .stream
@@ -187,9 +168,7 @@ fn wanted(config: &Config) -> stream::Config {
 }
 
 fn is_full(error: &jetstream::context::PublishError) -> bool {
-    use std::error::Error as _;
-    let source = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
-    let code = source.map(jetstream::Error::error_code);
+    let code = code_of(error);
     error.kind() == PublishErrorKind::Other
         && (code == Some(ErrorCode::STREAM_STORE_FAILED) || code == Some(ErrorCode::INSUFFICIENT_RESOURCES))
 }

@@ -1,16 +1,15 @@
 //! The log outside, and the way there: requests and answers that are lost, late or come twice, and times at which it is away or full. Where
 //! a member has the registry, the log is with it, and the others ask through their link to it.
 
-use ringway_core::Incarnation;
-use ringway_core::Slot;
-use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged};
+use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Place};
 use ringway_core::message::Message;
 use ringway_core::node::told_by;
 use ringway_core::registry::Seat;
-use ringway_core::{ChannelName, Position};
+use ringway_core::{ChannelName, Incarnation, Position, Slot};
 
 use super::faults::Heal;
 use super::{Event, Input, MS, World, note};
+use crate::Sabotage;
 use crate::setup::HOST;
 
 impl World {
@@ -28,7 +27,7 @@ impl World {
 
     /// A request goes from this process to the log, for itself or for another one.
     pub(super) fn ask_log(&mut self, at: usize, from: Incarnation, request: &LogRequest) {
-        let troubled = self.is_log_troubled();
+        let troubled = self.is_outside_troubled();
         if troubled && (self.rng.chance(10) || !self.log_reaches(at)) {
             return;
         }
@@ -37,10 +36,6 @@ impl World {
         for due in self.trips(troubled, late) {
             self.schedule(due, Event::Log { process: at, boot, from, request: Box::new(request.clone()) });
         }
-    }
-
-    fn is_log_troubled(&self) -> bool {
-        self.setup.is_troubled() && !self.is_quiet()
     }
 
     fn log_reaches(&self, at: usize) -> bool {
@@ -59,7 +54,7 @@ impl World {
         if let Some(text) = text {
             note!(self, "log: {} for {from}: {text}: {:?}", self.processes[at].id, answer.said);
         }
-        let troubled = self.is_log_troubled();
+        let troubled = self.is_outside_troubled();
         if troubled && (self.rng.chance(10) || !self.log_reaches(at)) {
             return;
         }
@@ -133,15 +128,15 @@ impl World {
         let now = self.true_time();
         let LogRequest { id, op } = request;
         match (self.sabotage, op) {
-            (Some(crate::Sabotage::ForgeAppended), LogOp::Append { .. }) => {
-                let said = LogSaid::Appended(ringway_core::logbook::Place(u64::MAX - self.rng.below(1 << 40)));
+            (Some(Sabotage::ForgeAppended), LogOp::Append { .. }) => {
+                let said = LogSaid::Appended(Place(u64::MAX - self.rng.below(1 << 40)));
                 LogAnswer { id, said }
             }
-            (Some(crate::Sabotage::ForgePlace), LogOp::Append { slot, record, .. }) => {
+            (Some(Sabotage::ForgePlace), LogOp::Append { slot, record, .. }) => {
                 let after = self.chain_of(slot).last().map(|last| last.place);
                 self.chains.handle(now, LogRequest { id, op: LogOp::Append { slot, after, record } })
             }
-            (Some(crate::Sabotage::TrimEarly), LogOp::Append { slot, after, record }) => {
+            (Some(Sabotage::TrimEarly), LogOp::Append { slot, after, record }) => {
                 let begins =
                     record.part.as_ref().is_some_and(|part| part.part == 0 && part.base.is_none() && !part.last);
                 let answer = self.chains.handle(now, LogRequest { id, op: LogOp::Append { slot, after, record } });
@@ -152,7 +147,7 @@ impl World {
                 }
                 answer
             }
-            (Some(crate::Sabotage::HideRecords), LogOp::Read { slot, .. }) => {
+            (Some(Sabotage::HideRecords), LogOp::Read { slot, .. }) => {
                 let last = self.chain_of(slot).pop();
                 LogAnswer { id, said: LogSaid::Records(last.into_iter().collect(), false) }
             }

@@ -28,8 +28,8 @@ impl World {
         }
     }
 
-    /// The way to the registry is not what it should be.
-    pub(super) fn is_registry_troubled(&self) -> bool {
+    /// The ways to the registry and to the log are not what they should be.
+    pub(super) fn is_outside_troubled(&self) -> bool {
         self.setup.is_troubled() && !self.is_quiet()
     }
 
@@ -41,7 +41,7 @@ impl World {
         }
         let process = &self.processes[at];
         let (boot, life) = (process.boot, process.life);
-        let troubled = self.is_registry_troubled() && !seat.is_here();
+        let troubled = self.is_outside_troubled() && !seat.is_here();
         if troubled && (self.rng.chance(10) || !self.registry_reaches(at)) {
             return;
         }
@@ -77,7 +77,7 @@ impl World {
             self.view_written(at, &before, &lapsed);
             self.tell_view();
         }
-        let troubled = self.is_registry_troubled() && !here;
+        let troubled = self.is_outside_troubled() && !here;
         if troubled && self.rng.chance(10) {
             return;
         }

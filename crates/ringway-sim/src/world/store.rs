@@ -78,7 +78,7 @@ impl World {
 
     /// A request goes from this process to the store, for itself or for another one.
     pub(super) fn ask_store(&mut self, at: usize, from: Incarnation, request: &StoreRequest) {
-        let troubled = self.is_registry_troubled();
+        let troubled = self.is_outside_troubled();
         if troubled && (self.rng.chance(10) || !self.registry_reaches(at)) {
             return;
         }
@@ -124,7 +124,7 @@ impl World {
                 self.schedule(due, Event::To(at, boot, Input::Notice(epoch)));
             }
         }
-        let troubled = self.is_registry_troubled();
+        let troubled = self.is_outside_troubled();
         if troubled && (self.rng.chance(10) || !self.registry_reaches(at)) {
             return;
         }

@@ -1,6 +1,5 @@
 //! What settings must satisfy together.
 
-use ringway_core::message::Durability;
 use ringway_core::timing::Timing;
 
 use super::Config;
@@ -49,7 +48,7 @@ pub(super) fn registry(cluster: &Cluster, server: &Server, reading: &Reading) {
 /// What is to be kept in the log needs one.
 pub(super) fn log(config: &Config) -> Option<String> {
     let keeping = config.gateway.hub.keeping();
-    let (kind, _) = keeping.kinds.iter().find(|(_, options)| options.level() == Durability::Log)?;
+    let (kind, _) = keeping.kinds.iter().find(|(_, options)| options.is_logged())?;
     let name = match &**kind {
         "" => "[channels.without_namespace]".to_owned(),
         "#" => "[inbox]".to_owned(),

@@ -91,19 +91,7 @@ fn an_inbox_is_sent_no_further_than_its_user_follows() {
     let mut cluster = Cluster::with_limits(1, limits);
     let large = Entry::of(&vec![b'x'; 1 << 20]);
     for seq in 1..=20 {
-        let (slot, channel) = (cluster.slot("#bob"), ChannelName::new("#bob").unwrap());
-        let entry = large.clone();
-        let publish = Publish {
-            slot,
-            seq,
-            floor: seq,
-            durability: Durability::Memory,
-            channel,
-            entry,
-            options: KEPT,
-            idempotency_key: None,
-            version: None,
-        };
+        let publish = Publish { entry: large.clone(), ..cluster.new_publish(seq, seq, "#bob", KEPT, None) };
         cluster.tell_owner("#bob", Message::Publish(Box::new(publish)));
     }
     cluster.attach(1, "#bob", AttachFrom::Inbox, KEPT);
@@ -181,19 +169,7 @@ fn a_state_comes_part_by_part_while_the_log_goes_on() {
         let seq = cluster.seq + 1;
         let name = &names[round % names.len()];
         if round < 300 {
-            let entry = Entry::of(seq.to_string().as_bytes());
-            let (slot, channel) = (cluster.slot(name), ChannelName::new(name).unwrap());
-            let publish = Publish {
-                slot,
-                seq,
-                floor: seq,
-                durability: Durability::Memory,
-                channel,
-                entry,
-                options: KEPT,
-                idempotency_key: None,
-                version: None,
-            };
+            let publish = cluster.new_publish(seq, seq, name, KEPT, None);
             cluster.nodes[0].on_message(cluster.now, GATEWAY, joining.epoch, Message::Publish(Box::new(publish)));
             cluster.seq = seq;
         }

@@ -52,21 +52,8 @@ fn an_operation_follows_its_sync_and_no_sync_overtakes_it() {
     let (owner, replica) = linked_anew(&mut cluster, "news");
     let (now, slot, me) = (cluster.now, cluster.slot("news"), cluster.nodes[owner].me);
     let epoch = cluster.nodes[owner].view().epoch;
-    let publish = |seq| {
-        let entry = Entry::of(b"1");
-        let channel = ChannelName::new("news").unwrap();
-        Message::Publish(Box::new(Publish {
-            durability: Durability::Memory,
-            slot,
-            seq,
-            floor: seq,
-            channel,
-            entry,
-            options: KEPT,
-            idempotency_key: None,
-            version: None,
-        }))
-    };
+    let news = cluster.new_publish(2, 2, "news", KEPT, None);
+    let publish = |seq| Message::Publish(Box::new(Publish { seq, floor: seq, ..news.clone() }));
     // The slot with content is copied first; the next one waits for an answer.
     cluster.nodes[owner].on_message(now, GATEWAY, epoch, publish(2));
     let from = cluster.nodes[replica].me;
