@@ -143,6 +143,8 @@ pub struct Membership {
     /// What I last asked to be written, and what it means: mostly it is the next view.
     sealed: Option<(Arc<View>, Placement)>,
     view_since: Now,
+    /// When the removals that the view counts were seen to have grown.
+    removals_since: Now,
     last_renewal: Option<Now>,
     lapsed: bool,
     next_renewal: Now,
@@ -195,6 +197,7 @@ impl Membership {
             placement: None,
             sealed: None,
             view_since: now,
+            removals_since: now,
             last_renewal: None,
             lapsed: false,
             next_renewal: now,
@@ -319,6 +322,9 @@ impl Membership {
         let placement = sealed.map_or_else(|| Placement::of(view, self.placement.as_ref()), |(_, placement)| placement);
         self.placement = Some(placement.clone());
         self.view_since = now;
+        if view.removals > before.removals {
+            self.removals_since = now;
+        }
         self.evidence.retain(|peer, _| view.has(*peer));
         // Of those who just left, it is still asked when they were last heard.
         self.heard.retain(|peer, _| view.has(*peer) || before.has(*peer));
@@ -442,8 +448,11 @@ impl Membership {
         self.finish_changes(now, settled);
     }
 
-    /// A view with the checksum of its tables: members that place differently will notice.
-    fn sealed(&mut self, mut view: View) -> Arc<View> {
+    /// A view with the checksum of its tables: members that place differently will notice. It says which removals are over by now.
+    fn sealed(&mut self, now: Now, mut view: View) -> Arc<View> {
+        if now >= self.removals_since + self.timing.fresh() {
+            view.removals_over = self.view.removals;
+        }
         let placement = Placement::of(&view, self.placement.as_ref());
         view.checksum = placement.checksum();
         let view = Arc::new(view);
@@ -490,7 +499,7 @@ impl Membership {
 
     fn write(&mut self, now: Now, purpose: Purpose, view: View) {
         if !self.is_writing() {
-            let view = self.sealed(view);
+            let view = self.sealed(now, view);
             self.request(now, purpose, RegistryOp::Cas(view));
         }
     }

@@ -103,7 +103,7 @@ pub struct Node {
     outflows: BTreeMap<Incarnation, outflow::Outflow>,
     closings: closings::Closings,
     next_sync: u64,
-    /// When a view with more removals was applied last; `None`: never with any.
+    /// When a view with more removals was applied last; `None`: nobody who was removed acts any more.
     removal_seen: Option<Now>,
     /// `Have`s to be sent at the end of the turn.
     haves: Vec<(Incarnation, Have)>,
@@ -267,8 +267,10 @@ impl Node {
         let before = self.peers.view().clone();
         let first = self.placement.is_none();
         // Whoever was removed may act for a while yet, and no stream begins anew before that is over (R10). Of what was removed before this
-        // node knew a view, it does not know when.
-        if view.removals > if first { 0 } else { before.removals } {
+        // node knew a view, it does not know when, if the view does not say that it is over.
+        if view.removals_over >= view.removals {
+            self.removal_seen = None;
+        } else if first || view.removals > before.removals {
             self.removal_seen = Some(now);
         }
         let crashed = !first && view.crashes > before.crashes;

@@ -115,6 +115,8 @@ pub struct View {
     pub gateways: Vec<GatewayEntry>,
     /// Removals of nodes that were neither planned nor proven. A raise of it makes new streams wait.
     pub removals: u64,
+    /// So many of them were so long ago that nobody whom they left out acts any more: no stream waits for them.
+    pub removals_over: u64,
     /// Removals of nodes that were not planned.
     pub crashes: u64,
     /// Checksum of the two slot tables, so that members that place differently notice.
@@ -167,7 +169,19 @@ impl View {
     pub fn born(key: HashKey, slots: SlotCount) -> Self {
         let (nodes, gateways) = (Vec::new(), Vec::new());
         let (epoch, copies, ack_copies) = (Epoch(1), 2, 1);
-        Self { epoch, key, slots, copies, ack_copies, nodes, gateways, removals: 0, crashes: 0, checksum: 0 }
+        Self {
+            epoch,
+            key,
+            slots,
+            copies,
+            ack_copies,
+            nodes,
+            gateways,
+            removals: 0,
+            removals_over: 0,
+            crashes: 0,
+            checksum: 0,
+        }
     }
 
     /// Which cluster this is a view of.

@@ -71,7 +71,15 @@ impl Membership {
                 self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
             }
             None if leaving => self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned)),
-            _ => {}
+            _ => self.end_removals(now),
+        }
+    }
+
+    /// Nobody who was removed acts any more: the keeper has it written, so that who is started later waits for none of them (R10).
+    fn end_removals(&mut self, now: Now) {
+        let is_over = now >= self.removals_since + self.timing.fresh();
+        if is_over && self.view.removals_over < self.view.removals && self.keeper() == Some(self.me) {
+            self.write(now, Purpose::Turn, self.view.affirmed());
         }
     }
 }

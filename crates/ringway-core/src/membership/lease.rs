@@ -40,7 +40,7 @@ impl Membership {
             }
             (_, Some(put_sent)) if self.lapsed => {
                 self.put_sent = None;
-                let view = self.sealed(self.view.affirmed());
+                let view = self.sealed(now, self.view.affirmed());
                 self.request(now, Purpose::Affirm { put_sent }, RegistryOp::Cas(view));
             }
             (_, None) if self.lapsed => self.request(now, Purpose::Put, RegistryOp::Put(self.me)),
@@ -81,7 +81,7 @@ impl Membership {
             view = view.with_node(node);
         }
         view.epoch = self.view.epoch.next();
-        let view = self.sealed(view);
+        let view = self.sealed(now, view);
         self.request(now, Purpose::Join, RegistryOp::Cas(view));
     }
 

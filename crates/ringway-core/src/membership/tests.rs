@@ -282,6 +282,28 @@ fn evidence_removes_at_once() {
 }
 
 #[test]
+fn the_keeper_has_it_written_when_nobody_who_was_removed_acts_any_more() {
+    let fresh = Timing::default().fresh().as_millis() as u64;
+    let written = |world: &World| (world.member.view().removals, world.member.view().removals_over);
+    for (seat, over) in [(Seat::Here, 1), (Seat::Host(None), 0)] {
+        let mut world = World::with(&[node("n2", 2), node("n3", 3), node("n4", 4)]);
+        world.member.seat = seat;
+        world.pass_with_others(500, &[2, 3, 4]);
+        world.member.evidence(world.now, Incarnation(3), Removal::Suspected);
+        world.pass_with_others(fresh - 100, &[2, 4]);
+        assert_eq!(written(&world), (1, 0), "{seat:?}: it may act still");
+        world.pass_with_others(200, &[2, 4]);
+        assert_eq!(written(&world), (1, over), "{seat:?}");
+        let epoch = world.member.view().epoch;
+        world.pass_with_others(1000, &[2, 4]);
+        assert_eq!(world.member.view().epoch, epoch, "{seat:?}: once");
+        world.member.evidence(world.now, Incarnation(4), Removal::Suspected);
+        world.pass_with_others(100, &[2]);
+        assert_eq!(written(&world), (2, 1), "{seat:?}: whoever writes a view says so of what was before");
+    }
+}
+
+#[test]
 fn a_drain_leaves_when_there_is_room_and_waits_when_there_is_none() {
     let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
     world.pass_with_others(500, &[2, 3]);

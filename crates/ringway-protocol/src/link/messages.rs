@@ -89,7 +89,7 @@ wire_struct!(last Load {
 });
 wire_struct!(last Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
 wire_struct!(open Pauses { buckets, longest, total });
-wire_struct!(open View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum });
+wire_struct!(open View { epoch, key, slots, copies, ack_copies, nodes, gateways, removals, crashes, checksum, removals_over });
 wire_struct!(open NodeEntry { id, incarnation, address, now, next });
 wire_struct!(open GatewayEntry { id, incarnation, address, link, draining });
 wire_struct!(last RegistryRequest { id, [op] });

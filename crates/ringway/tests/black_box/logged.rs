@@ -242,6 +242,10 @@ async fn nats_keeps_the_log_and_all_may_end() {
     };
     let mut links: [String; 3] = std::array::from_fn(|_| "127.0.0.1:0".to_owned());
     let (mut gateway, mut nodes) = start(&links).await;
+    // An owner that is alone would stop with NATS.
+    for node in ["n-1", "n-2"] {
+        gateway.wait_state(node, "active", CHANGE).await;
+    }
     let (_, epoch) = publish(&gateway, "log:0", 1).await;
     publish(&gateway, "memory:0", 1).await;
 

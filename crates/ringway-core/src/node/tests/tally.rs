@@ -88,6 +88,21 @@ fn slots_that_wait_for_their_copies_are_not_live() {
 }
 
 #[test]
+fn removals_that_are_over_hold_up_nobody_who_comes_later() {
+    let removed = view(&[1, 2]).without(Incarnation(2), Removal::Suspected);
+    let mut cluster = Cluster::begun(removed.clone(), NodeLimits::default());
+    assert_eq!(
+        cluster.counted().1,
+        cluster.slots(),
+        "of a removal before its first view, a node does not know when it was"
+    );
+    cluster.pass(Timing::default().fresh());
+    assert_eq!(cluster.counted().1, 0);
+    let over = View { removals_over: removed.removals, ..removed };
+    assert_eq!(Cluster::begun(over, NodeLimits::default()).counted().1, 0, "unless the view says that it is over");
+}
+
+#[test]
 fn a_node_without_room_says_of_what() {
     let mut unlimited = Cluster::of(1);
     unlimited.publish("room", KEPT);
