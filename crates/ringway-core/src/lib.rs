@@ -14,6 +14,7 @@ pub mod pauses;
 pub mod peers;
 pub mod plan;
 pub mod registry;
+mod relay;
 mod retries;
 pub mod ring;
 mod roll;

@@ -298,7 +298,11 @@ impl<F: Front> Member<F> {
             }
             Message::Ping(load) => self.tell_both(now, from, epoch, &Message::Ping(load)),
             Message::Keeping(keeping) => self.on_keeping(now, from, &keeping),
-            Message::LogAnswer(answer) => self.on_log(now, *answer),
+            Message::LogAnswer(answer) => {
+                if let Some(node) = &mut self.node {
+                    node.on_relayed_log(now, from, *answer);
+                }
+            }
             message if message.is_for_gateway() => {
                 if let Some(front) = &mut self.front {
                     front.gateway_mut().on_message(now, from, epoch, message);
@@ -326,7 +330,7 @@ impl<F: Front> Member<F> {
         self.membership.on_answer(now, answer);
     }
 
-    /// The log answered.
+    /// The log itself answered.
     pub fn on_log(&mut self, now: Now, answer: LogAnswer) {
         if let Some(node) = &mut self.node {
             node.on_log(now, answer);

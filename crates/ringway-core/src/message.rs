@@ -223,6 +223,8 @@ pub struct Load {
     pub log_foreign: bool,
     /// Publications without history that a gateway was not sent because it did not keep up, since this life of the node began.
     pub dropped: u64,
+    /// It does not reach the store of the registry, or the log, and asks through another member.
+    pub relayed: bool,
 }
 
 /// What changes cost those who listen at one gateway. All numbers but the first only grow, and count since its process began:

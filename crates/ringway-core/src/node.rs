@@ -30,6 +30,7 @@ use crate::limits::{NodeLimits, SLOT_LINES};
 use crate::logbook::LogRequest;
 use crate::message::{Answer, Attach, Detach, Have, Lane, Message, NodeInfo, Query, Refusal};
 use crate::peers::{Outgoing, Peers};
+use crate::relay::Relay;
 use crate::stream::Stream;
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -145,6 +146,13 @@ pub struct Node {
     log_silence: u32,
     /// The log has records of another cluster.
     is_log_foreign: bool,
+    /// Every member asks the log by itself.
+    is_log_shared: bool,
+    /// Who passes requests to the log on.
+    log_relay: Relay,
+    /// When the first request to the log was sent that came after its last answer.
+    log_unanswered: Option<Now>,
+    next_log_probe: Now,
     /// Slots of mine that are live for the log alone.
     early: BTreeSet<Slot>,
 }
@@ -198,6 +206,10 @@ impl Node {
             is_log_full: false,
             log_silence: 0,
             is_log_foreign: false,
+            is_log_shared: false,
+            log_relay: Relay::default(),
+            log_unanswered: None,
+            next_log_probe: now,
             early: BTreeSet::new(),
         }
     }

@@ -223,7 +223,7 @@ impl Bound {
     async fn log(&self, begin: &Begin) -> Result<(logbook::Handle, Option<FileLog>), StartError> {
         Ok(match (self.config.cluster.log, begin, &self.data) {
             (LogAt::Nats, ..) => {
-                (logbook::Handle::Way(logbook::Way::to(engine::log_in_nats(&self.config).await?)), None)
+                (logbook::Handle::Way(logbook::Way::to_shared(engine::log_in_nats(&self.config).await?)), None)
             }
             (LogAt::Local, Begin::Registry(registry), Some(data)) => {
                 let (folder, birth) = (data.path().to_owned(), registry.view().birth());

@@ -41,6 +41,8 @@ pub struct ToLog {
 /// The way to a log. Whoever speaks to it has the other ends.
 #[derive(Debug)]
 pub struct Way {
+    /// Other members reach the log by themselves too.
+    is_shared: bool,
     requests: mpsc::Sender<ToLog>,
     told: mpsc::Receiver<(Incarnation, LogAnswer)>,
 }
@@ -80,6 +82,11 @@ impl Handle {
         }
     }
 
+    /// Every member asks the log by itself.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Way(way) if way.is_shared)
+    }
+
     /// A request of another member, which asks through this one. It is answered at once where there is no way to a log.
     pub fn serve(&self, from: Incarnation, request: LogRequest) -> Option<LogAnswer> {
         match self {
@@ -113,13 +120,18 @@ impl Handle {
 }
 
 impl Way {
-    /// The way to this log. Its tasks end with the way.
+    /// The way to a log that this process alone reaches. Its tasks end with the way.
     pub fn to<L: Log>(log: L) -> Self {
+        Self { is_shared: false, ..Self::to_shared(log) }
+    }
+
+    /// The way to a log that every member reaches by itself.
+    pub fn to_shared<L: Log>(log: L) -> Self {
         let (requests, asked) = mpsc::channel(QUEUE);
         let (answers, told) = mpsc::channel(QUEUE);
         let log = Arc::new(log);
         tokio::spawn(carry(UNDER_WAY, asked, answers, move |request| answered(log.clone(), request)));
-        Self { requests, told }
+        Self { is_shared: true, requests, told }
     }
 
     fn pass_on(&self, from: Incarnation, request: LogRequest) {

@@ -404,7 +404,7 @@ impl Task {
         telling: Telling,
     ) -> Self {
         let now = clock::now();
-        let (identity, node) = (parts.life(me, weight), weight.map(|_| parts.node(now, me, view.clone())));
+        let (identity, node) = (parts.life(me, weight), weight.map(|_| parts.node(now, me, view.clone(), &log)));
         let hub = parts.gateway.as_ref().map(|gateway| {
             let rules = Gateway::new(me, view.clone(), parts.timing, parts.limits.0);
             Hub::new(now, rules, Arc::new(gateway.config.hub.clone()), Box::<SystemClock>::default())
@@ -451,7 +451,7 @@ impl Task {
     /// Rules anew, for a member that knows this view and is not in it. What a node held is gone; a gateway keeps its sessions.
     fn settle_in(&mut self, now: Now, view: &Arc<View>) {
         let identity = self.parts.life(self.me, self.weight);
-        let node = self.weight.map(|_| self.parts.node(now, self.me, view.clone()));
+        let node = self.weight.map(|_| self.parts.node(now, self.me, view.clone(), &self.log));
         self.registry.begin_life(now, self.me, view, self.parts.timing);
         self.member.live_anew(now, identity, view, node);
     }
@@ -494,7 +494,8 @@ impl Static {
         Life { id, incarnation, node, gateway }
     }
 
-    fn node(&self, now: Now, me: Incarnation, view: Arc<View>) -> Node {
-        Node::new(now, me, view, self.timing, self.limits.1, rand::random())
+    fn node(&self, now: Now, me: Incarnation, view: Arc<View>, log: &logbook::Handle) -> Node {
+        let node = Node::new(now, me, view, self.timing, self.limits.1, rand::random());
+        if log.is_shared() { node.with_shared_log() } else { node }
     }
 }

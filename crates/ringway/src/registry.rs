@@ -203,6 +203,11 @@ impl Handle {
         }
     }
 
+    /// This member does not reach the store, and asks it through another one.
+    pub fn is_relayed(&self) -> bool {
+        matches!(self, Self::Outside(outside) if outside.is_relayed())
+    }
+
     /// The old cluster is given up for the one that the first gateway belongs to now, whose view is not known yet.
     pub fn is_arriving(&self) -> bool {
         matches!(self, Self::Linked(Linked { is_arriving: true }))

@@ -29,10 +29,10 @@ use super::Node;
 use super::replay::Replay;
 use super::slot::{Phase, Reign};
 use super::syncs::Job;
-use crate::id::{ChannelName, Epoch, Slot};
+use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::{LOG_RECORD_BYTES, LOG_REQUESTS};
 use crate::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Place, Record};
-use crate::message::{ChannelOptions, Durability, FRAME_OVERHEAD, Op, StateKind};
+use crate::message::{ChannelOptions, Durability, FRAME_OVERHEAD, Message, Op, StateKind};
 use crate::timing::Now;
 
 /// How far a reign is with its slot's chain.
@@ -166,7 +166,14 @@ pub(super) enum Errand {
 }
 
 impl Node {
-    /// Takes what is to be asked of the log.
+    /// Every member asks the log by itself. One that gets no answer asks another one to pass its requests on (G4).
+    #[must_use]
+    pub fn with_shared_log(mut self) -> Self {
+        self.is_log_shared = true;
+        self
+    }
+
+    /// Takes what is to be asked of the log by this process.
     pub fn take_log_requests(&mut self) -> VecDeque<LogRequest> {
         std::mem::take(&mut self.log_requests)
     }
@@ -291,8 +298,42 @@ impl Node {
         self.next_log += 1;
         let id = self.next_log;
         self.log_errands.insert(id, (now, errand));
-        self.log_requests.push_back(LogRequest { id, op });
+        self.log_unanswered.get_or_insert(now);
+        let request = LogRequest { id, op };
+        match self.log_relay.current() {
+            Some(relay) => self.peers.send(relay, Message::LogRequest(Box::new(request))),
+            None => self.log_requests.push_back(request),
+        }
         id
+    }
+
+    /// Somebody else is asked where the log does not answer. Whether it can be reached again shows only to who asks it.
+    fn find_log_relay(&mut self, now: Now) {
+        if !self.is_log_shared {
+            return;
+        }
+        if self.log_unanswered.is_some_and(|since| now > since + self.timing.ttl / 2) {
+            let others =
+                self.view().members().map(|(_, member, _)| member).filter(|member| *member != self.me).collect();
+            let hears = |member| {
+                let limit = self.timing.silent();
+                self.peers.last_heard(member).is_some_and(|heard| now <= heard + limit)
+            };
+            self.log_relay.choose(now, self.timing.registry_timeout(), (self.me, &others), hears);
+        }
+        if self.log_relay.current().is_some() && now >= self.next_log_probe {
+            self.next_log_probe = now + self.timing.renew();
+            self.next_log += 1;
+            self.log_requests.push_back(LogRequest { id: self.next_log, op: LogOp::Last(Slot(0)) });
+        }
+    }
+
+    /// The log answered a member that passed the request on.
+    pub(crate) fn on_relayed_log(&mut self, now: Now, by: Incarnation, answer: LogAnswer) {
+        if answer.said != LogSaid::Absent && self.log_relay.passed(now, by) {
+            self.log_unanswered = None;
+        }
+        self.take_log_answer(now, answer);
     }
 
     /// The record under way, or the next one.
@@ -358,8 +399,14 @@ impl Node {
         self.books.insert(slot);
     }
 
-    /// The log answered.
+    /// The log itself answered.
     pub fn on_log(&mut self, now: Now, answer: LogAnswer) {
+        self.log_unanswered = None;
+        self.log_relay.end();
+        self.take_log_answer(now, answer);
+    }
+
+    fn take_log_answer(&mut self, now: Now, answer: LogAnswer) {
         let LogAnswer { id, said } = answer;
         // Asked again in a while.
         if said == LogSaid::Absent || (said == LogSaid::Full && self.log_errands.contains_key(&id)) {
@@ -407,6 +454,7 @@ impl Node {
                 self.books.insert(slot);
             }
         }
+        self.find_log_relay(now);
         self.pump_books(now);
     }
 

@@ -119,6 +119,7 @@ impl Node {
             log_away: self.log_silence >= LOG_SILENT,
             log_full: self.is_log_full,
             log_foreign: self.is_log_foreign,
+            relayed: self.log_relay.current().is_some(),
         }
     }
 }

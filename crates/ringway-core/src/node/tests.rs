@@ -51,6 +51,8 @@ struct Cluster {
     copied: usize,
     /// The log, while it can be reached.
     log: Option<Chains>,
+    /// Who does not reach it.
+    cut_off: Option<Incarnation>,
 }
 
 impl Cluster {
@@ -68,8 +70,15 @@ impl Cluster {
         let view = Arc::new(view);
         let now = Duration::from_secs(1);
         let node = |n: &u64| Node::new(now, Incarnation(*n), view.clone(), Timing::default(), limits, *n);
-        let mut cluster =
-            Self { now, nodes: names.iter().map(node).collect(), told: Vec::new(), seq: 0, copied: 0, log: None };
+        let mut cluster = Self {
+            now,
+            nodes: names.iter().map(node).collect(),
+            told: Vec::new(),
+            seq: 0,
+            copied: 0,
+            log: None,
+            cut_off: None,
+        };
         for node in &mut cluster.nodes {
             let me = node.me;
             let others = names.iter().map(|name| Incarnation(*name)).filter(|peer| *peer != me);
@@ -96,7 +105,7 @@ impl Cluster {
             for node in &mut self.nodes {
                 node.finish_turn(self.now);
                 for request in node.take_log_requests() {
-                    if let Some(log) = &mut self.log {
+                    if let Some(log) = self.log.as_mut().filter(|_| self.cut_off != Some(node.me)) {
                         let answer = log.handle(self.now, request);
                         node.on_log(self.now, answer);
                     }
@@ -110,11 +119,23 @@ impl Cluster {
             for (from, outgoing) in frames {
                 let (epoch, message) = (outgoing.frame.epoch, outgoing.frame.message);
                 self.copied += if let Message::State(state) = &message { state.streams.len() } else { 0 };
+                if let Message::LogRequest(request) = message {
+                    self.pass_on(from, outgoing.to, *request);
+                    continue;
+                }
                 match self.nodes.iter_mut().find(|node| node.me == outgoing.to) {
                     Some(node) => node.on_message(self.now, from, epoch, message),
                     None => self.told.push(message),
                 }
             }
+        }
+    }
+
+    /// A member asks the log for another one.
+    fn pass_on(&mut self, from: Incarnation, by: Incarnation, request: LogRequest) {
+        let answer = self.log.as_mut().filter(|_| self.cut_off != Some(by)).map(|log| log.handle(self.now, request));
+        if let (Some(answer), Some(node)) = (answer, self.nodes.iter_mut().find(|node| node.me == from)) {
+            node.on_relayed_log(self.now, by, answer);
         }
     }
 

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use super::store::{Revision, Said, StoreAnswer, StoreOp, StoreRequest, Stored};
 use crate::id::{Epoch, Incarnation};
 use crate::message::{RegistryAnswer, RegistryOp, RegistryRequest};
+use crate::relay::Relay;
 use crate::timing::{Now, Timing};
 use crate::view::View;
 
@@ -172,7 +173,7 @@ pub struct Clerk {
     life: Option<u64>,
     /// When the store itself answered last.
     answered: Now,
-    relay: Option<(Incarnation, Now)>,
+    relay: Relay,
     /// Since when most of the others that have a lease have been heard, without a break.
     in_company_since: Option<Now>,
     listened: Now,
@@ -204,7 +205,7 @@ impl Clerk {
             next: 0,
             life: None,
             answered: now,
-            relay: None,
+            relay: Relay::default(),
             in_company_since: None,
             listened: now,
             next_listening: now,
@@ -265,17 +266,13 @@ impl Clerk {
     /// The store itself answered.
     pub fn on_answer(&mut self, now: Now, answer: StoreAnswer) {
         self.answered = now;
-        self.relay = None;
+        self.relay.end();
         self.take(now, answer);
     }
 
     /// The store answered a member that passed the request on.
     pub fn on_relayed(&mut self, now: Now, by: Incarnation, answer: StoreAnswer) {
-        if let Some((relay, heard)) = &mut self.relay
-            && *relay == by
-        {
-            *heard = now;
-        }
+        self.relay.passed(now, by);
         self.take(now, answer);
     }
 
@@ -347,10 +344,10 @@ impl Clerk {
         self.next += 1;
         let request = StoreRequest { id: self.next, op };
         // Whether the store can be reached again shows only to who asks it.
-        let relay = self.relay.filter(|_| !matches!(task, Task::Watch));
+        let relay = self.relay.current().filter(|_| !matches!(task, Task::Watch));
         self.jobs.insert(self.next, Job { task, sent: now, known: self.view.epoch });
         self.outputs.push_back(match relay {
-            Some((relay, _)) => Output::Relay(relay, request),
+            Some(relay) => Output::Relay(relay, request),
             None => Output::Ask(request),
         });
     }
@@ -397,23 +394,17 @@ impl Clerk {
         self.in_company_since.is_some_and(|since| now >= since + self.timing.suspect)
     }
 
-    /// G4. One that passes nothing on for long is changed for the next one that is heard.
+    /// G4: where the store itself has not answered for a while, somebody else is asked.
     fn find_relay(&mut self, now: Now, hears: impl Fn(Incarnation) -> bool) {
         if now <= self.answered + self.timing.ttl / 2 {
-            self.relay = None;
-            return;
+            return self.relay.end();
         }
-        let patience = self.timing.registry_timeout();
-        let before = match self.relay {
-            Some((relay, heard)) if now < heard + patience && hears(relay) => return,
-            Some((relay, _)) => relay,
-            None => self.me,
-        };
-        let near = &self.others;
-        let next =
-            |from: &dyn Fn(&Incarnation) -> bool| near.iter().copied().find(|member| from(member) && hears(*member));
-        let relay = next(&|member| *member > before).or_else(|| next(&|member| *member <= before));
-        self.relay = relay.map(|relay| (relay, now));
+        self.relay.choose(now, self.timing.registry_timeout(), (self.me, &self.others), hears);
+    }
+
+    /// Another member passes on what is asked of the store.
+    pub fn is_relayed(&self) -> bool {
+        self.relay.current().is_some()
     }
 
     fn place(&mut self, now: Now, id: u64, found: Option<(Revision, u64)>) {

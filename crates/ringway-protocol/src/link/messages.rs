@@ -85,7 +85,8 @@ wire_struct!(last Load {
     dropped,
     log_away,
     log_full,
-    log_foreign
+    log_foreign,
+    relayed
 });
 wire_struct!(last Toll { process, waiting, gaps, doubles, reorders, closed, pauses });
 wire_struct!(open Pauses { buckets, longest, total });

@@ -211,8 +211,10 @@ impl World {
         let process = &mut self.processes[at];
         let is_outside = setup.seat(at) == Seat::Outside;
         process.clerk = is_outside.then(|| Clerk::new(clock, incarnation, view.clone(), setup.timing));
-        let node =
-            process.is_node.then(|| Node::new(clock, incarnation, told.clone(), setup.timing, setup.limits, random));
+        let node = process.is_node.then(|| {
+            let node = Node::new(clock, incarnation, told.clone(), setup.timing, setup.limits, random);
+            if is_outside { node.with_shared_log() } else { node }
+        });
         let member = match process.member.take() {
             Some(mut member) => {
                 member.live_anew(clock, identity, &view, node);

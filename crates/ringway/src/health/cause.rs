@@ -41,6 +41,8 @@ pub(super) enum Cause {
     LogFull(Incarnation),
     /// A node has found another cluster's records in the log.
     LogForeign(Incarnation),
+    /// A member asks what is outside the cluster through another one.
+    Relayed(Incarnation),
 }
 
 impl Cause {
@@ -61,7 +63,8 @@ impl Cause {
             | Self::KeysFull(_)
             | Self::LogAway(_)
             | Self::LogFull(_)
-            | Self::LogForeign(_) => Status::Degraded,
+            | Self::LogForeign(_)
+            | Self::Relayed(_) => Status::Degraded,
         }
     }
 
@@ -74,7 +77,7 @@ impl Cause {
         }
     }
 
-    /// The node that it is of.
+    /// The member that it is of.
     pub(super) fn node(self) -> Option<Incarnation> {
         match self {
             Self::Hanging | Self::Outside | Self::Leaving | Self::NoOwner | Self::RegistryAway | Self::Undialed => None,
@@ -87,7 +90,8 @@ impl Cause {
             | Self::KeysFull(node)
             | Self::LogAway(node)
             | Self::LogFull(node)
-            | Self::LogForeign(node) => Some(node),
+            | Self::LogForeign(node)
+            | Self::Relayed(node) => Some(node),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One look at the cluster: what this process knows of it at one moment, and what of that is amiss.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ringway_core::message::Load;
@@ -116,6 +117,10 @@ impl Look<'_> {
             note(is_reached && load.log_away, Cause::LogAway(name));
             note(is_reached && load.log_full, Cause::LogFull(name));
             note(is_reached && load.log_foreign, Cause::LogForeign(name));
+        }
+        let members: BTreeSet<Incarnation> = self.state.view.members().map(|(_, member, _)| member).collect();
+        for member in members {
+            note(self.state.reach(member) == Reach::Up && self.load(member).relayed, Cause::Relayed(member));
         }
         causes
     }

@@ -63,6 +63,10 @@ fn sentence(kind: &[Cause], look: &Look<'_>, ownerless: Option<&str>) -> String 
             "the log that {} found has records of another cluster, which are not touched: channels with durability \"log\" are not served there; give each cluster a folder, or a [nats] name, of its own",
             names(look, &nodes)
         ),
+        Cause::Relayed(_) => format!(
+            "{} cannot reach NATS and asks through other members, so nothing is held up; see to the way from there to NATS",
+            names(look, &nodes)
+        ),
     }
 }
 

@@ -127,7 +127,7 @@ fn a_member_has_started_when_it_has_its_own_place() {
 #[test]
 fn what_lasts_for_three_seconds_is_told() {
     let all = 64;
-    let table: [(Load, Status, &str); 12] = [
+    let table: [(Load, Status, &str); 13] = [
         (Load { alone: 5, ..Load::default() }, Status::Degraded, "no second copy of 5 slots: 5 of node-2"),
         (
             Load { history_bytes: 93, history_limit: 100, ..Load::default() },
@@ -153,6 +153,7 @@ fn what_lasts_for_three_seconds_is_told() {
         (Load { log_away: true, ..Load::default() }, Status::Degraded, "the log does not answer node-2: publishes"),
         (Load { log_full: true, ..Load::default() }, Status::Degraded, "the log is full: publishes"),
         (Load { log_foreign: true, ..Load::default() }, Status::Degraded, "the log that node-2 found has records of"),
+        (Load { relayed: true, ..Load::default() }, Status::Degraded, "node-2 cannot reach NATS and asks through"),
         (
             Load { not_live: 7, ..Load::default() },
             Status::Failing,

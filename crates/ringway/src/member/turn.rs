@@ -348,7 +348,8 @@ impl Task {
     pub(super) fn load(&self) -> Load {
         let node = self.member.node().map(ringway_core::node::Node::load).unwrap_or_default();
         let sockets = self.member.front().map_or(0, |hub| hub.counts().sessions);
-        Load { sockets, ..node }
+        let relayed = node.relayed || self.registry.is_relayed();
+        Load { sockets, relayed, ..node }
     }
 
     /// The keeper, if it can be told something now.

@@ -78,6 +78,10 @@ impl Outside {
         None
     }
 
+    pub(super) fn is_relayed(&self) -> bool {
+        self.clerk.as_ref().is_some_and(|(_, clerk)| clerk.is_relayed())
+    }
+
     fn with(&mut self, act: impl FnOnce(&mut Clerk)) {
         if let Some((_, clerk)) = &mut self.clerk {
             act(clerk);

@@ -76,6 +76,32 @@ fn what_is_not_logged_goes_on_while_the_log_is_away() {
     assert_eq!(cluster.in_the_log(&kept), None);
 }
 
+/// One that does not reach the log asks through others, until it reaches it again.
+#[test]
+fn who_is_cut_off_from_the_log_asks_through_others() {
+    let mut cluster = Cluster::with_log(3);
+    cluster.nodes = std::mem::take(&mut cluster.nodes).into_iter().map(Node::with_shared_log).collect();
+    cluster.publish_until_taken(1, "a", LOGGED);
+    let owner = cluster.owner(cluster.slot("a"));
+    let relayed = |cluster: &Cluster| cluster.nodes[owner].load().relayed;
+    assert_eq!((cluster.answered().last(), relayed(&cluster)), (Some(&(1, 1, Durability::Log)), false));
+    cluster.cut_off = Some(cluster.nodes[owner].me);
+    cluster.publish_as(2, 2, "a", LOGGED, None);
+    for _ in 0..30 {
+        cluster.nodes.iter_mut().for_each(Node::ping);
+        cluster.pass(Duration::from_millis(100));
+    }
+    assert_eq!((cluster.answered(), relayed(&cluster)), (vec![(2, 2, Durability::Log)], true));
+    cluster.publish_as(3, 3, "a", LOGGED, None);
+    assert_eq!(cluster.answered(), [(3, 3, Durability::Log)], "at once");
+    assert_eq!(cluster.in_the_log("a"), Some((1, 3)));
+    cluster.cut_off = None;
+    cluster.pass(Duration::from_secs(1));
+    assert!(!relayed(&cluster), "it looks for itself, too");
+    cluster.publish_as(4, 4, "a", LOGGED, None);
+    assert_eq!(cluster.answered(), [(4, 4, Durability::Log)]);
+}
+
 #[test]
 fn whoever_has_no_copy_reads_the_log_and_goes_on() {
     let mut cluster = Cluster::with_log(2);
