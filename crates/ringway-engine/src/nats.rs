@@ -66,8 +66,12 @@ pub struct Config {
     pub user: Option<(String, String)>,
     /// A file with a JWT and the seed of a user.
     pub credentials: Option<PathBuf>,
+    /// A file with the seed of a user's nkey.
+    pub nkey: Option<PathBuf>,
     /// Certificates of authorities to trust besides the system's.
     pub ca: Option<PathBuf>,
+    /// Files with a certificate and its key, to be shown to the server.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// Copies of each stream. `None`: three where the server is one of several, else one.
     pub replicas: Option<usize>,
     /// Longest time for one request.
@@ -85,7 +89,7 @@ impl std::fmt::Debug for Config {
 pub enum OpenError {
     /// No server can be reached, or none lets us in.
     #[error(
-        "cannot connect to NATS at {urls}: {why}. Is it running, is the address right, and do [nats] user, password and credentials fit?"
+        "cannot connect to NATS at {urls}: {why}. Is it running, is the address right, and do [nats] user, password, credentials, nkey, ca and cert fit?"
     )]
     Connect {
         /// What was tried.
@@ -99,9 +103,11 @@ pub enum OpenError {
         /// What was tried.
         urls: String,
     },
-    /// The credentials file cannot be read.
-    #[error("cannot use the NATS credentials file {}: {why}", path.display())]
+    /// A file with credentials cannot be read.
+    #[error("cannot use {}, which [nats] {setting} names: {why}", path.display())]
     Credentials {
+        /// The setting that names it.
+        setting: &'static str,
         /// Which.
         path: PathBuf,
         /// Why.
@@ -396,11 +402,19 @@ async fn options(config: &Config) -> Result<ConnectOptions, OpenError> {
         options = options.user_and_password(user.clone(), password.clone());
     }
     if let Some(path) = &config.credentials {
-        let failed = |why| OpenError::Credentials { path: path.clone(), why };
+        let failed = |why| OpenError::Credentials { setting: "credentials", path: path.clone(), why };
         options = options.credentials_file(path).await.map_err(failed)?;
+    }
+    if let Some(path) = &config.nkey {
+        let failed = |why| OpenError::Credentials { setting: "nkey", path: path.clone(), why };
+        let seed = tokio::fs::read_to_string(path).await.map_err(failed)?;
+        options = options.nkey(seed.trim().to_owned());
     }
     if let Some(ca) = &config.ca {
         options = options.add_root_certificates(ca.clone());
+    }
+    if let Some((certificate, key)) = &config.certificate {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(options)
 }

@@ -1,7 +1,10 @@
 //! Real NATS servers. Asked for by name, with the program in `RINGWAY_NATS_SERVER` (`./scripts/setup tests` installs one).
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nkeys::KeyPair;
+use rcgen::{CertificateParams, CertifiedIssuer};
 use ringway_engine::nats::{Config, Nats, NatsLog, OpenError};
 use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
 use ringway_testkit::{NatsServers, eventually, eventually_ok};
@@ -14,7 +17,9 @@ fn config(servers: &NatsServers) -> Config {
         name: "test".to_owned(),
         user: None,
         credentials: None,
+        nkey: None,
         ca: None,
+        certificate: None,
         replicas: None,
         patience: Duration::from_secs(2),
     }
@@ -188,4 +193,64 @@ async fn nats_that_cannot_be_used_says_why() {
     config.name = "other".to_owned();
     let error = Nats::open(&config).await.unwrap_err().to_string();
     assert!(error.contains("RINGWAY_other_VIEW") && error.contains("replicas"), "{error}");
+}
+
+/// A certificate for this machine and its key, in files.
+fn certificate(folder: &Path, name: &str, issuer: &CertifiedIssuer<'_, rcgen::KeyPair>) -> (PathBuf, PathBuf) {
+    let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
+    let own = rcgen::KeyPair::generate().expect("a key");
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    let signed = params.signed_by(&own, issuer).expect("a certificate");
+    std::fs::write(&certificate, signed.pem()).expect("written");
+    std::fs::write(&key, own.serialize_pem()).expect("written");
+    (certificate, key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a NATS server"]
+async fn nats_that_asks_for_a_certificate_and_an_nkey_is_shown_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut params = CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer =
+        CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().expect("a key")).expect("an authority");
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, issuer.pem()).expect("written");
+    let (certificate_file, key_file) = certificate(folder.path(), "server", &issuer);
+    let user = KeyPair::new_user();
+    let settings = folder.path().join("nats.conf");
+    let text = format!(
+        "tls {{ cert_file: {certificate_file:?}, key_file: {key_file:?}, ca_file: {ca:?}, verify: true }}\n\
+         authorization {{ users: [ {{ nkey: {} }} ] }}\n",
+        user.public_key()
+    );
+    std::fs::write(&settings, text).expect("written");
+    let servers = NatsServers::start(1, &["-c", settings.to_str().expect("a path of this machine")]);
+
+    let nkey = folder.path().join("user.nk");
+    std::fs::write(&nkey, format!("{}\n", user.seed().expect("a seed"))).expect("written");
+    let urls = servers.urls().iter().map(|url| url.replace("nats://", "tls://")).collect();
+    let shown = certificate(folder.path(), "client", &issuer);
+    let good = Config {
+        urls,
+        ca: Some(ca.clone()),
+        nkey: Some(nkey.clone()),
+        certificate: Some(shown.clone()),
+        ..config(&servers)
+    };
+    let store = eventually_ok(SOON, || Nats::open(&good)).await.0;
+    written(&store, "test", "a value").await;
+
+    let without = [
+        Config { ca: None, ..good.clone() },
+        Config { nkey: None, ..good.clone() },
+        Config { certificate: None, ..good.clone() },
+    ];
+    for config in without {
+        let error = Nats::open(&config).await.unwrap_err();
+        assert!(matches!(error, OpenError::Connect { .. }), "{error}");
+    }
+    std::fs::remove_file(&nkey).expect("it was there");
+    let error = Nats::open(&good).await.unwrap_err().to_string();
+    assert!(error.contains("user.nk") && error.contains("[nats] nkey"), "{error}");
 }

@@ -52,7 +52,9 @@ pub fn settings(config: &Config) -> nats::Config {
         name: config.nats.name.clone(),
         user: config.nats.user.clone().zip(config.nats.password.as_ref().map(|password| password.0.clone())),
         credentials: config.nats.credentials.clone(),
+        nkey: config.nats.nkey.clone(),
         ca: config.nats.ca.clone(),
+        certificate: config.nats.cert.clone().zip(config.nats.key.clone()),
         replicas: config.nats.replicas,
         // Whoever asked has then given up.
         patience: config.timing.ttl * 2 / 5,

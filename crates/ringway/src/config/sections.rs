@@ -219,8 +219,14 @@ pub struct Nats {
     pub password: Option<Secret>,
     /// A file with a JWT and a seed, instead.
     pub credentials: Option<PathBuf>,
+    /// A file with the seed of a user's nkey, instead.
+    pub nkey: Option<PathBuf>,
     /// Authorities to trust besides the system's.
     pub ca: Option<PathBuf>,
+    /// A certificate to show, with `key`.
+    pub cert: Option<PathBuf>,
+    /// Its key, with `cert`.
+    pub key: Option<PathBuf>,
     /// Copies of each stream; `None`: three where the servers form a cluster, else one.
     pub replicas: Option<usize>,
 }
@@ -229,7 +235,8 @@ impl Default for Nats {
     fn default() -> Self {
         let urls = vec!["nats://127.0.0.1:4222".to_owned()];
         let name = "ringway".to_owned();
-        Self { urls, name, user: None, password: None, credentials: None, ca: None, replicas: None }
+        let (user, password, credentials, nkey) = (None, None, None, None);
+        Self { urls, name, user, password, credentials, nkey, ca: None, cert: None, key: None, replicas: None }
     }
 }
 
@@ -240,7 +247,10 @@ impl Nats {
         section.read("user", &mut self.user);
         section.read("password", &mut self.password);
         section.read("credentials", &mut self.credentials);
+        section.read("nkey", &mut self.nkey);
         section.read("ca", &mut self.ca);
+        section.read("cert", &mut self.cert);
+        section.read("key", &mut self.key);
         section.read("replicas", &mut self.replicas);
         if self.urls.is_empty() {
             section.fault("urls", "is empty: name one server at least, as in \"nats://10.0.0.5:4222\"");
@@ -268,6 +278,14 @@ impl Nats {
         }
         if self.user.is_some() != self.password.is_some() {
             section.fault("user", "and `nats.password` need each other");
+        }
+        if self.cert.is_some() != self.key.is_some() {
+            section.fault("cert", "and `nats.key` need each other");
+        }
+        if [self.user.is_some(), self.credentials.is_some(), self.nkey.is_some()].into_iter().filter(|set| *set).count()
+            > 1
+        {
+            section.fault_here("names more than one way to say who this is: set one of `user` with `password`, `credentials` and `nkey`");
         }
         if self.replicas.is_some_and(|replicas| ![1, 3, 5].contains(&replicas)) {
             section.fault("replicas", "must be 1, 3 or 5");

@@ -148,6 +148,8 @@ async fn settings_that_do_not_go_with_nats_are_faults() {
         ("[nats]\nurls = [\"nats://me:secret@10.0.0.1:4222\"]\n", "nats.user"),
         ("[nats]\nurls = [\"10.0.0.1\"]\n", "tls://"),
         ("[nats]\nuser = \"me\"\n", "nats.password"),
+        ("[nats]\ncert = \"c.pem\"\n", "nats.key"),
+        ("[nats]\ncredentials = \"c\"\nnkey = \"n\"\n", "more than one way"),
         ("[nats]\nreplicas = 2\n", "1, 3 or 5"),
         ("[nats]\nname = \"a.b\"\n", "letters, digits"),
         ("[cluster]\nregistry = \"etcd\"\n", "\"local\", \"nats\""),
