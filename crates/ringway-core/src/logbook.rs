@@ -14,8 +14,21 @@ use crate::ring::SlotSet;
 use crate::timing::Now;
 
 /// Where a record stands. Grows along a chain; two records of one log never have the same.
+///
+/// Its upper 16 bits are the log's life. A log begins another one when it knows that it may have lost the last records of its chains, though
+/// it had answered for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u64);
+
+/// Bits of a place below those of the log's life.
+const BELOW_LIFE: u32 = 48;
+
+impl Place {
+    /// The life of the log in which the record was appended.
+    pub fn life(self) -> u64 {
+        self.0 >> BELOW_LIFE
+    }
+}
 
 /// One record of a slot's chain: some operations, and perhaps a part of a state.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,6 +166,22 @@ impl Chains {
     /// A chain, oldest first, as it is at this time.
     pub fn chain(&self, now: Now, slot: Slot) -> Vec<Logged> {
         self.chains.get(&slot).into_iter().flatten().map(|one| as_of(now, one)).collect()
+    }
+
+    /// Loses the last records of chains: of each one `kept` says how many of its records are left. A state that took the place of what was before
+    /// it stays whole. A log that knows of it begins another life.
+    pub fn lose(&mut self, is_known: bool, mut kept: impl FnMut(Slot, usize) -> usize) {
+        if is_known {
+            self.newest = (Place(self.newest).life() + 1) << BELOW_LIFE;
+        }
+        for (slot, chain) in &mut self.chains {
+            let is_state = |record: &Record| record.part.as_ref().is_some_and(|part| part.last);
+            let state = chain.values().rposition(|(_, record)| is_state(record)).map_or(0, |at| at + 1);
+            let kept = kept(*slot, chain.len()).max(state);
+            if let Some(first) = chain.keys().nth(kept).copied() {
+                chain.split_off(&first);
+            }
+        }
     }
 
     /// Carries out a request, at this time.

@@ -20,6 +20,9 @@
 //! from the middle is found when the log is opened, even if no checksum is wrong. What a crash may have torn is told from damage by the
 //! offset up to which the segment had been synced, which each frame carries: a bad frame is damage if a later frame says that it had been
 //! synced, or if it is not in the newest segment, for a segment is synced before the next one begins.
+//!
+//! **Places have a life** of the log in their upper bits. Another one begins where records may be lost that were answered for: the machine
+//! went down before they were synced, or the owner of a damaged log accepts the loss.
 
 mod clean;
 mod files;
@@ -30,6 +33,7 @@ mod mend;
 mod open;
 mod read;
 mod scan;
+mod unsynced;
 mod writer;
 
 #[cfg(test)]

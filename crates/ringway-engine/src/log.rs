@@ -7,8 +7,21 @@ use bytes::Bytes;
 use crate::store::Away;
 
 /// Where a record stands. Grows along a chain; two records of one log never have the same.
+///
+/// Its upper 16 bits are the log's life. A log begins another one when it knows that it may have lost the last records of its chains, though
+/// it had answered for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u64);
+
+/// Bits of a place below those of the log's life.
+pub(crate) const BELOW_LIFE: u32 = 48;
+
+impl Place {
+    /// The life of the log in which the record was appended.
+    pub fn life(self) -> u64 {
+        self.0 >> BELOW_LIFE
+    }
+}
 
 /// What became of a record that was to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

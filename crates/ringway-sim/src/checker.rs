@@ -191,6 +191,12 @@ impl Checker {
         streams.for_each(|log| log.dead = true);
     }
 
+    /// The log has lost the ends of chains, and says so: no stream goes on that is read from it.
+    pub(crate) fn excuse_the_log(&mut self, setup: &Setup) {
+        let is_logged = |log: &&mut Log| setup.channels[log.channel].is_logged();
+        self.logs.values_mut().filter(is_logged).for_each(|log| log.dead = true);
+    }
+
     /// Where the newest stream of a channel is known to be acknowledged up to.
     pub(crate) fn acknowledged_top(&self, channel: usize) -> Option<Position> {
         let epoch = self.newest[channel]?;

@@ -102,13 +102,15 @@ pub enum Sabotage {
     HideRecords,
     /// L6: a chain is cut off before the state that takes its place is whole.
     TrimEarly,
+    /// L8: a log that has lost its end does not know it.
+    HideLoss,
     /// How channels are kept: gateways hear what their own files say as the cluster's word.
     ForgeKeeping,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -159,6 +161,7 @@ impl Sabotage {
         Self::ForgePlace,
         Self::HideRecords,
         Self::TrimEarly,
+        Self::HideLoss,
     ];
 
     /// The one of this name, however it is capitalized.

@@ -149,6 +149,8 @@ pub(crate) struct World {
     /// It answers nobody until then, or takes nothing.
     log_away: Time,
     log_full: Time,
+    /// The first life of each process after the log has lost its end.
+    log_boots: Vec<u32>,
     /// The newest view that it has, or that somebody knows who lives.
     pub(crate) newest: Arc<View>,
     /// Views that were written.
@@ -234,6 +236,7 @@ impl World {
             chains: Chains::default(),
             log_away: 0,
             log_full: 0,
+            log_boots: Vec::new(),
             views: 0,
             snapshots: VecDeque::new(),
             store_restarted: 0,

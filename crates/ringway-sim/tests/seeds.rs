@@ -73,7 +73,7 @@ fn a_seed_decides_a_run() {
 
 /// Where each lie is told, within how many seeds it must be found out, and by which check. Most are found within ten; the rest is room
 /// for rules that change, and costs nothing until a lie is not found.
-const FOUND: [(Sabotage, Mode, u64, &str); 50] = [
+const FOUND: [(Sabotage, Mode, u64, &str); 51] = [
     (Sabotage::ForgeTerm, Mode::One, 100, "I1"),
     (Sabotage::MarkEarly, Mode::One, 100, "I1"),
     (Sabotage::ForgeMark, Mode::One, 100, "C7"),
@@ -124,6 +124,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 50] = [
     (Sabotage::ForgePlace, Mode::Wild, 100, "C2"),
     (Sabotage::HideRecords, Mode::Wild, 50, "C4"),
     (Sabotage::TrimEarly, Mode::One, 300, "logged"),
+    (Sabotage::HideLoss, Mode::Wild, 400, "C2"),
 ];
 
 /// Leaves the rule out in these seeds until the check finds it.

@@ -21,6 +21,7 @@
 //! | L5 | The first record of a reign says from which operation on earlier reigns do not count |
 //! | L6 | A chain that has outgrown the state it tells gets that state whole, in parts, and is then cut off before it |
 //! | L7 | Records name the cluster's birth. A chain of another one is not touched |
+//! | L8 | What is read from a chain with records of an earlier life of the log may lack its end: its streams go on under new epochs, and are written whole |
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::Node;
 use super::replay::Replay;
 use super::slot::{Phase, Reign};
 use super::syncs::Job;
-use crate::id::{ChannelName, Epoch, Incarnation, Slot};
+use crate::id::{ChannelName, Epoch, Incarnation, Slot, StreamEpoch};
 use crate::limits::{LOG_RECORD_BYTES, LOG_REQUESTS};
 use crate::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Place, Record};
 use crate::message::{ChannelOptions, Durability, FRAME_OVERHEAD, Message, Op, StateKind};
@@ -137,7 +138,8 @@ impl Book {
 
     /// There is nothing to be asked of the log.
     fn is_idle(&self) -> bool {
-        self.step == Step::Open && self.under_way.is_none() && self.queue.is_empty() && self.job.is_none()
+        let has_nothing = self.under_way.is_none() && self.queue.is_empty() && self.job.is_none() && !self.is_whole_due;
+        self.step == Step::Open && has_nothing
     }
 }
 
@@ -576,7 +578,9 @@ impl Node {
         let chain = std::mem::take(&mut book.chain);
         book.step = Step::Open;
         let start = book.start;
+        let life = book.place.map_or(0, Place::life);
         let mut replay = Replay::of(now, slot, &chain);
+        let may_lack_its_end = replay.is_of_earlier_life(&chain, life);
         replay.streams.retain(|name, _| self.slot_of(name) == slot);
         let entry = &mut self.slots[slot.index()];
         entry.index = entry.index.max(start).max(replay.index) + 1;
@@ -584,7 +588,8 @@ impl Node {
         let view = self.peers.view();
         entry.publishers.retain(|publisher| publisher.durability != Durability::Log);
         let publishers = replay.publishers.into_iter().filter(|publisher| view.gateway(publisher.gateway).is_some());
-        entry.publishers.extend(publishers);
+        // Its gateways, too, may have been told of more than there is.
+        entry.publishers.extend(publishers.filter(|_| !may_lack_its_end));
         // What was here of them came from an earlier reading.
         let older = |key: &u32| self.streams[*key as usize].options.is_logged();
         let older: Vec<u32> = self.slots[slot.index()].streams.iter().copied().filter(older).collect();
@@ -594,6 +599,9 @@ impl Node {
         older.into_iter().for_each(|key| self.remove_stream(key));
         for (name, mut stream) in replay.streams {
             stream.brought_by(index);
+            if may_lack_its_end {
+                stream.epoch = Some(StreamEpoch::from_random(self.next_random()));
+            }
             // It was begun anew meanwhile, by somebody who does not keep it in the log any more.
             if self.stream_of(&name).is_some_and(|(_, here)| here.is_numbered()) {
                 let op = Op::Forget { channel: name };
@@ -602,6 +610,9 @@ impl Node {
                 continue;
             }
             self.install_stream(slot, name, stream);
+        }
+        if let Some(book) = self.book_mut(slot).filter(|_| may_lack_its_end) {
+            (book.is_whole_due, book.holds) = (true, true);
         }
         self.now_read(slot);
         self.take_parked(now, slot);

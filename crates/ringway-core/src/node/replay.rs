@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::slot::{Publisher, Staged, Staging};
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::limits::COUNT_MOST;
-use crate::logbook::Logged;
+use crate::logbook::{Logged, Place};
 use crate::message::{Op, SlotState, StreamState};
 use crate::stream::Stream;
 use crate::timing::Now;
@@ -18,8 +18,11 @@ pub(super) struct Replay {
     pub(super) publishers: Vec<Publisher>,
     /// Operations that are in it.
     pub(super) index: u64,
-    /// A state of which the first parts have come.
+    /// A state of which the first parts have come, and where it begins.
     staging: Option<Box<Staging>>,
+    begins: Option<Place>,
+    /// Where the last whole state begins. What is before it does not count any more.
+    whole: Option<Place>,
 }
 
 impl Replay {
@@ -51,11 +54,20 @@ impl Replay {
             // What is not kept in the log counts as well.
             replay.index = replay.index.max(record.index.min(most));
             if let Some(part) = record.part.as_deref() {
+                if part.part == 0 {
+                    replay.begins = Some(logged.place);
+                }
                 replay.take(now, logged.age, slot, part);
             }
         }
         replay.staging = None;
         replay
+    }
+
+    /// Some of it stands in records of an earlier life of the log.
+    pub(super) fn is_of_earlier_life(&self, chain: &[Logged], life: u64) -> bool {
+        let mut counts = chain.iter().filter(|logged| self.whole.is_none_or(|whole| logged.place >= whole));
+        counts.any(|logged| logged.place.life() < life)
     }
 
     fn follow(&mut self, at: Now, slot: Slot, index: u64, op: &Op) {
@@ -130,6 +142,7 @@ impl Replay {
         }
         if staging.base.is_none() {
             self.publishers.clear();
+            self.whole = self.begins;
         }
         let mut before = std::mem::take(&mut self.streams);
         for (name, mut staged) in staging.streams {

@@ -29,6 +29,7 @@ struct State {
     off: bool,
     room: usize,
     fail_sync: bool,
+    boots: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -132,6 +133,7 @@ impl Double {
             off: false,
             room: usize::MAX,
             fail_sync: false,
+            boots: 0,
         })))
     }
 
@@ -160,6 +162,7 @@ impl Double {
     pub(crate) fn crash(&self) {
         self.restart();
         let state = &mut *self.0.lock();
+        state.boots += 1;
         for change in std::mem::take(&mut state.changes) {
             if state.rng.random() {
                 apply(&mut state.kept_names, &change);
@@ -229,6 +232,10 @@ impl Files for Double {
             apply(&mut state.kept_names, &change);
         }
         Ok(())
+    }
+
+    fn boot(&self) -> String {
+        self.0.lock().boots.to_string()
     }
 }
 

@@ -21,6 +21,9 @@ pub(crate) trait Files: Debug + Send + Sync + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
 
     fn sync_dir(&self) -> io::Result<()>;
+
+    /// Names the time for which the machine has run: another one each time that it begins anew.
+    fn boot(&self) -> String;
 }
 
 /// One open file. It can be read for as long as the handle is held, even after it was removed.
@@ -76,6 +79,12 @@ impl Files for Folder {
 
     fn sync_dir(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
+    }
+
+    fn boot(&self) -> String {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|boot| boot.trim().to_owned());
+        // Where the system has no name for it, each process is taken for a new one.
+        boot.unwrap_or_else(|_| format!("process {} of {:?}", std::process::id(), std::time::SystemTime::now()))
     }
 }
 

@@ -10,10 +10,13 @@ use tokio::sync::watch;
 
 use crate::file::files::Files;
 use crate::file::frame::{FRAME, Frame, HEADER, Header, Kind, name, number};
+use crate::file::fsync::Fsync;
 use crate::file::index::{Index, Spot};
 use crate::file::scan::{Foreign, Scan};
+use crate::file::unsynced;
 use crate::file::writer::{Batch, Ended, Writer, begin};
 use crate::file::{Limits, Options, Shared, path};
+use crate::log::{BELOW_LIFE, Place};
 
 /// Places that a crash took back must not be given again, for somebody may know them. No segment has as many.
 const PLACES_SKIPPED: u64 = 1 << 24;
@@ -125,6 +128,13 @@ struct Found<'a> {
 }
 
 pub(crate) fn open(files: Arc<dyn Files>, dir: &Path, options: &Options, limits: Limits) -> Result<Writer, OpenError> {
+    let went_down = unsynced::may_be_lost(&*files).map_err(|why| io("read", dir.to_owned(), why))?;
+    if went_down {
+        tracing::error!(
+            folder = %dir.display(),
+            "the machine went down before all of the log was synced, as its fsync lets it: the last records may be lost. Channels that are kept there go on under new epochs, and clients are told that they were not recovered"
+        );
+    }
     let mut found = Found::read(&*files, dir, options.birth)?;
     found.join_chains();
     let damaged = !found.faults.is_empty();
@@ -151,10 +161,15 @@ pub(crate) fn open(files: Arc<dyn Files>, dir: &Path, options: &Options, limits:
     let Found { index, place, lost, .. } = found;
     let shared = Shared { files, birth: options.birth, index: Mutex::new(index), failed: watch::Sender::new(None) };
     let mut writer = Writer::new(Arc::new(shared), dir.to_owned(), limits, options.fsync, (number, file, len), place);
+    writer.skip_places(damaged || went_down)?;
     if damaged {
         writer.mend(&lost)?;
     }
-    writer.skip_places()?;
+    let noted = match options.fsync {
+        Fsync::Always => unsynced::end(&*writer.files),
+        Fsync::Every(_) | Fsync::Never => unsynced::begin(&*writer.files),
+    };
+    noted.map_err(|why| io("note whether records are synced in", dir.to_owned(), why))?;
     Ok(writer)
 }
 
@@ -291,13 +306,16 @@ impl Gathered {
 }
 
 impl Writer {
-    /// Writes down that no place before a distant one will be given again.
-    fn skip_places(&mut self) -> Result<(), Ended> {
+    /// Writes down that no place before a distant one will be given again. Where records may be lost, that is in another life of the log.
+    fn skip_places(&mut self, may_be_lost: bool) -> Result<(), Ended> {
         let mut batch = Batch::default();
         if !self.fits(&batch, FRAME) && !self.rotate()? {
             return Err(self.no_room());
         }
-        self.place += PLACES_SKIPPED;
+        self.place = match may_be_lost {
+            true => (Place(self.place).life() + 1) << BELOW_LIFE,
+            false => self.place + PLACES_SKIPPED,
+        };
         self.push(&mut batch, Kind::Synced, 0, self.place, 0, &[]);
         self.place += 1;
         if !self.commit(batch)? {

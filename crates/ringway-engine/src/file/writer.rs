@@ -16,6 +16,7 @@ use crate::file::files::{Files, Handle, is_full};
 use crate::file::frame::{FRAME, Frame, HEADER, Header, Kind, name};
 use crate::file::fsync::Fsync;
 use crate::file::index::Spot;
+use crate::file::unsynced;
 use crate::file::{Limits, QUEUE, Shared, path};
 use crate::log::{Appended, Place};
 use crate::store::Away;
@@ -351,7 +352,8 @@ impl Writer {
             self.push(&mut batch, Kind::Synced, 0, self.place, 0, &[]);
             self.commit(batch)?;
         }
-        self.sync()
+        self.sync()?;
+        unsynced::end(&*self.files).map_err(|why| self.ended("note that all is synced beside", self.number, &why))
     }
 
     fn header(&self) -> Header {

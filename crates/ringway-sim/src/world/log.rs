@@ -48,6 +48,10 @@ impl World {
         if self.now < self.log_away {
             return;
         }
+        // What its machine had not sent when it went down is not sent any more.
+        if self.log_boots.get(at).is_some_and(|first| boot < *first) {
+            return;
+        }
         let text = self.is_traced().then(|| format!("{:?}", request.op));
         self.chains.set_full(self.now < self.log_full);
         let answer = self.lied_log(request);
@@ -100,6 +104,24 @@ impl World {
                 self.crash_and_restart(Some(at));
             }
         }
+        if self.rng.chance(300) {
+            self.lose_the_end_of_the_log();
+        }
+    }
+
+    /// The log may have lost some of its last records, knows it, and is in another life.
+    fn lose_the_end_of_the_log(&mut self) {
+        self.checker.excuse_the_log(&self.setup);
+        self.log_boots = self.processes.iter().map(|process| process.boot).collect();
+        let rng = &mut self.rng;
+        let is_known = self.sabotage != Some(Sabotage::HideLoss);
+        self.chains.lose(is_known, |_, records| {
+            records - if rng.chance(500) { 0 } else { rng.range(0, 4).min(records as u64) as usize }
+        });
+        note!(self, "the log has lost its end");
+        let inboxes = self.setup.channels.iter().enumerate().filter(|(_, channel)| channel.is_inbox());
+        let left: Vec<_> = inboxes.map(|(at, channel)| (at, self.logged_top(channel.slot, &channel.name))).collect();
+        left.into_iter().for_each(|(at, left)| self.people.users[at].is_left(left));
     }
 
     /// A slot's chain.

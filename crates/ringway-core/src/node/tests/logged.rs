@@ -76,6 +76,31 @@ fn what_is_not_logged_goes_on_while_the_log_is_away() {
     assert_eq!(cluster.in_the_log(&kept), None);
 }
 
+#[test]
+fn what_is_read_from_a_log_that_may_have_lost_its_end_goes_on_as_another_stream() {
+    let mut cluster = Cluster::with_log(2);
+    for seq in 1..=3 {
+        cluster.publish_until_taken(seq, "a", LOGGED);
+    }
+    let epoch_of = |cluster: &Cluster| {
+        let slot = cluster.slot("a");
+        told_by(slot, &cluster.log.as_ref().unwrap().chain(cluster.now, slot))[0].1.epoch
+    };
+    let epoch = epoch_of(&cluster);
+    let mut log = cluster.log.take().unwrap();
+    log.lose(true, |_, records| records - 1);
+    let mut next = Cluster { log: Some(log), ..Cluster::of(3) };
+    next.nodes.iter_mut().for_each(|node| node.random ^= 0x5a5a);
+    next.publish_until_taken(1, "a", LOGGED);
+    assert_eq!(next.answered().last(), Some(&(1, 3, Durability::Log)), "what is left, and one more");
+    let renewed = epoch_of(&next);
+    assert_ne!(renewed, epoch, "somebody may have seen something else at that place");
+    // Once it is written whole, nothing is of the former life.
+    let mut third = Cluster { log: next.log.take(), ..Cluster::of(3) };
+    third.publish_until_taken(2, "a", LOGGED);
+    assert_eq!((third.answered().last(), epoch_of(&third)), (Some(&(2, 4, Durability::Log)), renewed));
+}
+
 /// One that does not reach the log asks through others, until it reaches it again.
 #[test]
 fn who_is_cut_off_from_the_log_asks_through_others() {

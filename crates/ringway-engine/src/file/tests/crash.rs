@@ -56,6 +56,10 @@ struct Bed {
     asked: u64,
     /// The power failed since the last start that succeeded.
     power_failed: bool,
+    /// The log was closed in order.
+    sealed: bool,
+    /// The life of the log.
+    life: u64,
     seen: Seen,
 }
 
@@ -71,6 +75,8 @@ struct Seen {
     unanswered: u64,
     /// Starts after which records were missing.
     shorter: u64,
+    /// Starts that began another life of the log.
+    lives: u64,
     /// Starts that failed, for the power failed again.
     interrupted: u64,
 }
@@ -171,6 +177,7 @@ impl Bed {
             }
         }
         if self.rng.random() && writer.seal().is_ok() {
+            self.sealed = true;
             self.chains.values_mut().for_each(|chain| chain.synced = chain.last().unwrap_or(0));
         }
     }
@@ -202,6 +209,7 @@ impl Bed {
 
     /// What was seen after a start stays.
     fn learn(&mut self, writer: &Writer) {
+        let shorter = self.seen.shorter;
         for (slot, model) in &mut self.chains {
             model.unknown.clear();
             let before = model.last();
@@ -213,6 +221,11 @@ impl Bed {
             model.synced = model.last().unwrap_or(0);
             self.newest = self.newest.max(model.last().unwrap_or(0));
         }
+        let before = std::mem::replace(&mut self.life, Place(writer.place).life());
+        assert!(self.seen.shorter == shorter || self.life > before, "it has lost its end, and does not say so");
+        let is_safe = !self.power_failed || self.sealed || self.fsync == Fsync::Always;
+        assert!(!is_safe || self.life == before, "it says that it has lost its end, and cannot have");
+        self.seen.lives += self.life - before;
     }
 
     fn crash(&mut self, rounds: u32, seed: &mut Seed) {
@@ -226,8 +239,8 @@ impl Bed {
                 continue;
             };
             self.check(&writer, self.fsync == Fsync::Always || !self.power_failed);
-            self.power_failed = false;
             self.learn(&writer);
+            (self.power_failed, self.sealed) = (false, false);
             self.double.fuse(self.rng.random_range(1..250));
             self.work(&mut writer);
             drop(writer);
@@ -256,7 +269,8 @@ fn run(fsync: Fsync, seeds: std::ops::Range<u64>) -> Seen {
         let mut guard = Seed(seed, 0);
         let (rng, double) = (SmallRng::seed_from_u64(seed), Double::new(seed));
         let chains = BTreeMap::new();
-        let mut bed = Bed { rng, double, fsync, chains, newest: 0, asked: 0, power_failed: false, seen };
+        let mut bed =
+            Bed { rng, double, fsync, chains, newest: 0, asked: 0, power_failed: false, sealed: false, life: 0, seen };
         bed.crash(20, &mut guard);
         seen = bed.seen;
     }
@@ -280,5 +294,6 @@ fn what_was_answered_survives_every_crash() {
 
 #[test]
 fn what_was_not_synced_is_lost_in_order_and_without_damage() {
-    assert!(run(Fsync::Never, 1_000..1_200).shorter > 20);
+    let seen = run(Fsync::Never, 1_000..1_200);
+    assert!(seen.shorter > 20 && seen.lives > 20, "{seen:?}");
 }

@@ -12,6 +12,8 @@ use crate::world::{World, note};
 pub(crate) struct User {
     /// The user truly has everything up to here, by the life of the stream: every session began at or before what it had.
     tops: BTreeMap<StreamEpoch, u64>,
+    /// In a life of the stream that goes on with what a log had left: what the user had of that.
+    carried: u64,
     /// It was let go in order, with everything up to here confirmed, and comes elsewhere: nothing of that may come again.
     pub(crate) let_go: Option<Position>,
 }
@@ -19,13 +21,18 @@ pub(crate) struct User {
 impl User {
     /// A session got as far as this.
     fn reached(&mut self, at: Position) {
-        let top = self.tops.entry(at.epoch).or_default();
+        let top = self.tops.entry(at.epoch).or_insert(self.carried);
         *top = at.offset.max(*top);
     }
 
     /// Up to where it has this life of the stream.
     pub(crate) fn had(&self, epoch: StreamEpoch) -> u64 {
-        self.tops.get(&epoch).copied().unwrap_or_default()
+        self.tops.get(&epoch).copied().unwrap_or(self.carried)
+    }
+
+    /// The log has lost its end: this much of the stream is left, and goes on as another life of it.
+    pub(crate) fn is_left(&mut self, left: Option<Position>) {
+        self.carried = left.map_or(0, |left| self.had(left.epoch).min(left.offset));
     }
 }
 
