@@ -11,7 +11,7 @@ pub use crate::siege::SiegeArgs;
 pub enum Bench {
     /// Connect many users that say nothing: connects per second, memory per connection
     Idle(IdleArgs),
-    /// Publish to many subscribers of one channel: deliveries per second, latency
+    /// Publish to many subscribers of one channel, or of several: deliveries and acknowledgements per second, latencies
     Fanout(FanoutArgs),
     /// Let users write to one another: messages per second, latency
     P2p(P2pArgs),
@@ -173,9 +173,15 @@ pub struct FanoutArgs {
     /// The server API's key
     #[arg(long, value_name = "KEY", env = "RINGWAY_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
-    /// The channel
+    /// The channel; of several, what their names begin with
     #[arg(long, value_name = "NAME", default_value = "bench")]
     pub channel: String,
+    /// How many channels share the subscribers, each in one of them; publishers are spread over all
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub channels: usize,
+    /// Namespace of the channels, which decides how they are kept
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
 }
 
 /// `ringway bench p2p`
@@ -196,4 +202,7 @@ pub struct P2pArgs {
     /// To how many others each plain user writes in turn
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub peers: usize,
+    /// Namespace of the channels of Centrifuge clients, which decides how they are kept
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
 }

@@ -228,9 +228,15 @@ impl Swarm {
         self.state.latencies.percentiles()
     }
 
+    /// From sending to the server's answer, so far. Plain messages have none.
+    pub fn acknowledgements(&self) -> Percentiles {
+        self.state.acknowledgements.percentiles()
+    }
+
     /// Forgets the latencies so far; the next report has those from now on.
     pub fn reset_latencies(&self) {
         self.state.latencies.reset();
+        self.state.acknowledgements.reset();
     }
 
     /// Everything at once.

@@ -40,6 +40,10 @@ pub struct TrafficReport {
     pub delivered_per_s: f64,
     /// From sending to arrival, of the deliveries while measuring.
     pub latency: Percentiles,
+    /// How many publishes the server acknowledged while measuring, per second; none of plain messages, which it does not acknowledge.
+    pub acknowledged_per_s: f64,
+    /// From sending to the acknowledgement.
+    pub acknowledgement: Percentiles,
     /// What the server used while measuring; none without process ids.
     pub server: Option<ServerUse>,
     /// What part of a process's processor time its busiest member task took; none where the server does not tell.
@@ -82,8 +86,13 @@ pub(crate) async fn fanout(
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> anyhow::Result<TrafficReport> {
-    let FanoutArgs { common, traffic, subscribers, publishers, via, api_key, channel } = args;
+    let FanoutArgs { common, traffic, subscribers, publishers, via, api_key, channel, channels, namespace } = args;
     ensure!(*publishers > 0 && *subscribers > 0, "a fan-out needs at least one subscriber and one publisher");
+    ensure!(
+        *channels > 0 && subscribers.is_multiple_of(*channels),
+        "{subscribers} subscribers cannot be dealt out evenly to {channels} channels: give --subscribers N, a multiple of --channels"
+    );
+    let channel = in_namespace(namespace.as_deref(), channel);
     let targets = crate::targets(common).await?;
     let config = SwarmConfig {
         targets: targets.clone(),
@@ -91,7 +100,10 @@ pub(crate) async fn fanout(
         centrifuge: *subscribers,
         user_prefix: String::new(),
         peers: 0,
-        channels: Channels::One(channel.clone()),
+        channels: match channels {
+            1 => Channels::One(channel),
+            _ => Channels::Groups { prefix: format!("{channel}-"), members: subscribers / channels },
+        },
         publishers: *publishers,
         payload: traffic.payload,
         connecting: common.connecting,
@@ -109,8 +121,12 @@ pub(crate) async fn fanout(
 }
 
 pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progress) -> anyhow::Result<TrafficReport> {
-    let P2pArgs { common, traffic, users, protocol, peers } = args;
+    let P2pArgs { common, traffic, users, protocol, peers, namespace } = args;
     ensure!(*users > 1 && *peers > 0, "two users at least, with one peer at least, can write to one another");
+    ensure!(
+        namespace.is_none() || *protocol == Protocol::Centrifuge,
+        "plain users write to inboxes, which are in no namespace: add --protocol centrifuge, or leave --namespace out"
+    );
     let (plain, centrifuge) = match protocol {
         Protocol::Plain => (*users, 0),
         Protocol::Centrifuge => (0, *users),
@@ -121,7 +137,7 @@ pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progre
         centrifuge,
         user_prefix: crate::USER_PREFIX.to_owned(),
         peers: *peers,
-        channels: Channels::Groups { prefix: "pair-".to_owned(), members: 2 },
+        channels: Channels::Groups { prefix: in_namespace(namespace.as_deref(), "pair-"), members: 2 },
         publishers: usize::MAX,
         payload: traffic.payload,
         connecting: common.connecting,
@@ -130,6 +146,11 @@ pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progre
     let swarm = crate::connect(config, interrupt, progress).await?;
     swarm.start(pace(traffic));
     measure(swarm, traffic, common, interrupt, progress).await
+}
+
+/// The name of a channel, or what names of channels begin with.
+fn in_namespace(namespace: Option<&str>, channel: &str) -> String {
+    namespace.map_or_else(|| channel.to_owned(), |namespace| format!("{namespace}:{channel}"))
 }
 
 fn pace(traffic: &Traffic) -> Pace {
@@ -162,7 +183,8 @@ async fn measure(
     }
     let seconds = start.elapsed().as_secs_f64();
     let (sent, delivered) = (swarm.sent() - sent_before, swarm.checker().delivered() - delivered_before);
-    let (latency, after) = (swarm.latencies(), procstat::usage(pids)?);
+    let (latency, acknowledgement) = (swarm.latencies(), swarm.acknowledgements());
+    let after = procstat::usage(pids)?;
     let members = Readings::take(&pages).await.since(&tasks);
     swarm.stop();
     progress.say(|| "waiting for what is under way".into());
@@ -180,6 +202,8 @@ async fn measure(
         delivered,
         delivered_per_s: delivered as f64 / seconds,
         latency,
+        acknowledged_per_s: acknowledgement.count as f64 / seconds,
+        acknowledgement,
         server: (!pids.is_empty()).then(|| ServerUse::new(before, after, delivered)),
         serial_share: members.first().map(|busiest| busiest.share),
         members,
@@ -198,6 +222,10 @@ impl std::fmt::Display for TrafficReport {
         rows.add("sent", format!("{} in {:.2} s, {:.0}/s", self.sent, self.seconds, self.sent_per_s));
         rows.add("delivered", format!("{}, {:.0}/s", self.delivered, self.delivered_per_s));
         rows.add("latency", self.latency);
+        if self.acknowledgement.count > 0 {
+            rows.add("acknowledged", format!("{}, {:.0}/s", self.acknowledgement.count, self.acknowledged_per_s));
+            rows.add("until then", self.acknowledgement);
+        }
         if let Some(ServerUse { cpu_s, cpu_s_per_million, resident }) = self.server {
             rows.add("server CPU", format!("{cpu_s:.2} s, {cpu_s_per_million:.2} s per million deliveries"));
             rows.add("server memory", format!("{:.1} MiB", resident as f64 / f64::from(1 << 20)));

@@ -73,6 +73,34 @@ async fn users_write_to_one_another_in_windows_and_at_a_rate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledgements_are_timed_and_publishers_are_spread_over_all_channels() {
+    let server = FaultyServer::start(Faults::default()).await;
+    let line =
+        "fanout --subscribers 40 --publishers 20 --channels 20 --namespace log --window 2 --seconds 1 --warmup 0";
+    let report = traffic(&server, line).await;
+    assert!(report.is_clean() && report.acknowledgement.count > 100, "{report}");
+    assert!(report.acknowledged_per_s > 100.0 && report.acknowledgement.p50_ms > 0.0, "{report}");
+    // Two hear each, so what is sent is half of what is delivered only if every channel has a publisher.
+    let check = &report.traffic.check;
+    assert_eq!(check.delivered, 2 * check.sent, "{report}");
+    let plain = traffic(&server, "p2p --users 10 --seconds 1 --warmup 0").await;
+    assert_eq!(plain.acknowledgement.count, 0, "{plain}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_go_together_is_refused() {
+    let server = FaultyServer::start(Faults::default()).await;
+    for (line, why) in [
+        ("fanout --subscribers 10 --channels 3", "--channels"),
+        ("fanout --channels 0", "--channels"),
+        ("p2p --namespace log", "--protocol centrifuge"),
+    ] {
+        let refused = bench(&server, line).await.expect_err(line).to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fan_out_reaches_all_subscribers() {
     let server = FaultyServer::start(Faults::default()).await;
     let report = traffic(&server, "fanout --subscribers 50 --publishers 2 --window 4 --seconds 1 --warmup 0").await;

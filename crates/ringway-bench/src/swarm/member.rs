@@ -1,8 +1,10 @@
 //! The members of a swarm and what they have in common; here messages are sent, and heard of.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -54,6 +56,8 @@ pub(super) struct Link {
     pub(super) target: usize,
     /// How many it has sent.
     turn: u64,
+    /// The number of each publish that is not answered yet, and when it was sent. Plain messages have no answer.
+    unanswered: VecDeque<(u64, u64)>,
     /// The client ends the connection itself, for this reason.
     pub(super) leaving: Option<Leaving>,
     /// Where it wants to be next.
@@ -88,6 +92,8 @@ pub(super) struct State {
     pub(super) senders: Vec<u32>,
     pub(super) checker: Checker,
     pub(super) latencies: Latencies,
+    /// From sending to the server's answer.
+    pub(super) acknowledgements: Latencies,
     /// Messages that each sender may have under way; 0 when it is not deliveries that set the pace.
     pub(super) window: AtomicU64,
     pub(super) mark: AtomicU64,
@@ -126,7 +132,9 @@ impl State {
             members.push(Member::new(&checker, members.len(), name, role, returns.is_some()));
         }
         let writers = if shifts.is_empty() { 0..0 } else { 0..config.plain };
-        let publishers = config.plain..config.plain + config.centrifuge.min(config.publishers);
+        // Evenly from all clients, and so from all channels.
+        let publishers = config.centrifuge.min(config.publishers);
+        let publishers = (0..publishers).map(|index| config.plain + index * config.centrifuge / publishers);
         Self {
             run: rand::random(),
             targets: config.targets.clone(),
@@ -138,6 +146,7 @@ impl State {
             channels,
             checker,
             latencies: Latencies::default(),
+            acknowledgements: Latencies::default(),
             window: AtomicU64::new(0),
             mark: AtomicU64::new(u64::MAX),
             over: AtomicU8::new(0),
@@ -160,7 +169,7 @@ impl State {
     pub(super) fn send_one(&self, index: u32) {
         let member = &self.members[index as usize];
         let mut link = member.link.lock();
-        let Link { socket: Some(socket), turn, journal, .. } = &mut *link else { return };
+        let Link { socket: Some(socket), turn, journal, unanswered, .. } = &mut *link else { return };
         let dest = member.dest(*turn);
         let seq = member.sender.send(dest);
         *turn += 1;
@@ -171,6 +180,9 @@ impl State {
         } else if self.returns.is_some() {
             // Whether there was one before does not matter.
             let _ = member.waiting.compare_exchange(0, nanos, Relaxed, Relaxed);
+        }
+        if matches!(member.role, Role::Centrifuge { .. }) {
+            unanswered.push_back((seq, nanos));
         }
         let stamp = Stamp { run: self.run, sender: index, dest, seq, nanos };
         let sent = TEXT.with_borrow_mut(|text| {
@@ -229,6 +241,13 @@ impl Member {
             Role::Plain { peers } => peers[(turn % peers.len() as u64) as usize],
             Role::Centrifuge { channel, .. } => CHANNEL | channel,
         }
+    }
+
+    /// When this publish was sent. It is answered, and so are those before it, or will never be: answers come in the order of publishes.
+    fn answered(&self, seq: u64) -> Option<u64> {
+        let unanswered = &mut self.link.lock().unanswered;
+        let count = unanswered.iter().take_while(|(number, _)| *number <= seq).count();
+        unanswered.drain(..count).last().filter(|(number, _)| *number == seq).map(|(_, sent)| sent)
     }
 
     /// How many deliveries one message makes.
@@ -303,13 +322,21 @@ impl Observer for State {
 
     fn acknowledged(&self, client: u32, id: u32) {
         let member = &self.members[client as usize];
-        member.sender.acknowledge(member.dest(0), centrifuge::publish_seq(id));
+        let seq = centrifuge::publish_seq(id);
+        if let Some(sent) = member.answered(seq) {
+            self.acknowledgements.record(Duration::from_nanos(now_nanos().saturating_sub(sent)));
+        }
+        member.sender.acknowledge(member.dest(0), seq);
     }
 
     fn refused(&self, client: u32, id: Option<u32>, why: &str) {
         let member = &self.members[client as usize];
         match (id, &self.returns) {
-            (Some(id), _) => member.sender.refuse(member.dest(0), centrifuge::publish_seq(id)),
+            (Some(id), _) => {
+                let seq = centrifuge::publish_seq(id);
+                member.answered(seq);
+                member.sender.refuse(member.dest(0), seq);
+            }
             (None, Some(returns)) => self.doubt_recent(returns, client),
             (None, None) => {}
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::member::{CHANNEL, Role, State};
 use crate::checker::{Promise, SenderLog};
@@ -47,8 +48,9 @@ impl Outside {
         (seq, text)
     }
 
-    /// The server has message `seq`.
-    pub fn acknowledge(&self, seq: u64) {
+    /// The server has message `seq`, and said so after this time.
+    pub fn acknowledge(&self, seq: u64, took: Duration) {
+        self.state.acknowledgements.record(took);
         self.log.acknowledge(CHANNEL | self.channel, seq);
     }
 

@@ -1,7 +1,7 @@
 //! Publishing through the server API: connections that each have one request under way.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ const CATCH_UP: Duration = Duration::from_millis(1);
 /// What has not arrived after this time is lost, and must not stop the publishers for good.
 const STALLED: Duration = Duration::from_secs(2);
 
-/// Starts `publishers` tasks that publish to the swarm's first channel until the returned set is dropped, or the API says no.
+/// Starts `publishers` tasks that publish to the swarm's channels in turn until the returned set is dropped, or the API says no.
 ///
 /// # Errors
 /// The API is not there, or refuses the key: a fault that is better told before than after the run.
@@ -38,7 +38,7 @@ pub(super) async fn start(
             connection: Connection::open(target.addr).await?,
             path: format!("{}/api/publish", target.prefix),
             api_key: api_key.unwrap_or_default().into(),
-            outside: swarm.outside(0).context("the swarm has no channel")?,
+            outside: swarm.outside(index % swarm.channels().len().max(1)).context("the swarm has no channel")?,
         };
         publisher.publish().await?;
         let every = traffic.rate.map(|rate| Duration::from_secs_f64(publishers as f64 / rate));
@@ -87,9 +87,10 @@ impl Publisher {
     /// Publishes one message and tells the swarm what became of it.
     async fn publish(&mut self) -> anyhow::Result<()> {
         let (seq, data) = self.outside.next_message();
+        let began = Instant::now();
         let published = self.request(&data).await;
         match &published {
-            Ok(()) => self.outside.acknowledge(seq),
+            Ok(()) => self.outside.acknowledge(seq, began.elapsed()),
             Err(error) => self.outside.refuse(seq, &format!("{error:#}")),
         }
         published
