@@ -76,7 +76,10 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Doctor(args) => client(doctor::run(*args)),
         Command::Config { order: ConfigOrder::Check(args) } => check::run(&args),
         #[cfg(feature = "load")]
-        Command::Bench { load } => client(bench::run(load)),
+        Command::Bench { measured: bench::Measured::Server(load) } => client(bench::run(load)),
+        // On as many threads as a member has.
+        #[cfg(feature = "load")]
+        Command::Bench { measured: bench::Measured::Log(args) } => many(bench::log(args)),
         #[cfg(feature = "load")]
         Command::Chaos(args) => client(chaos::run(*args)),
     }
@@ -90,6 +93,15 @@ fn member(format: telemetry::LogFormat, work: impl Future<Output = Result<(), Cl
     drop(inside);
     let outcome = runtime.block_on(work);
     // What still runs is of no use any more, and must not hold the exit up.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Runs a client that needs a thread per core.
+#[cfg(feature = "load")]
+fn many(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::failed)?;
+    let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     outcome
 }

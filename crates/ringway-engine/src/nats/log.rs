@@ -65,6 +65,23 @@ impl NatsLog {
         Ok(Self { client, context, stream, config: Arc::new(config.clone()) })
     }
 
+    /// Deletes the stream and all that is in it: for a log that was made to be measured.
+    ///
+    /// # Errors
+    /// It may still be there.
+    pub async fn delete(&self) -> Result<(), Away> {
+        let name = &self.stream.cached_info().config.name;
+        match timeout(PATIENCE * 5, self.context.delete_stream(name)).await {
+            Ok(deleted) => deleted.map(drop).map_err(|error| Away(error.to_string())),
+            Err(_) => Err(late()),
+        }
+    }
+
+    /// Copies of the stream, as it was when the log was opened.
+    pub fn replicas(&self) -> usize {
+        self.stream.cached_info().config.num_replicas
+    }
+
     fn subject(&self, slot: u32) -> String {
         subject(&self.config, &format!("log.{slot}"))
     }

@@ -119,11 +119,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         order: ConfigOrder,
     },
-    /// Measure a running server over real sockets
+    /// Measure a running server over real sockets, or the log alone
     #[cfg(feature = "load")]
     Bench {
         #[command(subcommand)]
-        load: ringway_bench::Bench,
+        measured: super::bench::Measured,
     },
     /// Disturb a cluster under load at random, and check every message
     #[cfg(feature = "load")]

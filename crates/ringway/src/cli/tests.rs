@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use super::args::NodeOrder;
+use super::bench::Measured;
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -82,7 +83,8 @@ fn clients_take_json_and_an_address() {
     ] {
         command(&format!("{line} --json --url http://127.0.0.1:1"));
     }
-    let Command::Bench { load } = command("bench idle --users 5 --json") else { panic!("no bench") };
+    let line = "bench idle --users 5 --json";
+    let Command::Bench { measured: Measured::Server(load) } = command(line) else { panic!("no bench") };
     assert!(load.json());
 }
 
