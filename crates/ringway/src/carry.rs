@@ -1,28 +1,41 @@
 //! Requests to what is outside the cluster, carried out side by side.
 
-use std::sync::Arc;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::mpsc;
 
-use tokio::sync::{Semaphore, mpsc};
-
-/// Carries requests out, each in a task of its own and so many at once, until nobody asks any more. One may come to no answer.
+/// Carries requests out, so many at once, until nobody asks any more. One may come to no answer.
+///
+/// All are in one task. What comes together from outside, as the records of one sync do, then wakes this task once, and the
+/// one that waits for the answers once; a task for each request would cost two wake-ups for each, which is most of what a record costs.
 pub async fn carry<R, A, F>(
     at_once: usize,
     mut asked: mpsc::Receiver<R>,
     answers: mpsc::Sender<A>,
     carry_out: impl Fn(R) -> F,
 ) where
-    A: Send + 'static,
-    F: Future<Output = Option<A>> + Send + 'static,
+    F: Future<Output = Option<A>>,
 {
-    let under_way = Arc::new(Semaphore::new(at_once));
-    while let Some(request) = asked.recv().await {
-        let Ok(place) = under_way.clone().acquire_owned().await else { return };
-        let (answer, answers) = (carry_out(request), answers.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            if let Some(answer) = answer.await {
-                let _ended = answers.send(answer).await;
+    let (mut under_way, mut requests, mut come) = (FuturesUnordered::new(), Vec::new(), Vec::new());
+    let mut is_open = true;
+    while is_open || !under_way.is_empty() {
+        let room = at_once - under_way.len();
+        tokio::select! {
+            Some(first) = under_way.next() => {
+                come.push(first);
+                while let Some(Some(next)) = under_way.next().now_or_never() {
+                    come.push(next);
+                }
+                for answer in come.drain(..).flatten() {
+                    if answers.send(answer).await.is_err() {
+                        return;
+                    }
+                }
             }
-        });
+            count = asked.recv_many(&mut requests, room), if is_open && room > 0 => {
+                is_open = count > 0;
+                under_way.extend(requests.drain(..).map(&carry_out));
+            }
+        }
     }
 }

@@ -143,7 +143,15 @@ impl Way {
 
 /// Returns whom to tell what, if anything.
 async fn answered<L: Log>(log: Arc<L>, ToLog { from, request }: ToLog) -> Option<(Incarnation, LogAnswer)> {
-    match carry_out(&*log, request.op).await {
+    let said = match request.op {
+        // What is read may be long: it becomes records in a task of its own, and nobody's append waits for that.
+        op @ LogOp::Read { .. } => {
+            let read = tokio::spawn(async move { carry_out(&*log, op).await });
+            read.await.unwrap_or_else(|why| Err(why.to_string()))
+        }
+        op => carry_out(&*log, op).await,
+    };
+    match said {
         Ok(said) => Some((from, LogAnswer { id: request.id, said })),
         Err(why) => {
             debug!(%why, "the log gave no answer");

@@ -162,8 +162,11 @@ fn flags() -> BTreeSet<String> {
 
 #[test]
 fn flags_that_are_named_are_flags() {
-    /// Of cargo and of the simulation.
-    const OTHERS: [&str; 24] = [
+    /// Of cargo, of the simulation, and of scripts.
+    const OTHERS: [&str; 27] = [
+        "kinds",
+        "rounds",
+        "megabytes",
         "bench",
         "release",
         "locked",
