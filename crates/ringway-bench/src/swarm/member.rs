@@ -247,7 +247,7 @@ impl Member {
     fn answered(&self, seq: u64) -> Option<u64> {
         let unanswered = &mut self.link.lock().unanswered;
         let count = unanswered.iter().take_while(|(number, _)| *number <= seq).count();
-        unanswered.drain(..count).last().filter(|(number, _)| *number == seq).map(|(_, sent)| sent)
+        unanswered.drain(..count).next_back().filter(|(number, _)| *number == seq).map(|(_, sent)| sent)
     }
 
     /// How many deliveries one message makes.
