@@ -39,3 +39,40 @@ pub async fn carry<R, A, F>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_are_carried_out_and_no_more_at_once_than_may_be() {
+        let (ask, asked) = mpsc::channel(64);
+        let (answers, mut told) = mpsc::channel(64);
+        let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (busy, most.clone());
+        tokio::spawn(carry(4, asked, answers, move |request: u32| {
+            let (busy, most) = counts.clone();
+            async move {
+                most.fetch_max(busy.fetch_add(1, Relaxed) + 1, Relaxed);
+                tokio::task::yield_now().await;
+                busy.fetch_sub(1, Relaxed);
+                (!request.is_multiple_of(3)).then_some(request)
+            }
+        }));
+        for request in 0..50 {
+            ask.send(request).await.unwrap();
+        }
+        // What is under way when nobody asks any more is answered all the same.
+        drop(ask);
+        let mut all = Vec::new();
+        while let Some(answer) = told.recv().await {
+            all.push(answer);
+        }
+        all.sort_unstable();
+        assert_eq!(all, (0..50).filter(|request| request % 3 != 0).collect::<Vec<_>>());
+        assert_eq!(most.load(Relaxed), 4);
+    }
+}
