@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::app::{self, Running, StartError};
 use crate::beacon::{self, Beacon, BeaconError};
-use crate::config::{Config, Roles, Secret};
+use crate::config::{Config, RegistryAt, Roles, Secret};
 use crate::health::Expected;
 use crate::orchestrator::driver::DriverError;
 use crate::orchestrator::process::{GatewayLaunch, Launch, ProcessDriver};
@@ -25,6 +25,8 @@ use crate::words::Span;
 
 /// Members start within a second or two; a machine that needs longer than this has a problem worth seeing.
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(10);
+/// Servers outside that have the registry elect a leader in 9 s, and are asked again after that.
+const HEALTHY_DEADLINE_OUTSIDE: Duration = Duration::from_secs(30);
 /// The gateway closes its sockets within this, or they are cut off with the process: everything is gone within 5 s of Ctrl-C.
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
 /// Name of this process in the cluster. Its nodes are `node-1`, `node-2`, …, its other gateways `gateway-1`, ….
@@ -65,8 +67,10 @@ pub enum DemoError {
         tail: String,
     },
     /// The members run and are not active.
-    #[error("the members were not active within {HEALTHY_DEADLINE:?}: {why}. Look into their logs in {}", logs.display())]
+    #[error("the members were not active within {within:?}: {why}. Look into their logs in {}", logs.display())]
     NotHealthy {
+        /// How long it was waited for.
+        within: Duration,
         /// What is missing.
         why: String,
         /// Where they log.
@@ -128,6 +132,9 @@ impl Demo {
         let driver = ProcessDriver::new(launch.clone())?.with_gateways(self.gateway_launch(bound.link_addr(), address));
         let orchestrator = Orchestrator::new(driver);
         let mut running = bound.start(Some(orchestrator.clone())).await?;
+        if self.config.cluster.registry == RegistryAt::Nats {
+            evidence::end_former_lives(&running.cluster).await;
+        }
         tokio::spawn(evidence::carry(orchestrator.clone(), running.cluster.clone()));
 
         let started = tokio::select! {
@@ -168,8 +175,16 @@ impl Demo {
         if let Some(file) = &self.file {
             environment.push(("RINGWAY_CONFIG".into(), std::path::absolute(file)?.into()));
         }
-        let arguments = vec!["node".into(), "--join".into(), link.to_string().into()];
-        Ok(Launch { program: std::env::current_exe()?, arguments, environment, logs })
+        Ok(Launch { program: std::env::current_exe()?, arguments: self.role("node", link), environment, logs })
+    }
+
+    /// What every child's command line begins with. Where the registry is outside, nobody is there to join: the file that the
+    /// children read as well says where it is, and has the passwords.
+    fn role(&self, role: &str, link: SocketAddr) -> Vec<OsString> {
+        match self.config.cluster.registry {
+            RegistryAt::Local => vec![role.into(), "--join".into(), link.to_string().into()],
+            RegistryAt::Nats => vec![role.into()],
+        }
     }
 
     /// What gateways are started with besides. Token and key travel in the environment, as secrets do.
@@ -183,7 +198,7 @@ impl Demo {
         ];
         environment.extend(self.config.admin.token.clone().map(|token| text("RINGWAY_ADMIN_TOKEN", token.0)));
         environment.extend(self.config.gateway.api_key.clone().map(|key| text("RINGWAY_API_KEY", key)));
-        GatewayLaunch { arguments: vec!["gateway".into(), "--join".into(), link.to_string().into()], environment }
+        GatewayLaunch { arguments: self.role("gateway", link), environment }
     }
 
     /// Addresses of the other gateways, which keep them over restarts: the ports after the first one's, or free ones
@@ -221,12 +236,16 @@ impl Demo {
         }
         let mut units = orchestrator.watch();
         let expected = Expected { nodes: self.nodes, gateways: self.gateways };
+        let within = match self.config.cluster.registry {
+            RegistryAt::Local => HEALTHY_DEADLINE,
+            RegistryAt::Nats => HEALTHY_DEADLINE_OUTSIDE,
+        };
         tokio::select! {
-            healthy = running.cluster.wait_until(HEALTHY_DEADLINE, |state| expected.are_there(state)) => match healthy {
+            healthy = running.cluster.wait_until(within, |state| expected.are_there(state)) => match healthy {
                 true => Ok(()),
                 false => {
                     let why = expected.compared(&running.cluster.state());
-                    Err(DemoError::NotHealthy { why, logs: launch.logs.clone() })
+                    Err(DemoError::NotHealthy { within, why, logs: launch.logs.clone() })
                 }
             },
             ended = units.wait_for(|units| units.values().any(|unit| unit.condition == Condition::Ended)) => {

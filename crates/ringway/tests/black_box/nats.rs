@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use ringway_testkit::process::Builder;
-use ringway_testkit::{CentrifugeClient, NatsServers, Process, Server, Target, eventually_ok, http};
+use ringway_testkit::{CentrifugeClient, NatsServers, Process, Server, Target, eventually_ok, http, process};
 use serde_json::{Value, json};
 
 use crate::support::{BINARY, CHANGE, SOON, configured};
@@ -118,6 +118,59 @@ async fn nats_keeps_the_registry_and_any_process_may_end() {
     let _nodes = [("n-1", 2), ("n-2", 3), ("n-3", 4)].map(|(id, at)| node(id, &links[at], &config));
     lists(&first, &["g-1", "g-2", "n-1", "n-2", "n-3"]).await;
     assert!(epoch(&first).await > before, "epochs go on");
+}
+
+/// The children read where NATS is in the file, with the password: neither is on a command line or in a log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a NATS server"]
+async fn nats_has_the_registry_of_a_demo_whose_members_are_killed_started_and_added() {
+    const PASSWORD: &str = "the-password-of-nats";
+    let servers = NatsServers::start(1, &["--user", "me", "--pass", PASSWORD]);
+    let config = config(&servers, "log = \"nats\"\n")
+        .replace("[nats]\n", &format!("[nats]\nuser = \"me\"\npassword = \"{PASSWORD}\"\n"))
+        .replace("recovery = true\n", "recovery = true\ndurability = \"log\"\n");
+    let demo = || configured(Process::builder(&*BINARY, &["demo", "--port", "0", "--gateways", "2"]), &config);
+    let all = ["gateway-0", "gateway-1", "node-1", "node-2", "node-3"];
+    let server = Server::start(demo(), CHANGE).await;
+    lists(&server, &all).await;
+    let mut client = CentrifugeClient::connect_with(&Target::from(server.addr()), json!({})).await.unwrap();
+    client.subscribe("kept:news").await.unwrap();
+    let mut number = 0;
+    goes_on(&server, &mut client, &mut number).await;
+    for id in ["node-2", "gateway-1"] {
+        server.act(id, "kill").await.unwrap();
+        server.wait_state(id, "down", CHANGE).await;
+        goes_on(&server, &mut client, &mut number).await;
+        server.act(id, "start").await.unwrap();
+        lists(&server, &all).await;
+    }
+    assert_eq!(server.add().await.unwrap().id, "node-4");
+    lists(&server, &[&all[..], &["node-4"]].concat()).await;
+    goes_on(&server, &mut client, &mut number).await;
+
+    let processes = server.process.descendants();
+    for pid in processes.iter().chain([&server.process.pid()]) {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("it runs");
+        assert!(!line.contains(PASSWORD), "{line}");
+    }
+    let logs = server.process.logs().into_iter().map(|(_, log)| log).chain([server.process.stderr()]);
+    assert!(logs.into_iter().all(|log| !log.contains(PASSWORD)));
+
+    let publish = async |server: &Server| {
+        let said = eventually_ok(CHANGE, || async { server.publish("kept:news", json!({ "number": 0 })).await }).await;
+        (said["epoch"].to_string(), said["offset"].as_u64().expect("an offset"))
+    };
+    let (stream, offset) = publish(&server).await;
+
+    // All end at once; the next demo is the same cluster, and waits for none of those that NATS still lists.
+    let epoch_before = epoch(&server).await;
+    server.process.kill();
+    processes.into_iter().for_each(|pid| drop(process::kill(pid)));
+    let server = Server::start(demo(), CHANGE).await;
+    lists(&server, &all).await;
+    assert!(epoch(&server).await > epoch_before, "epochs go on");
+    let (stream_now, offset_now) = publish(&server).await;
+    assert!(stream_now == stream && offset_now > offset, "{stream} {offset}, then {stream_now} {offset_now}");
 }
 
 #[tokio::test]
