@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -58,6 +58,9 @@ pub struct CheckReport {
     pub unknown_missing: u64,
     /// Deliveries of a message that had not come before.
     pub delivered: u64,
+    /// Deliveries that have not happened of what ended with every process, to receivers that were told so.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ended: u64,
     /// Promised deliveries that have not happened (yet).
     pub lost: u64,
     /// Deliveries of what had already come.
@@ -125,6 +128,8 @@ struct Sent {
     unpromised: BTreeSet<u64>,
     refused: u64,
     unknown: u64,
+    /// The last number of each life that is over: what ended with every process.
+    lives: Vec<u64>,
 }
 
 /// One receiver's side: what came to it from each sender to each destination.
@@ -132,6 +137,8 @@ struct Sent {
 pub struct ReceiverLog {
     name: String,
     streams: Mutex<HashMap<(u32, u32), Seen>>,
+    /// How many lives of its destinations are over for it, because it was told that they began anew.
+    lives_over: AtomicUsize,
     counts: Arc<Counts>,
 }
 
@@ -161,7 +168,8 @@ impl Checker {
 
     /// The log of a receiver that must get everything sent to `dests` from now on. Ask once per receiver, before anything is sent to them.
     pub fn receiver(&self, name: impl Into<String>, dests: &[u32]) -> Arc<ReceiverLog> {
-        let log = Arc::new(ReceiverLog { name: name.into(), streams: Mutex::default(), counts: self.counts.clone() });
+        let (streams, lives_over) = (Mutex::default(), AtomicUsize::new(0));
+        let log = Arc::new(ReceiverLog { name: name.into(), streams, lives_over, counts: self.counts.clone() });
         self.receivers.lock().push((dests.to_vec(), log.clone()));
         log
     }
@@ -229,6 +237,22 @@ impl SenderLog {
         }
     }
 
+    /// Every process ends now, and this destination with them: what is sent to it later is of another life.
+    pub fn end_life(&self, dest: u32) {
+        let mut streams = self.streams.lock();
+        let sent = streams.entry(dest).or_default();
+        sent.lives.push(sent.count);
+    }
+
+    /// What was sent since on a socket that had been there before is of the life that ended, too.
+    pub fn late_end_of_life(&self, dest: u32) {
+        if let Some(sent) = self.streams.lock().get_mut(&dest)
+            && let Some(last) = sent.lives.last_mut()
+        {
+            *last = sent.count;
+        }
+    }
+
     /// No answer will come any more to what is unanswered, because the socket that it would have come on has ended: whether it arrives or
     /// not is no violation, and when it does not matter. Twice would be one.
     pub fn give_up(&self) {
@@ -261,14 +285,25 @@ impl ReceiverLog {
         delivery
     }
 
+    /// It was told that its destinations began anew, after `lives` of them had ended. False if it had been told of these before: nothing has
+    /// ended since, so they had no reason to.
+    pub fn is_told_of_new_life(&self, lives: usize) -> bool {
+        self.lives_over.fetch_max(lives, Relaxed) < lives
+    }
+
     /// Adds to the report what of one stream did not come here.
     fn compare(&self, sender: u32, dest: u32, sent: &Sent, report: &mut CheckReport) {
         let streams = self.streams.lock();
         let none = Seen::default();
         let seen = streams.get(&(sender, dest)).unwrap_or(&none);
+        let over = self.lives_over.load(Relaxed);
+        // Of an earlier life than the one that this receiver was told of.
+        let ended = over.checked_sub(1).and_then(|last| sent.lives.get(last)).copied().unwrap_or_default();
         for seq in seen.holes.iter().copied().chain(seen.top + 1..=sent.count) {
             if sent.unpromised.contains(&seq) {
                 report.unknown_missing += 1;
+            } else if seq <= ended {
+                report.ended += 1;
             } else {
                 report.lost += 1;
                 self.example(report, seq, sender, dest, "is missing");

@@ -28,12 +28,23 @@ pub trait Observer: Send + Sync + 'static {
     fn acknowledged(&self, client: u32, id: u32);
     /// The server refused something: a publish by its command id, or an unnamed plain message.
     fn refused(&self, client: u32, id: Option<u32>, why: &str);
-    /// The client had to take its subscription anew; `recovered` tells whether nothing was missed by it.
-    fn resubscribed(&self, client: u32, recovered: bool);
+    /// The client had to take its subscription anew; what the server said of its position.
+    fn resubscribed(&self, client: u32, resumed: Resumed);
     /// The server asked the client to reconnect.
     fn reconnect_asked(&self, client: u32);
     /// The client's socket ended.
     fn closed(&self, client: u32, closed: &Closed);
+}
+
+/// What the server says of a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    /// The stream goes on: nothing was missed.
+    Recovered,
+    /// The stream is a new one, and the client was told so: not recovered, and another epoch.
+    BeganAnew,
+    /// Something is missing; or the answer contradicts itself.
+    Lost,
 }
 
 /// Up to where a Centrifuge client has everything of its channel.

@@ -10,7 +10,7 @@ use crate::latency::Percentiles;
 use crate::procstat::{self, Usage};
 use crate::progress::Progress;
 use crate::rows::Rows;
-use crate::swarm::{Channels, SwarmConfig, SwarmReport};
+use crate::swarm::{Channels, DEADLINE, SwarmConfig, SwarmReport};
 use ringway_http::Target;
 
 /// Stamps need about 50 bytes.
@@ -125,6 +125,7 @@ fn config(args: &IdleArgs, targets: Vec<Target>) -> SwarmConfig {
         payload: PAYLOAD,
         connecting: args.common.connecting,
         reconnect: false,
+        deadline: DEADLINE,
     }
 }
 

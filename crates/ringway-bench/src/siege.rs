@@ -22,7 +22,7 @@ use crate::chaos::cluster::{Cluster, Logs, Own, directory};
 use crate::interrupt::Interrupt;
 use crate::procstat;
 use crate::progress::Progress;
-use crate::swarm::{Channels, Pace, Swarm, SwarmConfig};
+use crate::swarm::{Channels, DEADLINE, Pace, Swarm, SwarmConfig};
 use ringway_http::Target;
 
 pub use args::SiegeArgs;
@@ -52,7 +52,16 @@ pub(crate) async fn run(args: &SiegeArgs, interrupt: &Interrupt, progress: &Prog
     let program = args.program.as_deref().unwrap_or(&own);
     progress.say(|| format!("starting {} nodes and a gateway", args.nodes));
     let key = format!("{:032x}", rand::random::<u128>());
-    let own = Own { program, directory, nodes: args.nodes, gateways: 1, config: Some(&config), api_key: Some(&key) };
+    let own = Own {
+        program,
+        directory,
+        nodes: args.nodes,
+        gateways: 1,
+        config: Some(&config),
+        data_dir: None,
+        comes_back: false,
+        api_key: Some(&key),
+    };
     let cluster = tokio::select! {
         cluster = Cluster::start(own) => cluster?,
         () = interrupt.wait() => anyhow::bail!("interrupted before anything was measured"),
@@ -120,6 +129,7 @@ fn good_users(args: &SiegeArgs, target: Target) -> SwarmConfig {
         payload: 128,
         connecting: CONNECTING,
         reconnect: false,
+        deadline: DEADLINE,
     }
 }
 

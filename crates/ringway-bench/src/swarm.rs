@@ -43,6 +43,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A socket whose server does not answer a close within this time is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
+/// What servers take for a publish at most, unless they are told otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
 /// What a swarm consists of.
 #[derive(Debug, Clone)]
 pub struct SwarmConfig {
@@ -66,6 +69,17 @@ pub struct SwarmConfig {
     pub connecting: usize,
     /// Clients whose socket ends come back, to another server if there is one.
     pub reconnect: bool,
+    /// A server answers a publish within this, with an error if it must: its `deadline`.
+    pub deadline: Duration,
+}
+
+/// Some channels of a swarm, and what becomes of them when every process ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// What their names begin with, up to the colon; empty: channels without a namespace.
+    pub name: String,
+    /// They go on where they were: what they have acknowledged is in a log.
+    pub outlives: bool,
 }
 
 /// Which channel each Centrifuge client has.
@@ -82,6 +96,8 @@ pub enum Channels {
     },
     /// Channels called this and a number, which have so many clients in turn: the smallest number, one more, and so on up to the largest.
     Mixed {
+        /// The namespaces take turns; each has a channel of every size in its turn. At least one.
+        namespaces: Vec<Namespace>,
         /// What the names begin with.
         prefix: String,
         /// The fewest clients of a channel, at least 1.
@@ -105,6 +121,7 @@ impl SwarmConfig {
             payload: 64,
             connecting: 64,
             reconnect: false,
+            deadline: DEADLINE,
         }
     }
 }
@@ -128,7 +145,7 @@ impl Swarm {
         ensure!(!config.targets.is_empty(), "a swarm needs a server to connect to");
         let clients = config.plain + config.centrifuge;
         room_for(clients)?;
-        let (returns, leavers) = config.reconnect.then(|| Returns::new(clients)).unzip();
+        let (returns, leavers) = config.reconnect.then(|| Returns::new(clients, config.deadline)).unzip();
         let state = Arc::new(State::new(&config, returns));
         let handshakes = Arc::new(Latencies::default());
         let start = Instant::now();
@@ -275,6 +292,12 @@ impl Swarm {
         if let Some(returns) = &self.state.returns {
             returns.breaks.begin(target, how);
         }
+    }
+
+    /// Tells that every process is about to end at once, after [`Swarm::break_begins`] for each server. What was acknowledged on a channel
+    /// that does not outlive that may be missing from now on, to a client that is told that the channel began anew.
+    pub fn everything_ends(&self) {
+        self.state.everything_ends();
     }
 
     /// Tells that a server serves again.

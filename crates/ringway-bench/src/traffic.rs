@@ -14,7 +14,7 @@ use crate::procstat::{self, Usage};
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::serial::{MemberUse, Readings};
-use crate::swarm::{Channels, Pace, Swarm, SwarmConfig, SwarmReport};
+use crate::swarm::{Channels, DEADLINE, Pace, Swarm, SwarmConfig, SwarmReport};
 
 /// The state of a run is looked at this often.
 const LOOK: Duration = Duration::from_millis(50);
@@ -108,6 +108,7 @@ pub(crate) async fn fanout(
         payload: traffic.payload,
         connecting: common.connecting,
         reconnect: false,
+        deadline: DEADLINE,
     };
     let swarm = crate::connect(config, interrupt, progress).await?;
     let _api = match via {
@@ -142,6 +143,7 @@ pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progre
         payload: traffic.payload,
         connecting: common.connecting,
         reconnect: false,
+        deadline: DEADLINE,
     };
     let swarm = crate::connect(config, interrupt, progress).await?;
     swarm.start(pace(traffic));

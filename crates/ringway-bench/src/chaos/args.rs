@@ -22,7 +22,7 @@ pub struct ChaosArgs {
     /// The next fault comes only once the last one has settled, instead of at random moments
     #[arg(long)]
     pub settle: bool,
-    /// Which faults there are, separated by commas
+    /// Which faults there are, separated by commas; kill-all is none of the default ones
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FAULT,...", default_values_t = Fault::ALL)]
     pub faults: Vec<Fault>,
     /// Nodes of the cluster that is started
@@ -34,6 +34,13 @@ pub struct ChaosArgs {
     /// Settings of the cluster that is started, laid over the demo's own
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     pub config: Option<PathBuf>,
+    /// Folder of the cluster that is started: it keeps the cluster there, and the log of channels that outlive every process
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub data_dir: Option<PathBuf>,
+    /// Namespaces that the channels take turns through, of those in the settings [default: channels have none]. After a kill-all those
+    /// with durability = "log" must go on where they were; the others may begin anew, and clients must be told
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    pub namespaces: Vec<String>,
     /// Clients of the Centrifuge protocol, which publish to channels with history
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub clients: usize,

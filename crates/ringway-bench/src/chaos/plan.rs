@@ -49,10 +49,12 @@ pub enum Fault {
     FreezeGateway,
     /// A gateway sends its clients away and leaves
     StopGateway,
+    /// kill -9 of every process at once, and all are started again. Needs --data-dir, or the registry in NATS
+    KillAll,
 }
 
 impl Fault {
-    /// All of them.
+    /// All that break no promise whatever the settings: those of a run that names none.
     pub const ALL: [Self; 10] = [
         Self::Kill,
         Self::Freeze,
@@ -79,6 +81,7 @@ impl Fault {
             Self::KillGateway => "kill-gateway",
             Self::FreezeGateway => "freeze-gateway",
             Self::StopGateway => "stop-gateway",
+            Self::KillAll => "kill-all",
         }
     }
 }
@@ -94,7 +97,7 @@ impl std::fmt::Display for Fault {
 pub struct Wish {
     /// What.
     pub fault: Fault,
-    /// To whom; empty for an addition.
+    /// To whom; empty for an addition, and for everybody.
     pub member: String,
     /// From whom it is cut off; empty for everything else.
     pub other: String,
@@ -115,6 +118,7 @@ impl std::fmt::Display for Wish {
         let Self { fault, member, other, length, .. } = self;
         match fault {
             Fault::Add => write!(f, "add a node"),
+            Fault::KillAll => write!(f, "kill every process at once, and start them again"),
             Fault::Weight => write!(f, "weight {member} {}", self.weight),
             Fault::Freeze | Fault::FreezeGateway => write!(f, "{fault} {member} for {length:.1?}"),
             Fault::Cut if self.one_way => write!(f, "cut {member} off from what {other} sends for {length:.1?}"),
@@ -180,7 +184,7 @@ impl Plan {
             length: shortest + (longest - shortest).mul_f64(length as f64 / u64::MAX as f64),
             weight: *pick(&WEIGHTS, detail)?,
             hard: *hard,
-            exclusive: self.plain && silences(*fault, pair, scene),
+            exclusive: *fault == Fault::KillAll || self.plain && silences(*fault, pair, scene),
         })
     }
 
@@ -213,6 +217,10 @@ impl Plan {
             Fault::FreezeGateway if self.plain && !scene.settled => Vec::new(),
             Fault::KillGateway | Fault::FreezeGateway if !scene.hard => {
                 gateways().map(|member| one(member, true)).collect()
+            }
+            // What was acknowledged is in a log, or known to be at stake; who was killed before is another fault's business.
+            Fault::KillAll if scene.settled && !scene.hard && scene.frozen.is_empty() => {
+                vec![Pair { member: "", other: "", hard: true }]
             }
             Fault::StopGateway => gateways().map(|member| one(member, false)).collect(),
             Fault::Cut => {

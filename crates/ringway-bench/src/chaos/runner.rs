@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::admin::{Admin, Member};
+use super::cluster::Cluster;
 use super::plan::{Fault, Plan, Scene, Wish};
 use super::report::{ChaosReport, Happening, Setup};
 use super::stop::Stop;
@@ -39,7 +40,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// A run.
 pub(super) struct Runner<'a> {
     args: &'a ChaosArgs,
-    admin: &'a Admin,
+    cluster: &'a mut Cluster,
+    admin: Admin,
     swarm: &'a Swarm,
     seed: u64,
     plan: Plan,
@@ -74,14 +76,15 @@ impl<'a> Runner<'a> {
     pub(super) fn new(
         args: &'a ChaosArgs,
         seed: u64,
-        admin: &'a Admin,
+        cluster: &'a mut Cluster,
         swarm: &'a Swarm,
         gateways: Vec<String>,
     ) -> Self {
         let begin = Instant::now();
         Self {
             args,
-            admin,
+            admin: cluster.admin().clone(),
+            cluster,
             swarm,
             seed,
             plan: Plan::new(seed, &args.faults, usize::from(args.nodes), args.plain),
@@ -190,16 +193,7 @@ impl<'a> Runner<'a> {
         let at = Duration::from_nanos(now_nanos());
         tell(&format!("{:6.1} s  {wish}", at.as_secs_f64()));
         self.close_measure();
-        let gateway = self.gateways.iter().position(|id| *id == wish.member);
-        let how = match wish.fault {
-            Fault::KillGateway | Fault::FreezeGateway => Some(Break::Sudden),
-            Fault::StopGateway => Some(Break::Planned),
-            _ => None,
-        };
-        if let (Some(target), Some(how)) = (gateway, how) {
-            self.swarm.break_begins(target, how);
-            self.broken.insert(wish.member.clone());
-        }
+        self.tell_swarm(wish);
         self.swarm.mark();
         let made = Instant::now();
         let outcome = self.make(wish).await;
@@ -208,6 +202,9 @@ impl<'a> Runner<'a> {
         if let Err(why) = outcome {
             tell(&format!("          refused: {why:#}"));
             happening.refused = Some(format!("{why:#}"));
+            if wish.fault == Fault::KillAll {
+                self.trouble.push(format!("everything was killed, and is not back: {why:#}"));
+            }
         } else {
             if wish.hard {
                 self.hard = Some(made);
@@ -222,11 +219,30 @@ impl<'a> Runner<'a> {
         self.next = Instant::now() + if self.args.settle { Duration::ZERO } else { pause };
     }
 
+    /// Tells the clients whose sockets are going to end, and what is.
+    fn tell_swarm(&mut self, wish: &Wish) {
+        let how = match wish.fault {
+            Fault::KillGateway | Fault::FreezeGateway | Fault::KillAll => Break::Sudden,
+            Fault::StopGateway => Break::Planned,
+            _ => return,
+        };
+        for (target, id) in self.gateways.iter().enumerate() {
+            if wish.fault == Fault::KillAll || *id == wish.member {
+                self.swarm.break_begins(target, how);
+                self.broken.insert(id.clone());
+            }
+        }
+        if wish.fault == Fault::KillAll {
+            self.swarm.everything_ends();
+        }
+    }
+
     async fn make(&mut self, wish: &Wish) -> anyhow::Result<()> {
         let id = wish.member.as_str();
         match wish.fault {
             Fault::Kill | Fault::KillGateway => self.admin.act(id, "kill").await,
             Fault::Stop | Fault::StopGateway => self.admin.act(id, "stop").await,
+            Fault::KillAll => self.cluster.kill_all().await,
             Fault::Start => self.admin.act(id, "start").await,
             Fault::Add => self.admin.add().await.map(drop),
             Fault::Weight => self.admin.weigh(id, wish.weight).await,

@@ -130,3 +130,59 @@ fn examples_are_bounded_and_counts_are_not() {
     let report = checker.report();
     assert_eq!((report.doubled, report.examples.len()), (999, EXAMPLES));
 }
+
+#[test]
+fn what_ended_with_every_process_is_no_loss_to_whoever_was_told() {
+    let (checker, sender, receiver) = sent(Promise::OnSend, 3);
+    receiver.deliver(1, 9, 1);
+    sender.end_life(9);
+    assert_eq!(checker.report().lost, 2, "nobody has told it");
+    assert!(receiver.is_told_of_new_life(1));
+    let report = checker.report();
+    assert_eq!((report.lost, report.ended), (0, 2), "{report}");
+    assert!(!receiver.is_told_of_new_life(1), "nothing has ended since");
+    sender.send(9);
+    assert_eq!(checker.report().lost, 1, "it is of the new life");
+    receiver.deliver(1, 9, 4);
+    assert!(checker.report().is_clean());
+    receiver.deliver(1, 9, 4);
+    assert_eq!(checker.report().doubled, 1, "what has ended excuses no double");
+}
+
+#[test]
+fn what_came_late_out_of_an_ended_life_is_still_a_reorder() {
+    let (checker, sender, receiver) = sent(Promise::OnSend, 2);
+    sender.end_life(9);
+    sender.send(9);
+    assert!(receiver.is_told_of_new_life(1));
+    receiver.deliver(1, 9, 3);
+    receiver.deliver(1, 9, 1);
+    let report = checker.report();
+    assert_eq!((report.lost, report.ended, report.reordered), (0, 1, 1));
+}
+
+#[test]
+fn what_was_sent_on_a_dying_socket_is_of_the_life_that_ended() {
+    let (checker, sender, receiver) = sent(Promise::OnAcknowledge, 1);
+    sender.end_life(9);
+    sender.send(9);
+    sender.late_end_of_life(9);
+    sender.send(9);
+    (1..=3).for_each(|seq| sender.acknowledge(9, seq));
+    assert!(receiver.is_told_of_new_life(1));
+    let report = checker.report();
+    assert_eq!((report.lost, report.ended), (1, 2), "{report}");
+}
+
+#[test]
+fn each_end_of_everything_has_to_be_told() {
+    let (checker, sender, receiver) = sent(Promise::OnSend, 1);
+    sender.end_life(9);
+    assert!(receiver.is_told_of_new_life(1));
+    sender.send(9);
+    sender.end_life(9);
+    let report = checker.report();
+    assert_eq!((report.lost, report.ended), (1, 1));
+    assert!(receiver.is_told_of_new_life(2));
+    assert_eq!(checker.report().ended, 2);
+}

@@ -1,5 +1,5 @@
 //! A client of the Centrifuge protocol in JSON with one channel: connects, subscribes, publishes, answers pings, and takes its subscription anew
-//! from its position when the server says that it must.
+//! from its position when the server says that it must. Of a channel that began anew it asks for all of the new life, from its beginning.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memchr::memmem;
 use serde::Deserialize;
 
-use super::{Entry, Observer, Position, online};
+use super::{Entry, Observer, Position, Resumed, online};
 use crate::socket::{Closed, Handler, Socket};
 use crate::stamp::{Stamp, stamps};
 use ringway_http::Target;
@@ -39,8 +39,17 @@ pub async fn connect<O: Observer>(
     let returns = from.is_some();
     let Position { epoch, offset } = from.unwrap_or_else(|| Position { epoch: "".into(), offset: 0 });
     let subscribe = subscribe(SUBSCRIBE, channel, returns.then_some((&epoch, offset)))?;
-    let handler =
-        CentrifugeHandler { client, observer, entry, channel: channel.into(), offset, epoch, returns, resubscribes: 0 };
+    let handler = CentrifugeHandler {
+        client,
+        observer,
+        entry,
+        channel: channel.into(),
+        offset,
+        epoch,
+        returns,
+        resubscribes: 0,
+        rereads: None,
+    };
     let socket = Socket::connect(target, "/connection/websocket", handler).await?;
     socket.send_text(&format!("{{\"id\":{CONNECT},\"connect\":{{}}}}\n{subscribe}"))?;
     online(ready, socket).await
@@ -88,6 +97,8 @@ struct CentrifugeHandler<O> {
     /// It has been online before: its first subscribe recovers.
     returns: bool,
     resubscribes: u32,
+    /// The subscribe that asks for a new life from its beginning. What comes before its answer is in that answer, too.
+    rereads: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -153,7 +164,8 @@ impl<O: Observer> Handler for CentrifugeHandler<O> {
     fn closed(&mut self, closed: &Closed) {
         self.entry.tell_closed(closed);
         if !self.epoch.is_empty() {
-            self.observer.left_at(self.client, Position { epoch: self.epoch.clone(), offset: self.offset });
+            let position = Position { epoch: self.epoch.clone(), offset: self.has_all_up_to() };
+            self.observer.left_at(self.client, position);
         }
         self.observer.closed(self.client, closed);
     }
@@ -167,7 +179,9 @@ impl<O: Observer> CentrifugeHandler<O> {
             let digits = bytes[at + 9..].iter().take_while(|byte| byte.is_ascii_digit());
             self.offset = digits.fold(0, |offset, digit| offset * 10 + u64::from(digit - b'0'));
         }
-        stamps(bytes).for_each(|stamp| self.observer.delivered(self.client, stamp));
+        if self.rereads.is_none() {
+            stamps(bytes).for_each(|stamp| self.observer.delivered(self.client, stamp));
+        }
     }
 
     fn reply(&mut self, line: &str, socket: &Socket) {
@@ -187,23 +201,57 @@ impl<O: Observer> CentrifugeHandler<O> {
                     self.entry.tell(Err(format!("the server answered with error {code}: {message}")));
                 }
             }
-            Reply { id, subscribe: Some(subscribed), .. } => self.subscribed(id, line, subscribed),
-            Reply { id, .. } if id >= PUBLISH => self.observer.acknowledged(self.client, id),
+            Reply { id, subscribe: Some(subscribed), .. } => self.subscribed(id, line, subscribed, socket),
+            Reply { id, .. } if (PUBLISH..RESUBSCRIBE).contains(&id) => self.observer.acknowledged(self.client, id),
             Reply { .. } => {}
         }
     }
 
-    fn subscribed(&mut self, id: u32, line: &str, subscribed: Subscribed) {
+    fn subscribed(&mut self, id: u32, line: &str, subscribed: Subscribed, socket: &Socket) {
         let Subscribed { offset, epoch, recovered, publications } = subscribed;
         self.offset = publications.last().map_or(offset, |last| last.offset);
-        self.epoch = epoch;
-        stamps(line.as_bytes()).for_each(|stamp| self.observer.delivered(self.client, stamp));
-        if id != SUBSCRIBE || self.returns {
-            self.observer.resubscribed(self.client, recovered);
+        let before = std::mem::replace(&mut self.epoch, epoch);
+        let is_first = id == SUBSCRIBE && !self.returns;
+        let resumed = resumed(&before, &self.epoch, recovered);
+        let begins_anew = resumed == Resumed::BeganAnew && !is_first;
+        if !begins_anew {
+            stamps(line.as_bytes()).for_each(|stamp| self.observer.delivered(self.client, stamp));
+        }
+        match self.rereads.take_if(|reread| *reread == id) {
+            // That the stream is a new one was told before.
+            Some(_) if resumed == Resumed::Recovered => {}
+            _ if is_first => {}
+            _ => self.observer.resubscribed(self.client, resumed),
+        }
+        if begins_anew {
+            self.reread(socket);
         }
         if id == SUBSCRIBE {
             self.entry.tell(Ok(()));
         }
+    }
+
+    /// Others may have published in the new life before this client came: it asks for that life from its beginning.
+    fn reread(&mut self, socket: &Socket) {
+        let [leave, again] = [self.next_id(), self.next_id()];
+        let channel = &self.channel;
+        let unsubscribe = format!(r#"{{"id":{leave},"unsubscribe":{{"channel":"{channel}"}}}}"#);
+        if let Ok(subscribe) = subscribe(again, channel, Some((&self.epoch, 0))) {
+            self.rereads = Some(again);
+            // If it cannot be sent, the socket has ended, which is reported.
+            let _ = socket.send_text(&format!("{unsubscribe}\n{subscribe}"));
+        }
+    }
+
+    /// What came while the beginning of a new life was asked for was not taken.
+    fn has_all_up_to(&self) -> u64 {
+        if self.rereads.is_some() { 0 } else { self.offset }
+    }
+
+    fn next_id(&mut self) -> u32 {
+        let id = RESUBSCRIBE | self.resubscribes;
+        self.resubscribes = (self.resubscribes + 1) % RESUBSCRIBE;
+        id
     }
 
     fn unsubscribed(&mut self, unsubscribe: Unsubscribe, socket: &Socket) {
@@ -212,16 +260,40 @@ impl<O: Observer> CentrifugeHandler<O> {
             self.observer.refused(self.client, None, &format!("unsubscribed for good with {code}: {reason}"));
             return;
         }
-        let id = RESUBSCRIBE | self.resubscribes;
-        self.resubscribes = (self.resubscribes + 1) % RESUBSCRIBE;
-        if let Ok(again) = subscribe(id, &self.channel, Some((&self.epoch, self.offset))) {
+        let id = self.next_id();
+        let offset = self.has_all_up_to();
+        self.rereads = None;
+        if let Ok(again) = subscribe(id, &self.channel, Some((&self.epoch, offset))) {
             // If it cannot be sent, the socket has ended, which is reported.
             let _ = socket.send_text(&again);
         }
     }
 }
 
+/// What the answer to a subscribe with a position means.
+fn resumed(before: &str, now: &str, recovered: bool) -> Resumed {
+    match (recovered, before.is_empty() || before == now) {
+        (true, true) => Resumed::Recovered,
+        (false, false) => Resumed::BeganAnew,
+        _ => Resumed::Lost,
+    }
+}
+
 /// Whether a line is a publication push, by where the protocol's writers put the words.
 fn is_publication(line: &str) -> bool {
     line.starts_with(r#"{"push":{"#) && memmem::find(line.as_bytes(), br#""pub":{"#).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_contradicts_itself_is_a_loss() {
+        assert_eq!(resumed("a", "a", true), Resumed::Recovered);
+        assert_eq!(resumed("", "a", true), Resumed::Recovered);
+        assert_eq!(resumed("a", "b", false), Resumed::BeganAnew);
+        assert_eq!(resumed("a", "a", false), Resumed::Lost, "something is missing");
+        assert_eq!(resumed("a", "b", true), Resumed::Lost, "another stream cannot go on where this one was");
+    }
 }

@@ -4,6 +4,8 @@
 //! anything, because they have no positions and get no acknowledgements: what a user wrote shortly before its socket ended is *unknown*. It may
 //! have been taken or not. What comes *again* after any end of a socket is in [`journal`](super::journal). Nothing may be lost.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 
 use crate::stamp::now_nanos;
@@ -16,8 +18,6 @@ const SECOND: u64 = 1_000 * MILLISECOND;
 const KEPT: u64 = 1_250 * MILLISECOND;
 /// The same where the server broke: its word for what its owner does not know is missing, and that owner may be frozen.
 const KEPT_ALONE: u64 = 5 * SECOND;
-/// A server answers a publish within 5 s, with an error if it must. What is older was taken, or refused in words.
-const UNKNOWN: u64 = 5 * SECOND;
 /// Sockets that a server ends so long after it has recovered, it does not end because of the fault.
 const GRACE: u64 = 8 * SECOND;
 
@@ -31,8 +31,12 @@ pub enum Break {
 }
 
 /// The announced faults, oldest first. A run has as many as it makes, each a few bytes.
-#[derive(Debug, Default)]
-pub(super) struct Breaks(Mutex<Vec<Announced>>);
+#[derive(Debug)]
+pub(super) struct Breaks {
+    all: Mutex<Vec<Announced>>,
+    /// A server answers a publish within this, with an error if it must. What is older was taken, or refused in words.
+    deadline: u64,
+}
 
 #[derive(Debug)]
 struct Announced {
@@ -47,6 +51,8 @@ struct Announced {
 pub(super) struct Effect {
     pub(super) sudden: Option<u64>,
     pub(super) planned: Option<u64>,
+    /// The longest that a publish is unanswered.
+    deadline: u64,
 }
 
 impl Effect {
@@ -63,27 +69,32 @@ impl Effect {
     /// From when on it is not known what became of what was written to the server, seen from a moment. What lay before a frozen server is
     /// read when it thaws, and has its time then.
     pub(super) fn unknown_since(self, moment: u64) -> u64 {
-        moment.min(self.sudden.unwrap_or(u64::MAX)).saturating_sub(UNKNOWN)
+        moment.min(self.sudden.unwrap_or(u64::MAX)).saturating_sub(self.deadline)
     }
 }
 
 impl Breaks {
+    /// None yet, of servers that answer a publish within `deadline`.
+    pub(super) fn new(deadline: Duration) -> Self {
+        Self { all: Mutex::default(), deadline: u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX) }
+    }
+
     pub(super) fn begin(&self, target: usize, how: Break) {
-        self.0.lock().push(Announced { target, how, from: now_nanos(), until: None });
+        self.all.lock().push(Announced { target, how, from: now_nanos(), until: None });
     }
 
     pub(super) fn end(&self, target: usize) {
         let until = Some(now_nanos() + GRACE);
-        let mut all = self.0.lock();
+        let mut all = self.all.lock();
         all.iter_mut().filter(|its| its.target == target && its.until.is_none()).for_each(|its| its.until = until);
     }
 
     /// What is in effect at a server as of `at`.
     pub(super) fn of(&self, target: usize, at: u64) -> Effect {
-        let all = self.0.lock();
+        let all = self.all.lock();
         let effective = |its: &&Announced| its.target == target && its.until.is_none_or(|until| at <= until);
         let since = |how| all.iter().filter(effective).find(|its| its.how == how).map(|its| its.from);
-        Effect { sudden: since(Break::Sudden), planned: since(Break::Planned) }
+        Effect { sudden: since(Break::Sudden), planned: since(Break::Planned), deadline: self.deadline }
     }
 }
 
@@ -93,11 +104,11 @@ mod tests {
 
     #[test]
     fn a_break_excuses_its_own_server_until_a_while_after_its_end() {
-        let breaks = Breaks::default();
+        let breaks = Breaks::new(Duration::from_secs(5));
         assert!(!breaks.of(0, now_nanos()).is_any());
         breaks.begin(0, Break::Planned);
         breaks.begin(1, Break::Sudden);
-        assert!(matches!(breaks.of(0, u64::MAX), Effect { sudden: None, planned: Some(_) }));
+        assert!(matches!(breaks.of(0, u64::MAX), Effect { sudden: None, planned: Some(_), .. }));
         assert!(!breaks.of(2, now_nanos()).is_any());
         breaks.end(0);
         assert!(breaks.of(0, now_nanos()).is_any(), "what is noticed late is still its doing");
@@ -107,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_lay_before_a_frozen_server_is_unknown_from_its_freeze_on() {
-        let effect = Effect { sudden: Some(20 * SECOND), planned: Some(25 * SECOND) };
+        let deadline = 5 * SECOND;
+        let effect = Effect { sudden: Some(20 * SECOND), planned: Some(25 * SECOND), deadline };
         assert_eq!(effect.unknown_since(26 * SECOND), 15 * SECOND);
         assert_eq!(effect.unknown_since(18 * SECOND), 13 * SECOND);
         assert_eq!(Effect { sudden: None, ..effect }.unknown_since(26 * SECOND), 21 * SECOND);
@@ -115,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_pong_is_known_a_moment_later() {
-        let effect = Effect { sudden: None, planned: Some(9 * SECOND) };
+        let effect = Effect { sudden: None, planned: Some(9 * SECOND), deadline: 5 * SECOND };
         assert_eq!(effect.kept_until(20 * SECOND), 20 * SECOND - KEPT);
         assert_eq!(Effect { sudden: Some(18 * SECOND), ..effect }.kept_until(20 * SECOND), 18 * SECOND - KEPT_ALONE);
     }

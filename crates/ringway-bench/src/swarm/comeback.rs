@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::ended::Ended;
 use super::journal::Leaving;
-use super::member::{Link, Role, State};
+use super::member::{CHANNEL, Link, Role, State};
 use super::open;
 use super::returns::Returns;
 use crate::socket::{Closed, Socket};
@@ -24,8 +24,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 /// Silent sockets are looked for this often.
 const LOOK: Duration = Duration::from_millis(500);
-/// A publish is answered within 5 s, with an error if it must. A server that has said nothing at all for longer than this is gone.
-const UNANSWERED: Duration = Duration::from_secs(6);
+/// A publish is answered within the server's deadline, with an error if it must. A server that has said nothing at all for longer than
+/// this above it is gone.
+const UNANSWERED: Duration = Duration::from_secs(1);
 /// How much later than it should a refusal may come, in nanoseconds.
 const ANSWER_LATE: u64 = 1_000_000_000;
 /// Plain users are told how many there are every 5 s.
@@ -43,6 +44,11 @@ impl State {
                 return;
             }
             link.socket = None;
+            if let Role::Centrifuge { channel, .. } = member.role
+                && link.ends < self.ends.load(Relaxed)
+            {
+                member.sender.late_end_of_life(CHANNEL | channel);
+            }
             (link.target, link.leaving.take(), member.waiting.swap(0, Relaxed))
         };
         let last_word = if heard == 0 { now } else { heard };
@@ -118,7 +124,7 @@ impl State {
     fn give_up_silent(&self) {
         let now = now_nanos();
         for member in &self.members {
-            let limit = if matches!(member.role, Role::Plain { .. }) { UNTOLD } else { UNANSWERED };
+            let limit = if matches!(member.role, Role::Plain { .. }) { UNTOLD } else { self.deadline + UNANSWERED };
             let waiting = member.waiting.load(Relaxed);
             if waiting == 0 || Duration::from_nanos(now.saturating_sub(waiting)) < limit {
                 continue;
@@ -144,7 +150,7 @@ impl State {
             return false;
         }
         member.waiting.store(if link.journal.is_some() { now_nanos() } else { 0 }, Relaxed);
-        (link.target, link.wanted) = (target, None);
+        (link.target, link.wanted, link.ends) = (target, None, self.ends.load(Relaxed));
         link.socket = Some(socket);
         true
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use super::ended::Ended;
 use super::journal::{Journal, Leaving};
 use super::returns::Returns;
-use super::{Channels, Count, SwarmConfig};
+use super::{Channels, Count, Namespace, SwarmConfig};
 use crate::checker::{Checker, Delivery, Promise, ReceiverLog, SenderLog};
-use crate::client::{Observer, Position, centrifuge, plain};
+use crate::client::{Observer, Position, Resumed, centrifuge, plain};
 use crate::latency::Latencies;
 use crate::socket::{Closed, Socket};
 use crate::stamp::{Stamp, now_nanos};
@@ -60,6 +60,8 @@ pub(super) struct Link {
     unanswered: VecDeque<(u64, u64)>,
     /// The client ends the connection itself, for this reason.
     pub(super) leaving: Option<Leaving>,
+    /// How often everything had ended when its socket came.
+    pub(super) ends: usize,
     /// Where it wants to be next.
     pub(super) wanted: Option<usize>,
     /// Up to where it has everything, while it is away.
@@ -73,8 +75,8 @@ pub(super) struct Link {
 pub(super) enum Role {
     /// Writes to these users (by number) in turn.
     Plain { peers: Arc<[u32]> },
-    /// Publishes to this channel, which so many clients are subscribed to.
-    Centrifuge { channel: u32, subscribers: u64 },
+    /// Publishes to this channel, which so many clients are subscribed to. `outlives`: it goes on where it was after every process has ended.
+    Centrifuge { channel: u32, subscribers: u64, outlives: bool },
 }
 
 /// What all tasks of a swarm share.
@@ -82,6 +84,8 @@ pub(super) enum Role {
 pub(super) struct State {
     pub(super) run: u32,
     pub(super) targets: Vec<Target>,
+    /// A server answers a publish within this.
+    pub(super) deadline: Duration,
     /// Where clients come back.
     pub(super) returns: Option<Returns>,
     pub(super) payload: usize,
@@ -97,6 +101,8 @@ pub(super) struct State {
     /// Messages that each sender may have under way; 0 when it is not deliveries that set the pace.
     pub(super) window: AtomicU64,
     pub(super) mark: AtomicU64,
+    /// How often every process has ended at once.
+    pub(super) ends: AtomicUsize,
     /// 1 once the swarm is dropped.
     pub(super) over: AtomicU8,
     pub(super) ended: Mutex<Vec<Ended>>,
@@ -104,6 +110,7 @@ pub(super) struct State {
     pub(super) refusal_examples: Mutex<Vec<String>>,
     pub(super) resubscribed: Count,
     pub(super) unrecovered: Count,
+    pub(super) began_anew: Count,
     pub(super) reconnect_asked: Count,
     pub(super) misdirected: Count,
     pub(super) foreign: Count,
@@ -128,7 +135,8 @@ impl State {
         for index in 0..config.centrifuge {
             let (channel, subscribers) = channel_of(config, index);
             let name = format!("{} of {}", index, channels[channel as usize]);
-            let role = Role::Centrifuge { channel, subscribers };
+            let outlives = namespace_of(config, channel).is_none_or(|namespace| namespace.outlives);
+            let role = Role::Centrifuge { channel, subscribers, outlives };
             members.push(Member::new(&checker, members.len(), name, role, returns.is_some()));
         }
         let writers = if shifts.is_empty() { 0..0 } else { 0..config.plain };
@@ -138,6 +146,7 @@ impl State {
         Self {
             run: rand::random(),
             targets: config.targets.clone(),
+            deadline: config.deadline,
             returns,
             payload: config.payload,
             sent: Count::new(0),
@@ -149,12 +158,14 @@ impl State {
             acknowledgements: Latencies::default(),
             window: AtomicU64::new(0),
             mark: AtomicU64::new(u64::MAX),
+            ends: AtomicUsize::new(0),
             over: AtomicU8::new(0),
             ended: Mutex::default(),
             refusals: Count::new(0),
             refusal_examples: Mutex::default(),
             resubscribed: Count::new(0),
             unrecovered: Count::new(0),
+            began_anew: Count::new(0),
             reconnect_asked: Count::new(0),
             misdirected: Count::new(0),
             foreign: Count::new(0),
@@ -199,6 +210,17 @@ impl State {
         });
         if sent.is_err() {
             member.sender.refuse(dest, seq);
+        }
+    }
+
+    /// Every process ends: what is in memory alone ends with it.
+    pub(super) fn everything_ends(&self) {
+        self.ends.fetch_add(1, Relaxed);
+        for member in &self.members {
+            let Role::Centrifuge { channel, .. } = member.role else { continue };
+            // Nothing is sent meanwhile.
+            let _link = member.link.lock();
+            member.sender.end_life(CHANNEL | channel);
         }
     }
 
@@ -343,9 +365,17 @@ impl Observer for State {
         self.note_refusal(&member.name, why);
     }
 
-    fn resubscribed(&self, _: u32, recovered: bool) {
+    fn resubscribed(&self, client: u32, resumed: Resumed) {
         self.resubscribed.fetch_add(1, Relaxed);
-        self.unrecovered.fetch_add(u64::from(!recovered), Relaxed);
+        let member = &self.members[client as usize];
+        let outlives = matches!(member.role, Role::Centrifuge { outlives: true, .. });
+        // A new life is right once for each end of everything, where nothing was to outlive it.
+        let may_begin_anew = || !outlives && member.receiver.is_told_of_new_life(self.ends.load(Relaxed));
+        match resumed {
+            Resumed::Recovered => {}
+            Resumed::BeganAnew if may_begin_anew() => drop(self.began_anew.fetch_add(1, Relaxed)),
+            Resumed::BeganAnew | Resumed::Lost => drop(self.unrecovered.fetch_add(1, Relaxed)),
+        }
     }
 
     fn reconnect_asked(&self, _: u32) {
@@ -376,9 +406,25 @@ fn channel_names(config: &SwarmConfig) -> Vec<String> {
         }
         Channels::Mixed { prefix, .. } => {
             let channels = config.centrifuge.checked_sub(1).map_or(0, |last| channel_of(config, last).0 + 1);
-            (0..channels).map(|channel| format!("{prefix}{channel}")).collect()
+            let name = |channel| match namespace_of(config, channel).map(|namespace| &*namespace.name) {
+                None | Some("") => format!("{prefix}{channel}"),
+                Some(namespace) => format!("{namespace}:{prefix}{channel}"),
+            };
+            (0..channels).map(name).collect()
         }
     }
+}
+
+/// The namespace of a channel, where there are some.
+fn namespace_of(config: &SwarmConfig, channel: u32) -> Option<&Namespace> {
+    let Channels::Mixed { namespaces, smallest, largest, .. } = &config.channels else { return None };
+    let turn = channel as usize / sizes(*smallest, *largest).count();
+    namespaces.get(turn % namespaces.len().max(1))
+}
+
+/// The sizes of channels, in turn.
+fn sizes(smallest: usize, largest: usize) -> std::ops::RangeInclusive<usize> {
+    smallest.max(1)..=largest.max(smallest).max(1)
 }
 
 /// The channel's number and how many subscribers it has.
@@ -393,8 +439,7 @@ fn channel_of(config: &SwarmConfig, index: usize) -> (u32, u64) {
         }
         Channels::Mixed { smallest, largest, .. } => {
             let mut first = 0;
-            let sizes = (*smallest).max(1)..=(*largest).max(*smallest).max(1);
-            for (channel, size) in sizes.cycle().enumerate() {
+            for (channel, size) in sizes(*smallest, *largest).cycle().enumerate() {
                 if index < first + size {
                     return (number(channel), size.min(config.centrifuge - first) as u64);
                 }
@@ -408,4 +453,66 @@ fn channel_of(config: &SwarmConfig, index: usize) -> (u32, u64) {
 /// Members are limited by open files, which are far fewer than 2^31.
 fn number(index: usize) -> u32 {
     u32::try_from(index).expect("fewer clients than 2^31")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn swarm(clients: usize, outlives: [bool; 2]) -> State {
+        let namespace = |(name, outlives): (&str, bool)| Namespace { name: name.to_owned(), outlives };
+        let namespaces = ["log", "memory"].into_iter().zip(outlives).map(namespace).collect();
+        let target = Target { addr: ([127, 0, 0, 1], 1).into(), host: String::new(), prefix: String::new() };
+        let prefix = "c".to_owned();
+        let config = SwarmConfig {
+            channels: Channels::Mixed { namespaces, prefix, smallest: 1, largest: 2 },
+            ..SwarmConfig::new(target, 0, clients)
+        };
+        State::new(&config, None)
+    }
+
+    fn counted(state: &State) -> (u64, u64) {
+        (state.began_anew.load(Relaxed), state.unrecovered.load(Relaxed))
+    }
+
+    #[test]
+    fn namespaces_take_turns_and_each_has_all_sizes() {
+        let state = swarm(12, [true, false]);
+        assert_eq!(
+            state.channels,
+            ["log:c0", "log:c1", "memory:c2", "memory:c3", "log:c4", "log:c5", "memory:c6", "memory:c7"]
+        );
+        let outlives = |member: &Member| matches!(member.role, Role::Centrifuge { outlives: true, .. });
+        assert_eq!(state.members.iter().filter(|member| outlives(member)).count(), 6);
+    }
+
+    #[test]
+    fn a_new_life_is_right_after_an_end_of_everything_where_nothing_outlives_it() {
+        // Clients 0 to 2 are in the log, 3 to 5 in memory.
+        let state = swarm(6, [true, false]);
+        state.resubscribed(3, Resumed::BeganAnew);
+        assert_eq!(counted(&state), (0, 1), "nothing has ended");
+        state.everything_ends();
+        state.resubscribed(3, Resumed::BeganAnew);
+        assert_eq!(counted(&state), (1, 1));
+        state.resubscribed(3, Resumed::BeganAnew);
+        assert_eq!(counted(&state), (1, 2), "once is enough");
+        state.resubscribed(4, Resumed::Lost);
+        assert_eq!(counted(&state), (1, 3), "not told to be another life");
+        state.resubscribed(0, Resumed::BeganAnew);
+        assert_eq!(counted(&state), (1, 4), "a log goes on");
+    }
+
+    #[test]
+    fn what_a_log_has_acknowledged_is_lost_if_it_is_missing_after_the_end_of_everything() {
+        for (outlives, lost) in [([true, false], 1), ([false, false], 0)] {
+            let state = swarm(1, outlives);
+            let sender = &state.members[0].sender;
+            let seq = sender.send(CHANNEL);
+            sender.acknowledge(CHANNEL, seq);
+            state.everything_ends();
+            state.resubscribed(0, Resumed::BeganAnew);
+            assert_eq!(state.checker.report().lost, lost, "{outlives:?}");
+        }
+    }
 }

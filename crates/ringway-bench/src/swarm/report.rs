@@ -32,6 +32,8 @@ pub struct SwarmReport {
     pub resubscribed: u64,
     /// How many of these could not be recovered: something may be missing from them.
     pub unrecovered: u64,
+    /// Subscriptions whose channel ended with every process, and whose client was told that it began anew.
+    pub began_anew: u64,
     /// Clients that were asked to reconnect.
     pub reconnect_asked: u64,
     /// Messages that came to somebody they were not meant for.
@@ -110,6 +112,7 @@ pub(super) fn report(state: &State) -> SwarmReport {
         refusal_examples: state.refusal_examples.lock().clone(),
         resubscribed: state.resubscribed.load(Relaxed),
         unrecovered: state.unrecovered.load(Relaxed),
+        began_anew: state.began_anew.load(Relaxed),
         reconnect_asked: state.reconnect_asked.load(Relaxed),
         misdirected: state.misdirected.load(Relaxed),
         foreign: state.foreign.load(Relaxed),

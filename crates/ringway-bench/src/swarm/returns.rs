@@ -1,6 +1,7 @@
 //! What is counted of clients that come back.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -42,10 +43,10 @@ pub struct ReturnsReport {
 }
 
 impl Returns {
-    pub(super) fn new(clients: usize) -> (Self, mpsc::Receiver<u32>) {
+    pub(super) fn new(clients: usize, deadline: Duration) -> (Self, mpsc::Receiver<u32>) {
         let (leavers, inbox) = mpsc::channel(clients.max(1));
         let count = || AtomicU64::new(0);
-        let (breaks, times) = (Breaks::default(), Latencies::default());
+        let (breaks, times) = (Breaks::new(deadline), Latencies::default());
         let (away, reconnects, moves, ours, repeated) = (count(), count(), count(), count(), count());
         (Self { leavers, breaks, away, reconnects, moves, ours, repeated, times }, inbox)
     }

@@ -1,5 +1,6 @@
 //! The commands that run members.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,17 +83,8 @@ pub(super) async fn node(args: NodeRun) -> Result<(), CliError> {
 }
 
 pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
-    let member = MemberArgs { config: args.config.clone(), ..MemberArgs::default() };
-    let mut config = member.over(Config::default().open())?;
-    args.registry.over(&mut config);
+    let mut config = demo_config(args.config.as_deref(), &args.registry)?;
     args.port.over(&mut config);
-    if config.cluster.data_dir.is_some() && args.config.is_none() {
-        // Whoever gives a demo a folder wants to see what outlives it.
-        config.gateway.hub.keep_in_the_log();
-    }
-    if let Some(fault) = config.log_fault() {
-        return Err(CliError::config(format!("nothing was started:\n{fault}")));
-    }
     make_up_secrets(&mut config);
     config.cluster.secret.get_or_insert_with(|| Secret(random_text()));
     let (nodes, gateways) = (usize::from(args.nodes), usize::from(args.gateways));
@@ -106,6 +98,21 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
         DemoError::Gateway(StartError::Port { .. } | StartError::LinkPort(_)) => CliError::unavailable(why),
         other => CliError::failed(other),
     })
+}
+
+/// The settings of a demo with this file, the port aside.
+pub(super) fn demo_config(file: Option<&Path>, registry: &RegistryArgs) -> Result<Config, CliError> {
+    let member = MemberArgs { config: file.map(Path::to_owned), ..MemberArgs::default() };
+    let mut config = member.over(Config::default().open())?;
+    registry.over(&mut config);
+    if config.cluster.data_dir.is_some() && file.is_none() {
+        // Whoever gives a demo a folder wants to see what outlives it.
+        config.gateway.hub.keep_in_the_log();
+    }
+    match config.log_fault() {
+        Some(fault) => Err(CliError::config(format!("nothing was started:\n{fault}"))),
+        None => Ok(config),
+    }
 }
 
 impl MemberArgs {

@@ -98,3 +98,17 @@ fn the_lengths_are_within_their_limits() {
         assert!((shortest..=longest).contains(&wish.length), "{wish}");
     }
 }
+
+#[test]
+fn everything_ends_only_when_asked_to_and_when_all_is_settled() {
+    let (members, frozen) = (cluster(3, 2), BTreeSet::new());
+    assert!(wishes(&members, &[], false).iter().all(|wish| wish.fault != Fault::KillAll));
+    for (hard, settled) in [(false, true), (true, true), (false, false)] {
+        let scene = Scene { members: &members, frozen: &frozen, hard, settled };
+        let wish = Plan::new(1, &[Fault::KillAll], 3, 0).next(&scene);
+        assert_eq!(wish.map(|wish| (wish.hard, wish.exclusive)), (!hard && settled).then_some((true, true)));
+    }
+    let frozen = BTreeSet::from(["node-1".to_owned()]);
+    let scene = Scene { members: &members, frozen: &frozen, hard: false, settled: true };
+    assert_eq!(Plan::new(1, &[Fault::KillAll], 3, 0).next(&scene), None);
+}

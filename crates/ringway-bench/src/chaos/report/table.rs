@@ -68,6 +68,13 @@ impl ChaosReport {
             "unrecovered",
             format!("{} of {} subscriptions taken anew", traffic.unrecovered, traffic.resubscribed),
         );
+        if traffic.began_anew > 0 {
+            let what = "subscriptions to channels in memory that ended with all processes, and were told so";
+            rows.add(
+                "began anew",
+                format!("{} {what}; {} deliveries of before did not come", traffic.began_anew, check.ended),
+            );
+        }
         rows.add("misdirected", traffic.misdirected);
         rows.add(
             "sockets closed",
