@@ -25,8 +25,8 @@ use crate::words::Span;
 
 /// Members start within a second or two; a machine that needs longer than this has a problem worth seeing.
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(10);
-/// Servers outside that have the registry elect a leader in 9 s, and are asked again after that.
-const HEALTHY_DEADLINE_OUTSIDE: Duration = Duration::from_secs(30);
+/// Servers outside that have the registry elect a leader within this.
+const ELECTION: Duration = Duration::from_secs(10);
 /// The gateway closes its sockets within this, or they are cut off with the process: everything is gone within 5 s of Ctrl-C.
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
 /// Name of this process in the cluster. Its nodes are `node-1`, `node-2`, …, its other gateways `gateway-1`, ….
@@ -236,10 +236,7 @@ impl Demo {
         }
         let mut units = orchestrator.watch();
         let expected = Expected { nodes: self.nodes, gateways: self.gateways };
-        let within = match self.config.cluster.registry {
-            RegistryAt::Local => HEALTHY_DEADLINE,
-            RegistryAt::Nats => HEALTHY_DEADLINE_OUTSIDE,
-        };
+        let within = self.healthy_within();
         tokio::select! {
             healthy = running.cluster.wait_until(within, |state| expected.are_there(state)) => match healthy {
                 true => Ok(()),
@@ -254,6 +251,16 @@ impl Demo {
                 let log = launch.log_of(id);
                 Err(DemoError::MemberEnded { id: id.clone(), how: unit.ended.clone(), tail: logs::tail(&log), log })
             }
+        }
+    }
+
+    /// A cluster that is remembered may first wait until nobody who was removed without proof can act any more (R10).
+    fn healthy_within(&self) -> Duration {
+        let Config { cluster, timing, .. } = &self.config;
+        match (cluster.registry, &cluster.data_dir) {
+            (RegistryAt::Nats, _) => HEALTHY_DEADLINE + ELECTION + timing.fresh(),
+            (RegistryAt::Local, Some(_)) => HEALTHY_DEADLINE + timing.fresh(),
+            (RegistryAt::Local, None) => HEALTHY_DEADLINE,
         }
     }
 

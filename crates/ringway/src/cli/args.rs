@@ -73,7 +73,7 @@ Examples:
   ringway chaos --config ringway.toml --namespaces orders,news            channels of two namespaces of that file
   ringway chaos --url http://127.0.0.1:9888 --token T    a demo that is running
 
-Exit codes: 0 all promises kept; 1 one was broken, or with --expect it took too long; 64 that cannot be done; 69 there is no cluster;
+Exit codes: 0 all promises kept; 1 one was broken, or with --expect it took too long; 2 that cannot be done; 69 there is no cluster;
 130 ended at once by a second Ctrl-C. The first Ctrl-C ends the faults and reports.";
 
 /// A WebSocket cluster: any number of users on any number of gateways, every user and channel owned by one node.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ringway_core::view::Removal;
 use ringway_core::{Incarnation, MemberId};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Condition, Orchestrator, Units};
@@ -19,6 +20,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// This machine refuses a connection at once where nobody listens. Whoever does not answer within this is no proof.
 const ANSWER: Duration = Duration::from_millis(500);
 
+/// Children end some milliseconds after the process that had started them; a busy machine takes longer.
+const ENDING: Duration = Duration::from_secs(2);
+
 /// Members whose process is known to have ended and which the view still lists.
 fn dead(units: &Units, state: &ClusterState) -> Vec<(MemberId, Incarnation)> {
     let ended = units.iter().filter(|(_, unit)| unit.condition == Condition::Ended);
@@ -29,25 +33,39 @@ fn dead(units: &Units, state: &ClusterState) -> Vec<(MemberId, Incarnation)> {
 /// was left to tell. They listened on the loopback address of this machine for as long as they lived, so where that refuses a
 /// connection they are over. Call it before anything is started.
 pub async fn end_former_lives(cluster: &ClusterHandle) {
-    let view = cluster.state().view.clone();
-    for (id, incarnation, address) in view.members() {
-        if !is_refused_here(address).await {
-            continue;
+    let end = Instant::now() + ENDING;
+    loop {
+        let view = cluster.state().view.clone();
+        let mut is_any_left = false;
+        for (id, incarnation, address) in view.members().filter_map(|(id, life, at)| Some((id, life, loopback(at)?))) {
+            match is_refused(address).await {
+                true => remove_former(cluster, id, incarnation).await,
+                false => is_any_left = true,
+            }
         }
-        match cluster.change(Demand::Remove(incarnation, Removal::Proven)).await {
-            Ok(epoch) => info!(member = %id, %epoch, "a member of before, whose process ended, is out of the view"),
-            Err(ChangeError::NotInView) => {}
-            // Its lease lapses, which takes longer.
-            Err(why) => warn!(member = %id, %why, "a member of before, whose process ended, is still in the view"),
+        // Whoever still answers may be another demo's, or a process that is just ending.
+        if !is_any_left || Instant::now() >= end {
+            return;
         }
+        tokio::time::sleep(RETRY).await;
     }
 }
 
+async fn remove_former(cluster: &ClusterHandle, id: &MemberId, incarnation: Incarnation) {
+    match cluster.change(Demand::Remove(incarnation, Removal::Proven)).await {
+        Ok(epoch) => info!(member = %id, %epoch, "a member of before, whose process ended, is out of the view"),
+        Err(ChangeError::NotInView) => {}
+        // Its lease lapses, which takes longer.
+        Err(why) => warn!(member = %id, %why, "a member of before, whose process ended, is still in the view"),
+    }
+}
+
+fn loopback(address: &str) -> Option<SocketAddr> {
+    address.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback())
+}
+
 /// This machine itself says that nobody listens at this address of its own.
-async fn is_refused_here(address: &str) -> bool {
-    let Some(address) = address.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback()) else {
-        return false;
-    };
+async fn is_refused(address: SocketAddr) -> bool {
     let dialed = tokio::time::timeout(ANSWER, TcpStream::connect(address)).await;
     matches!(dialed, Ok(Err(why)) if why.kind() == ErrorKind::ConnectionRefused)
 }
