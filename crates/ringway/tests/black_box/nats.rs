@@ -126,7 +126,8 @@ async fn nats_keeps_the_registry_and_any_process_may_end() {
 async fn nats_has_the_registry_of_a_demo_whose_members_are_killed_started_and_added() {
     const PASSWORD: &str = "the-password-of-nats";
     let servers = NatsServers::start(1, &["--user", "me", "--pass", PASSWORD]);
-    let config = config(&servers, "log = \"nats\"\n")
+    // Whoever was removed without a proof may act for that long (R10).
+    let config = config(&servers, "log = \"nats\"\n[cluster.timing]\npair = \"10s\"\n")
         .replace("[nats]\n", &format!("[nats]\nuser = \"me\"\npassword = \"{PASSWORD}\"\n"))
         .replace("recovery = true\n", "recovery = true\ndurability = \"log\"\n");
     let demo = || configured(Process::builder(&*BINARY, &["demo", "--port", "0", "--gateways", "2"]), &config);
