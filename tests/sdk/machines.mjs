@@ -2,7 +2,6 @@
 //
 //   node machines.mjs state SECONDS ID=STATE…   waits until the members are listed like that
 //   node machines.mjs well SECONDS HOST:PORT    waits until that gateway reaches everybody
-//   node machines.mjs epoch                     prints the epoch of the view
 //   node machines.mjs talk SECONDS              publishes at one gateway, listens at the other
 //
 // Addresses, keys and names are those of docs/operating.md. RINGWAY_STATE names a file that keeps how far the channel was.
@@ -22,8 +21,8 @@ const CHANNEL = "chat:machines";
 const COUNT = 50;
 
 const [order, seconds, ...wanted] = process.argv.slice(2);
-const orders = { state, well, epoch, talk };
-await (orders[order] ?? (() => usage("machines.mjs state|well|epoch|talk")))();
+const orders = { state, well, talk };
+await (orders[order] ?? (() => usage("machines.mjs state|well|talk")))();
 
 async function state() {
   const states = new Map(wanted.map((one) => one.split("=")));
@@ -40,12 +39,8 @@ async function well() {
   await until(`${wanted[0]} is well`, async () => {
     last = await (await fetch(`http://${wanted[0]}/health`)).text();
     const { status, why } = JSON.parse(last);
-    return status === "ok" && !why;
+    return status === "ok" && why.length === 0;
   }, seconds * 1000).catch(({ message }) => { throw new Error(`${message}; it says ${last}`); });
-}
-
-async function epoch() {
-  console.log((await admin()).epoch);
 }
 
 /** Numbers from one gateway to the other, and from the server API to both: once each, in order, after what was said before. */
