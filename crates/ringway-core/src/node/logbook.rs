@@ -581,6 +581,9 @@ impl Node {
         let life = book.place.map_or(0, Place::life);
         let mut replay = Replay::of(now, slot, &chain);
         let may_lack_its_end = replay.is_of_earlier_life(&chain, life);
+        if may_lack_its_end {
+            replay.begin_anew(|| StreamEpoch::from_random(self.next_random()));
+        }
         replay.streams.retain(|name, _| self.slot_of(name) == slot);
         let entry = &mut self.slots[slot.index()];
         entry.index = entry.index.max(start).max(replay.index) + 1;
@@ -588,8 +591,7 @@ impl Node {
         let view = self.peers.view();
         entry.publishers.retain(|publisher| publisher.durability != Durability::Log);
         let publishers = replay.publishers.into_iter().filter(|publisher| view.gateway(publisher.gateway).is_some());
-        // Its gateways, too, may have been told of more than there is.
-        entry.publishers.extend(publishers.filter(|_| !may_lack_its_end));
+        entry.publishers.extend(publishers);
         // What was here of them came from an earlier reading.
         let older = |key: &u32| self.streams[*key as usize].options.is_logged();
         let older: Vec<u32> = self.slots[slot.index()].streams.iter().copied().filter(older).collect();
@@ -599,9 +601,6 @@ impl Node {
         older.into_iter().for_each(|key| self.remove_stream(key));
         for (name, mut stream) in replay.streams {
             stream.brought_by(index);
-            if may_lack_its_end {
-                stream.epoch = Some(StreamEpoch::from_random(self.next_random()));
-            }
             // It was begun anew meanwhile, by somebody who does not keep it in the log any more.
             if self.stream_of(&name).is_some_and(|(_, here)| here.is_numbered()) {
                 let op = Op::Forget { channel: name };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::slot::{Publisher, Staged, Staging};
-use crate::id::{ChannelName, Epoch, Incarnation, Slot};
+use crate::id::{ChannelName, Epoch, Incarnation, Slot, StreamEpoch};
 use crate::limits::COUNT_MOST;
 use crate::logbook::{Logged, Place};
 use crate::message::{Op, SlotState, StreamState};
@@ -62,6 +62,19 @@ impl Replay {
         }
         replay.staging = None;
         replay
+    }
+
+    /// Each stream goes on under another epoch. What its publishers have sent stays taken, and what they are told of it again is true there.
+    pub(super) fn begin_anew(&mut self, mut next: impl FnMut() -> StreamEpoch) {
+        let mut renewed = BTreeMap::new();
+        for stream in self.streams.values_mut() {
+            let before = stream.epoch.replace(next());
+            renewed.extend(before.zip(stream.epoch));
+        }
+        let taken = self.publishers.iter_mut().flat_map(|publisher| &mut publisher.taken);
+        for position in taken.filter_map(|(_, position)| position.as_mut()) {
+            position.epoch = renewed.get(&position.epoch).copied().unwrap_or(position.epoch);
+        }
     }
 
     /// Some of it stands in records of an earlier life of the log.

@@ -91,14 +91,16 @@ fn what_is_read_from_a_log_that_may_have_lost_its_end_goes_on_as_another_stream(
     log.lose(true, |_, records| records - 1);
     let mut next = Cluster { log: Some(log), ..Cluster::of(3) };
     next.nodes.iter_mut().for_each(|node| node.random ^= 0x5a5a);
-    next.publish_until_taken(1, "a", LOGGED);
-    assert_eq!(next.answered().last(), Some(&(1, 3, Durability::Log)), "what is left, and one more");
+    next.publish_until_taken(2, "a", LOGGED);
+    assert_eq!(next.answered().last(), Some(&(2, 2, Durability::Log)), "what is left was taken before");
+    next.publish_until_taken(4, "a", LOGGED);
+    assert_eq!(next.answered().last(), Some(&(4, 3, Durability::Log)), "and one more");
     let renewed = epoch_of(&next);
     assert_ne!(renewed, epoch, "somebody may have seen something else at that place");
     // Once it is written whole, nothing is of the former life.
     let mut third = Cluster { log: next.log.take(), ..Cluster::of(3) };
-    third.publish_until_taken(2, "a", LOGGED);
-    assert_eq!((third.answered().last(), epoch_of(&third)), (Some(&(2, 4, Durability::Log)), renewed));
+    third.publish_until_taken(5, "a", LOGGED);
+    assert_eq!((third.answered().last(), epoch_of(&third)), (Some(&(5, 4, Durability::Log)), renewed));
 }
 
 /// One that does not reach the log asks through others, until it reaches it again.
