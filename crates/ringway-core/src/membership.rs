@@ -448,9 +448,14 @@ impl Membership {
         self.finish_changes(now, settled);
     }
 
+    /// Nobody whom the view's removals left out acts any more.
+    fn removals_are_over(&self, now: Now) -> bool {
+        now >= self.removals_since + self.timing.fresh()
+    }
+
     /// A view with the checksum of its tables: members that place differently will notice. It says which removals are over by now.
     fn sealed(&mut self, now: Now, mut view: View) -> Arc<View> {
-        if now >= self.removals_since + self.timing.fresh() {
+        if self.removals_are_over(now) {
             view.removals_over = self.view.removals;
         }
         let placement = Placement::of(&view, self.placement.as_ref());

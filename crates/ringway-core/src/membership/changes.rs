@@ -77,8 +77,8 @@ impl Membership {
 
     /// Nobody who was removed acts any more: the keeper has it written, so that who is started later waits for none of them (R10).
     fn end_removals(&mut self, now: Now) {
-        let is_over = now >= self.removals_since + self.timing.fresh();
-        if is_over && self.view.removals_over < self.view.removals && self.keeper() == Some(self.me) {
+        let is_due = self.view.removals_over < self.view.removals && self.removals_are_over(now);
+        if is_due && self.keeper() == Some(self.me) {
             self.write(now, Purpose::Turn, self.view.affirmed());
         }
     }

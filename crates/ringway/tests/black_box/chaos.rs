@@ -7,26 +7,7 @@ use ringway_testkit::process::alive;
 use ringway_testkit::{Process, eventually};
 use serde_json::Value;
 
-use crate::support::{BINARY, configured};
-
-/// Channels of two namespaces, of which one outlives every process.
-const CONFIG: &str = "\
-[cluster]
-slots = 1024
-[channels.namespaces.log]
-history_size = 10000
-history_ttl = \"1h\"
-recovery = true
-durability = \"log\"
-subscribe = \"anyone\"
-publish = \"anyone\"
-[channels.namespaces.memory]
-history_size = 10000
-history_ttl = \"1h\"
-recovery = true
-subscribe = \"anyone\"
-publish = \"anyone\"
-";
+use crate::support::{BINARY, LOG_AND_MEMORY, configured};
 
 /// A run of a quarter of a minute, with its start, and the settling and draining at its end, on a busy machine.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
@@ -73,7 +54,7 @@ async fn when_everything_ends_the_log_goes_on_and_memory_begins_anew() {
     let more = ["--faults", "kill-all", "--namespaces", "log,memory", "--data-dir"];
     let folder = tempfile::tempdir().expect("a folder");
     let builder = Process::builder(&*BINARY, &[&words[..], &more].concat()).arg(folder.path());
-    let mut chaos = configured(builder, CONFIG).start();
+    let mut chaos = configured(builder, LOG_AND_MEMORY).start();
     let status = chaos.wait_exit(RUN_LIMIT).await;
     assert!(status.success(), "{}\n{}", chaos.stderr(), chaos.stdout());
     let report: Value = serde_json::from_str(&chaos.stdout()).expect("a report in JSON");
@@ -94,7 +75,7 @@ async fn what_a_log_would_lose_when_everything_ends_is_found() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let (file, data) = (folder.path().join("ringway.toml"), folder.path().join("data"));
-    std::fs::write(&file, CONFIG).expect("written");
+    std::fs::write(&file, LOG_AND_MEMORY).expect("written");
     let line = "chaos --clients 60 --plain 0 --rate 200 --settle --changes 1 --faults kill-all --namespaces memory";
     let words = line.split(' ').map(std::ffi::OsStr::new).chain(["--config".as_ref(), file.as_ref()]);
     let cli = <Cli as clap::Parser>::parse_from(words.chain(["--data-dir".as_ref(), data.as_ref()]));

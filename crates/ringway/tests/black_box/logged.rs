@@ -8,27 +8,7 @@ use ringway_testkit::process::Builder;
 use ringway_testkit::{CentrifugeClient, Process, Server, Target, eventually_ok};
 use serde_json::json;
 
-use crate::support::{BINARY, CHANGE, SOON, configured};
-
-const CONFIG: &str = "\
-[cluster]
-slots = 256
-[client]
-anonymous = true
-[channels.namespaces.log]
-history_size = 10000
-history_ttl = \"1h\"
-recovery = true
-durability = \"log\"
-subscribe = \"anyone\"
-publish = \"anyone\"
-[channels.namespaces.memory]
-history_size = 10000
-history_ttl = \"1h\"
-recovery = true
-subscribe = \"anyone\"
-publish = \"anyone\"
-";
+use crate::support::{BINARY, CHANGE, LOG_AND_MEMORY as CONFIG, SOON, configured};
 
 /// Channels of each kind, in slots of all nodes.
 const CHANNELS: u64 = 24;

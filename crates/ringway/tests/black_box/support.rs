@@ -27,6 +27,26 @@ pub(crate) static BINARY: LazyLock<String> = LazyLock::new(|| {
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// For a whole cluster to start or to change.
 pub(crate) const CHANGE: Duration = Duration::from_secs(40);
+/// Two namespaces with histories: one outlives every process, the other is in memory.
+pub(crate) const LOG_AND_MEMORY: &str = "\
+[cluster]
+slots = 256
+[client]
+anonymous = true
+[channels.namespaces.log]
+history_size = 10000
+history_ttl = \"1h\"
+recovery = true
+durability = \"log\"
+subscribe = \"anyone\"
+publish = \"anyone\"
+[channels.namespaces.memory]
+history_size = 10000
+history_ttl = \"1h\"
+recovery = true
+subscribe = \"anyone\"
+publish = \"anyone\"
+";
 /// What the tests' servers sign tokens with.
 const SIGNING_KEY: &str = "a signing key for tests alone";
 /// Named users need a token; the rest of the open config stays.
