@@ -62,10 +62,12 @@ impl World {
         (!may_fail && !is_shed && !is(Disconnect::InsufficientState)).then_some("closed")
     }
 
-    /// Somebody is sent away because it lost its place in its own channel. A reply that has begun cannot be taken back either.
+    /// Somebody is sent away because it lost its place in its own channel. A reply that has begun cannot be taken back either. Who has
+    /// vanished is told nothing, and has read neither.
     fn watch_lost_inbox(&mut self, connection: &Connection) {
         let sub = connection.user.and_then(|user| Some((user, connection.subs.get(&user)?)));
-        if let Some((channel, sub)) = sub.filter(|(_, sub)| !sub.is_behind && !connection.is_replied_to()) {
+        let was_told = !connection.vanished && !connection.is_replied_to();
+        if let Some((channel, sub)) = sub.filter(|(_, sub)| !sub.is_behind && was_told) {
             self.watch_lost(channel, sub.at);
         }
     }
