@@ -43,7 +43,7 @@ pub struct Record {
     pub start: u64,
     /// What is kept in the log is in the chain up to this operation, once it is whole.
     pub index: u64,
-    /// No part of a state is missing that the chain needs.
+    /// No part of a state is missing that the chain needs, as far as its writer has read it: a fence has read nothing.
     pub whole: bool,
     /// The newest operation that is in a part of a state, of all those in the chain: up to there nothing can be struck out.
     pub state: u64,

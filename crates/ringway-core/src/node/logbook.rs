@@ -375,7 +375,8 @@ impl Node {
         book.job = job.filter(|_| part.as_ref().is_some_and(|part| !part.last));
         book.state = part.as_ref().map_or(book.state, |part| book.state.max(part.index));
         let (number, start, state) = (book.number, book.start, book.state);
-        let whole = !book.holds || part.as_ref().is_some_and(|part| part.last);
+        // What a fence closes is not read yet: nobody has said that it is whole, and of one life of the log.
+        let whole = book.step != Step::Fencing && (!book.holds || part.as_ref().is_some_and(|part| part.last));
         let mut record = Record { birth, term, number, start, index, whole, state, weight: 0, ops, part };
         record.weight = book.weight + record.size() as u64;
         let record = Arc::new(record);

@@ -8,6 +8,7 @@ use ringway_core::registry::Seat;
 use ringway_core::{ChannelName, Incarnation, Position, Slot};
 
 use super::faults::Heal;
+use super::process::State;
 use super::{Event, Input, MS, World, note};
 use crate::Sabotage;
 use crate::setup::HOST;
@@ -100,8 +101,14 @@ impl World {
         // What was confirmed in the last second nobody knows any more, and it may come again.
         self.people.forget_what_was_confirmed();
         for at in 0..self.processes.len() {
-            if self.processes[at].holds() {
-                self.crash_and_restart(Some(at));
+            match self.processes[at].state {
+                State::Up => self.crash_and_restart(Some(at)),
+                State::Between => {
+                    self.end_process(at);
+                    self.heal_after(20, 2500, Heal::Restart(at));
+                }
+                State::Lingering => self.end_process(at),
+                State::Down => {}
             }
         }
         if self.rng.chance(300) {

@@ -103,6 +103,22 @@ fn what_is_read_from_a_log_that_may_have_lost_its_end_goes_on_as_another_stream(
     assert_eq!((third.answered().last(), epoch_of(&third)), (Some(&(5, 4, Durability::Log)), renewed));
 }
 
+/// Of what a fence closes nobody knows yet whether it is whole. An owner that comes with a copy from who wrote the fence writes that
+/// copy whole, and not what it has beyond the fence.
+#[test]
+fn a_fence_does_not_say_that_the_chain_is_whole() {
+    let mut cluster = Cluster::with_log(2);
+    cluster.publish_until_taken(1, "a", LOGGED);
+    let mut next = Cluster { log: cluster.log.take(), ..Cluster::of(3) };
+    next.publish_until_taken(2, "a", LOGGED);
+    let slot = next.slot("a");
+    let mut chain = next.log.as_ref().unwrap().chain(next.now, slot).into_iter().map(|logged| logged.record);
+    let is_fence = |record: &Record| record.number == 1 && record.ops.is_empty() && record.part.is_none();
+    let whole: Vec<(bool, bool)> = chain.by_ref().map(|record| (is_fence(&record), record.whole)).collect();
+    assert!(whole.contains(&(true, false)), "{whole:?}");
+    assert!(whole.iter().all(|(is_fence, whole)| is_fence != whole), "{whole:?}");
+}
+
 /// One that does not reach the log asks through others, until it reaches it again.
 #[test]
 fn who_is_cut_off_from_the_log_asks_through_others() {

@@ -25,8 +25,8 @@ impl World {
         }
     }
 
-    fn keeps_its_lease(&self, gateway: Incarnation) -> bool {
-        let process = self.processes.iter().find(|process| process.incarnation == gateway);
+    fn keeps_its_lease(&self, member: Incarnation) -> bool {
+        let process = self.processes.iter().find(|process| process.incarnation == member);
         let Some(process) = process.filter(|process| process.state == State::Up && !process.leaving) else {
             return false;
         };
@@ -36,10 +36,11 @@ impl World {
             Some(Lease::Since(sent)) => process.clock(self.now) < sent + self.setup.timing.own(),
             _ => false,
         };
-        good && !self.faults.blamed.contains(&gateway)
+        good && !self.faults.blamed.contains(&member)
     }
 
-    /// Where one link is cut and nothing else is wrong, no publish is held for longer than the silence takes to show.
+    /// Where one link is cut and nothing else is wrong, no publish is held for longer than the silence takes to show. A node that has lost
+    /// its lease meanwhile may answer nobody.
     pub(crate) fn watch_held(&mut self) {
         let Some((began, ends)) = self.faults.split.filter(|_| self.setup.mode == Mode::One) else { return };
         if self.now >= ends {
@@ -49,6 +50,7 @@ impl World {
         let holds = |slot: Slot, at: usize| {
             let process = &self.processes[at];
             let late = process.runs() && self.now > began.max(process.view_at) + limit;
+            let late = late && self.keeps_its_lease(process.incarnation);
             let report = process.node().filter(|_| late).and_then(|node| node.inspect(slot));
             report.and_then(|report| report.reign).is_some_and(|reign| reign.held > 0)
         };
