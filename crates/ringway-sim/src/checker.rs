@@ -113,6 +113,8 @@ pub(crate) struct Checker {
     pub(crate) doubled: SlotSet,
     /// Slots whose last complete copy went with an excuse, and that have none since.
     pub(crate) lost: SlotSet,
+    /// Slots of which the log may have lost records that only copies have, until an owner has written again.
+    pub(crate) unproven: SlotSet,
     senders: u32,
 }
 
@@ -134,6 +136,7 @@ impl Checker {
             destroyed: BTreeMap::new(),
             doubled: SlotSet::default(),
             lost: SlotSet::default(),
+            unproven: SlotSet::default(),
             senders: 0,
         }
     }
@@ -189,6 +192,15 @@ impl Checker {
         };
         let streams = self.logs.values_mut().filter(is_lost);
         streams.for_each(|log| log.dead = true);
+    }
+
+    /// Nobody who lives knows whether this slot's chain has lost something.
+    pub(crate) fn excuse_the_chain(&mut self, slot: Slot, setup: &Setup) {
+        let is_lost = |log: &&mut Log| {
+            let channel = &setup.channels[log.channel];
+            channel.slot == slot && channel.is_logged()
+        };
+        self.logs.values_mut().filter(is_lost).for_each(|log| log.dead = true);
     }
 
     /// The log has lost the ends of chains, and says so: no stream goes on that is read from it.

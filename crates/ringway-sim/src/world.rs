@@ -105,6 +105,8 @@ pub(crate) enum Event {
         process: usize,
         boot: u32,
         from: Incarnation,
+        /// The life of the log in which it was sent.
+        life: u32,
         request: Box<LogRequest>,
     },
     Fault,
@@ -149,8 +151,8 @@ pub(crate) struct World {
     /// It answers nobody until then, or takes nothing.
     log_away: Time,
     log_full: Time,
-    /// The first life of each process after the log has lost its end.
-    log_boots: Vec<u32>,
+    /// How often it may have lost some records.
+    log_life: u32,
     /// The newest view that it has, or that somebody knows who lives.
     pub(crate) newest: Arc<View>,
     /// Views that were written.
@@ -236,7 +238,7 @@ impl World {
             chains: Chains::default(),
             log_away: 0,
             log_full: 0,
-            log_boots: Vec::new(),
+            log_life: 0,
             views: 0,
             snapshots: VecDeque::new(),
             store_restarted: 0,
@@ -358,7 +360,11 @@ impl World {
             Event::Start(process) => self.start(process),
             Event::Request { process, boot, life, request } => self.ask_registry(process, boot, life, request),
             Event::Store { process, boot, from, request } => self.handle_in_store(process, boot, from, request),
-            Event::Log { process, boot, from, request } => self.handle_in_log(process, boot, from, *request),
+            Event::Log { process, boot, from, life, request } if life == self.log_life => {
+                self.handle_in_log(process, boot, from, *request);
+            }
+            // Nothing that was asked before a log has begun another life is carried out in that.
+            Event::Log { .. } => {}
             Event::Fault => self.next_fault(),
             Event::Change => self.next_change(),
             Event::Sudden if !self.is_quiet() => self.change(),

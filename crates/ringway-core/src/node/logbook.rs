@@ -21,7 +21,7 @@
 //! | L5 | The first record of a reign says from which operation on earlier reigns do not count |
 //! | L6 | A chain that has outgrown the state it tells gets that state whole, in parts, and is then cut off before it |
 //! | L7 | Records name the cluster's birth. A chain of another one is not touched |
-//! | L8 | What is read from a chain with records of an earlier life of the log may lack its end: its streams go on under new epochs, and are written whole |
+//! | L8 | Where the log began another life, and nobody who knew the end of a chain went on behind it, the chain may lack something: streams that are read from it go on under new epochs, and are written whole |
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -579,9 +579,8 @@ impl Node {
         let chain = std::mem::take(&mut book.chain);
         book.step = Step::Open;
         let start = book.start;
-        let life = book.place.map_or(0, Place::life);
         let mut replay = Replay::of(now, slot, &chain);
-        let may_lack_its_end = replay.is_of_earlier_life(&chain, life);
+        let may_lack_its_end = replay.may_lack_something(&chain);
         if may_lack_its_end {
             replay.begin_anew(|| StreamEpoch::from_random(self.next_random()));
         }

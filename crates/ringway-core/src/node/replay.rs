@@ -77,10 +77,17 @@ impl Replay {
         }
     }
 
-    /// Some of it stands in records of an earlier life of the log.
-    pub(super) fn is_of_earlier_life(&self, chain: &[Logged], life: u64) -> bool {
-        let mut counts = chain.iter().filter(|logged| self.whole.is_none_or(|whole| logged.place >= whole));
-        counts.any(|logged| logged.place.life() < life)
+    /// What it was made of may lack something: the log has begun another life behind a record, and the reign of the next one was by somebody
+    /// who did not know what had been there, or has not written all of what the chain lacked.
+    pub(super) fn may_lack_something(&self, chain: &[Logged]) -> bool {
+        let begin = chain.partition_point(|logged| self.whole.is_some_and(|whole| logged.place < whole));
+        let counts = &chain[begin..];
+        let is_gap = |at: usize| {
+            let next = &counts[at..];
+            let mut reign = next.iter().take_while(|logged| logged.record.term == next[0].record.term);
+            counts[at - 1].place.life() < next[0].place.life() && !reign.any(|logged| logged.record.whole)
+        };
+        (1..counts.len()).any(is_gap)
     }
 
     fn follow(&mut self, at: Now, slot: Slot, index: u64, op: &Op) {

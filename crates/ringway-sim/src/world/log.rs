@@ -5,10 +5,12 @@ use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Place
 use ringway_core::message::Message;
 use ringway_core::node::told_by;
 use ringway_core::registry::Seat;
+use ringway_core::ring::SlotSet;
 use ringway_core::{ChannelName, Incarnation, Position, Slot};
 
 use super::faults::Heal;
 use super::process::State;
+use super::watch::is_whole;
 use super::{Event, Input, MS, World, note};
 use crate::Sabotage;
 use crate::setup::HOST;
@@ -35,7 +37,8 @@ impl World {
         let boot = self.processes[at].boot;
         let late = if matches!(request.op, LogOp::Append { .. } | LogOp::Trim { .. }) { 30 } else { 5 };
         for due in self.trips(troubled, late) {
-            self.schedule(due, Event::Log { process: at, boot, from, request: Box::new(request.clone()) });
+            let life = self.log_life;
+            self.schedule(due, Event::Log { process: at, boot, from, life, request: Box::new(request.clone()) });
         }
     }
 
@@ -49,13 +52,16 @@ impl World {
         if self.now < self.log_away {
             return;
         }
-        // What its machine had not sent when it went down is not sent any more.
-        if self.log_boots.get(at).is_some_and(|first| boot < *first) {
-            return;
-        }
         let text = self.is_traced().then(|| format!("{:?}", request.op));
         self.chains.set_full(self.now < self.log_full);
+        let whole = match &request.op {
+            LogOp::Append { slot, record, .. } if record.whole => Some(*slot),
+            _ => None,
+        };
         let answer = self.lied_log(request);
+        if let (Some(slot), LogSaid::Appended(_)) = (whole, &answer.said) {
+            self.checker.unproven.remove_all(&SlotSet::of([slot]));
+        }
         if let Some(text) = text {
             note!(self, "log: {} for {from}: {text}: {:?}", self.processes[at].id, answer.said);
         }
@@ -82,7 +88,9 @@ impl World {
     /// The log is away for a while, or has no room.
     pub(super) fn log_outage(&mut self) {
         let away = self.rng.range(100, 5000) * MS;
-        if self.rng.chance(700) {
+        if !self.setup.hosted && self.rng.chance(250) {
+            self.fail_over_in_log();
+        } else if self.rng.chance(700) {
             note!(self, "the log is away for {} ms", away / MS);
             self.log_away = self.now + away;
         } else {
@@ -96,7 +104,7 @@ impl World {
     pub(super) fn kill_all(&mut self) {
         note!(self, "all end");
         for slot in self.setup.slots.slots() {
-            self.checker.excuse(slot, &self.setup);
+            self.excuse(slot);
         }
         // What was confirmed in the last second nobody knows any more, and it may come again.
         self.people.forget_what_was_confirmed();
@@ -119,16 +127,52 @@ impl World {
     /// The log may have lost some of its last records, knows it, and is in another life.
     fn lose_the_end_of_the_log(&mut self) {
         self.checker.excuse_the_log(&self.setup);
-        self.log_boots = self.processes.iter().map(|process| process.boot).collect();
+        self.lose_some();
+        note!(self, "the log has lost its end");
+        self.setup.slots.slots().for_each(|slot| self.inboxes_left(slot));
+    }
+
+    /// Inboxes of this slot go on with what the log has left, as other streams.
+    fn inboxes_left(&mut self, slot: Slot) {
+        let inboxes = self.setup.channels.iter().enumerate();
+        let inboxes = inboxes.filter(|(_, channel)| channel.is_inbox() && channel.slot == slot);
+        let left: Vec<_> = inboxes.map(|(at, channel)| (at, self.logged_top(slot, &channel.name))).collect();
+        left.into_iter().for_each(|(at, left)| self.people.users[at].is_left(left));
+    }
+
+    /// The last copies of a slot are gone, and that is no wonder. Where the log may lack what they had, nothing goes on from it either.
+    pub(crate) fn excuse(&mut self, slot: Slot) {
+        self.checker.excuse(slot, &self.setup);
+        if self.checker.unproven.has(slot) {
+            self.excuse_the_chain(slot);
+        }
+    }
+
+    fn excuse_the_chain(&mut self, slot: Slot) {
+        self.checker.excuse_the_chain(slot, &self.setup);
+        self.inboxes_left(slot);
+    }
+
+    fn lose_some(&mut self) {
+        self.log_life += 1;
         let rng = &mut self.rng;
         let is_known = self.sabotage != Some(Sabotage::HideLoss);
         self.chains.lose(is_known, |_, records| {
             records - if rng.chance(500) { 0 } else { rng.range(0, 4).min(records as u64) as usize }
         });
-        note!(self, "the log has lost its end");
-        let inboxes = self.setup.channels.iter().enumerate().filter(|(_, channel)| channel.is_inbox());
-        let left: Vec<_> = inboxes.map(|(at, channel)| (at, self.logged_top(channel.slot, &channel.name))).collect();
-        left.into_iter().for_each(|(at, left)| self.people.users[at].is_left(left));
+    }
+
+    /// Another server of the log takes over, which may lack the last records, while members live. Whoever has a copy that was read knows what
+    /// the chain lacks, and writes it when it writes next. Until then that copy is all there is.
+    fn fail_over_in_log(&mut self) {
+        note!(self, "the log fails over");
+        let nodes = self.nodes_of_view();
+        let has_reader = |slot: Slot| nodes.iter().any(|node| is_whole(node, slot) && node.standing(slot).read);
+        let slots: Vec<Slot> = self.setup.slots.slots().collect();
+        let gone: Vec<Slot> = slots.iter().copied().filter(|slot| !has_reader(*slot)).collect();
+        slots.into_iter().for_each(|slot| self.checker.unproven.add(slot));
+        self.lose_some();
+        gone.into_iter().for_each(|slot| self.excuse_the_chain(slot));
     }
 
     /// A slot's chain.
@@ -139,6 +183,9 @@ impl World {
     /// K1: whoever reads the log finds what was acknowledged as being there.
     pub(super) fn watch_logged(&mut self, channel: usize, position: Position) {
         let setup = &self.setup.channels[channel];
+        if self.checker.unproven.has(setup.slot) {
+            return;
+        }
         let top = self.logged_top(setup.slot, &setup.name).filter(|top| top.epoch == position.epoch);
         if top.is_none_or(|top| top.offset < position.offset) {
             let text = format!("{position:?} of channel {channel} is acknowledged, and the log tells of {top:?}");

@@ -8,6 +8,7 @@ mod gateways;
 mod rest;
 mod sessions;
 
+pub(crate) use copies::is_whole;
 use ringway_core::message::{Answer, Attached, Deliver, Durability, Entry, HistoryPage, Message, PubOk};
 use ringway_core::node::{Node, ReignReport};
 use ringway_core::peers::Outgoing;

@@ -15,7 +15,7 @@ use crate::world::{World, note};
 use ringway_core::ring::SlotSet;
 
 /// It has the mark, and not only for what is kept in the log.
-fn is_whole(node: &Node, slot: Slot) -> bool {
+pub(crate) fn is_whole(node: &Node, slot: Slot) -> bool {
     node.is_marked(slot) && !node.standing(slot).early
 }
 
@@ -31,7 +31,7 @@ impl World {
     }
 
     /// Those nodes of the registry's view that run.
-    fn nodes_of_view(&self) -> Vec<&Node> {
+    pub(crate) fn nodes_of_view(&self) -> Vec<&Node> {
         self.newest_view().nodes.iter().filter_map(|entry| self.node_of(entry.incarnation)).collect()
     }
 
@@ -229,7 +229,7 @@ impl World {
         let nodes = self.nodes_of_view();
         let unmarked = |slot: &Slot| !nodes.iter().any(|node| is_whole(node, *slot));
         let lost: Vec<Slot> = self.setup.slots.slots().filter(unmarked).collect();
-        lost.into_iter().for_each(|slot| self.checker.excuse(slot, &self.setup));
+        lost.into_iter().for_each(|slot| self.excuse(slot));
     }
 
     /// C6: a node that drained leaves two complete copies where two nodes are left, unless one was lost on the way.
@@ -290,7 +290,7 @@ impl World {
                     Mode::Wild => destroyed >= serving.clamp(1, 2) || (destroyed >= 1 && due >= 2 && !doubled),
                 };
             if excused || !lives {
-                self.checker.excuse(slot, &self.setup);
+                self.excuse(slot);
             } else if lives {
                 self.violate("C1", format!("no complete copy of slot {slot} is left after {why}"));
             }
