@@ -8,10 +8,10 @@ import { colour } from "./palette.js";
 
 /** Every action: what it means, in which states it can mean something, and how its doing is called. The server has the last word. */
 const ACTIONS = [
-  { name: "stop", doing: "stopping", hint: "Drain and leave (SIGTERM)", when: ["joining", "active"] },
+  { name: "stop", doing: "stopping", hint: "Drain and leave (SIGTERM)", when: ["joining", "active", "resting"] },
   { name: "start", doing: "starting", hint: "Start it again under the same id", when: ["down"] },
-  { name: "kill", doing: "killing", hint: "kill -9: no goodbye", when: ["joining", "active", "draining", "suspect"], process: true },
-  { name: "freeze", doing: "freezing", hint: "SIGSTOP: alive, but silent", when: ["joining", "active", "draining"] },
+  { name: "kill", doing: "killing", hint: "kill -9: no goodbye", when: ["joining", "active", "draining", "resting", "suspect"], process: true },
+  { name: "freeze", doing: "freezing", hint: "SIGSTOP: alive, but silent", when: ["joining", "active", "draining", "resting"] },
   { name: "thaw", doing: "thawing", hint: "SIGCONT: go on after a freeze", when: ["suspect"], process: true },
   { name: "remove", doing: "removing", hint: "Forget a member that is down", when: ["down"] },
 ];

@@ -14,7 +14,7 @@
 //! A turn ends when nobody inside has more to say to the others. A newer view is applied by every role before anything that follows
 //! from it is said.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::gateway::Gateway;
@@ -345,6 +345,11 @@ impl<F: Front> Member<F> {
     /// A member is known to have died (R15).
     pub fn evidence(&mut self, now: Now, peer: Incarnation, proof: Removal) {
         self.membership.evidence(now, peer, proof);
+    }
+
+    /// Members that somebody beside the links takes for gone: [`Membership::doubt`].
+    pub fn doubt(&mut self, members: BTreeSet<Incarnation>) {
+        self.membership.doubt(members);
     }
 
     /// Asks to leave; [`Action::Left`] follows.

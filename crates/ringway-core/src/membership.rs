@@ -7,7 +7,7 @@ mod changes;
 mod lease;
 mod removals;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,8 +66,10 @@ pub enum Sign {
 /// A change of the view that somebody asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Another weight for a node; zero drains it.
+    /// Another weight for a node; zero drains it, and it leaves.
     Weight(Incarnation, Weight),
+    /// This member's own node hands over all that it owns, and stays in the view without a weight.
+    Rest,
     /// A member leaves the view.
     Remove(Incarnation, Removal),
     /// A gateway sheds its clients and will leave.
@@ -83,6 +85,9 @@ pub enum ChangeError {
     /// The cluster cannot spare the node.
     #[error("the other nodes are too few: without it two must stay, or one and nobody else")]
     NoRoom,
+    /// The node owns nothing yet.
+    #[error("this node is still being filled, and hands over once it is active")]
+    Filling,
     /// The registry did not answer.
     #[error("the registry did not answer in time; the change may or may not have been written")]
     Unknown,
@@ -159,7 +164,11 @@ pub struct Membership {
     answered_from: Now,
     heard: BTreeMap<Incarnation, Now>,
     evidence: BTreeMap<Incarnation, Removal>,
+    /// Members that somebody beside the links takes for gone.
+    doubted: BTreeSet<Incarnation>,
     asked: VecDeque<(u64, Change, Now)>,
+    /// This node was last asked to rest, so when it has drained it stays.
+    rests: bool,
     id_taken: bool,
     /// Members whose leases had lapsed when the registry was last asked.
     lapsed_members: Vec<Incarnation>,
@@ -211,7 +220,9 @@ impl Membership {
             answered_from: now,
             heard: BTreeMap::new(),
             evidence: BTreeMap::new(),
+            doubted: BTreeSet::new(),
             asked: VecDeque::new(),
+            rests: false,
             id_taken: false,
             lapsed_members: Vec::new(),
             found_full: false,
@@ -298,6 +309,12 @@ impl Membership {
         }
     }
 
+    /// Members that somebody beside the links takes for gone. It proves nothing: silence of theirs is waited for a shorter
+    /// time ([`Timing::doubted`]), and everything else of R17 holds as it does.
+    pub fn doubt(&mut self, members: BTreeSet<Incarnation>) {
+        self.doubted = members;
+    }
+
     /// Asks to leave. [`Action::Left`] follows when there was room and everything is handed over; a drain that must
     /// wait its turn waits.
     pub fn leave(&mut self) {
@@ -308,6 +325,11 @@ impl Membership {
 
     /// Asks for a change; [`Action::Changed`] with this token ends it.
     pub fn change(&mut self, now: Now, token: u64, change: Change) {
+        match change {
+            Change::Rest => self.rests = true,
+            Change::Weight(node, weight) if node == self.me => self.rests &= weight.is_zero(),
+            _ => {}
+        }
         self.asked.push_back((token, change, now));
         self.act_on_asked(now);
     }

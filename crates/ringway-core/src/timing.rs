@@ -63,6 +63,12 @@ impl Timing {
         self.ping * 4
     }
 
+    /// A link without a frame for so long is silent where somebody beside the links takes its other end for gone. Whoever is cut off from
+    /// everybody must notice it before: at `silent`, it might still seem to hear the one whose ping came last.
+    pub fn doubted(&self) -> Duration {
+        (self.silent() * 2).min(self.suspect)
+    }
+
     /// A lease is renewed this often.
     pub fn renew(&self) -> Duration {
         self.ttl / 4

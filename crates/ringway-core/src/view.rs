@@ -18,8 +18,8 @@ use crate::ring::{HashKey, MAX_NODES, SlotCount, Table, Weight};
 
 /// A node as the view lists it.
 ///
-/// Its two weights say what it does: joining is 0 → w, draining is w → 0, a changed weight is w1 → w2, and active
-/// is a node whose two weights are the same. `cur` is placed by `now`, `next` by `next`.
+/// Its two weights say what it does: joining is 0 → w, draining is w → 0, a changed weight is w1 → w2, resting is 0 → 0, and
+/// active is any other node whose two weights are the same. `cur` is placed by `now`, `next` by `next`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeEntry {
     /// Stable name; what is hashed.
@@ -45,13 +45,16 @@ pub enum NodeState {
     Draining,
     /// Active with another weight to come.
     Reweighting,
+    /// Owns nothing, and is to own nothing until it is given a weight.
+    Resting,
 }
 
 impl NodeEntry {
     /// What the weights say.
     pub fn state(&self) -> NodeState {
         match (self.now == Weight::ZERO, self.next == Weight::ZERO) {
-            (true, _) => NodeState::Joining,
+            (true, true) => NodeState::Resting,
+            (true, false) => NodeState::Joining,
             (false, true) => NodeState::Draining,
             (false, false) if self.now == self.next => NodeState::Active,
             (false, false) => NodeState::Reweighting,
@@ -264,10 +267,11 @@ impl View {
         node.or_else(|| self.gateways.iter().find(|gateway| gateway.id == *id).map(|gateway| gateway.incarnation))
     }
 
-    /// A node may leave without leaving slots in too few hands: without it at least two nodes that stay are left,
-    /// or one and nobody else.
+    /// A node may leave, or rest, without leaving slots in too few hands: without it at least two nodes that stay are left,
+    /// or one and nobody else. Nodes that rest do not count.
     pub fn has_room_without(&self, incarnation: Incarnation) -> bool {
-        let others = || self.nodes.iter().filter(|node| node.incarnation != incarnation);
+        let is_other = |node: &&NodeEntry| node.incarnation != incarnation && node.state() != NodeState::Resting;
+        let others = || self.nodes.iter().filter(is_other);
         match others().filter(|node| node.stays()).count() {
             0 => false,
             1 => others().count() == 1,
@@ -320,6 +324,18 @@ impl View {
         view.written()
     }
 
+    /// With a node that has drained and stays: it rests.
+    #[must_use]
+    pub fn with_resting(&self, incarnation: Incarnation) -> Self {
+        let mut view = self.clone();
+        for node in &mut view.nodes {
+            if node.incarnation == incarnation {
+                (node.now, node.next) = (Weight::ZERO, Weight::ZERO);
+            }
+        }
+        view.written()
+    }
+
     /// With every node that is not draining at the weight it was promised: joining nodes become active.
     #[must_use]
     pub fn activated(&self) -> Self {
@@ -348,12 +364,18 @@ impl View {
         self.clone().written()
     }
 
-    /// Closes a change: the next epoch, a working set of nodes, and the checksum that goes with them.
+    /// Closes a change: the next epoch, a working set of nodes, and the checksum that goes with them. Where only resting nodes are
+    /// left, they serve again: whoever had them rest did not mean that nobody serves.
     fn written(mut self) -> Self {
         self.epoch = self.epoch.next();
         if !self.nodes.iter().any(NodeEntry::stays) {
+            let all_rest = self.nodes.iter().all(|node| node.state() == NodeState::Resting);
             for node in &mut self.nodes {
-                let weight = if node.next == Weight::ZERO { node.now } else { node.next };
+                let weight = match (all_rest, node.next == Weight::ZERO) {
+                    (true, _) => Weight::ONE,
+                    (false, true) => node.now,
+                    (false, false) => node.next,
+                };
                 (node.now, node.next) = (weight, weight);
             }
         }

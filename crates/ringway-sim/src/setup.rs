@@ -90,6 +90,8 @@ pub(crate) struct Setup {
     pub(crate) island: bool,
     /// A gateway and a node are cut off from each other for nearly the whole run, and from nobody else.
     pub(crate) split: bool,
+    /// Somebody beside the links takes every member for gone.
+    pub(crate) doubts: bool,
     /// The last process has the id of the first node.
     pub(crate) twin: bool,
     /// Copies that an acknowledgement needs.
@@ -203,6 +205,7 @@ impl Setup {
             island,
             // Not drawn either.
             split: !planned && seed % 10 == 3,
+            doubts: seed % 5 == 2,
             twin: !planned && rng.chance(80),
             ack_copies: if rng.chance(125) { 2 } else { 1 },
             large: None,
@@ -241,6 +244,7 @@ impl Setup {
             pace: 10_000,
             island: false,
             split: false,
+            doubts: false,
             twin: false,
             ack_copies: 1,
             large: Some(large),

@@ -3,7 +3,7 @@
 //! The member task holds the [`ClusterSeat`]; everybody else a [`ClusterHandle`]. Facts go out as one immutable value
 //! through a `watch` channel; demands come in through a short queue and each is answered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +71,12 @@ impl ClusterState {
 pub enum Demand {
     /// Give it another share of the slots.
     Weight(Incarnation, Weight),
+    /// Have this process's own node hand over all that it owns, and stay without a weight.
+    Rest,
     /// Take it out.
     Remove(Incarnation, Removal),
+    /// No change of the view: somebody beside the links takes these members for gone.
+    Doubt(BTreeSet<Incarnation>),
     /// No change of the view, but what follows one: clients at all gateways are asked to connect anew.
     Reset(Reset),
 }
@@ -98,7 +102,7 @@ impl From<ringway_core::membership::ChangeError> for ChangeError {
         use ringway_core::membership::ChangeError as Why;
         match why {
             Why::NotInView => Self::NotInView,
-            Why::NoRoom => Self::NotNow(why.to_string()),
+            Why::NoRoom | Why::Filling => Self::NotNow(why.to_string()),
             Why::Unknown => Self::Unknown,
         }
     }

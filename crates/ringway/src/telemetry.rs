@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tracing::{error, info};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -87,6 +88,8 @@ pub fn start(format: LogFormat) -> Result<(), LogError> {
             fmt::layer().json().log_internal_errors(false).event_format(ToWriter::new(body, writer.clone())).boxed()
         }
     };
+    // The client of Nacos would say passwords, and every list that it gets. What matters of it is said here by whoever uses it.
+    let filter = filter.and(filter_fn(|line| !line.target().starts_with("nacos_sdk")));
     if tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().is_ok() {
         let _first = LOG.set((writer, format));
         panics::are_logged();

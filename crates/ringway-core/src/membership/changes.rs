@@ -28,6 +28,16 @@ impl Membership {
                 }
                 Ok(self.view.with_next_weight(node, weight))
             }
+            Change::Rest => {
+                let entry = self.view.node(self.me).ok_or(ChangeError::NotInView)?;
+                match entry.state() {
+                    NodeState::Joining => Err(ChangeError::Filling),
+                    NodeState::Active | NodeState::Reweighting if !self.view.has_room_without(self.me) => {
+                        Err(ChangeError::NoRoom)
+                    }
+                    _ => Ok(self.view.with_next_weight(self.me, Weight::ZERO)),
+                }
+            }
             Change::Remove(member, why) if self.view.has(member) => Ok(self.view.without(member, why)),
             Change::DrainGateway(gateway) if self.view.gateway(gateway).is_some() => {
                 Ok(self.view.with_draining_gateway(gateway))
@@ -62,9 +72,17 @@ impl Membership {
                 self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
             }
             Some(NodeState::Draining) if !self.view.has_room_without(self.me) => {
-                self.standing = Standing::Leaving;
+                if !self.rests {
+                    self.standing = Standing::Leaving;
+                }
                 let weight = self.view.node(self.me).map_or(Weight::ONE, |node| node.now);
                 self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, weight));
+            }
+            Some(NodeState::Draining) if self.rests && !leaving && self.all_settled(&settled) => {
+                self.write(now, Purpose::Turn, self.view.with_resting(self.me));
+            }
+            Some(NodeState::Resting) if leaving => {
+                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
             }
             Some(NodeState::Draining) if self.all_settled(&settled) => {
                 self.standing = Standing::Leaving;

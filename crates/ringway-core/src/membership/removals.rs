@@ -92,7 +92,8 @@ impl Membership {
             return;
         }
         let silent = |peer: Incarnation| {
-            now > self.last_heard(peer).max(self.view_since).max(self.awake_since) + self.timing.suspect
+            let patience = if self.doubted.contains(&peer) { self.timing.doubted() } else { self.timing.suspect };
+            now > self.last_heard(peer).max(self.view_since).max(self.awake_since) + patience
         };
         let nodes = self.view.nodes.iter().map(|node| node.incarnation);
         let suspect = nodes

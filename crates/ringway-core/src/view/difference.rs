@@ -91,6 +91,7 @@ fn of_weights(before: &NodeEntry, after: &NodeEntry) -> Option<String> {
         (NodeState::Joining, NodeState::Active) => Some("active".to_owned()),
         (NodeState::Draining, NodeState::Active) => Some("stays, for nobody else is left".to_owned()),
         (_, NodeState::Draining) => Some("drains".to_owned()),
+        (_, NodeState::Resting) => Some("rests".to_owned()),
         (_, NodeState::Active) => Some(format!("has weight {}", after.now.as_number())),
         _ => Some(format!("goes from weight {} to {}", after.now.as_number(), after.next.as_number())),
     }

@@ -23,6 +23,7 @@ impl World {
                     self.watch_obeyed(at, &view);
                     self.look_after(at, &view);
                     self.drain_if_told(at, &view);
+                    self.doubt_all(at, &view);
                     self.with_clerk(at, |clerk, _| clerk.on_view(&view));
                 }
                 Action::Expelled => {
@@ -40,6 +41,14 @@ impl World {
                 Action::Suspects(peer, sign) => note!(self, "{} has {peer} removed: {sign}", self.processes[at].id),
                 Action::Changed(_, result) => note!(self, "{} changed: {result:?}", self.processes[at].id),
             }
+        }
+    }
+
+    /// In some runs somebody beside the links takes every member for gone, all the time: no rule may rely on its word.
+    fn doubt_all(&mut self, at: usize, view: &View) {
+        let everybody = view.members().map(|(_, member, _)| member).collect();
+        if let Some(member) = self.processes[at].member.as_mut().filter(|_| self.setup.doubts) {
+            member.doubt(everybody);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use ringway_core::membership::Change;
 use ringway_core::ring::Weight;
+use ringway_core::view::{NodeEntry, NodeState};
 
 use super::process::State;
 use super::{Event, Input, MS, Time, World, note};
@@ -68,7 +69,11 @@ impl World {
 
     fn weigh_one(&mut self) {
         let (Some(node), Some(by)) = (self.some_node(), self.some_running()) else { return };
-        let weight = Weight::from_thousandths(self.rng.pick(&[500, 1000, 2000, 3000])).unwrap_or(Weight::ONE);
+        let weight = Weight::from_thousandths(self.rng.pick(&[500, 1000, 2000, 3000, 0, 0])).unwrap_or(Weight::ONE);
+        if weight.is_zero() {
+            note!(self, "{} is to rest", self.processes[node].id);
+            return self.ask_for(node, Change::Rest);
+        }
         let incarnation = self.processes[node].incarnation;
         note!(self, "{} is to weigh {}", self.processes[node].id, weight.as_number());
         self.ask_for(by, Change::Weight(incarnation, weight));
@@ -103,6 +108,13 @@ impl World {
 
     /// Where two nodes are needed, two run.
     pub(crate) fn join_second(&mut self) {
+        let resting = |node: &&NodeEntry| node.state() == NodeState::Resting;
+        let resting: Vec<_> = self.newest_view().nodes.iter().filter(resting).map(|node| node.incarnation).collect();
+        for incarnation in resting {
+            if let Some(at) = self.processes.iter().position(|process| process.incarnation == incarnation) {
+                self.ask_for(at, Change::Weight(incarnation, Weight::ONE));
+            }
+        }
         let nodes = self.processes.iter().skip(self.setup.gateways).filter(|process| process.state != State::Down);
         // Of two with one id, one waits for the other.
         let ids: std::collections::BTreeSet<_> = nodes.map(|process| &process.id).collect();

@@ -71,8 +71,10 @@ pub enum State {
     Joining,
     /// Does its work.
     Active,
-    /// Hands over and will leave.
+    /// Hands over and will leave, or rest.
     Draining,
+    /// Owns nothing until it is given a weight.
+    Resting,
     /// In the view, and silent, frozen or known to be dead.
     Suspect,
     /// Not in the view.
@@ -187,6 +189,7 @@ fn state_of(
         _ if !reached => State::Suspect,
         (Some(Condition::Stopping), _) | (_, Some(NodeState::Draining)) => State::Draining,
         _ if gateway.is_some_and(|gateway| gateway.draining) => State::Draining,
+        (_, Some(NodeState::Resting)) => State::Resting,
         _ => State::Active,
     }
 }

@@ -117,6 +117,12 @@ impl Task {
         let Demanded { demand, answer } = demanded;
         let asked = match demand {
             Demand::Weight(member, weight) => Change::Weight(member, weight),
+            Demand::Rest => Change::Rest,
+            Demand::Doubt(members) => {
+                self.member.doubt(members);
+                let _ = answer.send(Ok(self.member.view().epoch));
+                return;
+            }
             Demand::Remove(member, why) => {
                 if why == Removal::Proven {
                     self.note_end(now, member);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringway_core::node::Node;
-use ringway_core::view::{NodeState, Placement, View};
+use ringway_core::view::{NodeEntry, NodeState, Placement, View};
 use ringway_core::{Epoch, Incarnation, Position, Slot};
 
 use super::publication_of;
@@ -176,7 +176,7 @@ impl World {
     /// Is everybody settled? Then what was destroyed before counts no longer.
     pub(crate) fn look_for_settled(&mut self) {
         if self.is_settled() {
-            self.checker.settled(self.newest_view().nodes.len(), &self.setup);
+            self.checker.settled(awake(self.newest_view()), &self.setup);
         }
     }
 
@@ -219,7 +219,8 @@ impl World {
         self.copies_changed("a view", before);
         self.watch_well(before, view);
         self.watch_gateways(before, view, lapsed);
-        let drained = before.nodes.iter().find(|node| view.node(node.incarnation).is_none());
+        let has_gone = |node: &NodeEntry| node.serves() && view.node(node.incarnation).is_none_or(is_resting);
+        let drained = before.nodes.iter().find(|node| has_gone(node));
         if drained.is_some_and(|node| node.state() == NodeState::Draining) && view.crashes == before.crashes {
             self.watch_drained(view);
         }
@@ -232,13 +233,14 @@ impl World {
         lost.into_iter().for_each(|slot| self.excuse(slot));
     }
 
-    /// C6: a node that drained leaves two complete copies where two nodes are left, unless one was lost on the way.
+    /// C6: a node that drained, and left or rests, leaves two complete copies elsewhere where two nodes are left, unless one was lost on the way.
     fn watch_drained(&mut self, view: &View) {
         if view.nodes.iter().filter(|node| node.serves()).count() < 2 || !self.checker.destroyed.is_empty() {
             return;
         }
         let nodes = self.nodes_of_view();
-        let marked = |slot: &Slot| nodes.iter().filter(|node| is_whole(node, *slot)).count();
+        let serving = |node: &&&Node| view.node(node.incarnation()).is_some_and(|entry| !is_resting(entry));
+        let marked = |slot: &Slot| nodes.iter().filter(serving).filter(|node| is_whole(node, *slot)).count();
         // What was lost before is there for the log alone, until it may begin anew.
         let single = self.setup.slots.slots().find(|slot| marked(slot) < 2 && !self.is_lost(*slot));
         if let Some(slot) = single {
@@ -286,7 +288,7 @@ impl World {
             let excused = self.is_lost(slot)
                 || match self.setup.mode {
                     Mode::Planned => false,
-                    Mode::One => view.nodes.len() == 1 && destroyed == 1,
+                    Mode::One => awake(view) == 1 && destroyed == 1,
                     Mode::Wild => destroyed >= serving.clamp(1, 2) || (destroyed >= 1 && due >= 2 && !doubled),
                 };
             if excused || !lives {
@@ -296,4 +298,13 @@ impl World {
             }
         }
     }
+}
+
+/// Nodes that do not rest: those that rest hold nothing.
+fn awake(view: &View) -> usize {
+    view.nodes.iter().filter(|node| !is_resting(node)).count()
+}
+
+fn is_resting(node: &NodeEntry) -> bool {
+    node.state() == NodeState::Resting
 }

@@ -34,7 +34,8 @@ impl World {
         {
             return Some(format!("{} is not in the view", process.id));
         }
-        if let Some(node) = view.nodes.iter().find(|node| node.state() != NodeState::Active) {
+        let is_done = |state: NodeState| matches!(state, NodeState::Active | NodeState::Resting);
+        if let Some(node) = view.nodes.iter().find(|node| !is_done(node.state())) {
             return Some(format!("{} is {:?}, {}", node.id, node.state(), self.unsettled()));
         }
         if view.nodes.is_empty() {
