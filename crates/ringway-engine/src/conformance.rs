@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use futures_util::future::join_all;
 
+use crate::census::{Census, Entry, Reason, Standing};
 use crate::log::{Appended, Log, Page, Place};
 use crate::store::{Found, Refused, Store};
 
@@ -221,4 +222,49 @@ async fn trim_and_go_on(log: &impl Log, slot: u32) {
     conflicts(log, slot, None).await;
     append(log, slot, Some(places[9]), numbered(10)).await;
     assert_eq!(numbers().await, [9, 10]);
+}
+
+/// Holds a census to its trait. `open` gives another member's way to the same, empty one; `set_offline` does in it what people do.
+///
+/// # Panics
+/// At what goes otherwise.
+pub async fn census<C: Census>(open: impl Fn() -> C, set_offline: impl AsyncFn(&str, bool)) {
+    let (mut first, mut second) = (open(), open());
+    first.enter(entry("member-1", 2.5)).await.expect("the census is there");
+    second.enter(entry("member-2", 1.0)).await.expect("the census is there");
+    let well = |weight| Some(Standing::Well { weight });
+    for census in [&mut first, &mut second] {
+        becomes(census, "member-1", well(2.5)).await;
+        becomes(census, "member-2", well(1.0)).await;
+    }
+    set_offline("member-1", true).await;
+    for census in [&mut first, &mut second] {
+        becomes(census, "member-1", Some(Standing::Off(Reason::Disabled))).await;
+    }
+    set_offline("member-1", false).await;
+    becomes(&mut first, "member-1", well(2.5)).await;
+    second.leave().await;
+    becomes(&mut first, "member-2", None).await;
+    becomes(&mut first, "member-1", well(2.5)).await;
+    // Whoever leaves twice, or looks on, does no harm.
+    second.leave().await;
+    becomes(&mut second, "member-1", well(2.5)).await;
+    first.leave().await;
+}
+
+fn entry(id: &str, weight: f64) -> Entry {
+    let number: u16 = id.bytes().map(u16::from).sum();
+    let (roles, version) = ("node".to_owned(), "1".to_owned());
+    Entry { id: id.to_owned(), incarnation: 7, roles, address: format!("127.0.0.1:{number}"), weight, version }
+}
+
+async fn becomes(census: &mut impl Census, id: &str, expected: Option<Standing>) {
+    let mut last = None;
+    for _ in 0..15 {
+        last = Some(census.next().await.map(|list| list.standing(id)));
+        if last == Some(Ok(expected)) {
+            return;
+        }
+    }
+    panic!("{id} should be {expected:?}, and is {last:?}");
 }

@@ -29,6 +29,7 @@ pub mod machine;
 pub mod process;
 
 mod mailbox;
+mod nacos;
 mod nats;
 
 pub mod centrifuge;
@@ -40,6 +41,7 @@ pub mod faulty;
 pub mod registry;
 
 pub use centrifuge::CentrifugeClient;
+pub use nacos::{NacosConsole, NacosServer, USER as NACOS_USER, nacos_elsewhere};
 pub use nats::NatsServers;
 pub use plain::PlainClient;
 pub use process::Process;

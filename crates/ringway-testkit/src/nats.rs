@@ -84,7 +84,7 @@ impl Drop for NatsServers {
 }
 
 /// All are told one another's before any is started, so none can choose its own.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()
 }

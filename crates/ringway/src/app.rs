@@ -31,6 +31,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use crate::address::{host_and_port, with_port};
+use crate::census::{self, Entrance};
 use crate::changes::Changes;
 use crate::cluster::ClusterHandle;
 use crate::config::{Config, LogAt, RegistryAt, Roles};
@@ -105,6 +106,8 @@ pub struct Running {
     members: Vec<Control>,
     /// The log, where it is in a folder of this process.
     file: Option<FileLog>,
+    /// Its place in the census, where there is one.
+    census: Option<census::Place>,
 }
 
 /// Opens every port that the roles need. Who joins waits until there is a way to the first gateway, and says so at its ports meanwhile.
@@ -249,6 +252,7 @@ impl Bound {
     ) -> Result<Running, StartError> {
         let config = self.config.clone();
         let identity = self.identity(self.id.clone(), &begin);
+        let census = Entrance::of(&config, self.roles, &identity);
         let (internal, clients, host) = (self.internal_addr(), self.page_clients(), self.host(&begin));
         info!(address = %identity.address, "listening for members");
         let guesses = Guesses::default();
@@ -280,7 +284,7 @@ impl Bound {
                 all.push(further.join(common, host.clone()).await?);
             }
         }
-        let own = Own { edge, gateway_config, guesses, clients, orchestrator, changes, file };
+        let own = Own { edge, gateway_config, guesses, clients, orchestrator, changes, file, census };
         Ok(own.serve(&config, doors, all))
     }
 
@@ -353,6 +357,9 @@ impl Running {
     /// there is nothing that could be handed over. The pace is made for this much time, and nothing is cut short: whoever
     /// runs out of it calls [`Running::stop`].
     pub async fn leave(&self, within: Duration) {
+        if let Some(census) = &self.census {
+            census.leave().await;
+        }
         if let Some(edge) = &self.edge {
             edge.stop_accepting();
         }
@@ -367,6 +374,9 @@ impl Running {
 
     /// Closes everything at once.
     pub async fn stop(&self) {
+        if let Some(census) = &self.census {
+            census.leave().await;
+        }
         if let Some(edge) = &self.edge {
             edge.stop_accepting();
         }

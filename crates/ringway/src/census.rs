@@ -16,14 +16,15 @@ use ringway_core::ring::Weight;
 use ringway_core::view::{NodeEntry, NodeState, View};
 use ringway_engine::census::{Absent, Census, Entry, LOOK, List};
 use ringway_engine::nacos::{self, Nacos, Offer};
+use ringway_protocol::link::Identity;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::clock;
 use crate::cluster::{ChangeError, ClusterHandle, Demand};
-use crate::config::Config;
+use crate::config::{CensusAt, Config, Roles};
 use policy::{Policy, Wish};
 
 /// A wish that was refused is tried again after this.
@@ -46,9 +47,50 @@ pub struct Said {
     pub rests: bool,
 }
 
-/// Whether settings ask for a census, and where its state is told.
-pub fn channel() -> (watch::Sender<Said>, watch::Receiver<Said>) {
-    watch::channel(Said::default())
+/// What a process needs to enter the census. It enters once, as its first member: further ones are gateways alone.
+#[derive(Debug)]
+pub struct Entrance {
+    nacos: Nacos,
+    entry: Entry,
+    settle: Duration,
+    said: watch::Sender<Said>,
+}
+
+impl Entrance {
+    /// `None`: these settings name no census.
+    pub fn of(config: &Config, roles: Roles, identity: &Identity) -> Option<Self> {
+        match config.cluster.census {
+            CensusAt::Nowhere => return None,
+            CensusAt::Nacos => {}
+        }
+        let offered = identity.client_address.clone().zip(config.nacos.gateway_service.clone());
+        let offer = offered.map(|(address, service)| Offer { service, address: address.to_string() });
+        let roles = match (roles.gateway, roles.node) {
+            (true, true) => "gateway,node",
+            (true, false) => "gateway",
+            _ => "node",
+        };
+        let entry = Entry {
+            id: identity.id.to_string(),
+            incarnation: identity.incarnation.0,
+            roles: roles.to_owned(),
+            address: identity.address.to_string(),
+            weight: config.cluster.weight.as_number(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let nacos = Nacos::new(settings(config), offer);
+        Some(Self { nacos, entry, settle: config.nacos.settle, said: watch::Sender::new(Said::default()) })
+    }
+
+    /// Where it is told what is known of the census.
+    pub fn said(&self) -> watch::Receiver<Said> {
+        self.said.subscribe()
+    }
+
+    /// Enters. Needs a running Tokio runtime.
+    pub fn take(self, cluster: ClusterHandle) -> Place {
+        Place::take(self.nacos, self.entry, self.settle, cluster, self.said)
+    }
 }
 
 /// A member's place in the census.
@@ -70,13 +112,6 @@ pub fn settings(config: &Config) -> nacos::Config {
         service: nacos.service.clone(),
         user: nacos.user.clone().zip(nacos.password.as_ref().map(|password| password.0.clone())),
     }
-}
-
-/// A way to Nacos. `clients` is where a gateway is reached.
-pub fn nacos(config: &Config, clients: Option<Arc<str>>) -> Nacos {
-    let service = config.nacos.gateway_service.clone();
-    let offer = clients.zip(service).map(|(address, service)| Offer { service, address: address.to_string() });
-    Nacos::new(settings(config), offer)
 }
 
 impl Place {

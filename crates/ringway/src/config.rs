@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use limits::Limits;
 pub use reader::Faults;
-pub use sections::{Ack, Admin, Cluster, Drain, Durability, LogAt, Nats, RegistryAt, Secret, Server};
+pub use sections::{Ack, Admin, CensusAt, Cluster, Drain, Durability, LogAt, Nacos, Nats, RegistryAt, Secret, Server};
 pub use value::{Size, duration};
 
 use crate::gateway::GatewayConfig;
@@ -59,6 +59,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// Where NATS is, if something is kept there.
     pub nats: Nats,
+    /// Where Nacos is, if members are listed there.
+    pub nacos: Nacos,
     /// The log in a folder.
     pub durability: Durability,
     /// What clients may do, how channels are kept, the plain protocol, the server API's key.
@@ -128,6 +130,7 @@ impl Config {
         root.section("server", |section| self.server.read(section));
         root.section("cluster", |section| self.cluster.read(section, &mut self.timing));
         root.section("nats", |section| self.nats.read(section));
+        root.section("nacos", |section| self.nacos.read(section));
         root.section("durability", |section| self.durability.read(section));
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));

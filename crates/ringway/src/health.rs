@@ -31,6 +31,7 @@ use ringway_core::timing::{Now, Timing};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::census::Said;
 use crate::clock;
 use crate::cluster::ClusterHandle;
 use crate::config::{Config, RegistryAt};
@@ -137,6 +138,8 @@ pub struct Health {
     stats: watch::Receiver<Stats>,
     timing: Timing,
     expected: Expected,
+    /// What the census says, where there is one.
+    census: Option<watch::Receiver<Said>>,
     seen: Arc<Mutex<Seen>>,
     /// How the further gateways of the process are: it is as well as the worst of them.
     beside: Arc<[Health]>,
@@ -145,7 +148,13 @@ pub struct Health {
 impl Health {
     /// How one member is, for whoever looks. It starts as well once all of `expected` are there.
     pub fn new(cluster: ClusterHandle, stats: watch::Receiver<Stats>, timing: Timing, expected: Expected) -> Self {
-        Self { cluster, stats, timing, expected, seen: Arc::default(), beside: Arc::default() }
+        Self { cluster, stats, timing, expected, census: None, seen: Arc::default(), beside: Arc::default() }
+    }
+
+    /// The same of a member that follows a census.
+    #[must_use]
+    pub fn with_census(self, census: Option<watch::Receiver<Said>>) -> Self {
+        Self { census, ..self }
     }
 
     /// Begins to follow this member and those beside it in the process, and to log what becomes of them. Needs a running Tokio runtime.
@@ -188,7 +197,13 @@ impl Health {
 
     fn with_look<T>(&self, now: Now, then: impl FnOnce(Look<'_>) -> T) -> T {
         let (state, stats) = (self.cluster.state(), self.stats.borrow().clone());
-        then(Look { state: &state, stats: &stats, timing: &self.timing, now })
+        let census = self.census().unwrap_or_default();
+        then(Look { state: &state, stats: &stats, timing: &self.timing, census: &census, now })
+    }
+
+    /// What the census says; `None`: there is none.
+    fn census(&self) -> Option<Said> {
+        self.census.as_ref().map(|census| census.borrow().clone())
     }
 
     /// Whether the member task turns. Says nothing of the cluster.

@@ -12,6 +12,7 @@ mod api;
 mod app;
 mod beacon;
 mod carry;
+mod census;
 mod changes;
 pub mod cli;
 mod clock;

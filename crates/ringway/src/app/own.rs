@@ -8,6 +8,7 @@ use ringway_engine::file::FileLog;
 use super::seated::Seated;
 use super::serve::{self, Doors, Served};
 use super::{Running, numbers};
+use crate::census::Entrance;
 use crate::changes::Changes;
 use crate::config::Config;
 use crate::console::Clients;
@@ -27,12 +28,14 @@ pub(super) struct Own {
     pub(super) orchestrator: Option<Orchestrator>,
     pub(super) changes: Option<Changes>,
     pub(super) file: Option<FileLog>,
+    /// Where members are listed for others, if anywhere.
+    pub(super) census: Option<Entrance>,
 }
 
 impl Own {
     /// Serves clients and operators for these members, the first one first.
     pub(super) fn serve(self, config: &Config, doors: Doors, all: Vec<Seated>) -> Running {
-        let Self { edge, gateway_config, guesses, clients, orchestrator, changes, file } = self;
+        let Self { edge, gateway_config, guesses, clients, orchestrator, changes, file, census } = self;
         let intakes: Vec<_> = all.iter().filter_map(|member| member.intake.clone()).collect();
         let intake = intakes.first().cloned();
         let sockets = edge.is_some().then(|| serve::sockets(config, gateway_config.clone(), intakes, &guesses));
@@ -46,7 +49,8 @@ impl Own {
             clusters.push(member.cluster);
         }
         let (cluster, links) = (clusters.swap_remove(0), controls[0].links.clone());
-        let health = healths.remove(0).following(healths);
+        let said = census.as_ref().map(Entrance::said);
+        let health = healths.remove(0).with_census(said).following(healths);
         let metrics = Metrics::of_process();
         metrics.collect(numbers::Numbers::new(counted, edge.clone(), refusals, guesses.clone()));
         let routes = routes(RouteParts {
@@ -63,6 +67,7 @@ impl Own {
             guesses: guesses.clone(),
         });
         let internal = doors.serve(config, intake.as_ref().zip(sockets), Served { gateway_config, guesses, routes });
-        Running { cluster, links, edge, internal, members: controls, file }
+        let census = census.map(|entrance| entrance.take(cluster.clone()));
+        Running { cluster, links, edge, internal, members: controls, file, census }
     }
 }

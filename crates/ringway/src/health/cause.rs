@@ -21,6 +21,8 @@ pub(super) enum Cause {
     RegistryAway,
     /// Members that this one cannot dial, or that cannot dial it.
     Undialed,
+    /// The census is away, or wants what cannot be.
+    Census,
     /// Slots that an owner has not taken over yet.
     NotLive(Incarnation),
     /// Slots in which an owner acknowledges nothing.
@@ -57,6 +59,7 @@ impl Cause {
             | Self::HistoryFull(_) => Status::Failing,
             Self::RegistryAway
             | Self::Undialed
+            | Self::Census
             | Self::Alone(_)
             | Self::HistoryNearlyFull(_)
             | Self::ChannelsFull(_)
@@ -80,7 +83,13 @@ impl Cause {
     /// The member that it is of.
     pub(super) fn node(self) -> Option<Incarnation> {
         match self {
-            Self::Hanging | Self::Outside | Self::Leaving | Self::NoOwner | Self::RegistryAway | Self::Undialed => None,
+            Self::Hanging
+            | Self::Outside
+            | Self::Leaving
+            | Self::NoOwner
+            | Self::RegistryAway
+            | Self::Undialed
+            | Self::Census => None,
             Self::NotLive(node)
             | Self::Blocked(node)
             | Self::HistoryFull(node)

@@ -9,6 +9,7 @@ use ringway_core::view::NodeEntry;
 use ringway_core::{Incarnation, Slot};
 
 use super::cause::Cause;
+use crate::census::Said;
 use crate::cluster::{ClusterState, Reach};
 use crate::member::Stats;
 
@@ -21,6 +22,7 @@ pub(super) struct Look<'a> {
     pub(super) state: &'a ClusterState,
     pub(super) stats: &'a Stats,
     pub(super) timing: &'a Timing,
+    pub(super) census: &'a Said,
     pub(super) now: Now,
 }
 
@@ -104,6 +106,7 @@ impl Look<'_> {
         note(self.now.saturating_sub(self.stats.turned) > self.timing.silent(), Cause::Hanging);
         note(self.registry_is_away(), Cause::RegistryAway);
         note(!self.state.troubles.is_empty(), Cause::Undialed);
+        note(self.census.trouble.is_some(), Cause::Census);
         for node in &self.state.view.nodes {
             let (name, is_reached) = (node.incarnation, self.is_reached(node));
             note(node.serves() && self.alone(node) > 0, Cause::Alone(name));

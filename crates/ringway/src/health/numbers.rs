@@ -42,6 +42,16 @@ impl Collector for Numbers {
             let value = ConstGauge::new(value);
             value.encode(encoder.encode_descriptor(name, help, None, value.metric_type())?)?;
         }
+        if let Some(census) = self.0.census() {
+            let facts = [
+                ("census_listed", "1 while the census lists this member, 0 while it does not or is away", census.is_listed),
+                ("census_rests", "1 while the census has the node of this process rest", census.rests),
+            ];
+            for (name, help, holds) in facts {
+                let value = ConstGauge::new(u64::from(holds));
+                value.encode(encoder.encode_descriptor(name, help, None, value.metric_type())?)?;
+            }
+        }
         let help = "How long the registry has not answered this process; 0 while it does";
         let silence = ConstGauge::new(silence);
         silence.encode(encoder.encode_descriptor("registry_away_seconds", help, None, silence.metric_type())?)

@@ -19,6 +19,7 @@ const TWO: Expected = Expected { nodes: 2, gateways: 1 };
 struct World {
     state: ClusterState,
     stats: Stats,
+    census: Said,
     seen: Seen,
 }
 
@@ -52,7 +53,7 @@ impl World {
         let placement = Arc::new(Placement::of(&view, None));
         let state =
             ClusterState { placement, view: Arc::new(view), me, loads: HashMap::new(), links, troubles: Vec::new() };
-        Self { state, stats: Stats::default(), seen: Seen::default() }
+        Self { state, stats: Stats::default(), census: Said::default(), seen: Seen::default() }
     }
 
     fn see(&mut self, view: View) {
@@ -75,7 +76,8 @@ impl World {
     }
 
     fn judged(&mut self, now: Now, expected: Expected) -> (Status, Vec<String>) {
-        let look = Look { state: &self.state, stats: &self.stats, timing: &Timing::default(), now };
+        let Self { state, stats, census, .. } = &*self;
+        let look = Look { state, stats, timing: &Timing::default(), census, now };
         let verdict = self.seen.verdict(&look, expected);
         (verdict.status, verdict.why.into_iter().map(|reason| reason.sentence).collect())
     }
@@ -313,9 +315,20 @@ fn who_is_outside_hangs_or_leaves_says_so() {
 }
 
 #[test]
+fn a_census_that_is_away_is_told_and_holds_up_nothing() {
+    let mut world = World::of(2);
+    let trouble = "the census is away, and moves nobody meanwhile: nobody answers";
+    world.census.trouble = Some(trouble.into());
+    assert_eq!(world.first_and_later()[1], (Status::Degraded, vec![trouble.to_owned()]));
+    world.census.trouble = None;
+    assert_eq!(world.at(60_000, TWO), (Status::Ok, vec![]));
+}
+
+#[test]
 fn numbers_count_what_nobody_says_as_well() {
     let counted = |world: &World| {
-        let look = Look { state: &world.state, stats: &world.stats, timing: &Timing::default(), now: BEGIN };
+        let World { state, stats, census, .. } = world;
+        let look = Look { state, stats, timing: &Timing::default(), census, now: BEGIN };
         (look.without_second_copy(), look.unserved())
     };
     let mut world = World::of(2);

@@ -154,6 +154,7 @@ impl Fake {
                 let view = match demanded.demand {
                     Demand::Remove(incarnation, why) => before.without(incarnation, why),
                     Demand::Weight(incarnation, weight) => before.with_next_weight(incarnation, weight),
+                    Demand::Rest | Demand::Doubt(_) => unreachable!("the admin API asks for neither"),
                     Demand::Reset(reset) => {
                         carry_out(&told, reset.number);
                         let _asker_left = demanded.answer.send(Ok(before.epoch));

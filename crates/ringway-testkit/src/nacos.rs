@@ -1,0 +1,188 @@
+//! A real Nacos for tests: the server at `NACOS_ADDR` (`host:port`), or one of our own, whose program `RINGWAY_NACOS_SERVER` names;
+//! `./scripts/setup nacos` builds one as `target/tools/bin/rnacos`.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http;
+use crate::eventually_ok;
+use crate::nats::free_port;
+
+/// The variable that names the program.
+const PROGRAM: &str = "RINGWAY_NACOS_SERVER";
+
+/// The variable that names a server which is there.
+const ADDRESS: &str = "NACOS_ADDR";
+
+/// A server serves within this.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The first user of a server of our own.
+pub const USER: (&str, &str) = ("admin", "a-password-for-tests");
+
+/// A server on this machine, with a folder of its own, which outlives its process. It ends with this value.
+#[derive(Debug)]
+pub struct NacosServer {
+    folder: TempDir,
+    port: u16,
+    with_users: bool,
+    running: Option<Child>,
+}
+
+/// The address of a server that somebody else has started, if there is one.
+pub fn nacos_elsewhere() -> Option<String> {
+    std::env::var(ADDRESS).ok().filter(|address| !address.is_empty())
+}
+
+impl NacosServer {
+    /// Starts one that anybody may use, and waits until it serves.
+    ///
+    /// # Panics
+    /// There is no program to start, or it does not serve.
+    pub async fn start() -> Self {
+        Self::started(false).await
+    }
+
+    /// Starts one that only [`USER`] may use.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_with_users() -> Self {
+        Self::started(true).await
+    }
+
+    async fn started(with_users: bool) -> Self {
+        // The port for gRPC is 1,000 above the one for HTTP, and the console's is another one.
+        let port = loop {
+            let port = free_port();
+            let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+            if port < 60_000 && is_free(port + 1000) && is_free(port + 2000) {
+                break port;
+            }
+        };
+        let mut server = Self { folder: tempfile::tempdir().expect("a folder"), port, with_users, running: None };
+        server.run();
+        server.serves().await;
+        server
+    }
+
+    /// Starts it again after it was killed.
+    ///
+    /// # Panics
+    /// There is no program to start.
+    pub fn run(&mut self) {
+        let program = std::env::var_os(PROGRAM).map(PathBuf::from);
+        let program = program.unwrap_or_else(|| {
+            panic!("{PROGRAM} must name the rnacos program: ./scripts/setup nacos builds one as target/tools/bin/rnacos; or {ADDRESS} a server")
+        });
+        let log = std::fs::File::create(self.folder.path().join("log")).expect("a log");
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        for (name, value) in [
+            ("RNACOS_HTTP_PORT", self.port.to_string()),
+            ("RNACOS_GRPC_PORT", (self.port + 1000).to_string()),
+            ("RNACOS_HTTP_CONSOLE_PORT", (self.port + 2000).to_string()),
+            ("RNACOS_DATA_DIR", self.folder.path().join("data").display().to_string()),
+            ("RNACOS_RAFT_NODE_ADDR", format!("127.0.0.1:{}", self.port + 1000)),
+            ("RNACOS_ENABLE_OPEN_API_AUTH", self.with_users.to_string()),
+            ("RNACOS_INIT_ADMIN_USERNAME", USER.0.to_owned()),
+            ("RNACOS_INIT_ADMIN_PASSWORD", USER.1.to_owned()),
+            ("RUST_LOG", "warn".to_owned()),
+        ] {
+            command.env(name, value);
+        }
+        self.running = Some(command.spawn().expect("the program starts"));
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn serves(&self) {
+        let address = self.address();
+        eventually_ok(SOON, || async {
+            let answer = http::get(address.parse::<std::net::SocketAddr>()?, "/nacos/v1/ns/service/list?pageNo=1&pageSize=1", &[]).await?;
+            anyhow::ensure!(answer.status == 200 || (self.with_users && answer.status == 403), "{answer:?}");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Panics
+    /// The system does not let us.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            child.kill().expect("a process of ours");
+            child.wait().expect("it has ended");
+        }
+    }
+
+    /// `host:port` of HTTP.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for NacosServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What people do in the console of a server that anybody may use.
+#[derive(Debug, Clone)]
+pub struct NacosConsole {
+    address: std::net::SocketAddr,
+    service: String,
+}
+
+impl NacosConsole {
+    /// Of one service of the server at this address.
+    ///
+    /// # Panics
+    /// It is no address.
+    pub fn new(address: &str, service: &str) -> Self {
+        Self { address: address.parse().expect("an address as in 127.0.0.1:8848"), service: service.to_owned() }
+    }
+
+    /// Changes the instance of a member: `enabled=false`, `weight=2`.
+    ///
+    /// # Errors
+    /// There is none, or the server does not answer.
+    pub async fn set(&self, id: &str, what: &str) -> anyhow::Result<()> {
+        let instance = self.instance(id).await?;
+        let (ip, port) = (instance["ip"].as_str().unwrap_or_default(), &instance["port"]);
+        let weight = if what.starts_with("weight") { String::new() } else { format!("&weight={}", instance["weight"]) };
+        let path = format!(
+            "/nacos/v1/ns/instance?serviceName={}&ip={ip}&port={port}&ephemeral=true&clusterName=DEFAULT{weight}&{what}",
+            self.service
+        );
+        let mut connection = http::Connection::open(self.address).await?;
+        let answer = connection.request(Method::PUT, &path, &[], Bytes::new()).await?;
+        anyhow::ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    }
+
+    /// The instance of a member, also one that is offline.
+    ///
+    /// # Errors
+    /// There is none, or the server does not answer.
+    pub async fn instance(&self, id: &str) -> anyhow::Result<Value> {
+        let path = format!(
+            "/nacos/v1/ns/catalog/instances?serviceName={}&clusterName=DEFAULT&pageNo=1&pageSize=100",
+            self.service
+        );
+        let answer = http::get(self.address, &path, &[]).await?;
+        let all: Value = answer.json()?;
+        let listed = all["list"].as_array().into_iter().flatten().find(|one| one["metadata"]["id"] == id);
+        listed.cloned().ok_or_else(|| anyhow::anyhow!("{id} is not among {all}"))
+    }
+}
