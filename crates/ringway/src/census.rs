@@ -22,7 +22,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::clock;
 use crate::cluster::{ChangeError, ClusterHandle, Demand};
 use crate::config::{CensusAt, Config, Roles};
 use policy::{Policy, Wish};
@@ -128,7 +127,8 @@ impl Place {
         let (leave, left) = oneshot::channel();
         let (hear, heard) = watch::channel(None);
         let keeper = tokio::spawn(keep_listed(census, entry, hear, left));
-        let follower = Follower { policy, cluster, said, resting: None, again: Instant::now(), refused: None };
+        let began = Instant::now();
+        let follower = Follower { policy, cluster, said, began, resting: None, again: began, refused: None };
         let follower = tokio::spawn(follower.run(heard));
         Self { leave: parking_lot::Mutex::new(Some(leave)), keeper, follower }
     }
@@ -194,6 +194,7 @@ struct Follower {
     policy: Policy,
     cluster: ClusterHandle,
     said: watch::Sender<Said>,
+    began: Instant,
     /// The node rests because of the census, and had this weight before.
     resting: Option<Weight>,
     /// A wish that was refused is not tried before then.
@@ -213,7 +214,7 @@ impl Follower {
                 () = sleep_until(Instant::now() + RETRY / 4) => {}
             }
             if let Some(heard) = heard.borrow_and_update().as_ref() {
-                self.policy.hear(clock::now(), heard.as_ref());
+                self.policy.hear(self.began.elapsed(), heard.as_ref());
             }
             self.fulfil().await;
             let gone = self.gone(&self.cluster.state().view);

@@ -43,7 +43,7 @@ Examples:
   ringway node freeze node-2 && ringway node thaw node-2";
 
 const DOCTOR_EXAMPLES: &str = "\
-It looks at the config, the limits of this machine, the ports, the data folder, NATS, and a running member. It changes nothing; in the data
+It looks at the config, the limits of this machine, the ports, the data folder, NATS, Nacos, and a running member. It changes nothing; in the data
 folder it writes a small file and removes it. Each finding has a level: ok, note (worth knowing), warning (works, and will hurt), fault
 (does not work). Run it on the machine and as the user of the member, with the same environment: limits and folders are those of whoever runs it.
 

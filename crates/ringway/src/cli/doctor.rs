@@ -2,6 +2,7 @@
 //!
 //! Each chapter looks at one thing and gives findings. What was read is judged by functions of their own, without a system around them.
 
+mod census;
 mod engine;
 mod finding;
 mod folder;
@@ -20,7 +21,7 @@ use super::error::CliError;
 use super::paint::on_stdout;
 use super::{say, table};
 use crate::beacon::{Beacon, directory};
-use crate::config::Config;
+use crate::config::{CensusAt, Config};
 use crate::telemetry;
 use finding::{Finding, Level, What};
 
@@ -64,6 +65,9 @@ async fn look(args: &DoctorArgs) -> Vec<Finding> {
         found.extend(data(config).await);
         if engine::used(config) {
             found.extend(told("NATS", Box::pin(engine::look(config, args.monitor.as_deref()))).await);
+        }
+        if config.cluster.census == CensusAt::Nacos {
+            found.extend(told("Nacos", Box::pin(census::look(config))).await);
         }
     }
     if let Some((url, token)) = whom(args, config.as_ref(), here) {

@@ -76,9 +76,9 @@ impl World {
     }
 
     fn judged(&mut self, now: Now, expected: Expected) -> (Status, Vec<String>) {
-        let Self { state, stats, census, .. } = &*self;
+        let Self { state, stats, census, seen } = self;
         let look = Look { state, stats, timing: &Timing::default(), census, now };
-        let verdict = self.seen.verdict(&look, expected);
+        let verdict = seen.verdict(&look, expected);
         (verdict.status, verdict.why.into_iter().map(|reason| reason.sentence).collect())
     }
 

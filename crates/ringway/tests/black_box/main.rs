@@ -23,6 +23,7 @@ mod logged;
 mod logs;
 mod machines;
 mod modes;
+mod nacos;
 mod nats;
 mod plain;
 mod readers;
