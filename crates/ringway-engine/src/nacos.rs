@@ -168,26 +168,41 @@ impl Nacos {
     /// Reads the list, and asks for those whom it has no longer.
     async fn look(&mut self) -> Result<List, Absent> {
         let (listed, is_protected) = self.api.list().await?;
-        let mut members: BTreeMap<String, Listed> = BTreeMap::new();
+        let mut members = BTreeMap::new();
         for instance in listed {
             let Some(id) = instance.member() else { continue };
-            members.insert(id.clone(), Listed { id: id.clone(), standing: instance.standing() });
+            members.insert(id.clone(), instance.standing());
             self.known.insert(id, instance);
         }
-        let missing: Vec<String> = self.known.keys().filter(|id| !members.contains_key(*id)).cloned().collect();
+        members.extend(self.hidden(&members).await?);
+        let members = members.into_iter().map(|(id, standing)| Listed { id, standing }).collect();
+        Ok(List { members, is_protected })
+    }
+
+    /// Those who are there and not in the list: they are offline. Of the others it is forgotten where they were, but for this member: it is
+    /// asked for again, because it will come back.
+    async fn hidden(&mut self, listed: &BTreeMap<String, Standing>) -> Result<Vec<(String, Standing)>, Absent> {
+        let missing: Vec<String> = self.known.keys().filter(|id| !listed.contains_key(*id)).cloned().collect();
+        let mut hidden = Vec::new();
         for id in missing.into_iter().take(ASKED) {
             let Some(known) = self.known.get(&id) else { continue };
-            match self.api.instance(known).await? {
-                // Only whoever is offline is there and not in the list.
-                Some(found) if found.member().as_deref() == Some(&*id) => {
-                    members.insert(id.clone(), Listed { id, standing: Standing::Off(Reason::Disabled) });
-                }
-                // Whoever else is there now has its place, and this one is gone. This member itself is asked for again.
-                _ if self.is_me(&id) => {}
-                _ => drop(self.known.remove(&id)),
+            let there = self.api.instance(known).await?.and_then(|found| found.member());
+            if there.as_ref() == Some(&id) {
+                hidden.push(id);
+            } else if !self.is_me(&id) {
+                self.known.remove(&id);
             }
         }
-        Ok(List { members: members.into_values().collect(), is_protected })
+        if hidden.is_empty() {
+            return Ok(Vec::new());
+        }
+        // One may have come back between the two questions.
+        let (again, _) = self.api.list().await?;
+        let standing = |id: &String| {
+            let back = again.iter().find(|instance| instance.member().as_ref() == Some(id));
+            back.map_or(Standing::Off(Reason::Disabled), Instance::standing)
+        };
+        Ok(hidden.into_iter().map(|id| (id.clone(), standing(&id))).collect())
     }
 
     fn is_me(&self, id: &str) -> bool {

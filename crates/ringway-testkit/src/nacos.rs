@@ -10,8 +10,8 @@ use hyper::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http;
 use crate::eventually_ok;
+use crate::http;
 use crate::nats::free_port;
 
 /// The variable that names the program.
@@ -107,7 +107,12 @@ impl NacosServer {
     pub async fn serves(&self) {
         let address = self.address();
         eventually_ok(SOON, || async {
-            let answer = http::get(address.parse::<std::net::SocketAddr>()?, "/nacos/v1/ns/service/list?pageNo=1&pageSize=1", &[]).await?;
+            let answer = http::get(
+                address.parse::<std::net::SocketAddr>()?,
+                "/nacos/v1/ns/service/list?pageNo=1&pageSize=1",
+                &[],
+            )
+            .await?;
             anyhow::ensure!(answer.status == 200 || (self.with_users && answer.status == 403), "{answer:?}");
             Ok(())
         })

@@ -262,8 +262,8 @@ impl Follower {
         // It may serve already: where everybody rests, everybody serves.
         if matches!(node.state(), NodeState::Resting | NodeState::Draining) || self.policy.new_weight().is_some() {
             let weight = self.policy.new_weight().unwrap_or(before);
+            info!(weight = weight.as_number(), "the census has this node well again: it is to work");
             self.weigh(node.incarnation, weight).await?;
-            info!(weight = weight.as_number(), "the census has this node well again: it works");
         }
         self.resting = None;
         Ok(())
@@ -274,7 +274,7 @@ impl Follower {
         changed.map_err(|why| {
             format!("the census gives this node the weight {}, which it has not got yet: {why}", weight.as_number())
         })?;
-        info!(weight = weight.as_number(), "the census gives this node another weight");
+        info!(weight = weight.as_number(), "the census gives this node its weight");
         self.policy.weighed();
         Ok(())
     }

@@ -259,6 +259,21 @@ fn silence_removes_who_is_not_heard_but_may_not_remove_the_last() {
 }
 
 #[test]
+fn silence_of_a_member_that_is_doubted_is_waited_for_a_shorter_time_and_a_word_of_it_counts_more() {
+    let after = |doubted: &[u64], heard: &[u64]| {
+        let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+        world.pass_with_others(500, &[2, 3]);
+        world.member.doubt(doubted.iter().map(|one| Incarnation(*one)).collect());
+        world.pass_with_others(1200, heard);
+        world.nodes()
+    };
+    assert_eq!(after(&[], &[2]), [1, 2, 3], "silence alone takes longer");
+    assert_eq!(after(&[3], &[2]), [1, 2]);
+    assert_eq!(after(&[2, 3], &[2, 3]), [1, 2, 3], "both are heard");
+    assert_eq!(after(&[2, 3], &[]), [1, 2, 3], "it hears nobody");
+}
+
+#[test]
 fn who_hears_nobody_accuses_nobody() {
     let mut world = World::with(&[node("n2", 2), node("n3", 3), node("n4", 4)]);
     world.pass_with_others(500, &[2, 3, 4]);
@@ -316,6 +331,49 @@ fn a_drain_leaves_when_there_is_room_and_waits_when_there_is_none() {
     last.member.leave();
     last.pass(3000);
     assert_eq!(last.nodes(), [1], "the last node never drains");
+}
+
+#[test]
+fn a_node_that_was_asked_to_rest_drains_and_stays_until_it_has_a_weight_or_leaves() {
+    let mut world = World::with(&[node("n2", 2), node("n3", 3)]);
+    let state = |world: &World| world.registry.view().node(Incarnation(1)).map(NodeEntry::state);
+    world.unsettled = true;
+    world.pass_with_others(200, &[2, 3]);
+    world.member.change(world.now, 1, Change::Rest);
+    world.pass(10);
+    assert_eq!(world.said, [Action::Changed(1, Err(ChangeError::Filling))]);
+    world.unsettled = false;
+    world.pass_with_others(200, &[2, 3]);
+    world.unsettled = true;
+    world.member.change(world.now, 2, Change::Rest);
+    world.pass_with_others(200, &[2, 3]);
+    assert_eq!(state(&world), Some(NodeState::Draining), "what it owns is under way");
+    world.unsettled = false;
+    world.pass_with_others(500, &[2, 3]);
+    assert_eq!((state(&world), world.member.is_inside()), (Some(NodeState::Resting), true));
+    world.member.change(world.now, 3, Change::Weight(Incarnation(1), Weight::ONE));
+    world.pass_with_others(500, &[2, 3]);
+    assert_eq!(state(&world), Some(NodeState::Active));
+    // Whoever gives it no weight then has it leave, as ever.
+    world.member.change(world.now, 4, Change::Weight(Incarnation(1), Weight::ZERO));
+    world.pass_with_others(500, &[2, 3]);
+    assert_eq!((state(&world), world.said.last()), (None, Some(&Action::Left)));
+}
+
+#[test]
+fn a_node_that_rests_leaves_when_asked_and_cannot_rest_where_nobody_else_is() {
+    let mut world = World::with(&[node("n2", 2)]);
+    world.pass_with_others(500, &[2]);
+    world.member.change(world.now, 1, Change::Rest);
+    world.pass_with_others(500, &[2]);
+    world.member.leave();
+    world.pass_with_others(500, &[2]);
+    assert_eq!((world.nodes(), world.said.last()), (vec![2], Some(&Action::Left)));
+    let mut alone = World::with(&[]);
+    alone.pass(100);
+    alone.member.change(alone.now, 1, Change::Rest);
+    alone.pass(100);
+    assert_eq!(alone.said, [Action::Changed(1, Err(ChangeError::NoRoom))]);
 }
 
 #[test]

@@ -54,6 +54,33 @@ fn a_view_never_loses_its_last_active_node() {
 }
 
 #[test]
+fn a_node_that_rests_owns_nothing_and_may_be_given_a_weight() {
+    let draining = active(&[1, 2, 3]).with_next_weight(Incarnation(2), Weight::ZERO);
+    let resting = draining.with_resting(Incarnation(2));
+    assert_eq!(states(&resting), [NodeState::Active, NodeState::Resting, NodeState::Active]);
+    let placement = Placement::of(&resting, None);
+    assert!(resting.slots.slots().all(|slot| !placement.wanted(slot).contains(&Incarnation(2))));
+    assert_eq!(states(&resting.activated())[1], NodeState::Resting, "others becoming active does not wake it");
+    let woken = resting.with_next_weight(Incarnation(2), weight(2.0));
+    assert_eq!((states(&woken)[1], woken.activated().nodes[1].now), (NodeState::Joining, weight(2.0)));
+}
+
+#[test]
+fn nodes_that_rest_are_no_room_and_serve_where_nobody_else_does() {
+    let rest = |view: View, n| view.with_next_weight(Incarnation(n), Weight::ZERO).with_resting(Incarnation(n));
+    let one_rests = rest(active(&[1, 2, 3]), 3);
+    assert!(one_rests.has_room_without(Incarnation(1)), "one stays, and nobody else");
+    let two_rest = rest(one_rests.clone(), 2);
+    assert!(!two_rest.has_room_without(Incarnation(1)), "nobody who stays");
+    let alone = two_rest.without(Incarnation(1), Removal::Proven);
+    assert_eq!(states(&alone), [NodeState::Active, NodeState::Active]);
+    // One that drains has what it owns, and comes before one that has nothing.
+    let drains = one_rests.with_next_weight(Incarnation(2), Weight::ZERO);
+    let left = drains.without(Incarnation(1), Removal::Proven);
+    assert_eq!(states(&left), [NodeState::Active, NodeState::Resting]);
+}
+
+#[test]
 fn room_is_two_that_stay_or_one_and_nobody_else() {
     let table: [(&[u64], Option<u64>, bool); 5] = [
         (&[1], None, false),

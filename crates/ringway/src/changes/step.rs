@@ -63,7 +63,8 @@ pub(super) fn steps(before: &View, after: &View) -> Vec<Step> {
     };
     let crashed = after.crashes > before.crashes;
     for node in before.nodes.iter().filter(|node| !after.has(node.incarnation)) {
-        let meant_to = matches!(node.state(), NodeState::Draining | NodeState::Joining | NodeState::Resting) && !crashed;
+        let meant_to =
+            matches!(node.state(), NodeState::Draining | NodeState::Joining | NodeState::Resting) && !crashed;
         add(&node.id, node.incarnation, if meant_to { What::Left } else { What::Lost });
     }
     for gateway in before.gateways.iter().filter(|gateway| !after.has(gateway.incarnation)) {

@@ -363,7 +363,9 @@ impl Nacos {
         for server in self.servers.iter().filter(|server| host_and_port(server).is_err()) {
             // It may hold a password, and is not repeated.
             let had = if server.contains('@') { String::new() } else { format!(" {server:?}") };
-            let why = format!("has an entry{had} that is no server: one is as in \"10.0.0.5:8848\", without a scheme and a path");
+            let why = format!(
+                "has an entry{had} that is no server: one is as in \"10.0.0.5:8848\", without a scheme and a path"
+            );
             section.fault("servers", &why);
         }
         let names = [

@@ -44,7 +44,11 @@ impl Collector for Numbers {
         }
         if let Some(census) = self.0.census() {
             let facts = [
-                ("census_listed", "1 while the census lists this member, 0 while it does not or is away", census.is_listed),
+                (
+                    "census_listed",
+                    "1 while the census lists this member, 0 while it does not or is away",
+                    census.is_listed,
+                ),
                 ("census_rests", "1 while the census has the node of this process rest", census.rests),
             ];
             for (name, help, holds) in facts {

@@ -39,12 +39,18 @@ fn listed(seen: &Inspection, service: &str) -> Finding {
 fn version(seen: &Inspection) -> Finding {
     let what = What::NacosVersion;
     match seen.version.as_deref() {
-        None => Finding::note(what, "Nacos does not tell its version.", "Give the user the right to ask, or look in its console."),
+        None => Finding::note(
+            what,
+            "Nacos does not tell its version.",
+            "Give the user the right to ask, or look in its console.",
+        ),
         Some(version) if version.starts_with("2.") => Finding::ok(what, format!("Nacos has version {version}.")),
         Some(version) => Finding::note(
             what,
             format!("Nacos has version {version}."),
-            format!("Ringway is tested with {TESTED}: set a member offline in the console, and see that it rests, before you rely on it."),
+            format!(
+                "Ringway is tested with {TESTED}: set a member offline in the console, and see that it rests, before you rely on it."
+            ),
         ),
     }
 }
@@ -52,10 +58,16 @@ fn version(seen: &Inspection) -> Finding {
 fn threshold(seen: &Inspection, service: &str) -> Finding {
     let what = What::NacosThreshold;
     match seen.threshold {
-        None => Finding::note(what, format!("The protection threshold of {service} is unknown."), "There is no such service before the first member was listed."),
+        None => Finding::note(
+            what,
+            format!("The protection threshold of {service} is unknown."),
+            "There is no such service before the first member was listed.",
+        ),
         Some(threshold) if threshold > 0.0 => Finding::warning(
             what,
-            format!("The protection threshold of {service} is {threshold}: where no more than this share of the members is well, Nacos says that all are."),
+            format!(
+                "The protection threshold of {service} is {threshold}: where no more than this share of the members is well, Nacos says that all are."
+            ),
             "Set it to 0 in the console: Ringway keeps its own measure of how many nodes may rest.",
         ),
         Some(_) => Finding::ok(what, format!("The protection threshold of {service} is 0.")),
@@ -69,7 +81,8 @@ mod tests {
 
     #[test]
     fn what_is_seen_is_judged() {
-        let well = Inspection { version: Some("2.5.1".to_owned()), threshold: Some(0.0), members: 3, is_protected: false };
+        let well =
+            Inspection { version: Some("2.5.1".to_owned()), threshold: Some(0.0), members: 3, is_protected: false };
         let of = |version: Option<&str>, threshold, is_protected| Inspection {
             version: version.map(str::to_owned),
             threshold,
