@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use ringway_engine::census::{Census as _, Standing};
+use ringway_engine::census::{Census as _, Entry, List, Standing};
 use ringway_engine::nacos::{Config, Nacos};
 use ringway_testkit::process::Builder;
 use ringway_testkit::{
@@ -62,8 +62,8 @@ impl Census {
         NacosConsole::new(&self.address, &self.members)
     }
 
-    /// Somebody who only looks.
-    fn eyes(&self) -> Nacos {
+    /// Somebody who is listed there as well, and so is told of changes.
+    async fn eyes(&self) -> Nacos {
         let config = Config {
             servers: vec![self.address.clone()],
             namespace: String::new(),
@@ -72,7 +72,11 @@ impl Census {
             service: self.members.clone(),
             user: None,
         };
-        Nacos::new(config, None)
+        let mut nacos = Nacos::new(config, None);
+        let (roles, address, version) = ("none".to_owned(), "127.0.0.1:1".to_owned(), "1".to_owned());
+        let entry = Entry { id: "eyes".to_owned(), incarnation: 1, roles, address, weight: 1.0, version };
+        nacos.enter(entry).await.expect("it lists whoever comes");
+        nacos
     }
 }
 
@@ -102,18 +106,25 @@ async fn told(server: &Server, id: &str) -> anyhow::Result<Value> {
     members.find(|member| member["id"] == id).cloned().with_context(|| format!("no {id} in {all}"))
 }
 
-async fn is_listed(census: &Census, ids: &[&str]) {
-    let mut eyes = census.eyes();
-    let listed = async {
+/// Waits until the list is as wanted, as somebody sees it whom Nacos tells of changes.
+async fn sees(eyes: &mut Nacos, limit: Duration, wanted: impl Fn(&List) -> bool) -> Instant {
+    let mut last = None;
+    let seen = async {
         loop {
-            if let Ok(list) = eyes.next().await
-                && ids.iter().all(|id| matches!(list.standing(id), Some(Standing::Well { .. })))
-            {
-                return;
+            let heard = eyes.next().await;
+            if heard.as_ref().is_ok_and(&wanted) {
+                return Instant::now();
             }
+            last = Some(heard);
         }
     };
-    tokio::time::timeout(BACK, listed).await.unwrap_or_else(|_| panic!("{ids:?} are not listed"));
+    let seen = tokio::time::timeout(limit, seen).await;
+    seen.unwrap_or_else(|_| panic!("the list is not as wanted after {limit:?}: {last:?}"))
+}
+
+async fn is_listed(eyes: &mut Nacos, ids: &[&str]) {
+    let is_well = |list: &List, id: &str| matches!(list.standing(id), Some(Standing::Well { .. }));
+    sees(eyes, BACK, |list| ids.iter().all(|id| is_well(list, id))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +135,8 @@ async fn nacos_has_a_node_rest_and_work_and_nobody_notices() {
     let (server, link) = gateway(&config).await;
     let mut nodes = ["n-1", "n-2", "n-3"].map(|id| node(id, &link, &config));
     server.settled(3).await;
-    is_listed(&census, &["g-1", "n-1", "n-2", "n-3"]).await;
+    let mut eyes = census.eyes().await;
+    is_listed(&mut eyes, &["g-1", "n-1", "n-2", "n-3"]).await;
     for node in &mut nodes {
         node.wait_for("this member is listed in the census", SOON).await;
     }
@@ -133,14 +145,10 @@ async fn nacos_has_a_node_rest_and_work_and_nobody_notices() {
     // What is set before a list is believed counts when it is: here it is to count at once.
     tokio::time::sleep(Duration::from_secs(3)).await;
 
-    let mut eyes = census.eyes();
     let console = census.console();
     let (asked, set) = (Instant::now(), console.set("n-1", "enabled=false"));
     set.await.unwrap();
-    let pushed = async {
-        while !eyes.next().await.is_ok_and(|list| matches!(list.standing("n-1"), Some(Standing::Off(_)))) {}
-        Instant::now()
-    };
+    let pushed = sees(&mut eyes, SOON, |list| matches!(list.standing("n-1"), Some(Standing::Off(_))));
     let begun = eventually_ok(SOON, || async {
         let state = told(&server, "n-1").await?["state"].clone();
         ensure!(state == "draining" || state == "resting", "{state}");
@@ -194,7 +202,8 @@ async fn nacos_that_is_killed_and_restarted_moves_nobody() {
     let (server, link) = gateway(&config).await;
     let nodes = ["n-1", "n-2"].map(|id| node(id, &link, &config));
     server.settled(2).await;
-    is_listed(&census, &["g-1", "n-1", "n-2"]).await;
+    let mut eyes = census.eyes().await;
+    is_listed(&mut eyes, &["g-1", "n-1", "n-2"]).await;
     let says = async |wanted: &str, part: &str, limit| {
         eventually_ok(limit, || async {
             let health = health(&server).await?;
@@ -211,7 +220,7 @@ async fn nacos_that_is_killed_and_restarted_moves_nobody() {
     eventually_ok(SOON, || async { server.publish("news", serde_json::json!({ "number": 1 })).await.map(drop) }).await;
     there.run();
     there.serves().await;
-    is_listed(&census, &["g-1", "n-1", "n-2"]).await;
+    is_listed(&mut eyes, &["g-1", "n-1", "n-2"]).await;
     assert_eq!(says("ok", "", BACK).await, before, "the view is another one");
     drop(nodes);
 }
