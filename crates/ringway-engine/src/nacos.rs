@@ -111,7 +111,7 @@ impl Nacos {
         Self { config, api, session, offer, client, entry, told, teller: Arc::new(Teller(teller)), known }
     }
 
-    /// The client. It is made once, whether Nacos is there or not, and then goes on trying.
+    /// The client. It is made once, when Nacos is there, and then goes on trying.
     async fn client(&mut self) -> Result<NamingService, Absent> {
         if let Some(client) = &self.client {
             return Ok(client.clone());
@@ -218,6 +218,8 @@ impl Census for Nacos {
         // It may be offline from the beginning: what was set in a console outlives a process.
         self.known.insert(entry.id.clone(), Instance::of(&instance));
         self.entry = Some((entry, instance.clone()));
+        // The client takes many seconds to find out that nobody is there, or that nobody lets it in, and says neither.
+        self.api.list().await.map_err(|why| self.session.trouble().unwrap_or(why))?;
         let client = self.client().await?;
         let service = self.config.service.clone();
         let entered = self.register(&client, &service, instance).await;

@@ -1,8 +1,10 @@
 //! A real Nacos for tests: the server at `NACOS_ADDR` (`host:port`), or one of our own, whose program `RINGWAY_NACOS_SERVER` names;
 //! `./scripts/setup nacos` builds one as `target/tools/bin/rnacos`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -143,10 +145,12 @@ impl Drop for NacosServer {
 }
 
 /// What people do in the console of a server that anybody may use.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct NacosConsole {
     address: std::net::SocketAddr,
     service: String,
+    /// Where instances were when they were listed: not every server lists one that is offline.
+    seen: Mutex<BTreeMap<String, Value>>,
 }
 
 impl NacosConsole {
@@ -155,7 +159,8 @@ impl NacosConsole {
     /// # Panics
     /// It is no address.
     pub fn new(address: &str, service: &str) -> Self {
-        Self { address: address.parse().expect("an address as in 127.0.0.1:8848"), service: service.to_owned() }
+        let address = address.parse().expect("an address as in 127.0.0.1:8848");
+        Self { address, service: service.to_owned(), seen: Mutex::default() }
     }
 
     /// Changes the instance of a member: `enabled=false`, `weight=2`.
@@ -163,7 +168,9 @@ impl NacosConsole {
     /// # Errors
     /// There is none, or the server does not answer.
     pub async fn set(&self, id: &str, what: &str) -> anyhow::Result<()> {
-        let instance = self.instance(id).await?;
+        let listed = self.instance(id).await;
+        let seen = self.seen.lock().expect("nobody panics with it").get(id).cloned();
+        let instance = listed.or_else(|why| seen.ok_or(why))?;
         let (ip, port) = (instance["ip"].as_str().unwrap_or_default(), &instance["port"]);
         let weight = if what.starts_with("weight") { String::new() } else { format!("&weight={}", instance["weight"]) };
         let path = format!(
@@ -176,18 +183,16 @@ impl NacosConsole {
         Ok(())
     }
 
-    /// The instance of a member, also one that is offline.
+    /// The instance of a member that is not offline.
     ///
     /// # Errors
     /// There is none, or the server does not answer.
     pub async fn instance(&self, id: &str) -> anyhow::Result<Value> {
-        let path = format!(
-            "/nacos/v1/ns/catalog/instances?serviceName={}&clusterName=DEFAULT&pageNo=1&pageSize=100",
-            self.service
-        );
-        let answer = http::get(self.address, &path, &[]).await?;
-        let all: Value = answer.json()?;
-        let listed = all["list"].as_array().into_iter().flatten().find(|one| one["metadata"]["id"] == id);
-        listed.cloned().ok_or_else(|| anyhow::anyhow!("{id} is not among {all}"))
+        let path = format!("/nacos/v1/ns/instance/list?serviceName={}", self.service);
+        let all: Value = http::get(self.address, &path, &[]).await?.json()?;
+        let listed = all["hosts"].as_array().into_iter().flatten().find(|one| one["metadata"]["id"] == id);
+        let listed = listed.cloned().ok_or_else(|| anyhow::anyhow!("{id} is not among {all}"))?;
+        self.seen.lock().expect("nobody panics with it").insert(id.to_owned(), listed.clone());
+        Ok(listed)
     }
 }

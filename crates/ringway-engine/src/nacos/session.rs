@@ -13,6 +13,9 @@ use crate::census::Absent;
 /// One request may take so long.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// A login that was refused is tried again after this.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// The name under which Nacos takes a token.
 const TOKEN: &str = "accessToken";
 
@@ -23,6 +26,8 @@ pub(super) struct Session {
     pub(super) http: Client,
     token: Mutex<Option<Token>>,
     trouble: Mutex<Option<Absent>>,
+    /// When it was last asked to log in.
+    asked: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,7 +48,7 @@ impl Session {
     pub(super) fn new(servers: Vec<String>, user: Option<(String, String)>) -> Self {
         // Nothing is set that could be wrong. A proxy for the web is no way to Nacos.
         let http = Client::builder().timeout(ANSWER).no_proxy().build().expect("a client without TLS");
-        Self { servers, user, http, token: Mutex::default(), trouble: Mutex::default() }
+        Self { servers, user, http, token: Mutex::default(), trouble: Mutex::default(), asked: Mutex::default() }
     }
 
     pub(super) fn servers(&self) -> &[String] {
@@ -70,6 +75,12 @@ impl Session {
         let Some((user, password)) = &self.user else { return };
         let is_good = |token: &Token| token.until > Instant::now();
         if self.token.lock().as_ref().is_some_and(is_good) {
+            return;
+        }
+        // A user whose password is wrong again and again may be locked out.
+        let last = self.asked.lock().replace(Instant::now());
+        if self.trouble.lock().is_some() && last.is_some_and(|last| last.elapsed() < PAUSE) {
+            *self.asked.lock() = last;
             return;
         }
         for server in &self.servers {
