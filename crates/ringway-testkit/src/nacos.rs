@@ -2,6 +2,7 @@
 //! `./scripts/setup nacos` builds one as `target/tools/bin/rnacos`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -107,15 +108,18 @@ impl NacosServer {
     /// # Panics
     /// It does not.
     pub async fn serves(&self) {
-        let address = self.address();
+        let address: SocketAddr = self.address().parse().expect("an address");
+        // Its first user is there some time after its port.
+        let (user, password) = USER;
+        let path = match self.with_users {
+            true => format!("/nacos/v1/auth/login?username={user}&password={password}"),
+            false => "/nacos/v1/ns/service/list?pageNo=1&pageSize=1".to_owned(),
+        };
+        let method = if self.with_users { Method::POST } else { Method::GET };
         eventually_ok(SOON, || async {
-            let answer = http::get(
-                address.parse::<std::net::SocketAddr>()?,
-                "/nacos/v1/ns/service/list?pageNo=1&pageSize=1",
-                &[],
-            )
-            .await?;
-            anyhow::ensure!(answer.status == 200 || (self.with_users && answer.status == 403), "{answer:?}");
+            let mut connection = http::Connection::open(address).await?;
+            let answer = connection.request(method.clone(), &path, &[], Bytes::new()).await?;
+            anyhow::ensure!(answer.status == 200, "{answer:?}");
             Ok(())
         })
         .await;
@@ -147,7 +151,7 @@ impl Drop for NacosServer {
 /// What people do in the console of a server that anybody may use.
 #[derive(Debug)]
 pub struct NacosConsole {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     service: String,
     /// Where instances were when they were listed: not every server lists one that is offline.
     seen: Mutex<BTreeMap<String, Value>>,
