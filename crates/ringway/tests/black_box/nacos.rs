@@ -236,7 +236,8 @@ async fn nacos_that_is_not_there_or_lets_nobody_in_holds_up_no_start() {
     let guarded = Census::at(Some(guarded), address);
     let user = format!("user = \"{}\"\npassword = \"{PASSWORD}\"\n", NACOS_USER.0);
     for (census, more, part) in [(&away, "", "does not answer"), (&guarded, &*user, "nacos.password")] {
-        let (mut server, _) = gateway(&census.config(more)).await;
+        let arguments = ["serve", "--dev", "--port", "0", "--link-listen", ANY];
+        let mut server = Server::start(member(&arguments, &census.config(more)), CHANGE).await;
         let line = server.process.wait_for("this member is not listed in the census yet.*", SOON).await[0].clone();
         assert!(line.contains("ringway doctor"), "{line}");
         eventually_ok(SOON, || async {
