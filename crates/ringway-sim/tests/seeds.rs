@@ -121,7 +121,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 51] = [
     (Sabotage::ForgeStanding, Mode::One, 100, "lapsed"),
     (Sabotage::HideLives, Mode::Wild, 300, "epochs"),
     (Sabotage::ForgeAppended, Mode::Planned, 100, "logged"),
-    (Sabotage::ForgePlace, Mode::Wild, 100, "C2"),
+    (Sabotage::ForgePlace, Mode::Wild, 400, "C2"),
     (Sabotage::HideRecords, Mode::Wild, 50, "C4"),
     (Sabotage::TrimEarly, Mode::One, 300, "logged"),
     (Sabotage::HideLoss, Mode::Wild, 400, "C2"),
