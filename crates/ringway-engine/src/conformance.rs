@@ -1,5 +1,7 @@
 //! What every adapter must do, for the tests of each.
 
+mod bus;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -8,6 +10,8 @@ use futures_util::future::join_all;
 use crate::census::{Census, Entry, Reason, Standing};
 use crate::log::{Appended, Log, Page, Place};
 use crate::store::{Found, Refused, Store};
+
+pub use bus::{bus, given, next};
 
 const RIVALS: usize = 8;
 

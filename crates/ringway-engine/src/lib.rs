@@ -4,14 +4,17 @@
 //! [`conformance`] holds any adapter to what its trait promises.
 
 pub mod census;
+pub mod bus;
 pub mod conformance;
 pub mod file;
 pub mod log;
 pub mod memory;
 pub mod nacos;
 pub mod nats;
+pub mod rabbit;
 pub mod store;
 
 pub use census::Census;
+pub use bus::{Bus, NotTaken};
 pub use log::{Appended, Log, Page, Place};
 pub use store::{Away, Found, Refused, Store};

@@ -1,4 +1,6 @@
-//! A store and a log in this process: for tests, and what the others are held to.
+//! A store, a log and a bus in this process: for tests, and what the others are held to.
+
+mod bus;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use tokio::sync::broadcast;
 
 use crate::log::{Appended, Log, Page, Place};
 use crate::store::{Away, Found, Refused, Store};
+
+pub use bus::MemoryBus;
 
 /// Notices that a slow listener may be behind, before it misses some.
 const NOTICES: usize = 64;

@@ -10,6 +10,7 @@
 //! | list | a direct get of the last messages of many subjects, which any replica answers |
 //! | life | when the stream on disk was made; with one server alone also which run of it this is, for it may have lost its tail |
 
+mod bus;
 mod inspect;
 mod log;
 
@@ -33,6 +34,7 @@ use tracing::{info, warn};
 
 use crate::store::{Away, Found, Refused, Store};
 
+pub use bus::NatsBus;
 pub use inspect::{Inspected, Inspection, StreamFacts, inspect};
 pub use log::NatsLog;
 

@@ -1,6 +1,6 @@
-//! The store and the log in this process, which the others are held to.
+//! The store, the log and the bus in this process, which the others are held to.
 
-use ringway_engine::memory::{Memory, MemoryLog};
+use ringway_engine::memory::{Memory, MemoryBus, MemoryLog};
 use ringway_engine::{Store as _, conformance};
 
 #[tokio::test]
@@ -19,4 +19,9 @@ async fn tells_who_listens() {
 #[tokio::test]
 async fn the_log_conforms() {
     conformance::log(&MemoryLog::default(), 7).await;
+}
+
+#[tokio::test]
+async fn the_bus_conforms() {
+    conformance::bus(&MemoryBus::default(), 7).await;
 }

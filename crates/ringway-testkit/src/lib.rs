@@ -31,6 +31,7 @@ pub mod process;
 mod mailbox;
 mod nacos;
 mod nats;
+mod rabbit;
 
 pub mod centrifuge;
 pub mod plain;
@@ -45,6 +46,7 @@ pub use nacos::{NacosConsole, NacosServer, USER as NACOS_USER, nacos_elsewhere};
 pub use nats::NatsServers;
 pub use plain::PlainClient;
 pub use process::Process;
+pub use rabbit::RabbitServer;
 pub use raw::RawWs;
 pub use server::Server;
 pub use wait::{eventually, eventually_ok};
