@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use nkeys::KeyPair;
 use rcgen::{CertificateParams, CertifiedIssuer};
-use ringway_engine::nats::{Config, Nats, NatsLog, OpenError};
+use ringway_engine::bus::Bus as _;
+use ringway_engine::nats::{Config, Nats, NatsBus, NatsLog, OpenError};
 use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
 use ringway_testkit::{NatsServers, eventually, eventually_ok};
 
@@ -253,4 +254,38 @@ async fn nats_that_asks_for_a_certificate_and_an_nkey_is_shown_them() {
     std::fs::remove_file(&nkey).expect("it was there");
     let error = Nats::open(&good).await.unwrap_err().to_string();
     assert!(error.contains("user.nk") && error.contains("[nats] nkey"), "{error}");
+}
+
+/// Once orders can be given.
+async fn open_bus(servers: &NatsServers) -> NatsBus {
+    let bus = NatsBus::open(&config(servers));
+    let mut away = bus.away();
+    tokio::time::timeout(SOON, away.wait_for(Option::is_none)).await.expect("it is reached").expect("it is open");
+    bus
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a NATS server"]
+async fn a_bus_in_nats_conforms() {
+    let servers = NatsServers::start(1, &[]);
+    conformance::bus(&open_bus(&servers).await, 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a NATS server"]
+async fn a_bus_in_nats_takes_orders_again_after_its_server_was_killed() {
+    let mut servers = NatsServers::start(1, &[]);
+    let (giver, member) = (open_bus(&servers).await, open_bus(&servers).await);
+    let mut inbox = member.listen(1);
+    let (first, ()) = tokio::join!(conformance::next(&mut inbox), conformance::given(&giver, 1, "first"));
+    assert_eq!(first, "first");
+    servers.kill(0);
+    assert!(giver.give(1, "while it is away".into()).await.is_err());
+    let why = eventually(SOON, || async { giver.away().borrow().clone() }).await;
+    assert!(why.contains("Is it running"), "{why}");
+    servers.run(0);
+    let mut back = giver.away();
+    tokio::time::timeout(SOON, back.wait_for(Option::is_none)).await.expect("it is back").expect("it is open");
+    let (come, ()) = tokio::join!(conformance::next(&mut inbox), conformance::given(&giver, 1, "again"));
+    assert_eq!(come, "again");
 }
