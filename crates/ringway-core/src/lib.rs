@@ -10,6 +10,7 @@ pub mod member;
 pub mod membership;
 pub mod message;
 pub mod node;
+pub mod once;
 pub mod pauses;
 pub mod peers;
 pub mod plan;

@@ -5,11 +5,12 @@
 //! inbox, a Centrifuge session in its inbox, if it has a user, and in whatever it is subscribed to. Without slots every
 //! session is meant, those included that have not said who they are.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::{Reset, ResetCount};
+use ringway_core::once::Once;
 use ringway_core::ring::SlotSet;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Incarnation};
@@ -23,6 +24,13 @@ use super::{Hub, Socket};
 /// without further delay: so many changes within one window are nobody's plan.
 const RESETS: usize = 8;
 
+/// Numbers of orders that are remembered of one giver, and givers of whom any are: the keeper, and those that were keepers before.
+const NUMBERS: usize = 64;
+const GIVERS: usize = 4;
+
+/// Last counts that are remembered, for a giver that has not heard them and gives its order again.
+const LAST_COUNTS: usize = 16;
+
 /// Time that counts as passed between two looks. A process that stood still does not make up for it in one go.
 const LONGEST_STEP: Duration = Duration::from_millis(100);
 
@@ -31,13 +39,42 @@ const LONGEST_STEP: Duration = Duration::from_millis(100);
 pub(super) struct Resets {
     /// Oldest first.
     running: Vec<Running>,
-    /// Who gave the last order, and its number.
-    last: Option<(Incarnation, u64)>,
+    /// Orders that were taken, by who gave them: one may come twice, and two in another order than they were given in.
+    taken: VecDeque<(Incarnation, Once)>,
+    /// How orders ended that were reported, and those of them that are to be reported again.
+    ended: VecDeque<(Incarnation, ResetCount)>,
+    again: Vec<ResetCount>,
+}
+
+impl Resets {
+    /// Whether this order was not taken before.
+    fn is_first(&mut self, from: Incarnation, number: u64) -> bool {
+        if !self.taken.iter().any(|(giver, _)| *giver == from) {
+            self.taken.push_front((from, Once::new(NUMBERS)));
+            self.taken.truncate(GIVERS);
+        }
+        self.taken.iter_mut().find(|(giver, _)| *giver == from).is_some_and(|(_, numbers)| numbers.take(number))
+    }
+
+    /// Whoever gives an order again has not heard how far it is.
+    fn report_again(&mut self, from: Incarnation, number: u64) {
+        let is_it = |one: &&mut Running| one.from == from && one.number == Some(number);
+        if let Some(running) = self.running.iter_mut().find(is_it) {
+            running.reported = None;
+        } else if let Some((_, count)) = self.ended.iter().find(|(giver, count)| (*giver, count.number) == (from, number))
+            && !self.again.contains(count)
+            && self.again.len() < LAST_COUNTS
+        {
+            self.again.push(*count);
+        }
+    }
 }
 
 /// An order under way.
 #[derive(Debug)]
 struct Running {
+    /// Who gave it.
+    from: Incarnation,
     /// What whoever gave it calls it; `None` where this gateway gave it itself, and tells nobody.
     number: Option<u64>,
     is_for_all: bool,
@@ -79,15 +116,16 @@ impl Running {
 }
 
 impl<S: Socket> Hub<S> {
-    /// Begins to carry out an order. One that is a repetition changes nothing.
-    pub fn reset(&mut self, now: Now, from: Incarnation, order: &Reset) {
-        if self.resets.last.is_some_and(|(giver, last)| giver == from && last >= order.number) {
-            return;
+    /// Begins to carry out an order. For one that is a repetition it is said again how far it is. Returns whether it was none.
+    pub fn reset(&mut self, now: Now, from: Incarnation, order: &Reset) -> bool {
+        if !self.resets.is_first(from, order.number) {
+            self.resets.report_again(from, order.number);
+            return false;
         }
-        self.resets.last = Some((from, order.number));
         let hub = self.drain(now).into_hub();
         let sessions = hub.meant(order.slots.as_ref());
-        hub.begin_reset(now, Some(order.number), order.slots.is_none(), sessions, order.window);
+        hub.begin_reset(now, (from, Some(order.number)), order.slots.is_none(), sessions, order.window);
+        true
     }
 
     /// Asks every session that needs one of these slots to connect elsewhere, so many a second. Returns how many there are;
@@ -99,14 +137,15 @@ impl<S: Socket> Hub<S> {
         let hub = self.drain(now).into_hub();
         let sessions = hub.meant(Some(slots));
         let (count, window) = (sessions.len(), Duration::from_secs_f64(sessions.len() as f64 / f64::from(rate.max(1))));
-        hub.begin_reset(now, None, false, sessions, window);
+        let me = hub.rules.incarnation();
+        hub.begin_reset(now, (me, None), false, sessions, window);
         Some(count)
     }
 
     fn begin_reset(
         &mut self,
         now: Now,
-        number: Option<u64>,
+        (from, number): (Incarnation, Option<u64>),
         is_for_all: bool,
         sessions: Vec<SessionId>,
         window: Duration,
@@ -114,10 +153,12 @@ impl<S: Socket> Hub<S> {
         if self.resets.running.len() >= RESETS {
             let all = self.resets.running[0].sessions.len();
             self.tell(now, 0, all);
-            self.resets.running.remove(0);
+            let oldest = self.resets.running.remove(0);
+            self.resets.again.extend(oldest.count());
+            self.resets.ended.extend(oldest.count().map(|count| (oldest.from, count)));
         }
         let (passed, told, closed, reported) = (Duration::ZERO, 0, 0, None);
-        let one = Running { number, is_for_all, window, passed, looked: now, sessions, told, closed, reported };
+        let one = Running { from, number, is_for_all, window, passed, looked: now, sessions, told, closed, reported };
         self.resets.running.push(one);
         self.feed_resets(now);
     }
@@ -132,13 +173,19 @@ impl<S: Socket> Hub<S> {
 
     /// What the giver of the orders does not know yet of how far they are. Orders that are done are then forgotten.
     pub fn take_reset_counts(&mut self) -> Vec<ResetCount> {
-        let running = &mut self.resets.running;
+        let Resets { running, ended, again, .. } = &mut self.resets;
         let news = |one: &mut Running| {
             let count = one.count()?;
             (one.reported.replace(count) != Some(count)).then_some(count)
         };
-        let counts = running.iter_mut().filter_map(news).collect();
-        running.retain(|one| !one.is_done());
+        let mut counts: Vec<ResetCount> = again.drain(..).collect();
+        counts.extend(running.iter_mut().filter_map(news));
+        for one in running.extract_if(.., |one| one.is_done()) {
+            ended.extend(one.count().map(|count| (one.from, count)));
+        }
+        while ended.len() > LAST_COUNTS {
+            ended.pop_front();
+        }
         counts
     }
 

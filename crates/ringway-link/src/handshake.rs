@@ -19,6 +19,9 @@ use tokio::time::timeout;
 use crate::fault::Faults;
 use crate::wrong_secret::Treatment;
 
+/// Bytes of a seal.
+pub const SEAL_BYTES: usize = 32;
+
 /// The join secret: whoever knows it is a member. Any bytes; it is never sent and never shown.
 #[derive(Clone)]
 pub struct Secret(Arc<[u8]>);
@@ -27,6 +30,21 @@ impl Secret {
     /// Takes the secret.
     pub fn new(secret: impl AsRef<[u8]>) -> Self {
         Self(secret.as_ref().into())
+    }
+
+    /// What only a member can say of these bytes. The label says what they are, so that a seal is of no use elsewhere.
+    pub fn seal(&self, label: &[u8], bytes: &[u8]) -> [u8; SEAL_BYTES] {
+        self.sealing(label, bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether a member has said that of these bytes. Takes as long whatever is wrong.
+    pub fn is_seal(&self, label: &[u8], bytes: &[u8], seal: &[u8]) -> bool {
+        self.sealing(label, bytes).verify_slice(seal).is_ok()
+    }
+
+    fn sealing(&self, label: &[u8], bytes: &[u8]) -> Hmac<Sha256> {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.chain_update(label).chain_update(bytes)
     }
 }
 

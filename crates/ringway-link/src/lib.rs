@@ -40,7 +40,7 @@ pub use door::Turned;
 pub use end::{Ended, LinkId};
 pub use event::Event;
 pub use fault::{Direction, Slow};
-pub use handshake::{HandshakeError, Secret};
+pub use handshake::{HandshakeError, SEAL_BYTES, Secret};
 pub use limits::Limits;
 pub use links::{LinkStats, Links, Settings};
 pub use outgoing::SendError;

@@ -45,6 +45,7 @@ use crate::health;
 use crate::logbook;
 use crate::member::{self, End, GatewayParts, JoinError, Signal};
 use crate::orchestrator::Orchestrator;
+use crate::orders;
 use crate::registry::{Handle, Way};
 use further::{Common, Further};
 use own::Own;
@@ -260,10 +261,13 @@ impl Bound {
         let secret = config.cluster.secret.as_ref().map_or_else(random_secret, |secret| Secret::new(&secret.0));
         let ids = std::iter::once(&self.id).chain(self.further.iter().map(|further| &further.id)).cloned().collect();
         let (edge, doors) = (self.doors.edge(), self.doors);
+        let bus = engine::Bus::open(&config).await?;
+        let orders = bus.handle(&secret, identity.incarnation);
         let common = identity.client_address.clone().zip(edge.clone()).map(|(client_address, edge)| Common {
             config: config.clone(),
             gateway_config: gateway_config.clone(),
             secret: secret.clone(),
+            bus,
             guesses: guesses.clone(),
             client_address,
             edge,
@@ -276,7 +280,7 @@ impl Bound {
         let settings = Settings { identity, cluster: "".into(), secret, limits, on_wrong_secret };
         let links = Links::start(self.links, settings);
         let node = self.roles.node.then_some(config.cluster.weight);
-        let ready = begin.ready(self.id, (node, gateway), links, self.data, log, config.timing.ttl).await?;
+        let ready = begin.ready(self.id, (node, gateway), links, self.data, (log, orders), config.timing.ttl).await?;
         let (first, changes) = keeping(ready, &config);
         let mut all = vec![first];
         if let Some(common) = &common {
@@ -305,7 +309,7 @@ impl Begin {
         (node, gateway): (Option<Weight>, Option<GatewayParts>),
         (links, mut events): (Links, mpsc::Receiver<Event>),
         data: Option<DataDir>,
-        log: logbook::Handle,
+        (log, orders): (logbook::Handle, orders::Handle),
         ttl: Duration,
     ) -> Result<Ready, StartError> {
         let incarnation = links.identity().incarnation;
@@ -322,7 +326,7 @@ impl Begin {
                 (view, Handle::outside(way), None, Vec::new())
             }
         };
-        Ok(Ready { id, incarnation, node, gateway, registry, log, join, view, links, events: (early, events) })
+        Ok(Ready { id, incarnation, node, gateway, registry, log, orders, join, view, links, events: (early, events) })
     }
 }
 

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 pub use limits::Limits;
 pub use reader::Faults;
-pub use sections::{Ack, Admin, CensusAt, Cluster, Drain, Durability, LogAt, Nacos, Nats, RegistryAt, Secret, Server};
+pub use sections::{
+    Ack, Admin, BusAt, CensusAt, Cluster, Drain, Durability, LogAt, Nacos, Nats, Rabbit, RegistryAt, Secret, Server,
+};
 pub use value::{Size, duration};
 
 use crate::gateway::GatewayConfig;
@@ -61,6 +63,8 @@ pub struct Config {
     pub nats: Nats,
     /// Where Nacos is, if members are listed there.
     pub nacos: Nacos,
+    /// Where RabbitMQ is, if orders go through it.
+    pub rabbitmq: Rabbit,
     /// The log in a folder.
     pub durability: Durability,
     /// What clients may do, how channels are kept, the plain protocol, the server API's key.
@@ -131,6 +135,7 @@ impl Config {
         root.section("cluster", |section| self.cluster.read(section, &mut self.timing));
         root.section("nats", |section| self.nats.read(section));
         root.section("nacos", |section| self.nacos.read(section));
+        root.section("rabbitmq", |section| self.rabbitmq.read(section));
         root.section("durability", |section| self.durability.read(section));
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));

@@ -10,15 +10,18 @@ use ringway_core::registry::{FromStore, ToStore};
 use ringway_core::view::View;
 use ringway_core::{Birth, Epoch, Incarnation};
 use ringway_engine::file::{self, FileLog};
-use ringway_engine::nats::{self, Nats, NatsLog, Notices, OpenError};
+use ringway_engine::nats::{self, Nats, NatsBus, NatsLog, Notices, OpenError};
+use ringway_engine::rabbit::{self, Rabbit};
 use ringway_engine::{Found, Refused, Store};
+use ringway_link::Secret;
 use ringway_protocol::kept;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info};
 
 use crate::carry::carry;
-use crate::config::{Config, Durability, Size};
+use crate::config::{BusAt, Config, Durability, Size};
+use crate::orders;
 use crate::registry::Way;
 
 /// Requests that wait to be sent, and answers that wait to be taken. A member has a handful under way, and those of a member that asks through it.
@@ -58,6 +61,52 @@ pub fn settings(config: &Config) -> nats::Config {
         replicas: config.nats.replicas,
         // Whoever asked has then given up.
         patience: config.timing.ttl * 2 / 5,
+    }
+}
+
+/// How RabbitMQ is reached.
+pub fn rabbit_settings(config: &Config) -> rabbit::Config {
+    let rabbit = &config.rabbitmq;
+    rabbit::Config {
+        urls: rabbit.urls.clone(),
+        vhost: rabbit.vhost.clone(),
+        user: rabbit.user.clone().zip(rabbit.password.as_ref().map(|password| password.0.clone())),
+        ca: rabbit.ca.clone(),
+        name: rabbit.name.clone(),
+    }
+}
+
+/// The bus for orders of a process. Its members share it.
+#[derive(Debug, Clone)]
+pub enum Bus {
+    /// There is none: orders go over the links.
+    Links,
+    /// RabbitMQ.
+    Rabbit(Rabbit),
+    /// NATS.
+    Nats(NatsBus),
+}
+
+impl Bus {
+    /// Begins to reach it. Nothing waits for it: while it is away orders go over the links, and the log and `/health` say so.
+    ///
+    /// # Errors
+    /// [`rabbit::OpenError`]: what is set cannot be tried.
+    pub async fn open(config: &Config) -> Result<Self, rabbit::OpenError> {
+        Ok(match config.cluster.bus {
+            BusAt::Links => Self::Links,
+            BusAt::Rabbit => Self::Rabbit(Rabbit::open(&rabbit_settings(config)).await?),
+            BusAt::Nats => Self::Nats(NatsBus::open(&settings(config))),
+        })
+    }
+
+    /// How a member of this process gives orders. This is its life, and the secret is the one of all members.
+    pub fn handle(&self, secret: &Secret, me: Incarnation) -> orders::Handle {
+        match self {
+            Self::Links => orders::Handle::Links,
+            Self::Rabbit(rabbit) => orders::Handle::through(rabbit.clone(), secret.clone(), me),
+            Self::Nats(nats) => orders::Handle::through(nats.clone(), secret.clone(), me),
+        }
     }
 }
 

@@ -30,6 +30,7 @@ mod logbook;
 mod member;
 mod metrics;
 mod orchestrator;
+mod orders;
 mod rebalance;
 mod registry;
 mod routes;

@@ -12,6 +12,7 @@ mod hindrance;
 mod join;
 mod leaving;
 mod meter;
+mod orders;
 mod reach;
 mod resets;
 mod shedding;
@@ -47,12 +48,14 @@ use crate::clock;
 use crate::cluster::{ChangeError, ClusterSeat, ClusterState};
 use crate::gateway::{Client, GatewayConfig, Intake, SystemClock};
 use crate::logbook;
+use crate::orders::{Counts, Handle as OrdersHandle};
 use crate::registry::Handle;
 
 use door::Door;
 use evidence::Finding;
 pub use join::{JoinError, first_view};
 use leaving::Leaving;
+use orders::Orders;
 pub use meter::Meter;
 use reach::Reach;
 use shedding::Shedding;
@@ -98,6 +101,8 @@ pub struct Parts {
     pub registry: Handle,
     /// Where its node's requests to the log go, and answers come from.
     pub log: logbook::Handle,
+    /// How orders go to other members and come from them.
+    pub orders: OrdersHandle,
     /// Where the registry's host is reached, if it is another member.
     pub join: Option<Target>,
     /// The newest view known.
@@ -156,6 +161,10 @@ pub struct Stats {
     pub leaving: bool,
     /// Lives that ended because the view went on without this member.
     pub expulsions: u64,
+    /// Orders that this member gave to others, and they took.
+    pub orders: Counts,
+    /// Why the bus for orders is away, if there is one and it is.
+    pub bus_away: Option<Arc<str>>,
     /// What changes cost those who listen here, if this is a gateway.
     pub toll: Option<ringway_core::message::Toll>,
 }
@@ -176,6 +185,7 @@ impl Stats {
         copies.for_each(|(count, more)| *count += more);
         self.publishes_waiting += other.publishes_waiting;
         self.expulsions += other.expulsions;
+        self.orders = self.orders.and(&other.orders);
         self
     }
 }
@@ -221,6 +231,7 @@ struct Task {
     member: Member<Hub<Client>>,
     registry: Handle,
     log: logbook::Handle,
+    orders: Orders,
     /// The other members.
     mesh: Mesh,
     /// What the rules have to say, on its way to the links. Empty between turns.
@@ -326,7 +337,7 @@ pub async fn run(parts: Parts) -> End {
     };
     let intake = fixed.gateway.as_ref().map(|gateway| gateway.intake.clone());
     let telling = Telling::new(parts.teller, parts.view.clone(), parts.registry.seat().is_here());
-    let outside = (parts.registry, parts.log);
+    let outside = (parts.registry, parts.log, parts.orders);
     let mut task = Task::new(fixed, parts.node, parts.incarnation, &parts.view, outside, evidence, telling);
     task.mesh.dialed.extend(parts.join);
     for event in early {
@@ -359,6 +370,7 @@ pub async fn run(parts: Parts) -> End {
             Some(finding) = findings.recv() => task.on_finding(clock::now(), finding),
             news = task.registry.next() => task.on_news(clock::now(), news),
             (to, answer) = task.log.next() => task.on_logged(clock::now(), to, answer),
+            told = task.orders.handle.next() => task.on_told(clock::now(), told),
             event = events.recv() => {
                 let Some(event) = event else {
                     error!("the links have ended; this member stops");
@@ -399,7 +411,7 @@ impl Task {
         weight: Option<Weight>,
         me: Incarnation,
         view: &Arc<View>,
-        (mut registry, log): (Handle, logbook::Handle),
+        (mut registry, log, orders): (Handle, logbook::Handle, OrdersHandle),
         evidence: mpsc::Sender<Finding>,
         telling: Telling,
     ) -> Self {
@@ -419,6 +431,7 @@ impl Task {
             member,
             registry,
             log,
+            orders: Orders::new(orders),
             mesh: Mesh::new(evidence),
             frames: Vec::new(),
             sockets: Sockets { flusher, batch: Batch::default(), turns: Turns::default() },
@@ -443,6 +456,7 @@ impl Task {
     /// A new incarnation with this view, in which it is not. All links end and are made anew.
     fn take_new_life(&mut self, now: Now, view: &Arc<View>, birth: Option<Birth>) {
         self.me = Incarnation(rand::random());
+        self.orders.begin_life(self.me);
         let identity = Identity { incarnation: self.me, birth, ..(*self.parts.links.identity()).clone() };
         self.parts.links.set_identity(identity);
         self.settle_in(now, view);

@@ -30,6 +30,8 @@ use writer::Writer;
 
 /// What is logged unless `RINGWAY_LOG` says otherwise.
 const FILTER: &str = "info";
+/// Whoever else would write into the log what went over the wire: a password in its first frames, and orders that came back.
+const SILENT: [&str; 2] = ["lapin=off", "amq_protocol=off"];
 /// The environment variable with the filter, in the syntax of `tracing`'s `EnvFilter`: `debug`, `ringway=trace,warn`.
 const VARIABLE: &str = "RINGWAY_LOG";
 /// How long the end of a process waits for its last words to be written.
@@ -74,6 +76,9 @@ static STDOUT: OnceLock<Writer> = OnceLock::new();
 pub fn start(format: LogFormat) -> Result<(), LogError> {
     let text = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()).unwrap_or_else(|| FILTER.to_owned());
     let filter = EnvFilter::try_new(&text).map_err(|why| LogError::Filter { text, why: why.to_string() })?;
+    let filter = SILENT.iter().fold(filter, |filter, silent| {
+        filter.add_directive(silent.parse().expect("a directive"))
+    });
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let form = Form { format, colour };
     output::outlive_the_limit_of_a_file()?;

@@ -157,13 +157,41 @@ fn a_repetition_changes_nothing() {
     let early = world.anonymous();
     world.reset(&order(7, None, Duration::ZERO));
     let late = world.anonymous();
-    for number in [7, 6] {
-        world.reset(&order(number, None, Duration::ZERO));
-    }
+    world.reset(&order(7, None, Duration::ZERO));
     assert_eq!((early.closed(), late.closed()), (Some(3011), None));
     // Another host counts anew.
     world.hub.reset(world.now, Incarnation(10), &order(1, None, Duration::ZERO));
     assert_eq!(late.closed(), Some(3011));
+}
+
+#[test]
+fn an_order_that_was_overtaken_is_carried_out() {
+    let mut world = World::open();
+    let early = world.anonymous();
+    world.reset(&order(2, Some(SlotSet::of([])), Duration::ZERO));
+    assert_eq!(early.closed(), None, "it has nothing in these slots");
+    world.reset(&order(1, None, Duration::ZERO));
+    assert_eq!(early.closed(), Some(3011));
+    let numbers: Vec<u64> = world.hub.take_reset_counts().iter().map(|count| count.number).collect();
+    assert_eq!(numbers, [2, 1]);
+}
+
+#[test]
+fn whoever_gives_an_order_again_is_told_again_how_far_it_is() {
+    let mut world = World::open();
+    let peers: Vec<_> = (0..10).map(|_| world.anonymous()).collect();
+    world.reset(&order(1, None, SECOND));
+    let count = |closed, done| ResetCount { number: 1, meant: 10, closed, done };
+    assert_eq!(world.hub.take_reset_counts(), [count(0, false)]);
+    assert!(world.hub.take_reset_counts().is_empty());
+    world.reset(&order(1, None, SECOND));
+    assert_eq!(world.hub.take_reset_counts(), [count(0, false)], "the same again");
+    world.steps(SECOND * 2);
+    assert_eq!((closed(&peers), world.hub.take_reset_counts()), (10, vec![count(10, true)]));
+    for _ in 0..2 {
+        world.reset(&order(1, None, SECOND));
+        assert_eq!(world.hub.take_reset_counts(), [count(10, true)], "though it is over");
+    }
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub enum StartError {
     /// The registry is in NATS, which cannot be used.
     #[error("{0}\nNothing was started.")]
     Nats(#[from] ringway_engine::nats::OpenError),
+    /// Orders are to go through RabbitMQ, which cannot be tried.
+    #[error("{0}\nNothing was started.")]
+    Rabbit(#[from] ringway_engine::rabbit::OpenError),
     /// The log in the folder cannot be used.
     #[error("{0}\nNothing was started.")]
     Log(#[from] ringway_engine::file::OpenError),

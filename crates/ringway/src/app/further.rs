@@ -14,6 +14,7 @@ use super::StartError;
 use super::seated::{Ready, Seated};
 use crate::address::{host_and_port, with_port};
 use crate::config::Config;
+use crate::engine;
 use crate::gateway::{GatewayConfig, Intake};
 use crate::guesses::Guesses;
 use crate::logbook;
@@ -35,6 +36,7 @@ pub(super) struct Common {
     pub(super) config: Arc<Config>,
     pub(super) gateway_config: Arc<GatewayConfig>,
     pub(super) secret: Secret,
+    pub(super) bus: engine::Bus,
     pub(super) guesses: Guesses,
     pub(super) client_address: Arc<str>,
     pub(super) edge: Edge,
@@ -117,8 +119,9 @@ impl Further {
         let gateway = Some(common.parts(&self.id));
         // It has no node.
         let log = logbook::Handle::Absent;
+        let orders = common.bus.handle(&common.secret, incarnation);
         let (registry, join, events) = (Handle::linked(), Some(host), (early, events));
-        let ready = Ready { id: self.id, incarnation, node: None, gateway, registry, log, join, view, links, events };
+        let ready = Ready { id: self.id, incarnation, node: None, gateway, registry, log, orders, join, view, links, events };
         Ok(ready.start(&common.config, |_| None))
     }
 }

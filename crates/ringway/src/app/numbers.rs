@@ -163,6 +163,12 @@ impl Numbers {
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
+        let help = "Orders that other members took from this one, by what they are about and the way that they went";
+        let by = |way, [resets, closes]: [u64; 2]| {
+            [([("kind", "reset"), ("way", way)], resets), ([("kind", "disconnect"), ("way", way)], closes)]
+        };
+        let orders = [by("bus", stats.orders.bus), by("link", stats.orders.link)];
+        counters(encoder, "orders", help, orders.into_iter().flatten())?;
         counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
         let help =
             "Lines of the log and of stdout that were lost: not taken in time, or not to be written, as on a full disk";

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::gateway::{Client, Intake};
 use crate::health::{Expected, Health};
 use crate::logbook;
+use crate::orders;
 use crate::member::{self, End, GatewayParts, Meter, Parts, Signal, Stats};
 use crate::registry::Handle;
 
@@ -34,6 +35,7 @@ pub(super) struct Ready {
     pub(super) gateway: Option<GatewayParts>,
     pub(super) registry: Handle,
     pub(super) log: logbook::Handle,
+    pub(super) orders: orders::Handle,
     pub(super) join: Option<Target>,
     pub(super) view: Arc<View>,
     pub(super) links: Links,
@@ -76,6 +78,7 @@ impl Ready {
             gateway: self.gateway,
             registry: self.registry,
             log: self.log,
+            orders: self.orders,
             join: self.join,
             view: self.view,
             timing: config.timing,

@@ -239,7 +239,8 @@ fn start_failed(why: StartError) -> CliError {
         StartError::NoSecret
         | StartError::LinkAddress(_)
         | StartError::GatewayName { .. }
-        | StartError::LinkPorts { .. } => CliError::config(why),
+        | StartError::LinkPorts { .. }
+        | StartError::Rabbit(_) => CliError::config(why),
         _ => CliError::unavailable(why),
     }
 }

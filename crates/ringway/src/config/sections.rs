@@ -182,6 +182,21 @@ impl LogAt {
     const WORDS: [(&'static str, Self); 2] = [("local", Self::Local), ("nats", Self::Nats)];
 }
 
+/// Which way orders go from member to member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BusAt {
+    /// Over the links.
+    Links,
+    /// Through RabbitMQ, and over the links where it does not take them.
+    Rabbit,
+    /// Through NATS, and over the links where it does not take them.
+    Nats,
+}
+
+impl BusAt {
+    const WORDS: [(&'static str, Self); 3] = [("links", Self::Links), ("rabbitmq", Self::Rabbit), ("nats", Self::Nats)];
+}
+
 /// The log in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Durability {
@@ -252,30 +267,8 @@ impl Nats {
         section.read("cert", &mut self.cert);
         section.read("key", &mut self.key);
         section.read("replicas", &mut self.replicas);
-        if self.urls.is_empty() {
-            section.fault("urls", "is empty: name one server at least, as in \"nats://10.0.0.5:4222\"");
-        }
-        for url in &self.urls {
-            let rest = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
-            match rest.map(host_and_port) {
-                // It may hold a password, and is not repeated.
-                _ if url.contains('@') => {
-                    section
-                        .fault("urls", "names a user or a password: they belong into `nats.user` and `nats.password`");
-                }
-                Some(Ok(_)) => {}
-                _ => section.fault(
-                    "urls",
-                    &format!("has {url:?}, but a server is as in \"nats://10.0.0.5:4222\" or \"tls://…\""),
-                ),
-            }
-        }
-        if self.name.is_empty()
-            || self.name.len() > 32
-            || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        {
-            section.fault("name", "must have 1 to 32 letters, digits, - and _");
-        }
+        check_urls(section, "nats", &self.urls, ["nats://", "tls://"], 4222);
+        check_name(section, &self.name);
         if self.user.is_some() != self.password.is_some() {
             section.fault("user", "and `nats.password` need each other");
         }
@@ -390,6 +383,76 @@ fn is_nacos_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
+/// How to reach RabbitMQ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rabbit {
+    /// Addresses of its servers.
+    pub urls: Vec<String>,
+    /// The virtual host.
+    pub vhost: String,
+    /// With `password`; `None`: `guest`.
+    pub user: Option<String>,
+    /// With `user`.
+    pub password: Option<Secret>,
+    /// Authorities to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Names the exchange and the queues there: one for each cluster.
+    pub name: String,
+}
+
+impl Default for Rabbit {
+    fn default() -> Self {
+        let (urls, vhost) = (vec!["amqp://127.0.0.1:5672".to_owned()], "/".to_owned());
+        Self { urls, vhost, user: None, password: None, ca: None, name: "ringway".to_owned() }
+    }
+}
+
+impl Rabbit {
+    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+        section.read("urls", &mut self.urls);
+        section.read("vhost", &mut self.vhost);
+        section.read("user", &mut self.user);
+        section.read("password", &mut self.password);
+        section.read("ca", &mut self.ca);
+        section.read("name", &mut self.name);
+        check_urls(section, "rabbitmq", &self.urls, ["amqp://", "amqps://"], 5672);
+        check_name(section, &self.name);
+        if self.user.is_some() != self.password.is_some() {
+            section.fault("user", "and `rabbitmq.password` need each other");
+        }
+    }
+}
+
+/// Addresses of servers outside, with these schemes: without and with TLS.
+fn check_urls(section: &mut Section<'_>, of: &str, urls: &[String], [plain, tls]: [&str; 2], port: u16) {
+    if urls.is_empty() {
+        section.fault("urls", &format!("is empty: name one server at least, as in \"{plain}10.0.0.5:{port}\""));
+    }
+    for url in urls {
+        let rest = url.strip_prefix(plain).or_else(|| url.strip_prefix(tls));
+        match rest.map(host_and_port) {
+            // It may hold a password, and is not repeated.
+            _ if url.contains('@') => {
+                let why = format!("names a user or a password: they belong into `{of}.user` and `{of}.password`");
+                section.fault("urls", &why);
+            }
+            Some(Ok(_)) => {}
+            _ => {
+                let why = format!("has {url:?}, but a server is as in \"{plain}10.0.0.5:{port}\" or \"{tls}…\"");
+                section.fault("urls", &why);
+            }
+        }
+    }
+}
+
+/// What names things of a cluster in servers that others may use too.
+fn check_name(section: &mut Section<'_>, name: &str) {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > 32 || !name.chars().all(is_good) {
+        section.fault("name", "must have 1 to 32 letters, digits, - and _");
+    }
+}
+
 /// The member's place in the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
@@ -408,6 +471,8 @@ pub struct Cluster {
     pub registry: RegistryAt,
     /// Where the log is.
     pub log: LogAt,
+    /// Which way orders go.
+    pub bus: BusAt,
     /// Where members are listed for others to see and to set.
     pub census: CensusAt,
     /// Folder in which the process that keeps the registry keeps the view; `None`: in memory alone. The others do not use it.
@@ -434,6 +499,7 @@ impl Default for Cluster {
             secret: None,
             registry: RegistryAt::Local,
             log: LogAt::Local,
+            bus: BusAt::Links,
             census: CensusAt::Nowhere,
             data_dir: None,
             slots: SlotCount::DEFAULT,
@@ -461,6 +527,7 @@ impl Cluster {
         }
         section.read_word("registry", &mut self.registry, &RegistryAt::WORDS);
         section.read_word("log", &mut self.log, &LogAt::WORDS);
+        section.read_word("bus", &mut self.bus, &BusAt::WORDS);
         section.read_word("census", &mut self.census, &CensusAt::WORDS);
         section.read("data_dir", &mut self.data_dir);
         section.read("slots", &mut self.slots);

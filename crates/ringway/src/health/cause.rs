@@ -19,6 +19,8 @@ pub(super) enum Cause {
     NoOwner,
     /// The registry does not answer this process.
     RegistryAway,
+    /// The bus for orders is away.
+    BusAway,
     /// Members that this one cannot dial, or that cannot dial it.
     Undialed,
     /// The census is away, or wants what cannot be.
@@ -58,6 +60,7 @@ impl Cause {
             | Self::Blocked(_)
             | Self::HistoryFull(_) => Status::Failing,
             Self::RegistryAway
+            | Self::BusAway
             | Self::Undialed
             | Self::Census
             | Self::Alone(_)
@@ -88,6 +91,7 @@ impl Cause {
             | Self::Leaving
             | Self::NoOwner
             | Self::RegistryAway
+            | Self::BusAway
             | Self::Undialed
             | Self::Census => None,
             Self::NotLive(node)

@@ -105,6 +105,7 @@ impl Look<'_> {
         note(!leaves && !self.state.view.has(me), Cause::Outside);
         note(self.now.saturating_sub(self.stats.turned) > self.timing.silent(), Cause::Hanging);
         note(self.registry_is_away(), Cause::RegistryAway);
+        note(self.stats.bus_away.is_some(), Cause::BusAway);
         note(!self.state.troubles.is_empty(), Cause::Undialed);
         note(self.census.trouble.is_some(), Cause::Census);
         for node in &self.state.view.nodes {

@@ -37,6 +37,10 @@ fn sentence(kind: &[Cause], look: &Look<'_>, ownerless: Option<&str>) -> String 
         Cause::Leaving => "this member is leaving".to_owned(),
         Cause::NoOwner => ownerless.unwrap_or_default().to_owned(),
         Cause::RegistryAway => registry_away(look),
+        Cause::BusAway => format!(
+            "the bus for orders is away: {}. Orders go over the links meanwhile, so nothing is held up",
+            look.stats.bus_away.as_deref().unwrap_or("it has just come back")
+        ),
         Cause::Undialed => look.state.troubles.join("; "),
         Cause::Census => look.census.trouble.as_deref().unwrap_or_default().to_owned(),
         Cause::NotLive(_) => {

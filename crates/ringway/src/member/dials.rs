@@ -169,6 +169,7 @@ impl Task {
         self.note_end(now, peer);
         self.mesh.loads.remove(&peer);
         self.member.on_link_down(now, peer);
+        self.orders_cut_off(peer);
         self.look_for_evidence(identity);
         self.mesh.reach.unlinked(peer, self.member.view());
         self.mesh.door.unlinked(peer);

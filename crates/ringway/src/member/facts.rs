@@ -72,6 +72,8 @@ impl Task {
             registry_answered: self.member.membership().registry_answered(),
             leaving: self.exit.leaving.is_some() || self.exit.left.is_some(),
             expulsions: self.expulsions,
+            orders: self.orders.counts(),
+            bus_away: self.orders.handle.away(),
             toll: self.member.gateway().map(|gateway| gateway.toll().clone()),
         }
     }

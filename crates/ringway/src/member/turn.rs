@@ -39,6 +39,7 @@ impl Task {
         self.beat(now);
         self.report_settled(now);
         self.report_toll(now);
+        self.tick_orders(now);
         self.turn(now);
     }
 
@@ -148,7 +149,7 @@ impl Task {
             while let Some(action) = self.member.next_action() {
                 goes_on |= self.carry_out(now, action);
             }
-            self.send_frames();
+            self.send_frames(now);
             if !goes_on {
                 break;
             }
@@ -162,10 +163,10 @@ impl Task {
         }
     }
 
-    fn send_frames(&mut self) {
+    fn send_frames(&mut self, now: Now) {
         let mut frames = std::mem::take(&mut self.frames);
         self.member.swap_frames(&mut frames);
-        frames.drain(..).for_each(|outgoing| self.put(outgoing));
+        frames.drain(..).for_each(|outgoing| self.send_out(now, outgoing));
         self.frames = frames;
     }
 
@@ -334,8 +335,10 @@ impl Task {
                    "this member places slots differently from the one that wrote the view; run the same version everywhere");
         }
         self.registry.on_view(view);
+        self.resets_in(now, view);
         self.tell_view(now, view, placement);
         self.follow_view(now, view);
+        self.obey_in(now, view);
         self.note_let_in();
         self.ping(now);
         self.facts_changed = true;
@@ -386,7 +389,7 @@ impl Task {
         }
     }
 
-    fn put(&self, outgoing: Outgoing) {
+    pub(super) fn put(&self, outgoing: Outgoing) {
         if let Some(peer) = self.mesh.peers.get(&outgoing.to)
             && let Err(error) = peer.sender.send(outgoing.frame)
         {
@@ -421,6 +424,11 @@ impl Task {
             Message::KeptOut(why) => self.on_kept_out(from, &why),
             Message::Reset(order) => self.on_reset(now, from, &order),
             Message::ResetCount(count) => self.on_reset_count(now, from, count),
+            Message::Close(number, _) if !self.is_first_close(from, number) => {}
+            Message::Closed(number) => {
+                self.on_closed(from, number);
+                self.member.on_frame(now, from, frame);
+            }
             Message::Toll(toll) => self.telling.tell(Fact::Toll { at: now, gateway: from, epoch, toll }),
             Message::Ping(load) => {
                 self.mesh.loads.insert(from, load);
