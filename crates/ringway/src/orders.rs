@@ -52,21 +52,41 @@ pub enum Kind {
     Close,
 }
 
-/// Orders that other members have taken, by kind, and by the way they went.
+/// Which way an order went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Through the bus.
+    Bus,
+    /// Over the link.
+    Link,
+}
+
+/// Orders between this member and others, by the way they went and by what they are about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Through the bus: resets, closes.
-    pub bus: [u64; 2],
-    /// Over the link: resets, closes.
-    pub link: [u64; 2],
+    /// Given by this member, and taken by a queue or a link.
+    pub given: [[u64; 2]; 2],
+    /// Given by others, and taken by this member: each once, for the way on which it came first.
+    pub taken: [[u64; 2]; 2],
 }
 
 impl Counts {
+    /// One more was given.
+    pub fn gave(&mut self, by: By, kind: Kind) {
+        self.given[by as usize][kind as usize] += 1;
+    }
+
+    /// One more was taken.
+    pub fn took(&mut self, by: By, kind: Kind) {
+        self.taken[by as usize][kind as usize] += 1;
+    }
+
     /// These, with what another member counts.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
-        let more = [&other.bus, &other.link].into_iter().flatten();
-        [&mut self.bus, &mut self.link].into_iter().flatten().zip(more).for_each(|(count, more)| *count += more);
+        let more = [other.given, other.taken].into_iter().flatten().flatten();
+        let mine = [&mut self.given, &mut self.taken].into_iter().flatten().flatten();
+        mine.zip(more).for_each(|(count, more)| *count += more);
         self
     }
 }

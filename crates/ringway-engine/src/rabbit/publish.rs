@@ -114,7 +114,9 @@ async fn published(
 ) -> Result<Result<(), NotTaken>, lapin::Error> {
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     let (exchange, key) = (exchange.into(), routing_key(to).into());
-    let confirm = channel.basic_publish(exchange, key, options, order, BasicProperties::default()).await?;
+    // Whoever gave it has then given it another way, and perhaps given it up: it must not come much later.
+    let properties = BasicProperties::default().with_expiration(PATIENCE.as_millis().to_string().into());
+    let confirm = channel.basic_publish(exchange, key, options, order, properties).await?;
     Ok(match confirm.await? {
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {

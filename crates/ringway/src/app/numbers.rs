@@ -163,12 +163,16 @@ impl Numbers {
         }
         gauge(encoder, "publishes_waiting", "Publishes that wait for their owner", stats.publishes_waiting)?;
         gauge(encoder, "slots_unsettled", "Owned slots that lack a copy or are not live", stats.node.unsettled)?;
-        let help = "Orders that other members took from this one, by what they are about and the way that they went";
-        let by = |way, [resets, closes]: [u64; 2]| {
-            [([("kind", "reset"), ("way", way)], resets), ([("kind", "disconnect"), ("way", way)], closes)]
+        let by_way = |[bus, link]: [[u64; 2]; 2]| {
+            let by_kind = |way, [resets, closes]: [u64; 2]| {
+                [([("kind", "reset"), ("way", way)], resets), ([("kind", "disconnect"), ("way", way)], closes)]
+            };
+            by_kind("bus", bus).into_iter().chain(by_kind("link", link))
         };
-        let orders = [by("bus", stats.orders.bus), by("link", stats.orders.link)];
-        counters(encoder, "orders", help, orders.into_iter().flatten())?;
+        let help = "Orders that this process gave to other members, by what they are about and which way they went";
+        counters(encoder, "orders", help, by_way(stats.orders.given))?;
+        let help = "Orders of other members that this process took, by what they are about and which way they came first";
+        counters(encoder, "orders_taken", help, by_way(stats.orders.taken))?;
         counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
         let help =
             "Lines of the log and of stdout that were lost: not taken in time, or not to be written, as on a full disk";

@@ -2,6 +2,7 @@
 //!
 //! Each chapter looks at one thing and gives findings. What was read is judged by functions of their own, without a system around them.
 
+mod bus;
 mod census;
 mod engine;
 mod finding;
@@ -69,6 +70,11 @@ async fn look(args: &DoctorArgs) -> Vec<Finding> {
         if config.cluster.census == CensusAt::Nacos {
             found.extend(told("Nacos", Box::pin(census::look(config))).await);
         }
+    }
+    if let (Some(config), true) = (&config, is_local)
+        && bus::used(config)
+    {
+        found.extend(told("RabbitMQ", Box::pin(bus::look(config))).await);
     }
     if let Some((url, token)) = whom(args, config.as_ref(), here) {
         let whom = member::Whom { url: &url, ca: args.ca.as_deref(), token: token.as_deref() };

@@ -283,3 +283,20 @@ fn who_keeps_something_in_nats_waits_longer_unless_it_says_otherwise() {
     let said = "[cluster.timing]\npair = \"10s\"\ndeadline = \"5s\"\n";
     assert_eq!(times(&format!("{logged}[cluster]\nengine = \"nats\"\n{said}")), (10, 5));
 }
+
+#[test]
+fn orders_go_through_rabbitmq_where_it_is_said() {
+    assert_eq!(Config::default().cluster.bus, BusAt::Links);
+    assert_eq!(parsed("[cluster]\nengine = \"nats\"").cluster.bus, BusAt::Links, "an engine does not choose it");
+    let config = parsed(
+        "[cluster]\nbus = \"rabbitmq\"\n[rabbitmq]\nurls = [\"amqps://10.0.0.5:5671\"]\nvhost = \"v\"\nuser = \"u\"\npassword = \"hidden\"\nname = \"one\"",
+    );
+    assert_eq!((config.cluster.bus, config.rabbitmq.vhost.as_str()), (BusAt::Rabbit, "v"));
+    assert!(!format!("{:?}", config.rabbitmq).contains("hidden"));
+    assert_fault("[cluster]\nbus = \"kafka\"", &["cluster.bus", "rabbitmq"]);
+    assert_fault("[rabbitmq]\nurls = [\"amqp://u:hidden@10.0.0.5:5672\"]", &["rabbitmq.urls", "`rabbitmq.password`"]);
+    assert_fault("[rabbitmq]\nurls = [\"10.0.0.5:5672\"]", &["rabbitmq.urls", "amqp://10.0.0.5:5672"]);
+    assert_fault("[rabbitmq]\nurls = []", &["rabbitmq.urls", "is empty"]);
+    assert_fault("[rabbitmq]\nuser = \"u\"", &["rabbitmq.user", "rabbitmq.password"]);
+    assert_fault("[rabbitmq]\nname = \"a.b\"", &["rabbitmq.name", "letters"]);
+}

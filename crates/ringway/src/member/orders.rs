@@ -11,7 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ringway_core::Incarnation;
-use ringway_core::message::{Frame, Message};
+use ringway_core::message::{Frame, Message, Reset};
 use ringway_core::once::Once;
 use ringway_core::peers::Outgoing;
 use ringway_core::timing::Now;
@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 
 use super::Task;
 use super::resets::Outbox;
-use crate::orders::{Come, Counts, Handle, Key, Kind, Told};
+use crate::orders::{By, Come, Counts, Handle, Key, Kind, Told};
 
 /// Disconnects that were given to the bus within a second. Above it they go over the links.
 const A_SECOND: usize = 4_096;
@@ -74,10 +74,6 @@ impl Orders {
         self.counts
     }
 
-    pub(super) fn went_over_the_link(&mut self, kind: Kind) {
-        self.counts.link[kind as usize] += 1;
-    }
-
     /// Another life begins: nothing of the former one is waited for.
     pub(super) fn begin_life(&mut self, me: Incarnation) {
         self.resets = Outbox::default();
@@ -117,7 +113,7 @@ impl Task {
     pub(super) fn put_order(&mut self, key: Key, frame: Frame) -> bool {
         let went = self.mesh.peers.get(&key.to).is_some_and(|peer| peer.sender.send(frame).is_ok());
         if went {
-            self.orders.went_over_the_link(key.kind);
+            self.orders.counts.gave(By::Link, key.kind);
         }
         went
     }
@@ -125,7 +121,7 @@ impl Task {
     /// The bus says what became of an order, or has one for this member.
     pub(super) fn on_told(&mut self, now: Now, told: Told) {
         match told {
-            Told::Taken(key) => self.orders.counts.bus[key.kind as usize] += 1,
+            Told::Taken(key) => self.orders.counts.gave(By::Bus, key.kind),
             Told::NotTaken(key) if key.kind == Kind::Close => self.close_over_the_link(key),
             Told::NotTaken(key) => self.reset_over_the_link(key),
             Told::Order(come, order) => self.on_order(now, come, order),
@@ -155,9 +151,22 @@ impl Task {
         self.repeat_resets(now);
     }
 
-    /// A disconnect has come over a link. One that was carried out is not carried out again: the user may have come back since.
-    pub(super) fn is_first_close(&mut self, from: Incarnation, number: u64) -> bool {
-        from == self.me || self.orders.is_first(from, number)
+    /// A disconnect has come. One that was carried out is not carried out again: the user may have come back since.
+    pub(super) fn on_close(&mut self, now: Now, (from, by): (Incarnation, By), number: u64, frame: Frame) {
+        if from != self.me {
+            if !self.orders.is_first(from, number) {
+                return;
+            }
+            self.orders.counts.took(by, Kind::Close);
+        }
+        self.member.on_frame(now, from, frame);
+    }
+
+    /// An order to connect anew has come.
+    pub(super) fn on_reset_by(&mut self, now: Now, (from, by): (Incarnation, By), order: &Reset) {
+        if self.on_reset(now, from, order) && from != self.me {
+            self.orders.counts.took(by, Kind::Reset);
+        }
     }
 
     fn on_order(&mut self, now: Now, come: Come, order: Order) {
@@ -179,12 +188,10 @@ impl Task {
 
     fn obey(&mut self, now: Now, Come { from, frame, .. }: Come) {
         match &frame.message {
-            Message::Reset(order) => self.on_reset(now, from, order),
+            Message::Reset(order) => self.on_reset_by(now, (from, By::Bus), order),
             // Where there is no link, nobody can be told that it is done, and its giver has given it up.
             Message::Close(number, _) if self.mesh.peers.contains_key(&from) => {
-                if self.is_first_close(from, *number) {
-                    self.member.on_frame(now, from, frame);
-                }
+                self.on_close(now, (from, By::Bus), *number, frame);
             }
             _ => debug!(%from, "what is no order came through the bus, or nobody waits for it any more"),
         }

@@ -206,18 +206,19 @@ impl Task {
         self.note_missed(now, missed);
     }
 
-    /// An order came. Only the keeper gives any.
-    pub(super) fn on_reset(&mut self, now: Now, from: Incarnation, order: &Reset) {
+    /// An order came. Only the keeper gives any. Returns whether it is carried out now.
+    pub(super) fn on_reset(&mut self, now: Now, from: Incarnation, order: &Reset) -> bool {
         if self.member.membership().keeper() != Some(from) {
             debug!(%from, "an order to connect anew from somebody who gives none");
-            return;
+            return false;
         }
-        let Some(hub) = self.member.front_mut() else { return };
-        if hub.reset(now, from, order) {
+        let is_first = self.member.front_mut().is_some_and(|hub| hub.reset(now, from, order));
+        if is_first {
             let whose =
                 order.slots.as_ref().map_or("all".to_owned(), |slots| format!("those of {} slots", slots.len()));
             info!(number = order.number, "asking clients to connect anew: {whose}, within {}", Span(order.window));
         }
+        is_first
     }
 
     /// A gateway says how far it is.

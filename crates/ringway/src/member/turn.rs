@@ -17,6 +17,7 @@ use crate::changes::Fact;
 use crate::clock;
 use crate::cluster::{ChangeError, Demand, Demanded};
 use crate::logbook;
+use crate::orders::By;
 use crate::registry::{Answered, Heard, News, Sent};
 
 /// Rounds in which the rules of one process answer each other. They end by themselves; the bound keeps a fault from
@@ -422,9 +423,9 @@ impl Task {
             }
             Message::Moved(ref view) if self.is_not_of_this_registry(view) => {}
             Message::KeptOut(why) => self.on_kept_out(from, &why),
-            Message::Reset(order) => self.on_reset(now, from, &order),
+            Message::Reset(order) => self.on_reset_by(now, (from, By::Link), &order),
             Message::ResetCount(count) => self.on_reset_count(now, from, count),
-            Message::Close(number, _) if !self.is_first_close(from, number) => {}
+            Message::Close(number, _) => self.on_close(now, (from, By::Link), number, frame),
             Message::Closed(number) => {
                 self.on_closed(from, number);
                 self.member.on_frame(now, from, frame);

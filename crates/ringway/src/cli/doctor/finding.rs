@@ -82,6 +82,7 @@ words! {
     Nacos = "nacos",
     NacosVersion = "nacos_version",
     NacosThreshold = "nacos_threshold",
+    Rabbit = "rabbitmq",
     Health = "health",
     Version = "version",
     Links = "links",
