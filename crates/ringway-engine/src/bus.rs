@@ -38,7 +38,7 @@ pub trait Bus: Send + Sync + 'static {
     fn away(&self) -> Away;
 }
 
-/// Whether a half of the bus is away, and why. It is while nothing was tried yet.
+/// Whether a half of the bus is away, and why, in whole sentences. It is while nothing was tried yet.
 pub type Away = watch::Receiver<Option<Arc<str>>>;
 
 /// Where that is said.
@@ -78,7 +78,7 @@ impl Inbox {
     /// The two ends: of whoever listens, and of whoever fetches.
     pub(crate) fn new() -> (Self, mpsc::Sender<Order>, Says) {
         let (fetched, orders) = mpsc::channel(usize::from(UNANSWERED));
-        let (says, away) = watch::channel(Some("it is not bound yet".into()));
+        let (says, away) = watch::channel(Some("no orders can come yet.".into()));
         (Self { orders, away }, fetched, says)
     }
 

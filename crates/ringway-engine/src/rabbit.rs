@@ -89,7 +89,7 @@ impl Rabbit {
         let servers = Arc::new(Servers::of(config).await?);
         let (lanes, given) = (0..LANES).map(|_| mpsc::channel(WAITING)).unzip();
         let lanes: Vec<mpsc::Sender<Given>> = lanes;
-        let (says, away) = watch::channel(Some("it was not tried yet".into()));
+        let (says, away) = watch::channel(Some("it was not tried yet.".into()));
         tokio::spawn(publish::run(servers.clone(), given, says));
         Ok(Self { servers, lanes: lanes.into(), away })
     }

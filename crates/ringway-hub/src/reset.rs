@@ -61,7 +61,8 @@ impl Resets {
         let is_it = |one: &&mut Running| one.from == from && one.number == Some(number);
         if let Some(running) = self.running.iter_mut().find(is_it) {
             running.reported = None;
-        } else if let Some((_, count)) = self.ended.iter().find(|(giver, count)| (*giver, count.number) == (from, number))
+        } else if let Some((_, count)) =
+            self.ended.iter().find(|(giver, count)| (*giver, count.number) == (from, number))
             && !self.again.contains(count)
             && self.again.len() < LAST_COUNTS
         {

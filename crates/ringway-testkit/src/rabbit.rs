@@ -92,7 +92,11 @@ impl RabbitServer {
             // The script then becomes the server, which is what is to be killed.
             .env("detached", "1")
             .env_remove("NOTIFY_SOCKET");
-        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+        command
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log);
         self.running = Some(command.spawn().expect("the program starts"));
     }
 

@@ -13,9 +13,9 @@ mod sealed;
 
 use std::sync::Arc;
 
+use ringway_core::Incarnation;
 use ringway_core::id::Birth;
 use ringway_core::message::Frame;
-use ringway_core::Incarnation;
 use ringway_engine::Bus;
 use ringway_engine::bus::Order;
 use ringway_link::Secret;
@@ -249,7 +249,6 @@ fn opened(sealing: &Sealing, order: &Order) -> Option<Come> {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -76,9 +76,8 @@ static STDOUT: OnceLock<Writer> = OnceLock::new();
 pub fn start(format: LogFormat) -> Result<(), LogError> {
     let text = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()).unwrap_or_else(|| FILTER.to_owned());
     let filter = EnvFilter::try_new(&text).map_err(|why| LogError::Filter { text, why: why.to_string() })?;
-    let filter = SILENT.iter().fold(filter, |filter, silent| {
-        filter.add_directive(silent.parse().expect("a directive"))
-    });
+    let filter =
+        SILENT.iter().fold(filter, |filter, silent| filter.add_directive(silent.parse().expect("a directive")));
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let form = Form { format, colour };
     output::outlive_the_limit_of_a_file()?;

@@ -30,7 +30,7 @@ impl NatsBus {
     pub fn open(config: &Config) -> Self {
         let config = Arc::new(config.clone());
         let (connected, client) = watch::channel(None);
-        let (says, away) = watch::channel(Some("it was not tried yet".into()));
+        let (says, away) = watch::channel(Some("it was not tried yet.".into()));
         tokio::spawn(keep(config.clone(), connected, says));
         Self { config, client, away }
     }
@@ -124,7 +124,7 @@ async fn fetch(bus: NatsBus, member: u64, orders: mpsc::Sender<Order>, says: Say
         }
         Err(why) => {
             warn!(%why, "no orders come through NATS");
-            says.send_replace(Some(format!("NATS gives no orders: {why}").into()));
+            says.send_replace(Some(format!("NATS gives no orders: {why}.").into()));
         }
     }
     orders.closed().await;

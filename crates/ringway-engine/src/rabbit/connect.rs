@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use lapin::options::ExchangeDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::options::ExchangeDeclareOptions;
 use lapin::{Channel, Connection, ConnectionProperties, Error, ErrorKind, Event, ExchangeKind};
-use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
 use super::{Config, OpenError};
@@ -58,7 +58,7 @@ impl Servers {
 
     /// Connects to the first server that takes us. If none does, says why, and what to do.
     pub(super) async fn connect(&self) -> Result<Connection, String> {
-        let mut last = "there is no address".to_owned();
+        let mut last = "there is no address.".to_owned();
         for uri in &self.uris {
             match timeout(CONNECT, self.connect_to(uri)).await {
                 Ok(Ok(connection)) => return Ok(connection),
@@ -104,10 +104,10 @@ impl Servers {
             match events.next().await {
                 Some(Event::Error(error)) => return self.named(&explained(&error)),
                 Some(Event::ConnectionBlocked(why)) => {
-                    return self.named(&format!("it takes nothing more: {why}. Give it memory and disk"));
+                    return self.named(&format!("it takes nothing more: {why}. Give it memory and disk."));
                 }
                 Some(_) => {}
-                None => return self.named("the connection has ended"),
+                None => return self.named("the connection has ended."),
             }
         }
     }
@@ -144,18 +144,18 @@ fn explained(error: &Error) -> String {
     let advice = match error.kind() {
         ErrorKind::ProtocolError(refused) => match refused.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if refused.get_message().as_str().contains("Login") => {
-                "Check [rabbitmq] user and password"
+                "Check [rabbitmq] user and password."
             }
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
-                "Give the user the rights to configure, write and read what begins with \"ringway.\" (rabbitmqctl set_permissions)"
+                "Give the user the rights to configure, write and read what begins with \"ringway.\" (rabbitmqctl set_permissions)."
             }
             AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
-                "Check [rabbitmq] vhost, and that the user has rights to it (rabbitmqctl set_permissions)"
+                "Check [rabbitmq] vhost, and that the user has rights to it (rabbitmqctl set_permissions)."
             }
-            _ => "Its own log says more",
+            _ => "Its own log says more.",
         },
         ErrorKind::IOError(why) if why.to_string().contains("certificate") => {
-            "Check [rabbitmq] ca, and that the certificate is for the host in [rabbitmq] urls"
+            "Check [rabbitmq] ca, and that the certificate is for the host in [rabbitmq] urls."
         }
         _ => "Is it running, is [rabbitmq] urls right, and is it amqps:// where it wants TLS?",
     };

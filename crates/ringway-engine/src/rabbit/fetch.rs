@@ -27,7 +27,7 @@ pub(super) async fn run(servers: Arc<Servers>, member: u64, orders: mpsc::Sender
         };
         let is_news = says.send_replace(Some(why.as_str().into())).as_deref() != Some(&why);
         if is_news {
-            warn!("{why}. No orders come through it until it is back");
+            warn!("{why} No orders come through it until it is back");
         }
         tokio::select! {
             () = sleep(pauses.next()) => {}
@@ -53,8 +53,8 @@ async fn serve(
     debug!(member, "a queue for orders is bound in RabbitMQ");
     tokio::select! {
         error = fetch(consumer, orders) => match error {
-            Some(error) => format!("RabbitMQ gives no more orders: {error}"),
-            None => "RabbitMQ gives no more orders: the queue is gone".to_owned(),
+            Some(error) => format!("RabbitMQ gives no more orders: {error}."),
+            None => "RabbitMQ gives no more orders: the queue is gone.".to_owned(),
         },
         why = servers.ended(&connection) => why,
     }

@@ -39,7 +39,7 @@ pub(super) async fn run(servers: Arc<Servers>, mut lanes: Vec<mpsc::Receiver<Giv
         };
         let is_news = says.send_replace(Some(why.as_str().into())).as_deref() != Some(&why);
         if is_news {
-            warn!("{why}. No orders are given through it until it is back");
+            warn!("{why} No orders are given through it until it is back");
         }
         let over = join_all(lanes.iter_mut().map(|lane| refuse(lane, &why)));
         tokio::select! {
@@ -99,9 +99,9 @@ async fn lane(exchange: &str, given: &mut mpsc::Receiver<Given>, channel: Channe
             }
             Ok(Err(error)) => {
                 let _asker_left = answer.send(Err(NotTaken(error.to_string())));
-                return Err(format!("RabbitMQ took an order no more: {error}"));
+                return Err(format!("RabbitMQ took an order no more: {error}."));
             }
-            Err(_) => return Err("RabbitMQ did not confirm an order in time".to_owned()),
+            Err(_) => return Err("RabbitMQ did not confirm an order in time.".to_owned()),
         }
     }
 }

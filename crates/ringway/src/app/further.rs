@@ -121,7 +121,8 @@ impl Further {
         let log = logbook::Handle::Absent;
         let orders = common.bus.handle(&common.secret, incarnation);
         let (registry, join, events) = (Handle::linked(), Some(host), (early, events));
-        let ready = Ready { id: self.id, incarnation, node: None, gateway, registry, log, orders, join, view, links, events };
+        let ready =
+            Ready { id: self.id, incarnation, node: None, gateway, registry, log, orders, join, view, links, events };
         Ok(ready.start(&common.config, |_| None))
     }
 }

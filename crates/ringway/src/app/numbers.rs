@@ -171,7 +171,8 @@ impl Numbers {
         };
         let help = "Orders that this process gave to other members, by what they are about and which way they went";
         counters(encoder, "orders", help, by_way(stats.orders.given))?;
-        let help = "Orders of other members that this process took, by what they are about and which way they came first";
+        let help =
+            "Orders of other members that this process took, by what they are about and which way they came first";
         counters(encoder, "orders_taken", help, by_way(stats.orders.taken))?;
         counter(encoder, "expulsions", "Times the view went on without this member", stats.expulsions)?;
         let help =

@@ -19,8 +19,8 @@ use crate::config::Config;
 use crate::gateway::{Client, Intake};
 use crate::health::{Expected, Health};
 use crate::logbook;
-use crate::orders;
 use crate::member::{self, End, GatewayParts, Meter, Parts, Signal, Stats};
+use crate::orders;
 use crate::registry::Handle;
 
 /// Signals that may wait for a member task: there are three, given one after the other.

@@ -38,8 +38,8 @@ fn sentence(kind: &[Cause], look: &Look<'_>, ownerless: Option<&str>) -> String 
         Cause::NoOwner => ownerless.unwrap_or_default().to_owned(),
         Cause::RegistryAway => registry_away(look),
         Cause::BusAway => format!(
-            "the bus for orders is away: {}. Orders go over the links meanwhile, so nothing is held up",
-            look.stats.bus_away.as_deref().unwrap_or("it has just come back")
+            "the bus for orders is away: {} Orders go over the links meanwhile, so nothing is held up",
+            look.stats.bus_away.as_deref().unwrap_or("it has just come back.")
         ),
         Cause::Undialed => look.state.troubles.join("; "),
         Cause::Census => look.census.trouble.as_deref().unwrap_or_default().to_owned(),

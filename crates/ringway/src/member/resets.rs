@@ -194,7 +194,11 @@ impl Task {
     /// Receipts say whose clients stayed.
     fn note_missed(&self, now: Now, missed: impl IntoIterator<Item = (u64, Vec<Incarnation>)>) {
         for (number, missed) in missed {
-            warn!(number, "{} gateway(s) could not be told, so their clients are not asked to connect anew", missed.len());
+            warn!(
+                number,
+                "{} gateway(s) could not be told, so their clients are not asked to connect anew",
+                missed.len()
+            );
             self.telling.tell(Fact::ResetGiven { at: now, number, missed });
         }
     }
@@ -202,7 +206,8 @@ impl Task {
     /// A view comes: whoever is not in it is not waited for. Told before the view is, for then nobody knows their names.
     pub(super) fn resets_in(&mut self, now: Now, view: &View) {
         let (is_keeper, me) = (self.is_keeper(), self.me);
-        let missed = self.orders.resets.give_up(now, |gateway| !is_keeper || (gateway != me && view.gateway(gateway).is_none()));
+        let missed =
+            self.orders.resets.give_up(now, |gateway| !is_keeper || (gateway != me && view.gateway(gateway).is_none()));
         self.note_missed(now, missed);
     }
 

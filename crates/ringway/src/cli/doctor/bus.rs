@@ -23,12 +23,17 @@ fn judged(inspected: Result<Inspection, InspectError>) -> Finding {
     let seen = match inspected {
         Ok(seen) => seen,
         Err(why) => {
-            let advice = "Start RabbitMQ, or correct the section [rabbitmq] of the config. Until then orders go over the links.";
-            return Finding::fault(What::Rabbit, format!("RabbitMQ cannot be used: {why}."), advice);
+            let advice =
+                "Start RabbitMQ, or correct the section [rabbitmq] of the config. Until then orders go over the links.";
+            let end = if matches!(why, InspectError::Open(_)) { "." } else { "" };
+            return Finding::fault(What::Rabbit, format!("It cannot be used: {why}{end}"), advice);
         }
     };
     let Some(version) = seen.version else {
-        return Finding::ok(What::Rabbit, format!("RabbitMQ lets the user in, and has the exchange {}.", seen.exchange));
+        return Finding::ok(
+            What::Rabbit,
+            format!("RabbitMQ lets the user in, and has the exchange {}.", seen.exchange),
+        );
     };
     let told = format!("RabbitMQ {version} lets the user in, and has the exchange {}.", seen.exchange);
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
