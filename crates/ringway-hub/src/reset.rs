@@ -179,7 +179,7 @@ impl<S: Socket> Hub<S> {
             let count = one.count()?;
             (one.reported.replace(count) != Some(count)).then_some(count)
         };
-        let mut counts: Vec<ResetCount> = again.drain(..).collect();
+        let mut counts = std::mem::take(again);
         counts.extend(running.iter_mut().filter_map(news));
         for one in running.extract_if(.., |one| one.is_done()) {
             ended.extend(one.count().map(|count| (one.from, count)));
