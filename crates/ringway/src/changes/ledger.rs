@@ -254,7 +254,7 @@ impl Ledger {
         if !names.is_empty() {
             let names: Vec<&str> = names.iter().map(MemberId::as_str).collect();
             receipt.why =
-                Some(format!("{} was not linked: its clients were not asked to connect anew", names.join(", ")));
+                Some(format!("{} could not be told: its clients were not asked to connect anew", names.join(", ")));
             self.changed = true;
         }
     }

@@ -220,3 +220,35 @@ impl Task {
         self.orders.closes.retain(|key, _| key.to != peer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringway_engine::memory::MemoryBus;
+    use ringway_link::Secret;
+
+    use super::*;
+
+    const NODE: Incarnation = Incarnation(7);
+
+    #[tokio::test]
+    async fn a_disconnect_that_comes_both_ways_is_carried_out_once() {
+        let me = Incarnation(1);
+        let mut orders = Orders::new(Handle::through(MemoryBus::default(), Secret::new("known between members"), me));
+        assert!(orders.is_first(NODE, 1));
+        assert!(!orders.is_first(NODE, 1), "the other way");
+        assert!(orders.is_first(NODE, 3) && orders.is_first(NODE, 2), "one may overtake another");
+        assert!(orders.is_first(Incarnation(8), 1), "each node counts for itself");
+        // The numbers of another life of this gateway's are those of the same nodes.
+        orders.begin_life(Incarnation(2));
+        assert!(!orders.is_first(NODE, 2));
+        let view = View::born(ringway_core::ring::HashKey::from_bytes([1; 16]), ringway_core::ring::SlotCount::DEFAULT);
+        orders.see(&view);
+        assert!(orders.taken.is_empty(), "nobody obeys who is not in the view");
+    }
+
+    #[test]
+    fn what_comes_over_links_alone_comes_once() {
+        let mut orders = Orders::new(Handle::Links);
+        assert!(orders.is_first(NODE, 1) && orders.taken.is_empty());
+    }
+}
