@@ -12,6 +12,7 @@ pub mod memory;
 pub mod nacos;
 pub mod nats;
 pub mod rabbit;
+pub mod redis;
 pub mod store;
 
 pub use census::Census;

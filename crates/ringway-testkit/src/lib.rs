@@ -32,6 +32,7 @@ mod mailbox;
 mod nacos;
 mod nats;
 mod rabbit;
+mod redis;
 
 pub mod centrifuge;
 pub mod plain;
@@ -44,6 +45,7 @@ pub mod registry;
 pub use centrifuge::CentrifugeClient;
 pub use nacos::{NacosConsole, NacosServer, USER as NACOS_USER, nacos_elsewhere};
 pub use nats::NatsServers;
+pub use redis::{RedisServers, WATCHED};
 pub use plain::PlainClient;
 pub use process::Process;
 pub use rabbit::RabbitServer;

@@ -1,0 +1,263 @@
+//! Real Redis servers. Asked for by name; the program is `redis-server` (`./scripts/setup tests` installs it).
+
+use std::time::Duration;
+
+use ringway_engine::redis::{Config, OpenError, Redis, RedisLog, inspect};
+use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
+use ringway_testkit::{RedisServers, WATCHED, eventually, eventually_ok};
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn config(urls: Vec<String>) -> Config {
+    Config {
+        urls,
+        sentinel: None,
+        sentinel_user: (None, None),
+        name: "test".to_owned(),
+        user: None,
+        password: None,
+        ca: None,
+        certificate: None,
+        replicas: 0,
+        patience: Duration::from_secs(2),
+    }
+}
+
+/// Three servers under sentinels, one replica of which has every write.
+fn watched(servers: &RedisServers) -> Config {
+    Config { sentinel: Some(WATCHED.to_owned()), replicas: 1, ..config(servers.sentinel_urls()) }
+}
+
+async fn open(config: &Config) -> Redis {
+    eventually_ok(SOON, || Redis::open(config)).await.0
+}
+
+async fn open_log(config: &Config) -> RedisLog {
+    eventually_ok(SOON, || RedisLog::open(config)).await
+}
+
+/// Writes until it is written.
+async fn written(store: &Redis, key: &str, value: &'static str) -> u64 {
+    eventually_ok(SOON, || async {
+        let at = store.read(key).await.ok().flatten().map(|found| found.revision);
+        store.write(key, at, value.into()).await
+    })
+    .await
+}
+
+async fn appended(log: &RedisLog, slot: u32, after: Option<Place>, record: &'static str) -> Place {
+    match log.append(slot, after, record.into()).await {
+        Ok(Appended::At(place)) => place,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_conforms() {
+    let servers = RedisServers::alone(&[]);
+    let store = open(&config(servers.urls())).await;
+    conformance::store(&store, "test").await;
+    conformance::store(&store, "lease").await;
+    conformance::log(&open_log(&config(servers.urls())).await, 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_with_sentinels_conforms() {
+    let servers = RedisServers::watched(3);
+    let store = open(&watched(&servers)).await;
+    written(&store, "first", "value").await;
+    conformance::store(&store, "test").await;
+    conformance::log(&open_log(&watched(&servers)).await, 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_tells_all_who_listen() {
+    let mut servers = RedisServers::alone(&[]);
+    let config = config(servers.urls());
+    let (_one, mut notices) = eventually_ok(SOON, || Redis::open(&config)).await;
+    let other = open(&config).await;
+    for round in 0..2 {
+        let heard = tokio::time::timeout(SOON, async {
+            loop {
+                other.announce("a notice".into()).await;
+                if let Ok(notice) = tokio::time::timeout(Duration::from_millis(200), notices.next()).await {
+                    return notice;
+                }
+            }
+        });
+        assert_eq!(heard.await.unwrap().unwrap(), "a notice", "round {round}");
+        servers.kill(0);
+        servers.run(0);
+    }
+}
+
+/// The server is killed again and again while records are appended. What became of each is found out at the end of the chain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn a_log_in_redis_keeps_every_record_that_it_has_answered_for() {
+    let mut servers = RedisServers::alone(&[]);
+    let log = open_log(&config(servers.urls())).await;
+    let (mut chain, mut unknown) = (Vec::<Place>::new(), 0);
+    for number in 0..1000_u32 {
+        if number % 250 == 100 {
+            servers.kill(0);
+            servers.run(0);
+        }
+        let record = || number.to_be_bytes().to_vec().into();
+        let after = chain.last().copied();
+        let place = match log.append(3, after, record()).await {
+            Ok(Appended::At(place)) => place,
+            Ok(other) => panic!("record {number} after {after:?}: {other:?}"),
+            Err(_) => {
+                unknown += 1;
+                eventually_ok(SOON, || async {
+                    match log.last(3).await? {
+                        Some((place, last)) if last == number.to_be_bytes()[..] => Ok(place),
+                        last => {
+                            assert_eq!(last.map(|(place, _)| place), after, "nobody else appends");
+                            match log.append(3, after, record()).await? {
+                                Appended::At(place) => Ok(place),
+                                // The first one has just come true.
+                                _ => Err(Away("look again".to_owned())),
+                            }
+                        }
+                    }
+                })
+                .await
+            }
+        };
+        chain.push(place);
+    }
+    assert!(unknown > 0, "no append was interrupted");
+    let mut read = Vec::new();
+    loop {
+        let page = log.read(3, read.last().map(|(place, _)| *place), 1 << 20).await.unwrap();
+        read.extend(page.records);
+        if !page.more {
+            break;
+        }
+    }
+    let expected: Vec<_> = chain.iter().copied().zip((0..1000_u32).map(|number| number.to_be_bytes().to_vec())).collect();
+    let read: Vec<_> = read.into_iter().map(|(place, record)| (place, record.to_vec())).collect();
+    assert!(read == expected, "every record once, in order");
+    assert!(chain.iter().all(|place| place.life() == chain[0].life()), "a server that syncs first loses nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_that_may_have_lost_records_begins_another_life() {
+    let mut servers = RedisServers::alone(&["appendfsync everysec"]);
+    let config = config(servers.urls());
+    let (store, log) = (open(&config).await, open_log(&config).await);
+    written(&store, "view", "first").await;
+    let first = appended(&log, 3, None, "first").await;
+    let (life, same) = (store.life(), open(&config).await.life());
+    assert_eq!(life, same, "for all who ask");
+    servers.kill(0);
+    let refused = store.write("view", Some(1), "second".into()).await;
+    assert!(matches!(refused, Err(Refused::Away(_) | Refused::Unknown)), "{refused:?}");
+    servers.run(0);
+    assert_eq!(eventually_ok(SOON, || store.read("view")).await.unwrap().value, "first");
+    assert_ne!(store.life(), life);
+    let last = eventually_ok(SOON, || log.last(3)).await.map(|(place, _)| place);
+    assert_eq!(last, Some(first));
+    let second = appended(&log, 3, last, "second").await;
+    assert_eq!(second.life(), first.life() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_fails_over_and_what_a_replica_had_is_there() {
+    let mut servers = RedisServers::watched(3);
+    let config = watched(&servers);
+    let (store, log) = (open(&config).await, open_log(&config).await);
+    let life = store.life();
+    written(&store, "view", "first").await;
+    let first = appended(&log, 3, None, "first").await;
+    servers.kill(0);
+    let newest = written(&store, "view", "second").await;
+    assert_eq!(store.read("view").await.unwrap().unwrap().revision, newest);
+    assert_ne!(store.life(), life, "a replica may lack the last writes");
+    let last = eventually_ok(SOON, || log.last(3)).await;
+    assert_eq!(last, Some((first, "first".into())), "a replica had it");
+    let second = eventually(SOON, || async {
+        match log.append(3, Some(first), "second".into()).await {
+            Ok(Appended::At(place)) => Some(place),
+            _ => None,
+        }
+    });
+    assert_eq!(second.await.life(), first.life() + 1);
+    // The old one comes back as a replica, and nobody writes to it.
+    servers.run(0);
+    for _ in 0..3 {
+        written(&store, "view", "third").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_without_its_replica_acknowledges_nothing() {
+    let servers = RedisServers::alone(&[]);
+    let config = Config { replicas: 1, patience: Duration::from_millis(400), ..config(servers.urls()) };
+    let store = open(&config).await;
+    assert!(matches!(store.write("view", None, "first".into()).await, Err(Refused::Unknown)));
+    let cautions = inspect(&config).await.unwrap().cautions;
+    assert!(cautions.iter().any(|caution| caution.contains("0 of the 1")), "{cautions:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_that_is_nearly_full_takes_no_more_records() {
+    let servers = RedisServers::alone(&["maxmemory 60mb"]);
+    let config = config(servers.urls());
+    let (store, log) = (open(&config).await, open_log(&config).await);
+    let mut end = None;
+    loop {
+        match log.append(3, end, vec![7; 200_000].into()).await.unwrap() {
+            Appended::At(place) => end = Some(place),
+            Appended::Full => break,
+            Appended::Conflict => panic!("nobody else appends"),
+        }
+    }
+    eventually(SOON, || async {
+        log.append(4, None, "small".into()).await.ok().filter(|appended| *appended == Appended::Full)
+    })
+    .await;
+    written(&store, "lease.1", "renewed").await;
+    log.trim(3, end.unwrap()).await.unwrap();
+    eventually(SOON, || async {
+        log.append(4, None, "small".into()).await.ok().filter(|appended| matches!(appended, Appended::At(_)))
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs a Redis server"]
+async fn redis_that_cannot_be_used_says_why() {
+    let mut config = config(vec!["redis://127.0.0.1:1".to_owned()]);
+    let error = Redis::open(&config).await.unwrap_err();
+    assert!(matches!(error, OpenError::Connect { .. }) && error.to_string().contains("Is it running"), "{error}");
+
+    let closed = RedisServers::alone(&["requirepass p", "user ringway on >q ~{ringway:*}* &{ringway:*}* +@all"]);
+    config.urls = closed.urls();
+    let why = async |config: &Config| match Box::pin(Redis::open(config)).await {
+        Ok(_) => "it is open".to_owned(),
+        Err(why) => why.to_string(),
+    };
+    eventually(SOON, async || why(&config).await.contains("NOAUTH").then_some(())).await;
+    config.password = Some("wrong".to_owned());
+    let error = why(&config).await;
+    assert!(error.contains("[redis] sentinel, user, password") && !error.contains("wrong"), "{error}");
+    config.password = Some("p".to_owned());
+    assert_eq!(why(&config).await, "it is open");
+    (config.user, config.password) = (Some("ringway".to_owned()), Some("q".to_owned()));
+    conformance::store(&open(&config).await, "test").await;
+
+    let greedy = RedisServers::alone(&["maxmemory 100mb", "maxmemory-policy allkeys-lru"]);
+    let config = self::config(greedy.urls());
+    let error = eventually(SOON, async || Some(why(&config).await).filter(|why| why.contains("allkeys-lru"))).await;
+    assert!(error.contains("maxmemory-policy noeviction"), "{error}");
+}
