@@ -27,7 +27,7 @@ use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{Client, ConnectOptions, StatusCode, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use siphasher::sip::SipHasher13;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -154,9 +154,9 @@ pub struct Nats {
 pub struct Notices(Subscriber);
 
 impl Notices {
-    /// The next one. `None`: the client has ended.
-    pub async fn next(&mut self) -> Option<Bytes> {
-        self.0.next().await.map(|message| message.payload)
+    /// One after the other, until the client ends.
+    pub fn into_stream(self) -> impl Stream<Item = Bytes> + Send + Unpin + 'static {
+        self.0.map(|message| message.payload)
     }
 }
 

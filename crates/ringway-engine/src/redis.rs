@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _, stream};
 use redis::{FromRedisValue as _, Value};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -142,9 +142,9 @@ pub struct Redis {
 pub struct Notices(mpsc::Receiver<Bytes>);
 
 impl Notices {
-    /// The next one. `None`: the store has ended.
-    pub async fn next(&mut self) -> Option<Bytes> {
-        self.0.recv().await
+    /// One after the other, until the store ends.
+    pub fn into_stream(mut self) -> impl Stream<Item = Bytes> + Send + Unpin + 'static {
+        stream::poll_fn(move |context| self.0.poll_recv(context))
     }
 }
 
@@ -246,7 +246,8 @@ impl Store for Redis {
 
 /// A field's number of the write, the time of it, and the value: `12 1700000000000 value`.
 fn found_in(field: &[u8]) -> Result<Found, Away> {
-    let broken = || Away("a field in Redis is not as Ringway writes it: does another program use these keys?".to_owned());
+    let broken =
+        || Away("a field in Redis is not as Ringway writes it: does another program use these keys?".to_owned());
     let mut parts = field.splitn(3, |byte| *byte == b' ');
     let revision = parts.next().and_then(|number| std::str::from_utf8(number).ok()?.parse().ok()).ok_or_else(broken)?;
     let value = parts.nth(1).ok_or_else(broken)?;

@@ -45,11 +45,11 @@ pub mod registry;
 pub use centrifuge::CentrifugeClient;
 pub use nacos::{NacosConsole, NacosServer, USER as NACOS_USER, nacos_elsewhere};
 pub use nats::NatsServers;
-pub use redis::{RedisServers, WATCHED};
 pub use plain::PlainClient;
 pub use process::Process;
 pub use rabbit::RabbitServer;
 pub use raw::RawWs;
+pub use redis::{RedisServers, WATCHED};
 pub use server::Server;
 pub use wait::{eventually, eventually_ok};
 

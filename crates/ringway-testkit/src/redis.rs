@@ -50,7 +50,8 @@ impl RedisServers {
     }
 
     fn start(count: usize, sentinels: usize, lines: &[&str]) -> Self {
-        let mut all = Self { folder: tempfile::tempdir().expect("a folder"), servers: Vec::new(), sentinels: Vec::new() };
+        let mut all =
+            Self { folder: tempfile::tempdir().expect("a folder"), servers: Vec::new(), sentinels: Vec::new() };
         for at in 0..count {
             let mut lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
             lines.extend(all.servers.first().map(|first| format!("replicaof 127.0.0.1 {}", first.port)));
@@ -128,7 +129,10 @@ impl Server {
         command.arg(self.file(folder)).args(arguments).stdin(Stdio::null()).stdout(log);
         let child = command.spawn();
         self.running = Some(child.unwrap_or_else(|why| {
-            panic!("{} does not start ({why}): ./scripts/setup tests installs it, or {PROGRAM} names it", program.display())
+            panic!(
+                "{} does not start ({why}): ./scripts/setup tests installs it, or {PROGRAM} names it",
+                program.display()
+            )
         }));
     }
 

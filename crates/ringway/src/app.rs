@@ -212,8 +212,8 @@ impl Bound {
     /// [`StartError`]: the cluster does not take this process.
     pub async fn start(self, orchestrator: Option<Orchestrator>) -> Result<Running, StartError> {
         let begin = match &self.config.cluster.join {
-            None if self.config.cluster.registry == RegistryAt::Nats => {
-                let way = engine::nats(&self.config).await?;
+            None if self.config.cluster.registry.is_outside() => {
+                let way = engine::registry(&self.config).await?;
                 Begin::Outside(way, Arc::new(birth::born(&self.config)))
             }
             None => Begin::Registry(birth::registry(&self.config, self.data.as_ref(), orchestrator.is_some())?),
@@ -226,9 +226,7 @@ impl Bound {
     /// Where requests of this process to the log go, and the log itself where it is in a folder here.
     async fn log(&self, begin: &Begin) -> Result<(logbook::Handle, Option<FileLog>), StartError> {
         Ok(match (self.config.cluster.log, begin, &self.data) {
-            (LogAt::Nats, ..) => {
-                (logbook::Handle::Way(logbook::Way::to_shared(engine::log_in_nats(&self.config).await?)), None)
-            }
+            (LogAt::Nats | LogAt::Redis, ..) => (logbook::Handle::Way(engine::log(&self.config).await?), None),
             (LogAt::Local, Begin::Registry(registry), Some(data)) => {
                 let (folder, birth) = (data.path().to_owned(), registry.view().birth());
                 let log = engine::log_in_folder(folder, birth, &self.config).await?;

@@ -8,6 +8,7 @@ mod document;
 mod gateway;
 mod limits;
 mod reader;
+mod redis;
 mod sections;
 mod value;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 pub use limits::Limits;
 pub use reader::Faults;
+pub use redis::Redis;
 pub use sections::{
     Ack, Admin, BusAt, CensusAt, Cluster, Drain, Durability, LogAt, Nacos, Nats, Rabbit, RegistryAt, Secret, Server,
 };
@@ -65,6 +67,8 @@ pub struct Config {
     pub nacos: Nacos,
     /// Where RabbitMQ is, if orders go through it.
     pub rabbitmq: Rabbit,
+    /// How Redis is reached.
+    pub redis: Redis,
     /// The log in a folder.
     pub durability: Durability,
     /// What clients may do, how channels are kept, the plain protocol, the server API's key.
@@ -136,6 +140,7 @@ impl Config {
         root.section("nats", |section| self.nats.read(section));
         root.section("nacos", |section| self.nacos.read(section));
         root.section("rabbitmq", |section| self.rabbitmq.read(section));
+        root.section("redis", |section| self.redis.read(section));
         root.section("durability", |section| self.durability.read(section));
         gateway::read(&mut self.gateway, &mut root);
         root.section("admin", |section| self.admin.read(section));
@@ -159,7 +164,7 @@ impl Config {
                 *into = if is_outside { outside.max(before) } else { before };
             }
         };
-        let (registry, log) = (self.cluster.registry == RegistryAt::Nats, self.cluster.log == LogAt::Nats);
+        let (registry, log) = (self.cluster.registry.is_outside(), self.cluster.log.is_outside());
         choose(&mut self.timing.pair, registry, PAIR_OUTSIDE, before.pair);
         choose(&mut self.timing.deadline, log && logs, DEADLINE_OUTSIDE, before.deadline);
     }

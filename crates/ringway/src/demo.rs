@@ -132,7 +132,7 @@ impl Demo {
         let driver = ProcessDriver::new(launch.clone())?.with_gateways(self.gateway_launch(bound.link_addr(), address));
         let orchestrator = Orchestrator::new(driver);
         let mut running = bound.start(Some(orchestrator.clone())).await?;
-        if self.config.cluster.registry == RegistryAt::Nats {
+        if self.config.cluster.registry.is_outside() {
             evidence::end_former_lives(&running.cluster).await;
         }
         tokio::spawn(evidence::carry(orchestrator.clone(), running.cluster.clone()));
@@ -183,7 +183,7 @@ impl Demo {
     fn role(&self, role: &str, link: SocketAddr) -> Vec<OsString> {
         match self.config.cluster.registry {
             RegistryAt::Local => vec![role.into(), "--join".into(), link.to_string().into()],
-            RegistryAt::Nats => vec![role.into()],
+            RegistryAt::Nats | RegistryAt::Redis => vec![role.into()],
         }
     }
 
@@ -258,7 +258,7 @@ impl Demo {
     fn healthy_within(&self) -> Duration {
         let Config { cluster, timing, .. } = &self.config;
         match (cluster.registry, &cluster.data_dir) {
-            (RegistryAt::Nats, _) => HEALTHY_DEADLINE + ELECTION + timing.fresh(),
+            (RegistryAt::Nats | RegistryAt::Redis, _) => HEALTHY_DEADLINE + ELECTION + timing.fresh(),
             (RegistryAt::Local, Some(_)) => HEALTHY_DEADLINE + timing.fresh(),
             (RegistryAt::Local, None) => HEALTHY_DEADLINE,
         }

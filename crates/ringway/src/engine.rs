@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
 use ringway_core::registry::store::{Revision, Said, StoreAnswer, StoreOp, Stored};
 use ringway_core::registry::{FromStore, ToStore};
 use ringway_core::view::View;
 use ringway_core::{Birth, Epoch, Incarnation};
 use ringway_engine::file::{self, FileLog};
-use ringway_engine::nats::{self, Nats, NatsBus, NatsLog, Notices, OpenError};
+use ringway_engine::nats::{self, Nats, NatsBus, NatsLog};
 use ringway_engine::rabbit::{self, Rabbit};
+use ringway_engine::redis::{self, Redis, RedisLog};
 use ringway_engine::{Found, Refused, Store};
 use ringway_link::Secret;
 use ringway_protocol::kept;
@@ -20,8 +22,8 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info};
 
 use crate::carry::carry;
-use crate::config::{BusAt, Config, Durability, Size};
-use crate::orders;
+use crate::config::{BusAt, Config, Durability, LogAt, RegistryAt, Size};
+use crate::{logbook, orders};
 use crate::registry::Way;
 
 /// Requests that wait to be sent, and answers that wait to be taken. A member has a handful under way, and those of a member that asks through it.
@@ -38,14 +40,76 @@ const PAUSE: Duration = Duration::from_millis(250);
 const VIEW: &str = "view";
 const LEASES: &str = "lease";
 
-/// Opens the registry in NATS. It is tried for a while: servers that were started together come up together.
+/// Why what is kept outside cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// NATS cannot.
+    #[error(transparent)]
+    Nats(#[from] nats::OpenError),
+    /// Redis cannot.
+    #[error(transparent)]
+    Redis(#[from] redis::OpenError),
+    /// A server is there, and something that was asked of it had no answer.
+    #[error(
+        "{what} at {urls} did not answer in time. Are most of its servers running, and do they agree who takes writes?"
+    )]
+    Late {
+        /// NATS or Redis.
+        what: &'static str,
+        /// What was tried.
+        urls: String,
+    },
+}
+
+impl OpenError {
+    /// Another try finds the same.
+    fn is_final(&self) -> bool {
+        use nats::OpenError as Nats;
+        use redis::OpenError as Redis;
+        matches!(
+            self,
+            Self::Nats(Nats::Credentials { .. } | Nats::Version { .. })
+                | Self::Redis(Redis::Credentials { .. } | Redis::Version { .. } | Redis::Evicts { .. })
+        )
+    }
+}
+
+/// Opens the registry outside. It is tried for a while: servers that were started together come up together.
 ///
 /// # Errors
 /// [`OpenError`], the last one.
-pub async fn nats(config: &Config) -> Result<Way, OpenError> {
-    let settings = settings(config);
-    let (store, notices) = try_for_a_while(&settings, || Nats::open(&settings)).await?;
-    Ok(run(store, notices))
+pub async fn registry(config: &Config) -> Result<Way, OpenError> {
+    match config.cluster.registry {
+        RegistryAt::Redis => {
+            let settings = redis_settings(config);
+            let (store, notices) = try_for_a_while("Redis", &settings.urls, || Redis::open(&settings)).await?;
+            Ok(run(store, notices.into_stream()))
+        }
+        RegistryAt::Nats | RegistryAt::Local => {
+            let settings = settings(config);
+            let (store, notices) = try_for_a_while("NATS", &settings.urls, || Nats::open(&settings)).await?;
+            Ok(run(store, notices.into_stream()))
+        }
+    }
+}
+
+/// Opens the log outside.
+///
+/// # Errors
+/// [`OpenError`], the last one.
+pub async fn log(config: &Config) -> Result<logbook::Way, OpenError> {
+    match config.cluster.log {
+        LogAt::Redis => {
+            let settings = redis_settings(config);
+            let log = try_for_a_while("Redis", &settings.urls, || RedisLog::open(&settings)).await?;
+            Ok(logbook::Way::to_shared(log))
+        }
+        LogAt::Nats | LogAt::Local => {
+            let settings = settings(config);
+            let log = try_for_a_while("NATS", &settings.urls, || NatsLog::open(&settings)).await?;
+            Ok(logbook::Way::to_shared(log))
+        }
+    }
 }
 
 /// How NATS is reached.
@@ -59,8 +123,7 @@ pub fn settings(config: &Config) -> nats::Config {
         ca: config.nats.ca.clone(),
         certificate: config.nats.cert.clone().zip(config.nats.key.clone()),
         replicas: config.nats.replicas,
-        // Whoever asked has then given up.
-        patience: config.timing.ttl * 2 / 5,
+        patience: patience(config),
     }
 }
 
@@ -110,27 +173,57 @@ impl Bus {
     }
 }
 
+/// How Redis is reached.
+pub fn redis_settings(config: &Config) -> redis::Config {
+    let settings = &config.redis;
+    let text = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|secret| secret.0.clone());
+    redis::Config {
+        urls: settings.urls.clone(),
+        sentinel: settings.sentinel.clone(),
+        sentinel_user: (settings.sentinel_user.clone(), text(&settings.sentinel_password)),
+        name: settings.name.clone(),
+        user: settings.user.clone(),
+        password: text(&settings.password),
+        ca: settings.ca.clone(),
+        certificate: settings.cert.clone().zip(settings.key.clone()),
+        replicas: settings.replicas(),
+        patience: patience(config),
+    }
+}
+
+/// Whoever asked has then given up.
+fn patience(config: &Config) -> Duration {
+    config.timing.ttl * 2 / 5
+}
+
 /// Servers that were started together come up together, and elect leaders for some seconds. Meanwhile a request may get no answer at all.
-async fn try_for_a_while<T>(
-    settings: &nats::Config,
-    open: impl AsyncFn() -> Result<T, OpenError>,
+async fn try_for_a_while<T, E: Into<OpenError>>(
+    what: &'static str,
+    urls: &[String],
+    open: impl AsyncFn() -> Result<T, E>,
 ) -> Result<T, OpenError> {
     let end = Instant::now() + TRIES;
     loop {
-        let opened = timeout(ANSWER, open()).await;
-        match opened.unwrap_or_else(|_| Err(OpenError::Late { urls: settings.urls.join(", ") })) {
-            Ok(opened) => return Ok(opened),
-            Err(why @ (OpenError::Credentials { .. } | OpenError::Version { .. })) => return Err(why),
-            Err(why) if Instant::now() + PAUSE > end => return Err(why),
-            Err(why) => info!(%why, "NATS is not there yet; trying again"),
+        let why = match timeout(ANSWER, open()).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(why)) => why.into(),
+            Err(_) => OpenError::Late { what, urls: urls.join(", ") },
+        };
+        if why.is_final() || Instant::now() + PAUSE > end {
+            return Err(why);
         }
+        info!(%why, "{what} is not there yet; trying again");
         tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// The host and port of the first server: others are on the same network.
 pub fn address(config: &Config) -> String {
-    let first = config.nats.urls.first().map_or("", String::as_str);
+    let urls = match config.cluster.registry {
+        RegistryAt::Redis => &config.redis.urls,
+        RegistryAt::Nats | RegistryAt::Local => &config.nats.urls,
+    };
+    let first = urls.first().map_or("", String::as_str);
     first.split_once("://").map_or(first, |(_, address)| address).to_owned()
 }
 
@@ -150,29 +243,22 @@ pub async fn log_in_folder(folder: PathBuf, birth: Birth, config: &Config) -> Re
     Ok(log)
 }
 
-/// Opens the log in NATS.
-///
-/// # Errors
-/// [`OpenError`], the last one.
-pub async fn log_in_nats(config: &Config) -> Result<NatsLog, OpenError> {
-    let settings = settings(config);
-    try_for_a_while(&settings, || NatsLog::open(&settings)).await
-}
-
-fn run(store: Nats, mut notices: Notices) -> Way {
+fn run<S: Store>(store: S, notices: impl Stream<Item = Bytes> + Send + Unpin + 'static) -> Way {
     let (requests, asked) = mpsc::channel(QUEUE);
     let (answers, told) = mpsc::channel(QUEUE);
     let store = Arc::new(store);
     tokio::spawn(carry(UNDER_WAY, asked, answers.clone(), move |request| answered(store.clone(), request)));
-    tokio::spawn(async move {
-        while let Some(notice) = notices.next().await {
-            if let Ok(epoch) = <[u8; 8]>::try_from(&notice[..]) {
-                // One that finds no room is lost, and the view is read now and then all the same.
-                let _ = answers.try_send(FromStore::Notice(Epoch(u64::from_le_bytes(epoch))));
-            }
-        }
-    });
+    tokio::spawn(hear(notices, answers));
     Way { requests, told }
+}
+
+/// Tells of each view that was written. A notice that finds no room is lost, and the view is read now and then all the same.
+async fn hear(mut notices: impl Stream<Item = Bytes> + Unpin, answers: mpsc::Sender<FromStore>) {
+    while let Some(notice) = notices.next().await {
+        if let Ok(epoch) = <[u8; 8]>::try_from(&notice[..]) {
+            let _ = answers.try_send(FromStore::Notice(Epoch(u64::from_le_bytes(epoch))));
+        }
+    }
 }
 
 /// Returns what to tell, if anything.

@@ -101,6 +101,9 @@ pub fn early_routes(member: &MemberId, config: &Config) -> Router {
         (None, RegistryAt::Nats) => {
             Some(format!("waiting for the registry in NATS at {}", config.nats.urls.join(", ")))
         }
+        (None, RegistryAt::Redis) => {
+            Some(format!("waiting for the registry in Redis at {}", config.redis.urls.join(", ")))
+        }
         (None, RegistryAt::Local) => None,
     };
     let report =

@@ -321,7 +321,8 @@ fn sentinels(
     let addresses: Vec<_> = addresses.collect::<Result<_, RedisError>>()?;
     let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?;
     if config.urls.iter().any(|url| is_tls(url)) {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
+        builder =
+            builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
         if let Some(certificates) = certificates {
             builder = builder
                 .set_client_to_redis_certificates(certificates.clone())

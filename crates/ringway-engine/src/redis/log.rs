@@ -44,7 +44,9 @@ impl RedisLog {
         if let Some(server) = way.server() {
             info!(persistence = %server.persistence(), replicas = server.replicas, "the log is in Redis");
             if server.max_memory == 0 {
-                warn!("this Redis has no limit of memory: a log that grows takes all that the machine has. Set maxmemory there");
+                warn!(
+                    "this Redis has no limit of memory: a log that grows takes all that the machine has. Set maxmemory there"
+                );
             }
         }
         Ok(Self { config: config.clone(), way, writer })

@@ -23,10 +23,12 @@ impl Step {
 type Lazy = LazyLock<Step>;
 
 /// A time by the server's clock, in milliseconds. Only the server compares it with another one.
-const NOW: &str = "local time = redis.call('TIME')\nlocal now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))\n";
+const NOW: &str =
+    "local time = redis.call('TIME')\nlocal now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))\n";
 
 /// The number of the write that a field is of; 0 if there is none.
-const REVISION: &str = "local function revision(found)\n  return found and found:sub(1, found:find(' ', 1, true) - 1) or '0'\nend\n";
+const REVISION: &str =
+    "local function revision(found)\n  return found and found:sub(1, found:find(' ', 1, true) - 1) or '0'\nend\n";
 
 /// `hash revision | field at value`: the new revision, or 0 if the field is at another one.
 pub(super) static WRITE: Lazy = LazyLock::new(|| {

@@ -41,9 +41,9 @@ pub enum StartError {
     /// Others could not dial the address that they would be told.
     #[error("{0}\nNothing was started.")]
     LinkAddress(#[from] AddressFault),
-    /// The registry is in NATS, which cannot be used.
+    /// The registry or the log is outside, and cannot be used.
     #[error("{0}\nNothing was started.")]
-    Nats(#[from] ringway_engine::nats::OpenError),
+    Engine(#[from] crate::engine::OpenError),
     /// Orders are to go through RabbitMQ, which cannot be tried.
     #[error("{0}\nNothing was started.")]
     Rabbit(#[from] ringway_engine::rabbit::OpenError),

@@ -7,7 +7,7 @@ use ringway_link::{Route, RouteError};
 use tracing::warn;
 
 use crate::address::Scope;
-use crate::config::{Cluster, Config, RegistryAt};
+use crate::config::{Cluster, Config};
 use crate::engine;
 
 /// Where the first process of a cluster listens for links unless told otherwise: next to the clients' port.
@@ -54,7 +54,7 @@ pub enum AddressFault {
 /// [`AddressFault`]: others could not reach the address that they would be told.
 pub(super) async fn choose(config: &Config) -> Result<SocketAddr, AddressFault> {
     let cluster = &config.cluster;
-    let outside = || (cluster.registry == RegistryAt::Nats).then(|| engine::address(config));
+    let outside = || cluster.registry.is_outside().then(|| engine::address(config));
     let Some(join) = &cluster.join.clone().or_else(outside) else { return of_first(cluster) };
     let route = route_to(join).await;
     of_joining(cluster, join, &route)

@@ -5,7 +5,7 @@ use ringway_bench::chaos::{self, ChaosArgs, Settings};
 use super::args::RegistryArgs;
 use super::error::CliError;
 use super::{run, say};
-use crate::config::{Config, RegistryAt};
+use crate::config::Config;
 
 pub(super) async fn run(args: ChaosArgs) -> Result<(), CliError> {
     let program = std::env::current_exe().map_err(CliError::failed)?;
@@ -34,7 +34,7 @@ fn settings(args: &ChaosArgs) -> Result<Settings, CliError> {
     Ok(Settings {
         namespaces: kinds.iter().map(|(kind, _)| kind.to_string()).collect(),
         logged: kinds.iter().filter(|(_, how)| how.is_logged()).map(|(kind, _)| kind.to_string()).collect(),
-        outlives: cluster.registry == RegistryAt::Nats || cluster.data_dir.is_some(),
+        outlives: cluster.registry.is_outside() || cluster.data_dir.is_some(),
         deadline: timing.deadline,
     })
 }

@@ -35,10 +35,10 @@ pub(super) fn registry(cluster: &Cluster, server: &Server, reading: &Reading) {
         return;
     }
     if cluster.join.is_some() {
-        reading.fault(
-            "`cluster.join` names a first gateway, and with `cluster.registry = \"nats\"` there is none: leave it out."
-                .to_owned(),
-        );
+        reading.fault(format!(
+            "`cluster.join` names a first gateway, and with `cluster.registry = \"{}\"` there is none: leave it out.",
+            cluster.registry.word()
+        ));
     }
     if server.gateways > 1 {
         reading.fault("`server.gateways` is above 1, which goes with `cluster.registry = \"local\"` alone: start further processes instead.".to_owned());
@@ -56,12 +56,12 @@ pub(super) fn log(config: &Config) -> Option<String> {
     };
     let cluster = &config.cluster;
     match (cluster.log, cluster.registry, &cluster.join) {
-        (LogAt::Nats, ..) => None,
-        (LogAt::Local, RegistryAt::Nats, _) => Some(format!(
-            "{name} has `durability = \"log\"`, and `cluster.log` is \"local\": with the registry in NATS no process keeps a folder. Set `cluster.engine = \"nats\"`, or `cluster.log = \"nats\"`."
+        (LogAt::Nats | LogAt::Redis, ..) => None,
+        (LogAt::Local, RegistryAt::Nats | RegistryAt::Redis, _) => Some(format!(
+            "{name} has `durability = \"log\"`, and `cluster.log` is \"local\": with the registry outside no process keeps a folder. Set `cluster.log = \"nats\"` or `\"redis\"`."
         )),
         (LogAt::Local, RegistryAt::Local, None) if cluster.data_dir.is_none() => Some(format!(
-            "{name} has `durability = \"log\"`, and there is no folder for the log: set `cluster.data_dir`, or give --data-dir DIR; or have it in NATS with `cluster.engine = \"nats\"`."
+            "{name} has `durability = \"log\"`, and there is no folder for the log: set `cluster.data_dir`, or give --data-dir DIR; or have it in NATS or Redis with `cluster.log`."
         )),
         (LogAt::Local, RegistryAt::Local, _) => None,
     }

@@ -163,10 +163,22 @@ pub enum RegistryAt {
     Local,
     /// In NATS.
     Nats,
+    /// In Redis.
+    Redis,
 }
 
 impl RegistryAt {
-    const WORDS: [(&'static str, Self); 2] = [("local", Self::Local), ("nats", Self::Nats)];
+    const WORDS: [(&'static str, Self); 3] = [("local", Self::Local), ("nats", Self::Nats), ("redis", Self::Redis)];
+
+    /// Servers outside keep it, and no process is the first.
+    pub fn is_outside(self) -> bool {
+        self != Self::Local
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, meant)| *meant == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// Where the log is, which keeps channels whose durability is `log`.
@@ -176,10 +188,38 @@ pub enum LogAt {
     Local,
     /// In NATS.
     Nats,
+    /// In Redis.
+    Redis,
 }
 
 impl LogAt {
-    const WORDS: [(&'static str, Self); 2] = [("local", Self::Local), ("nats", Self::Nats)];
+    const WORDS: [(&'static str, Self); 3] = [("local", Self::Local), ("nats", Self::Nats), ("redis", Self::Redis)];
+
+    /// Servers outside keep it.
+    pub fn is_outside(self) -> bool {
+        self != Self::Local
+    }
+}
+
+/// What the parts of an engine are, each of which can be set alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Local,
+    Nats,
+    Classic,
+}
+
+impl Engine {
+    const WORDS: [(&'static str, Option<Self>); 3] =
+        [("local", Some(Self::Local)), ("nats", Some(Self::Nats)), ("classic", Some(Self::Classic))];
+
+    fn preset(self, cluster: &mut Cluster) {
+        (cluster.registry, cluster.log) = match self {
+            Self::Local => (RegistryAt::Local, LogAt::Local),
+            Self::Nats => (RegistryAt::Nats, LogAt::Nats),
+            Self::Classic => (RegistryAt::Redis, LogAt::Redis),
+        };
+    }
 }
 
 /// Which way orders go from member to member.
@@ -519,11 +559,9 @@ impl Cluster {
         section.read_host_and_port("link_advertise", &mut self.link_advertise);
         section.read("secret", &mut self.secret);
         let mut engine = None;
-        section.read_word("engine", &mut engine, &RegistryAt::WORDS.map(|(word, meant)| (word, Some(meant))));
-        match engine {
-            Some(RegistryAt::Local) => (self.registry, self.log) = (RegistryAt::Local, LogAt::Local),
-            Some(RegistryAt::Nats) => (self.registry, self.log) = (RegistryAt::Nats, LogAt::Nats),
-            None => {}
+        section.read_word("engine", &mut engine, &Engine::WORDS);
+        if let Some(engine) = engine {
+            engine.preset(self);
         }
         section.read_word("registry", &mut self.registry, &RegistryAt::WORDS);
         section.read_word("log", &mut self.log, &LogAt::WORDS);

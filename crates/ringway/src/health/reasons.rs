@@ -57,19 +57,19 @@ fn sentence(kind: &[Cause], look: &Look<'_>, ownerless: Option<&str>) -> String 
         Cause::ChannelsFull(_) => refuses(look, &nodes, "new channels", "channels", "channels"),
         Cause::KeysFull(_) => refuses(look, &nodes, "new idempotency keys", "keys", "keys"),
         Cause::LogAway(_) => format!(
-            "the log does not answer {}: publishes to channels with durability \"log\" wait there, and all others go on; see to the process that keeps the registry and its folder, or to NATS",
+            "the log does not answer {}: publishes to channels with durability \"log\" wait there, and all others go on; see to the process that keeps the registry and its folder, or to NATS or Redis",
             names(look, &nodes)
         ),
         Cause::LogFull(_) => format!(
-            "the log is full: publishes to channels with durability \"log\" are refused where {} owns; raise [durability] max_bytes, or the limit of the stream in NATS, or make room on the disk",
+            "the log is full: publishes to channels with durability \"log\" are refused where {} owns; raise [durability] max_bytes, or the limit of the stream in NATS or of the memory in Redis, or make room on the disk",
             names(look, &nodes)
         ),
         Cause::LogForeign(_) => format!(
-            "the log that {} found has records of another cluster, which are not touched: channels with durability \"log\" are not served there; give each cluster a folder, or a [nats] name, of its own",
+            "the log that {} found has records of another cluster, which are not touched: channels with durability \"log\" are not served there; give each cluster a folder, or a [nats] or [redis] name, of its own",
             names(look, &nodes)
         ),
         Cause::Relayed(_) => format!(
-            "{} cannot reach NATS and asks through other members, so nothing is held up; see to the way from there to NATS",
+            "{} cannot reach the servers that keep the registry or the log and asks through other members, so nothing is held up; see to the way from there to NATS or Redis",
             names(look, &nodes)
         ),
     }

@@ -155,7 +155,11 @@ fn what_lasts_for_three_seconds_is_told() {
         (Load { log_away: true, ..Load::default() }, Status::Degraded, "the log does not answer node-2: publishes"),
         (Load { log_full: true, ..Load::default() }, Status::Degraded, "the log is full: publishes"),
         (Load { log_foreign: true, ..Load::default() }, Status::Degraded, "the log that node-2 found has records of"),
-        (Load { relayed: true, ..Load::default() }, Status::Degraded, "node-2 cannot reach NATS and asks through"),
+        (
+            Load { relayed: true, ..Load::default() },
+            Status::Degraded,
+            "node-2 cannot reach the servers that keep the registry or the log and asks through",
+        ),
         (
             Load { not_live: 7, ..Load::default() },
             Status::Failing,
