@@ -13,6 +13,7 @@
 mod connection;
 mod inspect;
 mod log;
+mod mirror;
 mod script;
 mod server;
 mod writer;
@@ -33,6 +34,7 @@ use writer::Writer;
 
 pub use inspect::{Inspection, inspect};
 pub use log::RedisLog;
+pub use mirror::{Mirror, Online};
 pub use server::Server;
 
 /// Servers before this one lack scripts that replicate what they did, and a trim at an id.

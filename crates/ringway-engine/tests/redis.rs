@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use ringway_engine::redis::{Config, OpenError, Redis, RedisLog, inspect};
+use ringway_engine::redis::{Config, Mirror, OpenError, Redis, RedisLog, inspect};
 use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
 use ringway_testkit::{RedisServers, WATCHED, eventually, eventually_ok};
 
@@ -207,7 +207,7 @@ async fn redis_without_its_replica_acknowledges_nothing() {
     let config = Config { replicas: 1, patience: Duration::from_millis(400), ..config(servers.urls()) };
     let store = open(&config).await;
     assert!(matches!(store.write("view", None, "first".into()).await, Err(Refused::Unknown)));
-    let cautions = inspect(&config).await.unwrap().cautions;
+    let cautions = inspect(&config).await.unwrap().server.cautions(1);
     assert!(cautions.iter().any(|caution| caution.contains("0 of the 1")), "{cautions:?}");
 }
 
@@ -262,4 +262,46 @@ async fn redis_that_cannot_be_used_says_why() {
     let config = self::config(greedy.urls());
     let error = eventually(SOON, async || Some(why(&config).await).filter(|why| why.contains("allkeys-lru"))).await;
     assert!(error.contains("maxmemory-policy noeviction"), "{error}");
+}
+
+/// The answer of the server to a command, as words.
+async fn asked(servers: &RedisServers, words: &[&str]) -> Vec<String> {
+    let client = redis::Client::open(servers.urls().remove(0)).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut command = redis::cmd(words[0]);
+    command.arg(&words[1..]).query_async(&mut connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_shows_who_is_there_and_who_was_not_seen_goes() {
+    const LIFETIME: Duration = Duration::from_millis(600);
+    let servers = RedisServers::alone(&[]);
+    let config = config(servers.urls());
+    let mirror = eventually_ok(SOON, || Mirror::open(&config, LIFETIME)).await;
+    mirror.members(&[("node-1".to_owned(), "{}".to_owned()), ("node-2".to_owned(), "{}".to_owned())]).await.unwrap();
+    mirror.members(&[("node-2".to_owned(), "{}".to_owned())]).await.unwrap();
+    assert_eq!(asked(&servers, &["HKEYS", "{ringway:test}:members"]).await, ["node-2"], "who left is not shown");
+    mirror.ring(&[(0, "node-1 node-2".to_owned()), (1, "node-2".to_owned())]).await.unwrap();
+    mirror.ring(&[(0, "node-2".to_owned())]).await.unwrap();
+    assert_eq!(asked(&servers, &["HMGET", "{ringway:test}:ring", "0", "1"]).await, ["node-2", "node-2"]);
+
+    let session = |id: &str| ("ann".to_owned(), id.to_owned());
+    mirror.online("gateway-1", &[session("a"), session("b")]).await.unwrap();
+    mirror.offline(&[session("b")]).await.unwrap();
+    let ann = ["HGETALL", "{ringway:test}:user:ann"];
+    let first = asked(&servers, &ann).await;
+    assert!(first[0] == "a" && first[1].starts_with("gateway-1 ") && first.len() == 2, "{first:?}");
+    // Seen again and again it stays, with the time since which it is there; the other one goes.
+    mirror.online("gateway-2", &[session("c")]).await.unwrap();
+    let end = tokio::time::Instant::now() + LIFETIME * 3;
+    while tokio::time::Instant::now() < end {
+        mirror.online("gateway-1", &[session("a")]).await.unwrap();
+        tokio::time::sleep(LIFETIME / 10).await; // The pace at which it is seen.
+    }
+    let last = asked(&servers, &ann).await;
+    let part = |value: &str, at: usize| value.split(' ').nth(at).unwrap().parse::<u64>().unwrap();
+    assert_eq!((last.len(), part(&last[1], 1)), (2, part(&first[1], 1)), "{last:?}");
+    assert!(part(&last[1], 2) > part(&first[1], 2));
+    eventually(SOON, async || asked(&servers, &ann).await.is_empty().then_some(())).await;
 }

@@ -47,6 +47,14 @@ impl<S: Socket> Hub<S> {
                 let (count, names) = self.users_in(&slots);
                 self.asked.answer(reply, ApiAnswer::Users(count, names));
             }
+            ApiRequest::Sightings => {
+                let (seen, is_whole) = self.take_sightings();
+                self.asked.answer(reply, ApiAnswer::Sightings(seen, is_whole));
+            }
+            ApiRequest::Online(place, most) => {
+                let (sessions, next) = self.online_from(place, most);
+                self.asked.answer(reply, ApiAnswer::Online(sessions, next));
+            }
         }
     }
 

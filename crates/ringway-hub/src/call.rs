@@ -8,8 +8,10 @@ use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, PresencePage, 
 use ringway_core::ring::SlotSet;
 use ringway_core::{ChannelName, Epoch, Incarnation, MemberId, Position, UserName};
 use ringway_protocol::api::ApiError;
+use uuid::Uuid;
 
 use super::command::{History, Named};
+use super::sightings::Sighting;
 
 /// A call and where its answer goes.
 #[derive(Debug)]
@@ -66,6 +68,10 @@ pub enum ApiRequest {
     Channels(Option<ChannelsPlace>),
     /// Which users with a session here have their inbox in these slots.
     Users(SlotSet),
+    /// Who has come and gone since the last time.
+    Sightings,
+    /// Sessions of users, from this place on: so many at the most.
+    Online(u32, usize),
 }
 
 /// Users that are named in an answer. The others are counted: a list for people, and short work for the hub.
@@ -107,6 +113,10 @@ pub enum ApiAnswer {
     Channels(Vec<(ChannelName, u32)>, Option<ChannelsPlace>),
     /// How many users there are, and the names of the first [`USERS_NAMED`], in no order.
     Users(u64, Vec<UserName>),
+    /// Who has come and gone, in order, and whether all are there.
+    Sightings(Vec<Sighting>, bool),
+    /// Sessions of users, and where the next ones are; `None`: that was all.
+    Online(Vec<(UserName, Uuid)>, Option<u32>),
     /// Not done, or not known to be done.
     Failed(ApiError),
     /// As much waits for answers as may; try again.

@@ -126,6 +126,7 @@ impl<S: Socket> Hub<S> {
             ..ConnectResult::default()
         };
         self.reply(key, id, &Reply::Connect(&result));
+        self.sighted(key, true);
         self.expire_after(now, key, lifetime);
         // The id is random, so its bits spread the first pings over half of the interval.
         let half = self.config.ping_interval / 2;
@@ -185,6 +186,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn end(&mut self, key: SessionKey) {
+        self.sighted(key, false);
         self.leave_all(key);
         if let Some(session) = self.roster.get_mut(key) {
             session.state = State::Gone;

@@ -43,6 +43,7 @@ mod recover;
 mod reset;
 mod roster;
 mod session;
+mod sightings;
 mod socket;
 mod speaker;
 mod timers;
@@ -73,6 +74,7 @@ pub use input::{Batch, ClientInput, Protocol, Ticket};
 pub use kept::{How, Overruled};
 pub use plain::WallClock;
 pub use read::is_next_page;
+pub use sightings::Sighting;
 pub use socket::{Room, Socket};
 pub use turns::Turns;
 
@@ -83,6 +85,7 @@ use keys::SessionKey;
 use outgoing::Outgoing;
 use reset::Resets;
 use roster::Roster;
+use sightings::Sightings;
 use speaker::Speaker;
 
 /// All sessions of a gateway, and what they listen to.
@@ -104,6 +107,8 @@ pub struct Hub<S> {
     counts: Counts,
     /// Whose word on how channels are kept `config` goes by.
     kept: Kept,
+    /// Who has come and gone, if somebody wants to know.
+    sightings: Option<Box<Sightings>>,
 }
 
 impl<S: Socket> Front for Hub<S> {
@@ -153,6 +158,7 @@ impl<S: Socket> Hub<S> {
             kept: Kept::new(config.clone()),
             config,
             counts: Counts::default(),
+            sightings: None,
         }
     }
 

@@ -30,6 +30,7 @@ impl<S: Socket> Hub<S> {
         let owner = told_of(&self.rules, owner);
         self.outgoing.say(key, session, &Saying::Plain(Body::Connected { owner, users }));
         let before = std::mem::replace(&mut session.state, State::Plain);
+        self.sighted(key, true);
         if let State::Ungreeted { problem: Some(problem) } = before {
             self.tell_problem(key, *problem);
         }

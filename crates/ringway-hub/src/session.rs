@@ -132,6 +132,11 @@ impl<S> Session<S> {
         self.subs.iter_mut().find(|sub| sub.channel == channel)
     }
 
+    /// It was let in, and is not closed.
+    pub(super) fn is_online(&self) -> bool {
+        matches!(self.state, State::Centrifuge(_) | State::Broken | State::Plain | State::Parting(_))
+    }
+
     pub(super) fn is_plain(&self) -> bool {
         matches!(self.state, State::Plain | State::Ungreeted { .. } | State::Parting(_))
     }

@@ -1,8 +1,11 @@
 //! Real Redis servers on this machine, with sentinels where they are several. The program is `redis-server`, or what `RINGWAY_REDIS_SERVER`
 //! names; `./scripts/setup tests` installs it.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -10,6 +13,10 @@ use crate::nats::free_port;
 
 /// The variable that names the program.
 const PROGRAM: &str = "RINGWAY_REDIS_SERVER";
+
+/// Until servers have found one another, and between two looks.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The name under which sentinels watch the servers.
 pub const WATCHED: &str = "ringway";
@@ -58,6 +65,11 @@ impl RedisServers {
             all.servers.push(Server { name: format!("redis-{at}"), port: free_port(), lines, running: None });
             all.run(at);
         }
+        if sentinels > 0 {
+            // A sentinel asks a server for its replicas at the start, and then only every 10 s.
+            let replicas = format!("connected_slaves:{}", count - 1);
+            all.servers[0].wait_for("INFO replication", &[&replicas]);
+        }
         for at in 0..sentinels {
             let (name, port, first) = (format!("sentinel-{at}"), free_port(), all.servers[0].port);
             let lines = vec![
@@ -69,6 +81,9 @@ impl RedisServers {
             sentinel.run(&all.folder, &["--sentinel"]);
             all.sentinels.push(sentinel);
         }
+        // Before they know one another, none of them can have another server take over.
+        let known = format!("slaves={},sentinels={sentinels}", count - 1);
+        all.sentinels.iter().for_each(|sentinel| sentinel.wait_for("INFO sentinel", &["status=ok", &known]));
         all
     }
 
@@ -100,9 +115,9 @@ impl RedisServers {
         self.sentinels.iter().map(Server::url).collect()
     }
 
-    /// The port of one.
-    pub fn port(&self, at: usize) -> u16 {
-        self.servers[at].port
+    /// What one answers to a command, as it says it; nothing if it is away.
+    pub fn ask(&self, at: usize, command: &str) -> String {
+        self.servers[at].ask(command).unwrap_or_default()
     }
 }
 
@@ -134,6 +149,31 @@ impl Server {
                 program.display()
             )
         }));
+    }
+
+    /// Until an answer has all of these.
+    fn wait_for(&self, command: &str, parts: &[&str]) {
+        let end = Instant::now() + PATIENCE;
+        let mut last = String::new();
+        while Instant::now() < end {
+            last = self.ask(command).unwrap_or_default();
+            if parts.iter().all(|part| last.contains(part)) {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+        panic!("{} does not say {parts:?} within {PATIENCE:?}: {last}", self.name);
+    }
+
+    fn ask(&self, command: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        // Whoever says no more is answered all the same, and then the server has said all.
+        write!(stream, "{command}\r\n")?;
+        stream.shutdown(Shutdown::Write)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     fn kill(&mut self) {

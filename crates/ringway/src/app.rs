@@ -39,11 +39,12 @@ use crate::console::Clients;
 use crate::data_dir::DataDir;
 use crate::demo::reachable;
 use crate::engine;
-use crate::gateway::GatewayConfig;
+use crate::gateway::{Client, GatewayConfig, Intake};
 use crate::guesses::Guesses;
 use crate::health;
 use crate::logbook;
 use crate::member::{self, End, GatewayParts, JoinError, Signal};
+use crate::mirror;
 use crate::orchestrator::Orchestrator;
 use crate::orders;
 use crate::registry::{Handle, Way};
@@ -109,6 +110,8 @@ pub struct Running {
     file: Option<FileLog>,
     /// Its place in the census, where there is one.
     census: Option<census::Place>,
+    /// Where the sessions of the first gateway are.
+    intake: Option<Arc<Intake<Client>>>,
 }
 
 /// Opens every port that the roles need. Who joins waits until there is a way to the first gateway, and says so at its ports meanwhile.
@@ -220,7 +223,12 @@ impl Bound {
             Some(address) => Begin::Join(Target::anyone(address.as_str())),
         };
         let log = self.log(&begin).await?;
-        self.go(begin, log, orchestrator).await
+        let mirror = engine::mirror(&self.config).await?;
+        let running = self.go(begin, log, orchestrator).await?;
+        if let Some(mirror) = mirror {
+            mirror::show(mirror, &running.cluster, running.intake.clone());
+        }
+        Ok(running)
     }
 
     /// Where requests of this process to the log go, and the log itself where it is in a folder here.

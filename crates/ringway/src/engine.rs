@@ -13,7 +13,7 @@ use ringway_core::{Birth, Epoch, Incarnation};
 use ringway_engine::file::{self, FileLog};
 use ringway_engine::nats::{self, Nats, NatsBus, NatsLog};
 use ringway_engine::rabbit::{self, Rabbit};
-use ringway_engine::redis::{self, Redis, RedisLog};
+use ringway_engine::redis::{self, Mirror, Redis, RedisLog};
 use ringway_engine::{Found, Refused, Store};
 use ringway_link::Secret;
 use ringway_protocol::kept;
@@ -22,9 +22,9 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info};
 
 use crate::carry::carry;
-use crate::config::{BusAt, Config, Durability, LogAt, RegistryAt, Size};
-use crate::{logbook, orders};
+use crate::config::{BusAt, Config, Durability, LogAt, MirrorAt, RegistryAt, Size};
 use crate::registry::Way;
+use crate::{logbook, mirror, orders};
 
 /// Requests that wait to be sent, and answers that wait to be taken. A member has a handful under way, and those of a member that asks through it.
 const QUEUE: usize = 256;
@@ -110,6 +110,18 @@ pub async fn log(config: &Config) -> Result<logbook::Way, OpenError> {
             Ok(logbook::Way::to_shared(log))
         }
     }
+}
+
+/// Opens what other programs may read in Redis, if they may.
+///
+/// # Errors
+/// [`OpenError`], the last one.
+pub async fn mirror(config: &Config) -> Result<Option<Mirror>, OpenError> {
+    if config.cluster.mirror == MirrorAt::None {
+        return Ok(None);
+    }
+    let settings = redis_settings(config);
+    try_for_a_while("Redis", &settings.urls, || Mirror::open(&settings, mirror::LIFETIME)).await.map(Some)
 }
 
 /// How NATS is reached.

@@ -29,6 +29,7 @@ mod health;
 mod logbook;
 mod member;
 mod metrics;
+mod mirror;
 mod orchestrator;
 mod orders;
 mod rebalance;

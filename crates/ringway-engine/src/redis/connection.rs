@@ -62,6 +62,14 @@ pub(super) enum Fault {
     Full(String),
 }
 
+impl From<Fault> for Away {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::NotTaken(why) | Fault::Unknown(why) | Fault::Full(why) => Self(why),
+        }
+    }
+}
+
 /// The way to whichever server takes writes. Its task ends with the last of these.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
@@ -129,13 +137,10 @@ impl Way {
 
     /// Asks something that changes nothing.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Away> {
-        let words = |fault| match fault {
-            Fault::NotTaken(why) | Fault::Unknown(why) | Fault::Full(why) => Away(why),
-        };
-        let mut connected = self.now().map_err(words)?;
+        let mut connected = self.now()?;
         match command.query_async(&mut connected.reads).await {
             Ok(answer) => Ok(answer),
-            Err(error) => Err(words(self.fault(connected.number, &error))),
+            Err(error) => Err(self.fault(connected.number, &error).into()),
         }
     }
 

@@ -9,8 +9,6 @@ use super::{Config, OpenError};
 pub struct Inspection {
     /// The server that takes writes.
     pub server: Server,
-    /// What should be known of it.
-    pub cautions: Vec<String>,
 }
 
 /// Connects, and asks. Nothing is changed.
@@ -20,6 +18,5 @@ pub struct Inspection {
 pub async fn inspect(config: &Config) -> Result<Inspection, OpenError> {
     let _installed = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (_, _, server) = reached(config).await?;
-    let cautions = server.cautions(config.replicas);
-    Ok(Inspection { server, cautions })
+    Ok(Inspection { server })
 }

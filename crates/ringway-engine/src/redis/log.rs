@@ -52,6 +52,21 @@ impl RedisLog {
         Ok(Self { config: config.clone(), way, writer })
     }
 
+    /// Deletes all chains: for a log that was made to be measured.
+    ///
+    /// # Errors
+    /// They may still be there.
+    pub async fn delete(&self) -> Result<(), Away> {
+        let chains = self.slots().await?.into_iter().map(|slot| self.chain(slot));
+        let keys: Vec<String> = chains.chain(["log", "log:ends"].map(|what| self.config.key(what))).collect();
+        self.way.ask(redis::cmd("UNLINK").arg(keys)).await
+    }
+
+    /// When what is written is on the server's disk, in words.
+    pub fn persistence(&self) -> String {
+        self.way.server().map_or_else(|| "away".to_owned(), |server| server.persistence().to_string())
+    }
+
     fn chain(&self, slot: u32) -> String {
         self.config.key(&format!("log:{slot}"))
     }
@@ -81,7 +96,7 @@ impl Log for RedisLog {
         if self.way.is_full() {
             return Ok(Appended::Full);
         }
-        let life = self.way.now().map_err(away)?.log_life;
+        let life = self.way.now()?.log_life;
         match self.writer.write(self.appending(slot, after, life, &record)).await {
             Ok(Value::Nil) => Ok(Appended::Conflict),
             Ok(value) => {
@@ -89,7 +104,7 @@ impl Log for RedisLog {
                 place(&id).map(Appended::At)
             }
             Err(Fault::Full(_)) => Ok(Appended::Full),
-            Err(fault) => Err(away(fault)),
+            Err(fault) => Err(fault.into()),
         }
     }
 
@@ -123,17 +138,12 @@ impl Log for RedisLog {
         let Some(end) = self.end(slot).await? else { return Ok(()) };
         let mut command = redis::cmd("XTRIM");
         command.arg(self.chain(slot)).arg("MINID").arg(id(before.min(end)));
-        self.writer.write(command).await.map(drop).map_err(away)
+        self.writer.write(command).await?;
+        Ok(())
     }
 
     async fn slots(&self) -> Result<Vec<u32>, Away> {
         self.way.ask(redis::cmd("HKEYS").arg(self.config.key("log:ends"))).await
-    }
-}
-
-fn away(fault: Fault) -> Away {
-    match fault {
-        Fault::NotTaken(why) | Fault::Unknown(why) | Fault::Full(why) => Away(why),
     }
 }
 

@@ -98,7 +98,23 @@ return id",
     )
 });
 
+/// `user | session gateway lifetime`: the session is there now. Those that were not seen for a lifetime are over.
+pub(super) static SEEN: Lazy = LazyLock::new(|| {
+    Step::new(&format!(
+        "{NOW}
+local all, known = redis.call('HGETALL', KEYS[1]), now
+for at = 1, #all, 2 do
+  local since, seen = all[at + 1]:match(' (%d+) (%d+)$')
+  if all[at] == ARGV[1] then known = since or now
+  elseif not seen or tonumber(seen) + tonumber(ARGV[3]) < tonumber(now) then redis.call('HDEL', KEYS[1], all[at]) end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. known .. ' ' .. now)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1"
+    ))
+});
+
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Script> {
-    [&WRITE, &REMOVE, &LIST, &LIFE, &APPEND].into_iter().map(|step| &step.0)
+    [&WRITE, &REMOVE, &LIST, &LIFE, &APPEND, &SEEN].into_iter().map(|step| &step.0)
 }

@@ -26,9 +26,11 @@ pub(super) fn answer(answer: &ApiAnswer) -> Response {
         ApiAnswer::Done => respond(&Ok(Answer::Done)),
         ApiAnswer::Info(members) => info(members),
         ApiAnswer::Failed(error) => respond(&Err(*error)),
-        // The server API asks for no users, and pages are told in parts.
+        // The server API asks for no sessions, and pages are told in parts.
         ApiAnswer::Overloaded
         | ApiAnswer::Users(..)
+        | ApiAnswer::Sightings(..)
+        | ApiAnswer::Online(..)
         | ApiAnswer::History(_)
         | ApiAnswer::Presence(_)
         | ApiAnswer::Channels(..) => respond(&Err(ApiError::Internal)),

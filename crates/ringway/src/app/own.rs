@@ -68,6 +68,6 @@ impl Own {
         });
         let internal = doors.serve(config, intake.as_ref().zip(sockets), Served { gateway_config, guesses, routes });
         let census = census.map(|entrance| entrance.take(cluster.clone()));
-        Running { cluster, links, edge, internal, members: controls, file, census }
+        Running { cluster, links, edge, internal, members: controls, file, census, intake }
     }
 }

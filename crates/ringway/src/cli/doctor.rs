@@ -10,6 +10,7 @@ mod folder;
 mod limits;
 mod member;
 mod ports;
+mod redis;
 mod settings;
 
 use std::future::Future;
@@ -67,14 +68,15 @@ async fn look(args: &DoctorArgs) -> Vec<Finding> {
         if engine::used(config) {
             found.extend(told("NATS", Box::pin(engine::look(config, args.monitor.as_deref()))).await);
         }
+        if redis::used(config) {
+            found.extend(told("Redis", Box::pin(redis::look(config))).await);
+        }
+        if bus::used(config) {
+            found.extend(told("RabbitMQ", Box::pin(bus::look(config))).await);
+        }
         if config.cluster.census == CensusAt::Nacos {
             found.extend(told("Nacos", Box::pin(census::look(config))).await);
         }
-    }
-    if let (Some(config), true) = (&config, is_local)
-        && bus::used(config)
-    {
-        found.extend(told("RabbitMQ", Box::pin(bus::look(config))).await);
     }
     if let Some((url, token)) = whom(args, config.as_ref(), here) {
         let whom = member::Whom { url: &url, ca: args.ca.as_deref(), token: token.as_deref() };

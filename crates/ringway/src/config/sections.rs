@@ -201,6 +201,19 @@ impl LogAt {
     }
 }
 
+/// Where other programs may read who is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MirrorAt {
+    /// Nowhere.
+    None,
+    /// In Redis.
+    Redis,
+}
+
+impl MirrorAt {
+    const WORDS: [(&'static str, Self); 2] = [("none", Self::None), ("redis", Self::Redis)];
+}
+
 /// What the parts of an engine are, each of which can be set alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Engine {
@@ -214,10 +227,10 @@ impl Engine {
         [("local", Some(Self::Local)), ("nats", Some(Self::Nats)), ("classic", Some(Self::Classic))];
 
     fn preset(self, cluster: &mut Cluster) {
-        (cluster.registry, cluster.log) = match self {
-            Self::Local => (RegistryAt::Local, LogAt::Local),
-            Self::Nats => (RegistryAt::Nats, LogAt::Nats),
-            Self::Classic => (RegistryAt::Redis, LogAt::Redis),
+        (cluster.registry, cluster.log, cluster.mirror) = match self {
+            Self::Local => (RegistryAt::Local, LogAt::Local, MirrorAt::None),
+            Self::Nats => (RegistryAt::Nats, LogAt::Nats, MirrorAt::None),
+            Self::Classic => (RegistryAt::Redis, LogAt::Redis, MirrorAt::Redis),
         };
     }
 }
@@ -515,6 +528,8 @@ pub struct Cluster {
     pub bus: BusAt,
     /// Where members are listed for others to see and to set.
     pub census: CensusAt,
+    /// Where other programs may read who is there.
+    pub mirror: MirrorAt,
     /// Folder in which the process that keeps the registry keeps the view; `None`: in memory alone. The others do not use it.
     pub data_dir: Option<PathBuf>,
     /// Number of slots, for the process that gives birth to the cluster.
@@ -541,6 +556,7 @@ impl Default for Cluster {
             log: LogAt::Local,
             bus: BusAt::Links,
             census: CensusAt::Nowhere,
+            mirror: MirrorAt::None,
             data_dir: None,
             slots: SlotCount::DEFAULT,
             replicas: 2,
@@ -567,6 +583,7 @@ impl Cluster {
         section.read_word("log", &mut self.log, &LogAt::WORDS);
         section.read_word("bus", &mut self.bus, &BusAt::WORDS);
         section.read_word("census", &mut self.census, &CensusAt::WORDS);
+        section.read_word("mirror", &mut self.mirror, &MirrorAt::WORDS);
         section.read("data_dir", &mut self.data_dir);
         section.read("slots", &mut self.slots);
         section.read_within("replicas", &mut self.replicas, 1..=2, "it must be 1 or 2");

@@ -13,9 +13,9 @@ use crate::support::{BINARY, CHANGE, SOON, command, configured, demo, output, ri
 const ANY_PORTS: &str = "[server]\nport = 0\n[cluster]\nlink_listen = \"127.0.0.1:0\"\n";
 
 /// What was found, as `--json` tells it.
-struct Found {
-    code: Option<i32>,
-    findings: Vec<Value>,
+pub(crate) struct Found {
+    pub(crate) code: Option<i32>,
+    pub(crate) findings: Vec<Value>,
     stderr: String,
 }
 
@@ -32,13 +32,13 @@ impl Found {
     }
 
     /// The levels of what was found under this word.
-    fn levels(&self, what: &str) -> Vec<&str> {
+    pub(crate) fn levels(&self, what: &str) -> Vec<&str> {
         let its = self.findings.iter().filter(|finding| finding["what"] == what);
         its.map(|finding| finding["level"].as_str().expect("a level")).collect()
     }
 
     #[track_caller]
-    fn has(&self, what: &str, level: &str) {
+    pub(crate) fn has(&self, what: &str, level: &str) {
         assert_eq!(self.levels(what), [level], "{what}: {:#?}", self.findings);
     }
 
@@ -58,7 +58,7 @@ async fn doctor(home: &Path, args: &[&str]) -> Found {
 }
 
 /// With this config.
-async fn looked_at(home: &Path, config: &str, args: &[&str]) -> Found {
+pub(crate) async fn looked_at(home: &Path, config: &str, args: &[&str]) -> Found {
     let file = home.join("looked-at.toml");
     std::fs::write(&file, config).expect("a file in a fresh directory");
     let file = file.to_str().expect("a path of UTF-8");

@@ -28,6 +28,7 @@ mod nats;
 mod plain;
 mod rabbitmq;
 mod readers;
+mod redis;
 mod releases;
 mod restarts;
 mod several;

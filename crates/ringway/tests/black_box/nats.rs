@@ -11,7 +11,7 @@ use crate::support::{BINARY, CHANGE, SOON, configured};
 
 const SECRET: &str = "known between members";
 /// A free port of this machine.
-const ANY: &str = "127.0.0.1:0";
+pub(crate) const ANY: &str = "127.0.0.1:0";
 
 fn config(servers: &NatsServers, more: &str) -> String {
     format!(
@@ -21,20 +21,20 @@ fn config(servers: &NatsServers, more: &str) -> String {
     )
 }
 
-fn member(arguments: &[&str], config: &str) -> Builder {
+pub(crate) fn member(arguments: &[&str], config: &str) -> Builder {
     configured(Process::builder(&*BINARY, arguments).env("RINGWAY_SECRET", SECRET), config)
 }
 
 /// `link`: where members reach it, for whoever comes back there.
-async fn gateway(id: &str, link: &str, config: &str) -> Server {
+pub(crate) async fn gateway(id: &str, link: &str, config: &str) -> Server {
     Server::start(member(&["gateway", "--id", id, "--port", "0", "--link-listen", link], config), CHANGE).await
 }
 
-fn node(id: &str, link: &str, config: &str) -> Process {
+pub(crate) fn node(id: &str, link: &str, config: &str) -> Process {
     member(&["node", "--id", id, "--internal-listen", "127.0.0.1:0", "--link-listen", link], config).start()
 }
 
-async fn link_of(process: &mut Process) -> String {
+pub(crate) async fn link_of(process: &mut Process) -> String {
     process.wait_for(r"members address=([0-9.]+:[0-9]+)", SOON).await[1].clone()
 }
 
@@ -42,12 +42,12 @@ async fn health(server: &Server) -> anyhow::Result<Value> {
     http::get(server.addr(), "/health", &[]).await?.json()
 }
 
-async fn epoch(server: &Server) -> u64 {
+pub(crate) async fn epoch(server: &Server) -> u64 {
     eventually_ok(SOON, || async { health(server).await?["epoch"].as_u64().context("an epoch") }).await
 }
 
 /// These are in the view, and every node is active.
-async fn lists(server: &Server, expected: &[&str]) {
+pub(crate) async fn lists(server: &Server, expected: &[&str]) {
     eventually_ok(CHANGE, || async {
         let members = server.members().await?;
         let there = members.iter().filter(|member| member.state != "down");
@@ -60,7 +60,7 @@ async fn lists(server: &Server, expected: &[&str]) {
 }
 
 /// Publishes the next number, as often as it takes, and sees it come once.
-async fn goes_on(server: &Server, client: &mut CentrifugeClient, number: &mut u64) {
+pub(crate) async fn goes_on(server: &Server, client: &mut CentrifugeClient, number: &mut u64) {
     *number += 1;
     let data = json!({ "number": *number });
     eventually_ok(CHANGE, || async { server.publish("kept:news", data.clone()).await.map(drop) }).await;
@@ -209,7 +209,7 @@ async fn settings_that_do_not_go_with_nats_are_faults() {
         ("[nats]\ncredentials = \"c\"\nnkey = \"n\"\n", "more than one way"),
         ("[nats]\nreplicas = 2\n", "1, 3 or 5"),
         ("[nats]\nname = \"a.b\"\n", "letters, digits"),
-        ("[cluster]\nregistry = \"etcd\"\n", "\"local\", \"nats\""),
+        ("[cluster]\nregistry = \"etcd\"\n", "\"local\", \"nats\", \"redis\""),
     ];
     for (config, part) in faults {
         let mut process = member(&["gateway", "--port", "0"], config).start();

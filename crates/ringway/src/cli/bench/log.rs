@@ -17,6 +17,7 @@ use ringway_core::message::{ChannelOptions, Durability, Entry, Op, PubId};
 use ringway_core::{Birth, Epoch, Incarnation};
 use ringway_engine::file::{FileLog, Fsync, Options};
 use ringway_engine::nats::NatsLog;
+use ringway_engine::redis::RedisLog;
 use ringway_engine::{Appended, Away, Log, Place};
 use ringway_protocol::logged;
 use serde::Serialize;
@@ -46,10 +47,13 @@ pub(crate) struct LogArgs {
     /// A NATS server to be measured; the log is a new stream there, which is deleted [default: the config's, if its log is in NATS]
     #[arg(long, value_name = "URL")]
     nats: Vec<String>,
-    /// Copies of the stream: 1, 3 or 5 [default: the config's; 3 where the servers form a cluster, else 1]
+    /// A Redis server to be measured; the log is under keys of its own there, which are deleted [default: the config's, if its log is in Redis]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["nats", "data_dir"])]
+    redis: Vec<String>,
+    /// Copies of the stream in NATS: 1, 3 or 5 [default: the config's; 3 where the servers form a cluster, else 1]. Replicas of Redis that must have a record [default: the config's]
     #[arg(long, value_name = "N")]
     replicas: Option<usize>,
-    /// The settings of the members: where the log is, [durability] and [nats]
+    /// The settings of the members: where the log is, [durability], [nats] and [redis]
     #[arg(long, value_name = "FILE", env = "RINGWAY_CONFIG")]
     config: Option<PathBuf>,
     /// How many slots have a record under way at once; several numbers are measured one after the other
@@ -98,8 +102,14 @@ pub(crate) async fn run(args: LogArgs) -> Result<(), CliError> {
     if let Some(file) = &args.config {
         config = config.with_file(file).map_err(CliError::config)?;
     }
-    let is_nats = !args.nats.is_empty() || (args.data_dir.is_none() && config.cluster.log == LogAt::Nats);
-    let report = if is_nats { nats(&args, config).await? } else { file(&args, &config).await? };
+    let is_nats = !args.nats.is_empty()
+        || (args.data_dir.is_none() && args.redis.is_empty() && config.cluster.log == LogAt::Nats);
+    let is_redis = !args.redis.is_empty() || (args.data_dir.is_none() && config.cluster.log == LogAt::Redis);
+    let report = match (is_nats, is_redis) {
+        (_, true) => redis(&args, config).await?,
+        (true, false) => nats(&args, config).await?,
+        (false, false) => file(&args, &config).await?,
+    };
     if args.json {
         return say(&format!("{}\n", serde_json::to_string(&report).map_err(CliError::failed)?));
     }
@@ -121,7 +131,7 @@ pub(crate) async fn run(args: LogArgs) -> Result<(), CliError> {
 
 async fn file(args: &LogArgs, config: &Config) -> Result<Report, CliError> {
     let Some(below) = args.data_dir.as_ref().or(config.cluster.data_dir.as_ref()) else {
-        let why = "which log? Give --data-dir DIR, a folder on the disk that is to have it; or --nats URL; or --config FILE with the settings of the members";
+        let why = "which log? Give --data-dir DIR, a folder on the disk that is to have it; or --nats URL; or --redis URL; or --config FILE with the settings of the members";
         return Err(CliError::Usage(why.to_owned()));
     };
     let folder = Folder::new(below)?;
@@ -150,6 +160,26 @@ async fn nats(args: &LogArgs, config: Config) -> Result<Report, CliError> {
         ))
     });
     let what = format!("NATS at {}, {} replica(s)", settings.urls.join(", "), log.replicas());
+    deleted.and(rows.map(|rows| report(what, args, rows)))
+}
+
+async fn redis(args: &LogArgs, config: Config) -> Result<Report, CliError> {
+    let mut settings = engine::redis_settings(&config);
+    settings.name = format!("bench-{:08x}", rand::random::<u32>());
+    settings.replicas = args.replicas.unwrap_or(settings.replicas);
+    if !args.redis.is_empty() {
+        settings.urls.clone_from(&args.redis);
+    }
+    let log = RedisLog::open(&settings).await.map_err(CliError::unavailable)?;
+    let rows = or_interrupted(rows(&log, args)).await;
+    let deleted = log.delete().await.map_err(|why| {
+        CliError::Failed(format!(
+            "the keys {{ringway:{}}}:* could not be deleted: {why}. Delete them with redis-cli",
+            settings.name
+        ))
+    });
+    let what =
+        format!("Redis at {}, {}, {} replica(s)", settings.urls.join(", "), log.persistence(), settings.replicas);
     deleted.and(rows.map(|rows| report(what, args, rows)))
 }
 
