@@ -3,8 +3,8 @@
 //!
 //! [`conformance`] holds any adapter to what its trait promises.
 
-pub mod census;
 pub mod bus;
+pub mod census;
 pub mod conformance;
 pub mod file;
 pub mod log;
@@ -15,7 +15,7 @@ pub mod rabbit;
 pub mod redis;
 pub mod store;
 
-pub use census::Census;
 pub use bus::{Bus, NotTaken};
+pub use census::Census;
 pub use log::{Appended, Log, Page, Place};
 pub use store::{Away, Found, Refused, Store};

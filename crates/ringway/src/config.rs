@@ -20,7 +20,8 @@ pub use limits::Limits;
 pub use reader::Faults;
 pub use redis::Redis;
 pub use sections::{
-    Ack, Admin, BusAt, CensusAt, Cluster, Drain, Durability, LogAt, MirrorAt, Nacos, Nats, Rabbit, RegistryAt, Secret, Server,
+    Ack, Admin, BusAt, CensusAt, Cluster, Drain, Durability, LogAt, MirrorAt, Nacos, Nats, Rabbit, RegistryAt, Secret,
+    Server,
 };
 pub use value::{Size, duration};
 

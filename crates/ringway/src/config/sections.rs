@@ -227,10 +227,15 @@ impl Engine {
         [("local", Some(Self::Local)), ("nats", Some(Self::Nats)), ("classic", Some(Self::Classic))];
 
     fn preset(self, cluster: &mut Cluster) {
-        (cluster.registry, cluster.log, cluster.mirror) = match self {
-            Self::Local => (RegistryAt::Local, LogAt::Local, MirrorAt::None),
-            Self::Nats => (RegistryAt::Nats, LogAt::Nats, MirrorAt::None),
-            Self::Classic => (RegistryAt::Redis, LogAt::Redis, MirrorAt::Redis),
+        let (bus, census, mirror) = match self {
+            Self::Local | Self::Nats => (BusAt::Links, CensusAt::Nowhere, MirrorAt::None),
+            Self::Classic => (BusAt::Rabbit, CensusAt::Nacos, MirrorAt::Redis),
+        };
+        (cluster.bus, cluster.census, cluster.mirror) = (bus, census, mirror);
+        (cluster.registry, cluster.log) = match self {
+            Self::Local => (RegistryAt::Local, LogAt::Local),
+            Self::Nats => (RegistryAt::Nats, LogAt::Nats),
+            Self::Classic => (RegistryAt::Redis, LogAt::Redis),
         };
     }
 }

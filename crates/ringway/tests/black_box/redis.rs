@@ -15,7 +15,7 @@ use crate::support::{CHANGE, SOON};
 /// `more` begins in the section `[redis]`.
 fn config(urls: &[String], more: &str) -> String {
     format!(
-        "[cluster]\nengine = \"classic\"\nslots = 256\n[cluster.timing]\npair = \"10s\"\n[client]\nanonymous = true\n\
+        "[cluster]\nregistry = \"redis\"\nlog = \"redis\"\nmirror = \"redis\"\nslots = 256\n[cluster.timing]\npair = \"10s\"\n[client]\nanonymous = true\n\
          [channels.namespaces.kept]\nhistory_size = 1000\nhistory_ttl = \"10m\"\nrecovery = true\nsubscribe = \"anyone\"\npublish = \"anyone\"\n\
          [channels.namespaces.log]\nhistory_size = 1000\nhistory_ttl = \"10m\"\nrecovery = true\ndurability = \"log\"\nsubscribe = \"anyone\"\npublish = \"anyone\"\n\
          [redis]\nurls = {urls:?}\n{more}"
