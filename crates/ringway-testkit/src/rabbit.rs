@@ -2,11 +2,12 @@
 //! `rabbitmq-server`.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use crate::nats::free_port;
 
 /// The variable that names the program.
 const PROGRAM: &str = "RINGWAY_RABBITMQ_SERVER";
@@ -133,9 +134,4 @@ impl Drop for RabbitServer {
         self.names.kill().expect("a process of ours");
         self.names.wait().expect("it has ended");
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }

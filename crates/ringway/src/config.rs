@@ -7,8 +7,8 @@ mod check;
 mod document;
 mod gateway;
 mod limits;
+mod outside;
 mod reader;
-mod redis;
 mod sections;
 mod value;
 
@@ -17,12 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use limits::Limits;
+pub use outside::{BusAt, CensusAt, LogAt, MirrorAt, Nacos, Nats, Rabbit, Redis, RegistryAt};
 pub use reader::Faults;
-pub use redis::Redis;
-pub use sections::{
-    Ack, Admin, BusAt, CensusAt, Cluster, Drain, Durability, LogAt, MirrorAt, Nacos, Nats, Rabbit, RegistryAt, Secret,
-    Server,
-};
+pub use sections::{Ack, Admin, Cluster, Drain, Durability, Secret, Server};
 pub use value::{Size, duration};
 
 use crate::gateway::GatewayConfig;

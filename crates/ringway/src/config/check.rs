@@ -3,8 +3,9 @@
 use ringway_core::timing::Timing;
 
 use super::Config;
+use super::outside::{LogAt, RegistryAt};
 use super::reader::Reading;
-use super::sections::{Ack, Cluster, LogAt, RegistryAt, Secret, Server};
+use super::sections::{Ack, Cluster, Secret, Server};
 
 /// Fewer bytes of a secret can be guessed.
 const SHORTEST_SECRET: usize = 16;

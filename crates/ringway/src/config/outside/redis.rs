@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::reader::Section;
-use super::sections::Secret;
-use crate::address::host_and_port;
+use super::{check_name, check_urls};
+use crate::config::reader::Section;
+use crate::config::sections::Secret;
 
 /// Most replicas that a write may wait for.
 const MAX_REPLICAS: usize = 5;
@@ -55,7 +55,7 @@ impl Default for Redis {
 }
 
 impl Redis {
-    pub(super) fn read(&mut self, section: &mut Section<'_>) {
+    pub(in crate::config) fn read(&mut self, section: &mut Section<'_>) {
         section.read("urls", &mut self.urls);
         section.read("sentinel", &mut self.sentinel);
         section.read("sentinel_user", &mut self.sentinel_user);
@@ -67,13 +67,12 @@ impl Redis {
         section.read("cert", &mut self.cert);
         section.read("key", &mut self.key);
         section.read("replicas", &mut self.replicas);
-        self.check_urls(section);
-        if self.name.is_empty()
-            || self.name.len() > 32
-            || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        {
-            section.fault("name", "must have 1 to 32 letters, digits, - and _");
+        check_urls(section, "redis", &self.urls, ["redis://", "rediss://"], 6379);
+        let is_tls = |url: &String| url.starts_with("rediss://");
+        if self.urls.iter().any(is_tls) && !self.urls.iter().all(is_tls) {
+            section.fault("urls", "has addresses with TLS and without: use one kind, redis:// or rediss://");
         }
+        check_name(section, &self.name);
         if self.user.is_some() && self.password.is_none() {
             section.fault("user", "needs `redis.password`");
         }
@@ -91,29 +90,6 @@ impl Redis {
         }
         if self.replicas.is_some_and(|replicas| replicas > MAX_REPLICAS) {
             section.fault("replicas", "must lie between 0 and 5");
-        }
-    }
-
-    fn check_urls(&self, section: &mut Section<'_>) {
-        if self.urls.is_empty() {
-            section.fault("urls", "is empty: name one server at least, as in \"redis://10.0.0.5:6379\"");
-        }
-        for url in &self.urls {
-            let rest = url.strip_prefix("redis://").or_else(|| url.strip_prefix("rediss://"));
-            match rest.map(host_and_port) {
-                // It may hold a password, and is not repeated.
-                _ if url.contains('@') => section
-                    .fault("urls", "names a user or a password: they belong into `redis.user` and `redis.password`"),
-                Some(Ok(_)) => {}
-                _ => section.fault(
-                    "urls",
-                    &format!("has {url:?}, but a server is as in \"redis://10.0.0.5:6379\" or \"rediss://…\""),
-                ),
-            }
-        }
-        let is_tls = |url: &String| url.starts_with("rediss://");
-        if self.urls.iter().any(is_tls) && !self.urls.iter().all(is_tls) {
-            section.fault("urls", "has addresses with TLS and without: use one kind, redis:// or rediss://");
         }
     }
 
