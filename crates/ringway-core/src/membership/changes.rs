@@ -60,16 +60,13 @@ impl Membership {
         let state = self.view.node(self.me).map(NodeEntry::state);
         let leaving = self.standing == Standing::Leaving;
         match state {
+            // One that is to leave while it is filled takes its place first, and then leaves as everybody does: what it was filled with may
+            // be the second copy by now, of what another one has handed over that left meanwhile.
             Some(NodeState::Joining | NodeState::Reweighting) if self.all_settled(&settled) => {
                 self.write(now, Purpose::Activate, self.view.activated());
             }
             Some(NodeState::Active | NodeState::Reweighting) if leaving && self.view.has_room_without(self.me) => {
                 self.write(now, Purpose::Turn, self.view.with_next_weight(self.me, Weight::ZERO));
-            }
-            // Beside two nodes that stay, nobody needs what it was filled with. Beside one it is the second copy, and may
-            // be the only one by now: it takes its place first, and then leaves as everybody does, on fresh word.
-            Some(NodeState::Joining) if leaving && self.view.nodes.iter().filter(|node| node.stays()).count() > 1 => {
-                self.write(now, Purpose::Leave, self.view.without(self.me, Removal::Planned));
             }
             Some(NodeState::Draining) if !self.view.has_room_without(self.me) => {
                 if !self.rests {
