@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nkeys::KeyPair;
-use rcgen::{CertificateParams, CertifiedIssuer};
 use ringway_engine::bus::Bus as _;
 use ringway_engine::nats::{Config, Nats, NatsBus, NatsLog, OpenError};
 use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
-use ringway_testkit::{NatsServers, eventually, eventually_ok};
+use ringway_testkit::{Authority, NatsServers, eventually, eventually_ok};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -196,28 +195,13 @@ async fn nats_that_cannot_be_used_says_why() {
     assert!(error.contains("RINGWAY_other_VIEW") && error.contains("replicas"), "{error}");
 }
 
-/// A certificate for this machine and its key, in files.
-fn certificate(folder: &Path, name: &str, issuer: &CertifiedIssuer<'_, rcgen::KeyPair>) -> (PathBuf, PathBuf) {
-    let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
-    let own = rcgen::KeyPair::generate().expect("a key");
-    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
-    let signed = params.signed_by(&own, issuer).expect("a certificate");
-    std::fs::write(&certificate, signed.pem()).expect("written");
-    std::fs::write(&key, own.serialize_pem()).expect("written");
-    (certificate, key)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a NATS server"]
 async fn nats_that_asks_for_a_certificate_and_an_nkey_is_shown_them() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut params = CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let issuer =
-        CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().expect("a key")).expect("an authority");
-    let ca = folder.path().join("ca.pem");
-    std::fs::write(&ca, issuer.pem()).expect("written");
-    let (certificate_file, key_file) = certificate(folder.path(), "server", &issuer);
+    let authority = Authority::new(folder.path());
+    let ca = authority.file().to_owned();
+    let (certificate_file, key_file) = authority.certificate("server");
     let user = KeyPair::new_user();
     let settings = folder.path().join("nats.conf");
     let text = format!(
@@ -231,7 +215,7 @@ async fn nats_that_asks_for_a_certificate_and_an_nkey_is_shown_them() {
     let nkey = folder.path().join("user.nk");
     std::fs::write(&nkey, format!("{}\n", user.seed().expect("a seed"))).expect("written");
     let urls = servers.urls().iter().map(|url| url.replace("nats://", "tls://")).collect();
-    let shown = certificate(folder.path(), "client", &issuer);
+    let shown = authority.certificate("client");
     let good = Config {
         urls,
         ca: Some(ca.clone()),

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use ringway_engine::bus::Bus as _;
 use ringway_engine::conformance::{self, given, next};
 use ringway_engine::rabbit::{Config, OpenError, Rabbit, inspect};
-use ringway_testkit::{RabbitServer, eventually};
+use ringway_testkit::{Authority, RabbitServer, eventually};
 
 /// A server takes many seconds to start where much else runs.
 const SOON: Duration = Duration::from_secs(60);
@@ -91,41 +90,6 @@ async fn rabbitmq_that_cannot_be_used_says_why() {
     assert!(found.version.is_some_and(|version| version.contains('.')), "it says its version");
     let error = Rabbit::open(&Config { ca: Some("/nowhere/ca.pem".into()), ..good }).await.unwrap_err();
     assert!(matches!(error, OpenError::Ca { .. }) && error.to_string().contains("/nowhere/ca.pem"), "{error}");
-}
-
-/// Certificates and keys in a folder.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: PathBuf,
-}
-
-impl Authority {
-    /// A new one.
-    fn new(folder: &Path) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
-        let file = folder.join("ca.pem");
-        std::fs::write(&file, issuer.pem()).expect("written");
-        Self { issuer, file }
-    }
-
-    /// Its own certificate.
-    fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// A certificate for this machine and its key, in files.
-    fn certificate(&self, name: &str) -> (PathBuf, PathBuf) {
-        let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
-        let own = KeyPair::generate().expect("a key");
-        let at = |end: &str| self.file.with_file_name(format!("{name}.{end}"));
-        let (certificate, key) = (at("pem"), at("key"));
-        let signed = params.signed_by(&own, &self.issuer).expect("a certificate");
-        std::fs::write(&certificate, signed.pem()).expect("written");
-        std::fs::write(&key, own.serialize_pem()).expect("written");
-        (certificate, key)
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

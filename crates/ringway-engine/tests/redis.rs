@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use ringway_engine::redis::{Config, Mirror, OpenError, Redis, RedisLog, inspect};
 use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
-use ringway_testkit::{RedisServers, WATCHED, eventually, eventually_ok};
+use ringway_testkit::{Authority, RedisServers, WATCHED, eventually, eventually_ok};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -304,4 +304,27 @@ async fn redis_shows_who_is_there_and_who_was_not_seen_goes() {
     assert_eq!((last.len(), part(&last[1], 1)), (2, part(&first[1], 1)), "{last:?}");
     assert!(part(&last[1], 2) > part(&first[1], 2));
     eventually(SOON, async || asked(&servers, &ann).await.is_empty().then_some(())).await;
+}
+
+/// The whole address is TLS, and the server asks for a certificate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Redis server"]
+async fn redis_with_tls_is_trusted_by_its_authority_and_shown_a_certificate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(folder.path());
+    let (certificate, key) = authority.certificate("server");
+    let servers = RedisServers::with_tls(&certificate, &key, authority.file());
+    let good = Config {
+        ca: Some(authority.file().to_owned()),
+        certificate: Some(authority.certificate("client")),
+        ..config(servers.urls())
+    };
+    conformance::store(&open(&good).await, "test").await;
+    for bad in [Config { ca: None, ..good.clone() }, Config { certificate: None, ..good.clone() }] {
+        let error = Redis::open(&bad).await.unwrap_err();
+        assert!(matches!(error, OpenError::Connect { .. }), "{error}");
+    }
+    let gone = Config { ca: Some(folder.path().join("gone.pem")), ..good };
+    let error = Redis::open(&gone).await.unwrap_err().to_string();
+    assert!(error.contains("gone.pem") && error.contains("[redis] ca"), "{error}");
 }

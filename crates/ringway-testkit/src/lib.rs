@@ -28,6 +28,7 @@ pub mod log;
 pub mod machine;
 pub mod process;
 
+mod authority;
 mod mailbox;
 mod nacos;
 mod nats;
@@ -42,6 +43,7 @@ pub mod server;
 pub mod faulty;
 pub mod registry;
 
+pub use authority::Authority;
 pub use centrifuge::CentrifugeClient;
 pub use nacos::{NacosConsole, NacosServer, USER as NACOS_USER, nacos_elsewhere};
 pub use nats::NatsServers;

@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ pub struct RedisServers {
 #[derive(Debug)]
 struct Server {
     name: String,
+    scheme: &'static str,
     port: u16,
     /// Settings beyond those that all have.
     lines: Vec<String>,
@@ -46,6 +47,22 @@ impl RedisServers {
     /// If there is no program to start.
     pub fn alone(lines: &[&str]) -> Self {
         Self::start(1, 0, lines)
+    }
+
+    /// One server that speaks TLS alone, and asks for a certificate of this authority.
+    ///
+    /// # Panics
+    /// If there is no program to start.
+    pub fn with_tls(certificate: &Path, key: &Path, authority: &Path) -> Self {
+        let path = |path: &Path| path.to_str().expect("a path of this machine").to_owned();
+        let files = [("tls-cert-file", certificate), ("tls-key-file", key), ("tls-ca-cert-file", authority)];
+        let lines = files.map(|(name, file)| format!("{name} {}", path(file)));
+        let port = free_port();
+        let place = [format!("tls-port {port}"), "port 0".to_owned(), "tls-auth-clients yes".to_owned()];
+        let lines: Vec<&str> = lines.iter().chain(&place).map(String::as_str).collect();
+        let mut all = Self::alone(&lines);
+        (all.servers[0].port, all.servers[0].scheme) = (port, "rediss");
+        all
     }
 
     /// One server and its replicas, watched by three sentinels.
@@ -62,7 +79,13 @@ impl RedisServers {
         for at in 0..count {
             let mut lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
             lines.extend(all.servers.first().map(|first| format!("replicaof 127.0.0.1 {}", first.port)));
-            all.servers.push(Server { name: format!("redis-{at}"), port: free_port(), lines, running: None });
+            all.servers.push(Server {
+                name: format!("redis-{at}"),
+                scheme: "redis",
+                port: free_port(),
+                lines,
+                running: None,
+            });
             all.run(at);
         }
         if sentinels > 0 {
@@ -77,7 +100,7 @@ impl RedisServers {
                 format!("sentinel down-after-milliseconds {WATCHED} 1000"),
                 format!("sentinel failover-timeout {WATCHED} 5000"),
             ];
-            let mut sentinel = Server { name, port, lines, running: None };
+            let mut sentinel = Server { name, scheme: "redis", port, lines, running: None };
             sentinel.run(&all.folder, &["--sentinel"]);
             all.sentinels.push(sentinel);
         }
@@ -123,7 +146,7 @@ impl RedisServers {
 
 impl Server {
     fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// A server that was told to follow another one has that in its file, and a sentinel what it found out. So only the first start writes it.

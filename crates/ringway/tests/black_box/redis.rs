@@ -114,8 +114,29 @@ async fn redis_shows_members_owners_and_users_online() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Redis server"]
 async fn redis_may_be_away_and_what_is_in_memory_goes_on() {
+    goes_on_without(Duration::from_secs(4), Pair::Short).await;
+}
+
+/// A minute, for which the usual `pair` is made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute"]
+async fn long_a_minute_without_a_registry() {
+    goes_on_without(Duration::from_secs(60), Pair::Usual).await;
+}
+
+/// How long two copies go on without a registry: 10 s, or as long as is usual where it is outside.
+enum Pair {
+    Short,
+    Usual,
+}
+
+async fn goes_on_without(away: Duration, pair: Pair) {
     let mut servers = RedisServers::alone(&[]);
     let config = config(&servers.urls(), "");
+    let config = match pair {
+        Pair::Short => config,
+        Pair::Usual => config.replace("[cluster.timing]\npair = \"10s\"\n", ""),
+    };
     let server = gateway("g-1", ANY, &config).await;
     let _nodes = [node("n-1", ANY, &config), node("n-2", ANY, &config)];
     lists(&server, &["g-1", "n-1", "n-2"]).await;
@@ -124,7 +145,7 @@ async fn redis_may_be_away_and_what_is_in_memory_goes_on() {
     let (stream, _) = logged(&server, 1).await;
     let mut number = 0;
     servers.kill(0);
-    let end = tokio::time::Instant::now() + Duration::from_secs(4);
+    let end = tokio::time::Instant::now() + away;
     while tokio::time::Instant::now() < end {
         goes_on(&server, &mut client, &mut number).await;
     }
