@@ -1,6 +1,5 @@
 //! Real NATS servers. Asked for by name, with the program in `RINGWAY_NATS_SERVER` (`./scripts/setup tests` installs one).
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nkeys::KeyPair;

@@ -1,6 +1,5 @@
 //! A real RabbitMQ server. Asked for by name, with the program in `RINGWAY_RABBITMQ_SERVER` (`./scripts/setup tests` installs one).
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
