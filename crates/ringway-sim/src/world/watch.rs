@@ -194,6 +194,7 @@ impl World {
         let dead = log.dead;
         match newest {
             Some(newest) if newest == position.epoch => {}
+            Some(_) if self.goes_on_renamed(channel) => return,
             // A repeat of what was committed before is no commit.
             Some(_) if dead && further => {
                 let text = format!("channel {channel}: {position:?} is committed after a newer stream began");

@@ -226,7 +226,7 @@ impl World {
 
     /// An owner that was removed and has not heard of it shows what it knew: reads are no acknowledgements, so no lease
     /// holds them back.
-    fn has_removed_owner(&self, channel: usize) -> bool {
+    pub(crate) fn has_removed_owner(&self, channel: usize) -> bool {
         let slot = self.setup.channels[channel].slot;
         let removed = |process: &&Process| process.holds() && self.newest_view().node(process.incarnation).is_none();
         let nodes = self.processes.iter().filter(removed).filter_map(|process| process.node());

@@ -240,7 +240,8 @@ impl World {
         }
         let nodes = self.nodes_of_view();
         let serving = |node: &&&Node| view.node(node.incarnation()).is_some_and(|entry| !is_resting(entry));
-        let marked = |slot: &Slot| nodes.iter().filter(serving).filter(|node| is_whole(node, *slot)).count();
+        // A standby hears a moment later than its owner that what began for the log alone is whole: it lacks the word, and nothing else.
+        let marked = |slot: &Slot| nodes.iter().filter(serving).filter(|node| node.is_marked(*slot)).count();
         // What was lost before is there for the log alone, until it may begin anew.
         let single = self.setup.slots.slots().find(|slot| marked(slot) < 2 && !self.is_lost(*slot));
         if let Some(slot) = single {
