@@ -151,7 +151,7 @@ async fn a_log_without_a_place_is_a_fault_of_the_config() {
         (
             vec!["gateway", "--port", "0"],
             CONFIG.replace("[cluster]\n", "[cluster]\nregistry = \"nats\"\n"),
-            "with the registry in NATS no process keeps a folder",
+            "with the registry outside no process keeps a folder",
         ),
         (
             vec!["gateway", "--port", "0"],
