@@ -1,7 +1,7 @@
 //! A census in Nacos: members are ephemeral instances of a service there.
 //!
 //! Its makers' client registers, sends the heartbeats, registers anew after an outage, and is told of changes. What the list then is, is read
-//! over HTTP ([`api`]), because the client's lists hide what counts here:
+//! over HTTP (`api`), because the client's lists hide what counts here:
 //!
 //! | Nacos | its client's list | read here |
 //! |---|---|---|

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 
 /// Certificates and keys in a folder.
 #[derive(Debug)]
@@ -35,7 +35,10 @@ impl Authority {
     /// # Panics
     /// If the folder cannot be written to.
     pub fn certificate(&self, name: &str) -> (PathBuf, PathBuf) {
-        let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
+        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
+        // One that is named as its issuer is taken for self-signed by OpenSSL.
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
         let own = KeyPair::generate().expect("a key");
         let at = |end: &str| self.file.with_file_name(format!("{name}.{end}"));
         let (certificate, key) = (at("pem"), at("key"));

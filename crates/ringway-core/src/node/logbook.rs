@@ -429,8 +429,9 @@ impl Node {
             LogSaid::Last(last) => self.found_last(now, slot, last),
             LogSaid::Records(records, more) => {
                 book.chain.extend(records);
-                // Whoever answered may be behind: my own record is the last one.
+                // Whoever answered may be behind: my own record is the last one. Or the log has lost it.
                 let is_whole = book.chain.last().is_some_and(|last| Some(last.place) >= book.place);
+                book.is_unsure |= !more && !is_whole;
                 if !more && is_whole {
                     self.was_read(now, slot);
                 }
@@ -527,9 +528,10 @@ impl Node {
             if place == book.place {
                 return;
             }
-            // The end of the chain is not where I left it: my record cannot be appended there any more.
+            // The end of the chain is not where I left it: my record cannot be appended there any more, and what I have read of it is not all.
             book.take_back();
             book.job = None;
+            book.chain.clear();
         }
         self.begin_behind(now, slot, last, term);
     }

@@ -112,7 +112,7 @@ impl Way {
             |connected: &Option<Connected>| connected.as_ref().is_some_and(|connected| connected.number != number);
         let mut connected = self.connected.clone();
         if connected.wait_for(is_other).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
