@@ -97,7 +97,7 @@ fn members(view: &View) -> Vec<(String, String)> {
 
 /// For each slot its owner and its standby.
 fn owners(view: &View, placement: &Placement) -> Vec<String> {
-    let name = |node: Incarnation| view.id_of(node).map_or_else(String::new, |id| id.to_string());
+    let name = |node: Incarnation| view.id_of(node).map_or_else(String::new, ToString::to_string);
     let of = |slot: Slot| {
         let owner = placement.owner(slot).map_or_else(String::new, name);
         match placement.standby(slot) {
