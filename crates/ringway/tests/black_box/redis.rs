@@ -140,8 +140,8 @@ async fn goes_on_without(away: Duration, pair: Pair) {
     let server = gateway("g-1", ANY, &config).await;
     let _nodes = [node("n-1", ANY, &config), node("n-2", ANY, &config)];
     lists(&server, &["g-1", "n-1", "n-2"]).await;
-    let mut client = CentrifugeClient::connect_with(&Target::from(server.addr()), json!({})).await.unwrap();
-    client.subscribe("kept:news").await.unwrap();
+    let mut client = CentrifugeClient::connect_with(&Target::from(server.addr()), json!({})).await.expect("let in");
+    client.subscribe("kept:news").await.expect("let in");
     let (stream, _) = logged(&server, 1).await;
     let mut number = 0;
     servers.kill(0);
