@@ -266,10 +266,10 @@ async fn redis_that_cannot_be_used_says_why() {
 
 /// The answer of the server to a command, as words.
 async fn asked(servers: &RedisServers, words: &[&str]) -> Vec<String> {
-    let client = redis::Client::open(servers.urls().remove(0)).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let client = redis::Client::open(servers.urls().remove(0)).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("it is there");
     let mut command = redis::cmd(words[0]);
-    command.arg(&words[1..]).query_async(&mut connection).await.unwrap()
+    command.arg(&words[1..]).query_async(&mut connection).await.expect("an answer")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
