@@ -194,14 +194,16 @@ impl World {
         let dead = log.dead;
         match newest {
             Some(newest) if newest == position.epoch => {}
-            Some(_) if self.goes_on_renamed(channel) => return,
             // A repeat of what was committed before is no commit.
-            Some(_) if dead && further => {
+            Some(_) if dead && further && !self.goes_on_renamed(channel) => {
                 let text = format!("channel {channel}: {position:?} is committed after a newer stream began");
                 self.violate("C3", text);
             }
             Some(_) if dead => {}
             Some(older) if !self.checker.logs.get(&older).is_none_or(|log| log.dead) => {
+                if self.goes_on_renamed(channel) {
+                    return;
+                }
                 let text =
                     format!("channel {channel}: stream {} begins while {older} has complete copies", position.epoch);
                 self.violate("C4", text);
