@@ -49,6 +49,18 @@ pub enum NodeState {
     Resting,
 }
 
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Joining => "joining",
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Reweighting => "reweighting",
+            Self::Resting => "resting",
+        })
+    }
+}
+
 impl NodeEntry {
     /// What the weights say.
     pub fn state(&self) -> NodeState {
@@ -190,6 +202,11 @@ impl View {
     /// Which cluster this is a view of.
     pub fn birth(&self) -> Birth {
         self.key.birth()
+    }
+
+    /// The life of the gateway with the lowest id: all agree on it who have this view.
+    pub fn first_gateway(&self) -> Option<Incarnation> {
+        self.gateways.first().map(|gateway| gateway.incarnation)
     }
 
     /// A later view of the same cluster, and one that makes sense. What is of another birth never follows.

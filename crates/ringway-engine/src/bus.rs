@@ -44,6 +44,11 @@ pub type Away = watch::Receiver<Option<Arc<str>>>;
 /// Where that is said.
 pub(crate) type Says = watch::Sender<Option<Arc<str>>>;
 
+/// Says why it is away. Returns whether that is another reason than before, which is worth a line in the log.
+pub(crate) fn say_away(says: &Says, why: &str) -> bool {
+    says.send_replace(Some(why.into())).as_deref() != Some(why)
+}
+
 /// An order, as it came out of a member's queue.
 #[derive(Debug)]
 pub struct Order {

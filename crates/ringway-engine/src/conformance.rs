@@ -3,17 +3,29 @@
 mod bus;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
 
 use crate::census::{Census, Entry, Reason, Standing};
 use crate::log::{Appended, Log, Page, Place};
-use crate::store::{Found, Refused, Store};
+use crate::store::{Away, Found, Refused, Store};
 
 pub use bus::{bus, given, next};
 
 const RIVALS: usize = 8;
+
+/// A server that was started again serves within this.
+const BACK: Duration = Duration::from_secs(30);
+
+/// Pause between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Records that are appended while the server ends again and again.
+const RECORDS: u32 = 1_000;
 
 /// Holds a store to its trait. Its keys that begin with `under` and a dot must not exist before.
 ///
@@ -226,6 +238,59 @@ async fn trim_and_go_on(log: &impl Log, slot: u32) {
     conflicts(log, slot, None).await;
     append(log, slot, Some(places[9]), numbered(10)).await;
     assert_eq!(numbers().await, [9, 10]);
+}
+
+/// Appends while the server ends again and again: `end_and_start` does that to it. What became of each record is found out at the end of its chain,
+/// in a slot that has none before. Returns where all of them are.
+///
+/// # Panics
+/// If one is lost, doubled or out of its turn.
+pub async fn log_through_ends(log: &impl Log, slot: u32, mut end_and_start: impl FnMut()) -> Vec<Place> {
+    let (mut chain, mut unknown) = (Vec::<Place>::new(), 0);
+    for number in 0..RECORDS {
+        if number % 250 == 100 {
+            end_and_start();
+        }
+        let after = chain.last().copied();
+        let place = match log.append(slot, after, numbered(number)).await {
+            Ok(Appended::At(place)) => place,
+            Ok(other) => panic!("record {number} after {after:?}: {other:?}"),
+            Err(_) => {
+                unknown += 1;
+                until_ok(BACK, async || settled(log, slot, after, number).await).await
+            }
+        };
+        chain.push(place);
+    }
+    assert!(unknown > 0, "no append was interrupted");
+    let expected: Vec<_> = chain.iter().copied().zip((0..RECORDS).map(numbered)).collect();
+    assert!(chain_of(log, slot, 1 << 20).await == expected, "every record once, in order");
+    chain
+}
+
+/// Where the record is, if it is appended now.
+async fn settled(log: &impl Log, slot: u32, after: Option<Place>, number: u32) -> Result<Place, Away> {
+    match log.last(slot).await? {
+        Some((place, last)) if last == numbered(number) => return Ok(place),
+        last => assert_eq!(last.map(|(place, _)| place), after, "nobody else appends"),
+    }
+    match log.append(slot, after, numbered(number)).await? {
+        Appended::At(place) => Ok(place),
+        // The first one has just come true.
+        _ => Err(Away("look again".to_owned())),
+    }
+}
+
+/// Tries until it succeeds.
+async fn until_ok<T, E: Debug>(limit: Duration, mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(why) => assert!(Instant::now() < end, "not within {limit:?}: {why:?}"),
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// Holds a census to its trait. `open` gives another member's way to the same, empty one; `set_offline` does in it what people do.

@@ -11,7 +11,6 @@
 //! Keys begin with `{ringway:<name>}`. The braces make them one slot where Redis is a cluster, so that a script may use several.
 
 mod connection;
-mod inspect;
 mod log;
 mod mirror;
 mod script;
@@ -32,7 +31,7 @@ use connection::{Fault, Way};
 use script::{LIST, REMOVE, WRITE};
 use writer::Writer;
 
-pub use inspect::{Inspection, inspect};
+pub use connection::inspect;
 pub use log::RedisLog;
 pub use mirror::{Mirror, Online};
 pub use server::Server;
@@ -158,7 +157,8 @@ impl Redis {
     pub async fn open(config: &Config) -> Result<(Self, Notices), OpenError> {
         let way = Way::open(config).await?;
         let writer = Writer::start(way.clone(), config);
-        if let Some(server) = way.server() {
+        if let Ok(connected) = way.now() {
+            let server = &connected.server;
             info!(version = %server.version, persistence = %server.persistence(), replicas = server.replicas, "the registry is in Redis");
             for caution in server.cautions(config.replicas) {
                 warn!("{caution}");

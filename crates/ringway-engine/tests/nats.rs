@@ -5,7 +5,7 @@ use std::time::Duration;
 use nkeys::KeyPair;
 use ringway_engine::bus::Bus as _;
 use ringway_engine::nats::{Config, Nats, NatsBus, NatsLog, OpenError};
-use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
+use ringway_engine::{Away, Refused, Store as _, conformance};
 use ringway_testkit::{Authority, NatsServers, eventually, eventually_ok};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -84,49 +84,11 @@ async fn a_log_in_nats_with_three_servers_conforms() {
 async fn a_log_in_nats_keeps_every_record_that_it_has_answered_for() {
     let mut servers = NatsServers::start(1, &[]);
     let log = open_log(&servers).await;
-    let (mut chain, mut unknown) = (Vec::<Place>::new(), 0);
-    for number in 0..1000_u32 {
-        if number % 250 == 100 {
-            servers.kill(0);
-            servers.run(0);
-        }
-        let record = || number.to_be_bytes().to_vec().into();
-        let after = chain.last().copied();
-        let place = match log.append(3, after, record()).await {
-            Ok(Appended::At(place)) => place,
-            Ok(other) => panic!("record {number} after {after:?}: {other:?}"),
-            Err(_) => {
-                unknown += 1;
-                eventually_ok(SOON, || async {
-                    match log.last(3).await? {
-                        Some((place, last)) if last == number.to_be_bytes()[..] => Ok(place),
-                        last => {
-                            assert_eq!(last.map(|(place, _)| place), after, "nobody else appends");
-                            match log.append(3, after, record()).await? {
-                                Appended::At(place) => Ok(place),
-                                // The first one has just come true.
-                                _ => Err(Away("look again".to_owned())),
-                            }
-                        }
-                    }
-                })
-                .await
-            }
-        };
-        chain.push(place);
-    }
-    assert!(unknown > 0, "no append was interrupted");
-    let mut read = Vec::new();
-    loop {
-        let page = log.read(3, read.last().map(|(place, _)| *place), 1 << 20).await.unwrap();
-        read.extend(page.records);
-        if !page.more {
-            break;
-        }
-    }
-    let expected: Vec<_> = chain.into_iter().zip((0..1000_u32).map(|number| number.to_be_bytes().to_vec())).collect();
-    let read: Vec<_> = read.into_iter().map(|(place, record)| (place, record.to_vec())).collect();
-    assert!(read == expected, "every record once, in order");
+    conformance::log_through_ends(&log, 3, || {
+        servers.kill(0);
+        servers.run(0);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

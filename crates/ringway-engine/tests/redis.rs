@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use ringway_engine::redis::{Config, Mirror, OpenError, Redis, RedisLog, inspect};
-use ringway_engine::{Appended, Away, Log as _, Place, Refused, Store as _, conformance};
+use ringway_engine::{Appended, Log as _, Place, Refused, Store as _, conformance};
 use ringway_testkit::{Authority, RedisServers, WATCHED, eventually, eventually_ok};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -102,50 +102,11 @@ async fn redis_tells_all_who_listen() {
 async fn a_log_in_redis_keeps_every_record_that_it_has_answered_for() {
     let mut servers = RedisServers::alone(&[]);
     let log = open_log(&config(servers.urls())).await;
-    let (mut chain, mut unknown) = (Vec::<Place>::new(), 0);
-    for number in 0..1000_u32 {
-        if number % 250 == 100 {
-            servers.kill(0);
-            servers.run(0);
-        }
-        let record = || number.to_be_bytes().to_vec().into();
-        let after = chain.last().copied();
-        let place = match log.append(3, after, record()).await {
-            Ok(Appended::At(place)) => place,
-            Ok(other) => panic!("record {number} after {after:?}: {other:?}"),
-            Err(_) => {
-                unknown += 1;
-                eventually_ok(SOON, || async {
-                    match log.last(3).await? {
-                        Some((place, last)) if last == number.to_be_bytes()[..] => Ok(place),
-                        last => {
-                            assert_eq!(last.map(|(place, _)| place), after, "nobody else appends");
-                            match log.append(3, after, record()).await? {
-                                Appended::At(place) => Ok(place),
-                                // The first one has just come true.
-                                _ => Err(Away("look again".to_owned())),
-                            }
-                        }
-                    }
-                })
-                .await
-            }
-        };
-        chain.push(place);
-    }
-    assert!(unknown > 0, "no append was interrupted");
-    let mut read = Vec::new();
-    loop {
-        let page = log.read(3, read.last().map(|(place, _)| *place), 1 << 20).await.unwrap();
-        read.extend(page.records);
-        if !page.more {
-            break;
-        }
-    }
-    let expected: Vec<_> =
-        chain.iter().copied().zip((0..1000_u32).map(|number| number.to_be_bytes().to_vec())).collect();
-    let read: Vec<_> = read.into_iter().map(|(place, record)| (place, record.to_vec())).collect();
-    assert!(read == expected, "every record once, in order");
+    let chain = conformance::log_through_ends(&log, 3, || {
+        servers.kill(0);
+        servers.run(0);
+    })
+    .await;
     assert!(chain.iter().all(|place| place.life() == chain[0].life()), "a server that syncs first loses nothing");
 }
 
@@ -207,7 +168,7 @@ async fn redis_without_its_replica_acknowledges_nothing() {
     let config = Config { replicas: 1, patience: Duration::from_millis(400), ..config(servers.urls()) };
     let store = open(&config).await;
     assert!(matches!(store.write("view", None, "first".into()).await, Err(Refused::Unknown)));
-    let cautions = inspect(&config).await.unwrap().server.cautions(1);
+    let cautions = inspect(&config).await.unwrap().cautions(1);
     assert!(cautions.iter().any(|caution| caution.contains("0 of the 1")), "{cautions:?}");
 }
 

@@ -32,6 +32,7 @@ mod authority;
 mod mailbox;
 mod nacos;
 mod nats;
+mod outside;
 mod rabbit;
 mod redis;
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::eventually_ok;
 use crate::http;
-use crate::nats::free_port;
+use crate::outside::{self, free_port};
 
 /// How often a server is started until it comes up whole.
 const STARTS: usize = 5;
@@ -147,10 +147,7 @@ impl NacosServer {
     /// # Panics
     /// The system does not let us.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            child.kill().expect("a process of ours");
-            child.wait().expect("it has ended");
-        }
+        outside::kill(&mut self.running);
     }
 
     /// `host:port` of HTTP.

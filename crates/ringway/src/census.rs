@@ -15,7 +15,7 @@ use ringway_core::Incarnation;
 use ringway_core::ring::Weight;
 use ringway_core::view::{NodeEntry, NodeState, View};
 use ringway_engine::census::{Absent, Census, Entry, LOOK, List};
-use ringway_engine::nacos::{self, Nacos, Offer};
+use ringway_engine::nacos::{Nacos, Offer};
 use ringway_protocol::link::Identity;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::cluster::{ChangeError, ClusterHandle, Demand};
 use crate::config::{CensusAt, Config, Roles};
+use crate::engine;
 use policy::{Policy, Wish};
 
 /// A wish that was refused is tried again after this.
@@ -77,7 +78,7 @@ impl Entrance {
             weight: config.cluster.weight.as_number(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let nacos = Nacos::new(settings(config), offer);
+        let nacos = Nacos::new(engine::nacos_settings(config), offer);
         Some(Self { nacos, entry, settle: config.nacos.settle, said: watch::Sender::new(Said::default()) })
     }
 
@@ -98,19 +99,6 @@ pub struct Place {
     leave: parking_lot::Mutex<Option<oneshot::Sender<()>>>,
     keeper: JoinHandle<()>,
     follower: JoinHandle<()>,
-}
-
-/// How Nacos is reached with these settings.
-pub fn settings(config: &Config) -> nacos::Config {
-    let nacos = &config.nacos;
-    nacos::Config {
-        servers: nacos.servers.clone(),
-        namespace: nacos.namespace.clone(),
-        group: nacos.group.clone(),
-        cluster: nacos.cluster.clone(),
-        service: nacos.service.clone(),
-        user: nacos.user.clone().zip(nacos.password.as_ref().map(|password| password.0.clone())),
-    }
 }
 
 impl Place {

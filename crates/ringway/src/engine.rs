@@ -11,6 +11,7 @@ use ringway_core::registry::{FromStore, ToStore};
 use ringway_core::view::View;
 use ringway_core::{Birth, Epoch, Incarnation};
 use ringway_engine::file::{self, FileLog};
+use ringway_engine::nacos;
 use ringway_engine::nats::{self, Nats, NatsBus, NatsLog};
 use ringway_engine::rabbit::{self, Rabbit};
 use ringway_engine::redis::{self, Mirror, Redis, RedisLog};
@@ -86,7 +87,7 @@ pub async fn registry(config: &Config) -> Result<Way, OpenError> {
             Ok(run(store, notices.into_stream()))
         }
         RegistryAt::Nats | RegistryAt::Local => {
-            let settings = settings(config);
+            let settings = nats_settings(config);
             let (store, notices) = try_for_a_while("NATS", &settings.urls, || Nats::open(&settings)).await?;
             Ok(run(store, notices.into_stream()))
         }
@@ -105,7 +106,7 @@ pub async fn log(config: &Config) -> Result<logbook::Way, OpenError> {
             Ok(logbook::Way::to_shared(log))
         }
         LogAt::Nats | LogAt::Local => {
-            let settings = settings(config);
+            let settings = nats_settings(config);
             let log = try_for_a_while("NATS", &settings.urls, || NatsLog::open(&settings)).await?;
             Ok(logbook::Way::to_shared(log))
         }
@@ -125,7 +126,7 @@ pub async fn mirror(config: &Config) -> Result<Option<Mirror>, OpenError> {
 }
 
 /// How NATS is reached.
-pub fn settings(config: &Config) -> nats::Config {
+pub fn nats_settings(config: &Config) -> nats::Config {
     nats::Config {
         urls: config.nats.urls.clone(),
         name: config.nats.name.clone(),
@@ -135,6 +136,24 @@ pub fn settings(config: &Config) -> nats::Config {
         ca: config.nats.ca.clone(),
         certificate: config.nats.cert.clone().zip(config.nats.key.clone()),
         replicas: config.nats.replicas,
+        patience: patience(config),
+    }
+}
+
+/// How Redis is reached.
+pub fn redis_settings(config: &Config) -> redis::Config {
+    let settings = &config.redis;
+    let text = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|secret| secret.0.clone());
+    redis::Config {
+        urls: settings.urls.clone(),
+        sentinel: settings.sentinel.clone(),
+        sentinel_user: (settings.sentinel_user.clone(), text(&settings.sentinel_password)),
+        name: settings.name.clone(),
+        user: settings.user.clone(),
+        password: text(&settings.password),
+        ca: settings.ca.clone(),
+        certificate: settings.cert.clone().zip(settings.key.clone()),
+        replicas: settings.replicas(),
         patience: patience(config),
     }
 }
@@ -149,6 +168,24 @@ pub fn rabbit_settings(config: &Config) -> rabbit::Config {
         ca: rabbit.ca.clone(),
         name: rabbit.name.clone(),
     }
+}
+
+/// How Nacos is reached.
+pub fn nacos_settings(config: &Config) -> nacos::Config {
+    let nacos = &config.nacos;
+    nacos::Config {
+        servers: nacos.servers.clone(),
+        namespace: nacos.namespace.clone(),
+        group: nacos.group.clone(),
+        cluster: nacos.cluster.clone(),
+        service: nacos.service.clone(),
+        user: nacos.user.clone().zip(nacos.password.as_ref().map(|password| password.0.clone())),
+    }
+}
+
+/// Whoever asked has then given up.
+fn patience(config: &Config) -> Duration {
+    config.timing.ttl * 2 / 5
 }
 
 /// The bus for orders of a process. Its members share it.
@@ -171,7 +208,7 @@ impl Bus {
         Ok(match config.cluster.bus {
             BusAt::Links => Self::Links,
             BusAt::Rabbit => Self::Rabbit(Rabbit::open(&rabbit_settings(config)).await?),
-            BusAt::Nats => Self::Nats(NatsBus::open(&settings(config))),
+            BusAt::Nats => Self::Nats(NatsBus::open(&nats_settings(config))),
         })
     }
 
@@ -183,29 +220,6 @@ impl Bus {
             Self::Nats(nats) => orders::Handle::through(nats.clone(), secret.clone(), me),
         }
     }
-}
-
-/// How Redis is reached.
-pub fn redis_settings(config: &Config) -> redis::Config {
-    let settings = &config.redis;
-    let text = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|secret| secret.0.clone());
-    redis::Config {
-        urls: settings.urls.clone(),
-        sentinel: settings.sentinel.clone(),
-        sentinel_user: (settings.sentinel_user.clone(), text(&settings.sentinel_password)),
-        name: settings.name.clone(),
-        user: settings.user.clone(),
-        password: text(&settings.password),
-        ca: settings.ca.clone(),
-        certificate: settings.cert.clone().zip(settings.key.clone()),
-        replicas: settings.replicas(),
-        patience: patience(config),
-    }
-}
-
-/// Whoever asked has then given up.
-fn patience(config: &Config) -> Duration {
-    config.timing.ttl * 2 / 5
 }
 
 /// Servers that were started together come up together, and elect leaders for some seconds. Meanwhile a request may get no answer at all.

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_core::view::{Placement, View};
-use ringway_core::{Incarnation, Slot};
+use ringway_core::{Incarnation, Slot, UserName};
+use ringway_engine::Away;
 use ringway_engine::redis::{Mirror, Online};
 use ringway_hub::{ApiAnswer, ApiRequest, Sighting};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::cluster::{ClusterHandle, ClusterState};
 use crate::gateway::{Client, Intake};
@@ -31,6 +33,9 @@ const ROUND: usize = 20;
 /// Sessions of one step at least.
 const LEAST: usize = 500;
 
+/// Sessions that the task with the rules is asked for at a time: a turn of its stays short.
+const PAGE: usize = 4_096;
+
 /// Shows what there is until the process ends.
 pub fn show(mirror: Mirror, cluster: &ClusterHandle, intake: Option<Arc<Intake<Client>>>) {
     tokio::spawn(show_cluster(mirror.clone(), cluster.watch()));
@@ -45,7 +50,7 @@ async fn show_cluster(mirror: Mirror, mut state: watch::Receiver<Arc<ClusterStat
     let mut shown: Option<Arc<View>> = None;
     loop {
         let now = state.borrow_and_update().clone();
-        if !is_first(&now) {
+        if now.view.first_gateway() != Some(now.me.incarnation) {
             (ring, shown) = (Vec::new(), None);
         } else if shown.as_ref() != Some(&now.view) {
             let owners = owners(&now.view, &now.placement);
@@ -73,17 +78,12 @@ async fn show_cluster(mirror: Mirror, mut state: watch::Receiver<Arc<ClusterStat
     }
 }
 
-fn is_first(state: &ClusterState) -> bool {
-    let first = state.view.gateways.iter().min_by(|a, b| a.id.cmp(&b.id));
-    first.is_some_and(|first| first.incarnation == state.me.incarnation)
-}
-
 /// Id, and what it is.
 fn members(view: &View) -> Vec<(String, String)> {
     let nodes = view.nodes.iter().map(|node| {
         let what = json!({
             "role": "node", "incarnation": node.incarnation.to_string(), "address": &*node.address, "weight": node.now.as_number(),
-            "state": format!("{:?}", node.state()).to_lowercase(),
+            "state": node.state().to_string(),
         });
         (node.id.to_string(), what.to_string())
     });
@@ -112,25 +112,20 @@ fn owners(view: &View, placement: &Placement) -> Vec<String> {
 async fn show_sessions(mirror: Mirror, gateway: String, intake: Arc<Intake<Client>>) {
     let mut step = interval(STEP);
     step.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut place, mut most, mut seen) = (0, usize::MAX, 0);
+    let mut round = Round::all_at_once();
     let mut was_shown = true;
     loop {
         step.tick().await;
         let Ok(ApiAnswer::Sightings(sightings, is_whole)) = intake.call(ApiRequest::Sightings).await else { continue };
         if !is_whole {
-            // Some were not noted: all are shown at once.
-            (place, most) = (0, usize::MAX);
+            // Some were not noted.
+            round = Round::all_at_once();
         }
-        let Ok(ApiAnswer::Online(sessions, next)) = intake.call(ApiRequest::Online(place, most)).await else {
-            continue;
+        let written = async {
+            show_changes(&mirror, &gateway, sightings).await?;
+            round.go_on(&mirror, &gateway, &intake).await
         };
-        seen += sessions.len();
-        (place, most) = match next {
-            Some(next) => (next, most),
-            None => (0, (std::mem::take(&mut seen) / ROUND).max(LEAST)),
-        };
-        let sessions = sessions.into_iter().map(|(user, client)| (user.to_string(), client.to_string())).collect();
-        let written = changed(&mirror, &gateway, sightings, sessions).await;
+        let written = written.await;
         if let Err(why) = &written
             && was_shown
         {
@@ -140,17 +135,50 @@ async fn show_sessions(mirror: Mirror, gateway: String, intake: Arc<Intake<Clien
     }
 }
 
-async fn changed(
-    mirror: &Mirror,
-    gateway: &str,
-    sightings: Vec<Sighting>,
-    mut sessions: Vec<Online>,
-) -> Result<(), ringway_engine::Away> {
+async fn show_changes(mirror: &Mirror, gateway: &str, sightings: Vec<Sighting>) -> Result<(), Away> {
     let (came, gone): (Vec<Sighting>, Vec<Sighting>) = sightings.into_iter().partition(|sighting| sighting.came);
-    let named = |sighting: Sighting| (sighting.user.to_string(), sighting.client.to_string());
-    let gone: Vec<Online> = gone.into_iter().map(named).collect();
-    sessions.extend(came.into_iter().map(named));
-    mirror.online(gateway, &sessions).await?;
+    let named = |seen: Vec<Sighting>| seen.into_iter().map(|one| online(&one.user, one.client)).collect::<Vec<_>>();
+    mirror.online(gateway, &named(came)).await?;
     // Who came and went in one step has gone.
-    mirror.offline(&gone).await
+    mirror.offline(&named(gone)).await
+}
+
+fn online(user: &UserName, client: Uuid) -> Online {
+    (user.to_string(), client.to_string())
+}
+
+/// How far all sessions are shown again.
+#[derive(Debug)]
+struct Round {
+    /// Where the next ones are.
+    place: u32,
+    /// Sessions of one step.
+    most: usize,
+    /// Sessions that were shown.
+    shown: usize,
+}
+
+impl Round {
+    fn all_at_once() -> Self {
+        Self { place: 0, most: usize::MAX, shown: 0 }
+    }
+
+    /// Shows those of one step.
+    async fn go_on(&mut self, mirror: &Mirror, gateway: &str, intake: &Intake<Client>) -> Result<(), Away> {
+        let mut left = self.most;
+        while left > 0 {
+            let request = ApiRequest::Online(self.place, left.min(PAGE));
+            let Ok(ApiAnswer::Online(sessions, next)) = intake.call(request).await else { break };
+            let sessions: Vec<Online> = sessions.iter().map(|(user, client)| online(user, *client)).collect();
+            mirror.online(gateway, &sessions).await?;
+            left -= sessions.len();
+            self.shown += sessions.len();
+            let Some(next) = next else {
+                *self = Self { place: 0, most: (self.shown / ROUND).max(LEAST), shown: 0 };
+                break;
+            };
+            self.place = next;
+        }
+        Ok(())
+    }
 }

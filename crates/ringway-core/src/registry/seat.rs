@@ -51,7 +51,7 @@ impl Seat {
         match self {
             Self::Here => Some(me),
             Self::Host(host) => host,
-            Self::Outside => view.gateways.first().map(|gateway| gateway.incarnation),
+            Self::Outside => view.first_gateway(),
         }
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
+use super::until_ok;
 use crate::bus::{Bus, Inbox, NotTaken};
 
 /// Longest time for what must come.
@@ -32,11 +33,8 @@ pub async fn bus(bus: &impl Bus, first: u64) {
 /// # Panics
 /// If it is not taken for ten seconds.
 pub async fn given(bus: &impl Bus, to: u64, order: impl Into<Bytes>) {
-    let (order, end) = (order.into(), Instant::now() + SOON);
-    while let Err(why) = bus.give(to, order.clone()).await {
-        assert!(Instant::now() < end, "an order is not taken: {why}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let order = order.into();
+    until_ok(SOON, async || bus.give(to, order.clone()).await).await;
 }
 
 /// The next order, which is taken.
@@ -125,11 +123,11 @@ async fn drop_without_a_word(bus: &impl Bus, member: u64) {
 /// Who listens no more gets nothing, and who listens again gets what is given then.
 async fn listen_anew(bus: &impl Bus, member: u64) {
     drop(bound(bus, member).await);
-    let end = Instant::now() + SOON;
-    while bus.give(member, "to nobody".into()).await.is_ok() {
-        assert!(Instant::now() < end, "the queue vanishes with whoever listened");
-        sleep(Duration::from_millis(20)).await;
-    }
+    until_ok(SOON, async || match bus.give(member, "to nobody".into()).await {
+        Ok(()) => Err("the queue of whoever listened is still there"),
+        Err(_) => Ok(()),
+    })
+    .await;
     let mut inbox = bus.listen(member);
     let take = async {
         assert_eq!(next(&mut inbox).await, "again");

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::{Config, OpenError, is_connected, reached, subject};
-use crate::bus::{Away, Bus, Inbox, NotTaken, Order, PATIENCE, Pauses, Says};
+use crate::bus::{Away, Bus, Inbox, NotTaken, Order, PATIENCE, Pauses, Says, say_away};
 
 /// How often it is looked whether the connection is there.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(250);
@@ -44,7 +44,7 @@ async fn keep(config: Arc<Config>, connected: watch::Sender<Option<Client>>, say
             Ok(client) => break client,
             Err(why) => why.to_string(),
         };
-        if says.send_replace(Some(why.as_str().into())).as_deref() != Some(&why) {
+        if say_away(&says, &why) {
             warn!("{why} No orders go through it until it is back");
         }
         tokio::select! {

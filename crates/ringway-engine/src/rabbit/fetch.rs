@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::connect::{Servers, routing_key};
-use crate::bus::{Order, Pauses, Says, UNANSWERED};
+use crate::bus::{Order, Pauses, Says, UNANSWERED, say_away};
 
 /// Connects again and again, until nobody takes orders any more.
 pub(super) async fn run(servers: Arc<Servers>, member: u64, orders: mpsc::Sender<Order>, says: Says) {
@@ -25,8 +25,7 @@ pub(super) async fn run(servers: Arc<Servers>, member: u64, orders: mpsc::Sender
             why = Box::pin(serve(&servers, member, &orders, &says, &mut pauses)) => why,
             () = orders.closed() => return,
         };
-        let is_news = says.send_replace(Some(why.as_str().into())).as_deref() != Some(&why);
-        if is_news {
+        if say_away(&says, &why) {
             warn!("{why} No orders come through it until it is back");
         }
         tokio::select! {

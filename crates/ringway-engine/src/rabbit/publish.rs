@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::connect::{Servers, routing_key};
-use crate::bus::{NotTaken, PATIENCE, Pauses, Says};
+use crate::bus::{NotTaken, PATIENCE, Pauses, Says, say_away};
 
 /// An order on its way to a lane.
 #[derive(Debug)]
@@ -37,8 +37,7 @@ pub(super) async fn run(servers: Arc<Servers>, mut lanes: Vec<mpsc::Receiver<Giv
             End::Over => return,
             End::Broken(why) => why,
         };
-        let is_news = says.send_replace(Some(why.as_str().into())).as_deref() != Some(&why);
-        if is_news {
+        if say_away(&says, &why) {
             warn!("{why} No orders are given through it until it is back");
         }
         let over = join_all(lanes.iter_mut().map(|lane| refuse(lane, &why)));

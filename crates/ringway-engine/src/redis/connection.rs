@@ -37,8 +37,8 @@ const REPORTS: usize = 1;
 /// Of the memory that the server may use, the log leaves this much for everything else: a tenth.
 const RESERVE: u64 = 10;
 
-/// Connections to one server. Cheap to clone.
-#[derive(Debug, Clone)]
+/// Connections to one server.
+#[derive(Debug)]
 pub(super) struct Connected {
     /// Others have other numbers.
     pub(super) number: u64,
@@ -46,7 +46,7 @@ pub(super) struct Connected {
     /// Nothing on this one waits for replicas.
     pub(super) reads: MultiplexedConnection,
     pub(super) writes: MultiplexedConnection,
-    pub(super) server: Arc<Server>,
+    pub(super) server: Server,
     /// The log's life.
     pub(super) log_life: u64,
 }
@@ -73,7 +73,7 @@ impl From<Fault> for Away {
 /// The way to whichever server takes writes. Its task ends with the last of these.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
-    connected: watch::Receiver<Option<Connected>>,
+    connected: watch::Receiver<Option<Arc<Connected>>>,
     broken: mpsc::Sender<u64>,
     life: Arc<AtomicU64>,
     is_full: Arc<AtomicBool>,
@@ -81,14 +81,12 @@ pub(super) struct Way {
 
 impl Way {
     pub(super) async fn open(config: &Config) -> Result<Self, OpenError> {
-        // Another one that was installed does as well.
-        let _installed = aws_lc_rs::default_provider().install_default();
         let first = connect(config, 0).await?;
         if let Some(policy) = first.server.policy.as_ref().filter(|policy| *policy != "noeviction") {
             return Err(OpenError::Evicts { urls: config.urls.join(", "), policy: policy.clone() });
         }
         let life = Arc::new(AtomicU64::new(life_of(&first.server)));
-        let (sender, connected) = watch::channel(Some(first));
+        let (sender, connected) = watch::channel(Some(Arc::new(first)));
         let (broken, reports) = mpsc::channel(REPORTS);
         let is_full = Arc::default();
         let way = Self { connected, broken, life, is_full };
@@ -97,19 +95,19 @@ impl Way {
     }
 
     /// The connections, if there are any now.
-    pub(super) fn now(&self) -> Result<Connected, Fault> {
+    pub(super) fn now(&self) -> Result<Arc<Connected>, Fault> {
         self.connected.borrow().clone().ok_or_else(|| Fault::NotTaken("there is no connection to Redis".to_owned()))
     }
 
     /// The connections, as soon as there are any. `None`: never again.
-    pub(super) async fn wait(&self) -> Option<Connected> {
+    pub(super) async fn wait(&self) -> Option<Arc<Connected>> {
         let mut connected = self.connected.clone();
         connected.wait_for(Option::is_some).await.ok().and_then(|connected| connected.clone())
     }
 
     pub(super) async fn until_other_than(&self, number: u64) {
         let is_other =
-            |connected: &Option<Connected>| connected.as_ref().is_some_and(|connected| connected.number != number);
+            |connected: &Option<Arc<Connected>>| connected.as_ref().is_some_and(|connected| connected.number != number);
         let mut connected = self.connected.clone();
         if connected.wait_for(is_other).await.is_err() {
             std::future::pending::<()>().await;
@@ -119,10 +117,6 @@ impl Way {
     /// Before the next try of something that has failed.
     pub(super) async fn pause(&self) {
         sleep(PAUSES.1).await;
-    }
-
-    pub(super) fn server(&self) -> Option<Arc<Server>> {
-        self.connected.borrow().as_ref().map(|connected| connected.server.clone())
     }
 
     /// Of the store.
@@ -137,8 +131,8 @@ impl Way {
 
     /// Asks something that changes nothing.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Away> {
-        let mut connected = self.now()?;
-        match command.query_async(&mut connected.reads).await {
+        let connected = self.now()?;
+        match command.query_async(&mut connected.reads.clone()).await {
             Ok(answer) => Ok(answer),
             Err(error) => Err(self.fault(connected.number, &error).into()),
         }
@@ -178,7 +172,7 @@ fn life_of(server: &Server) -> u64 {
 /// Makes connections anew whenever they break.
 async fn keep(
     config: Config,
-    connected: watch::Sender<Option<Connected>>,
+    connected: watch::Sender<Option<Arc<Connected>>>,
     mut broken: mpsc::Receiver<u64>,
     life: Arc<AtomicU64>,
     is_full: Arc<AtomicBool>,
@@ -188,7 +182,7 @@ async fn keep(
         let current = connected.borrow().clone();
         let why = match current {
             Some(current) => tokio::select! {
-                why = until_silent(current, &is_full) => why,
+                why = until_silent(&current, &is_full) => why,
                 () = until_reported(&mut broken, number) => "it broke".to_owned(),
                 () = connected.closed() => return,
             },
@@ -210,7 +204,7 @@ async fn keep(
         };
         info!(version = %next.server.version, run = %next.server.run, "connected to Redis again");
         life.store(life_of(&next.server), Ordering::Relaxed);
-        connected.send_replace(Some(next));
+        connected.send_replace(Some(Arc::new(next)));
     }
 }
 
@@ -225,9 +219,10 @@ async fn until_reported(broken: &mut mpsc::Receiver<u64>, number: u64) {
 }
 
 /// Looks after the server, and how much memory it uses.
-async fn until_silent(mut current: Connected, is_full: &AtomicBool) -> String {
+async fn until_silent(current: &Connected, is_full: &AtomicBool) -> String {
+    let mut connection = current.reads.clone();
     loop {
-        match redis::cmd("INFO").arg("memory").query_async::<String>(&mut current.reads).await {
+        match redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await {
             Ok(info) => {
                 let (used, most) = Server::memory_in(&info);
                 is_full.store(most > 0 && used > most - most / RESERVE, Ordering::Relaxed);
@@ -258,16 +253,27 @@ async fn connect(config: &Config, number: u64) -> Result<Connected, OpenError> {
         Ok(done) => done.map_err(|error| failed(error.to_string()))?,
         Err(_) => return Err(failed("there was no answer in time".to_owned())),
     };
-    Ok(Connected { number, client, reads, writes, server: Arc::new(server), log_life })
+    Ok(Connected { number, client, reads, writes, server, log_life })
 }
 
 fn timeouts(config: &Config) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(Some(FIND)).set_response_timeout(Some(config.patience))
 }
 
+/// What the server that takes writes is like. Nothing is changed there.
+///
+/// # Errors
+/// [`OpenError`]: no server that takes writes can be reached, or none lets us in. An old version is none: it is told.
+pub async fn inspect(config: &Config) -> Result<Server, OpenError> {
+    let (_, _, server) = reached(config).await?;
+    Ok(server)
+}
+
 /// A connection to the server that takes writes, of any version.
-pub(super) async fn reached(config: &Config) -> Result<(Client, MultiplexedConnection, Server), OpenError> {
+async fn reached(config: &Config) -> Result<(Client, MultiplexedConnection, Server), OpenError> {
     let failed = |why: String| OpenError::Connect { urls: config.urls.join(", "), why };
+    // Another one that was installed does as well.
+    let _installed = aws_lc_rs::default_provider().install_default();
     let certificates = certificates(config).await?;
     let clients = match &config.sentinel {
         None => config.urls.iter().map(|url| client(config, url, certificates.as_ref())).collect(),

@@ -41,7 +41,8 @@ impl RedisLog {
     pub async fn open(config: &Config) -> Result<Self, OpenError> {
         let way = Way::open(config).await?;
         let writer = Writer::start(way.clone(), config);
-        if let Some(server) = way.server() {
+        if let Ok(connected) = way.now() {
+            let server = &connected.server;
             info!(persistence = %server.persistence(), replicas = server.replicas, "the log is in Redis");
             if server.max_memory == 0 {
                 warn!(
@@ -64,7 +65,7 @@ impl RedisLog {
 
     /// When what is written is on the server's disk, in words.
     pub fn persistence(&self) -> String {
-        self.way.server().map_or_else(|| "away".to_owned(), |server| server.persistence().to_string())
+        self.way.now().map_or_else(|_| "away".to_owned(), |connected| connected.server.persistence().to_string())
     }
 
     fn chain(&self, slot: u32) -> String {

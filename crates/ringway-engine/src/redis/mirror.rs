@@ -107,8 +107,8 @@ impl Mirror {
     }
 
     async fn send(&self, pipeline: &Pipeline) -> Result<(), Away> {
-        let mut connected = self.way.now()?;
-        let sent: Result<(), RedisError> = pipeline.query_async(&mut connected.reads).await;
+        let connected = self.way.now()?;
+        let sent: Result<(), RedisError> = pipeline.query_async(&mut connected.reads.clone()).await;
         sent.map_err(|error| self.way.fault(connected.number, &error).into())
     }
 }

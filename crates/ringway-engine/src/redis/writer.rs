@@ -66,7 +66,7 @@ async fn write_all(way: Way, replicas: Option<(usize, Duration)>, mut writes: mp
 async fn write_batch(way: &Way, replicas: Option<(usize, Duration)>, batch: Vec<Write>) {
     let (commands, askers): (Vec<Cmd>, Vec<_>) = batch.into_iter().unzip();
     let results = match way.now() {
-        Ok(connected) => carried_out(way, connected, replicas, commands).await,
+        Ok(connected) => carried_out(way, &connected, replicas, commands).await,
         Err(fault) => Err(fault),
     };
     match results {
@@ -78,7 +78,7 @@ async fn write_batch(way: &Way, replicas: Option<(usize, Duration)>, batch: Vec<
 /// What became of each, or of all.
 async fn carried_out(
     way: &Way,
-    mut connected: Connected,
+    connected: &Connected,
     replicas: Option<(usize, Duration)>,
     commands: Vec<Cmd>,
 ) -> Result<Vec<Result<Value, Fault>>, Fault> {
@@ -90,7 +90,7 @@ async fn carried_out(
     if let Some((count, patience)) = replicas {
         pipeline.cmd("WAIT").arg(count).arg(patience.as_millis() as u64);
     }
-    let answers: RedisResult<Vec<RedisResult<Value>>> = pipeline.query_async(&mut connected.writes).await;
+    let answers: RedisResult<Vec<RedisResult<Value>>> = pipeline.query_async(&mut connected.writes.clone()).await;
     let fault = |error: &RedisError| way.fault(connected.number, error);
     let mut answers = answers.map_err(|error| fault(&error))?;
     let has_replicas = match replicas {

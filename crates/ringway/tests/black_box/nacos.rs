@@ -12,6 +12,7 @@ use ringway_testkit::{
 };
 use serde_json::Value;
 
+use crate::nats::are_faults;
 use crate::support::{BINARY, CHANGE, SOON, configured};
 
 const SECRET: &str = "known between members";
@@ -279,10 +280,5 @@ async fn settings_that_do_not_go_with_nacos_are_faults() {
         ("[nacos]\nservice = \"one\"\ngateway_service = \"one\"\n", "a name of its own"),
         ("[nacos]\nsettle = \"2h\"\n", "1h or less"),
     ];
-    for (config, part) in faults {
-        let mut process = member(&["gateway", "--port", "0"], config).start();
-        assert_eq!(process.wait_exit(SOON).await.code(), Some(64), "{config}");
-        let told = process.stderr();
-        assert!(told.contains(part) && !told.contains("secret@"), "{config}: {told}");
-    }
+    are_faults(&faults).await;
 }

@@ -25,6 +25,16 @@ pub(crate) fn member(arguments: &[&str], config: &str) -> Builder {
     configured(Process::builder(&*BINARY, arguments).env("RINGWAY_SECRET", SECRET), config)
 }
 
+/// No gateway starts with any of these configs. What it says has the part beside it, and no secret.
+pub(crate) async fn are_faults(configs: &[(&str, &str)]) {
+    for (config, part) in configs {
+        let mut process = member(&["gateway", "--port", "0"], config).start();
+        assert_eq!(process.wait_exit(SOON).await.code(), Some(64), "{config}");
+        let told = process.stderr();
+        assert!(told.contains(part) && !told.contains("secret@"), "{config}: {told}");
+    }
+}
+
 /// `link`: where members reach it, for whoever comes back there.
 pub(crate) async fn gateway(id: &str, link: &str, config: &str) -> Server {
     Server::start(member(&["gateway", "--id", id, "--port", "0", "--link-listen", link], config), CHANGE).await
@@ -211,10 +221,5 @@ async fn settings_that_do_not_go_with_nats_are_faults() {
         ("[nats]\nname = \"a.b\"\n", "letters, digits"),
         ("[cluster]\nregistry = \"etcd\"\n", "\"local\", \"nats\", \"redis\""),
     ];
-    for (config, part) in faults {
-        let mut process = member(&["gateway", "--port", "0"], config).start();
-        assert_eq!(process.wait_exit(SOON).await.code(), Some(64), "{config}");
-        let told = process.stderr();
-        assert!(told.contains(part) && !told.contains("secret@"), "{config}: {told}");
-    }
+    are_faults(&faults).await;
 }

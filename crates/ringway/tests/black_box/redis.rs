@@ -9,7 +9,7 @@ use ringway_testkit::{
 use serde_json::{Value, json};
 
 use crate::doctor::looked_at;
-use crate::nats::{ANY, epoch, gateway, goes_on, link_of, lists, member, node};
+use crate::nats::{ANY, are_faults, epoch, gateway, goes_on, link_of, lists, member, node};
 use crate::support::{CHANGE, SOON};
 
 /// `more` begins in the section `[redis]`.
@@ -218,10 +218,5 @@ async fn settings_that_do_not_go_with_redis_are_faults() {
         ("[redis]\nreplicas = 9\n", "between 0 and 5"),
         ("[redis]\nname = \"a.b\"\n", "letters, digits"),
     ];
-    for (config, part) in faults {
-        let mut process = member(&["gateway", "--port", "0"], config).start();
-        assert_eq!(process.wait_exit(SOON).await.code(), Some(64), "{config}");
-        let told = process.stderr();
-        assert!(told.contains(part) && !told.contains("secret@"), "{config}: {told}");
-    }
+    are_faults(&faults).await;
 }

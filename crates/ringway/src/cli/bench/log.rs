@@ -144,7 +144,7 @@ async fn file(args: &LogArgs, config: &Config) -> Result<Report, CliError> {
 }
 
 async fn nats(args: &LogArgs, config: Config) -> Result<Report, CliError> {
-    let mut settings = engine::settings(&config);
+    let mut settings = engine::nats_settings(&config);
     // A stream of its own: what a cluster has there is not touched.
     settings.name = format!("bench-{:08x}", rand::random::<u32>());
     settings.replicas = args.replicas.or(settings.replicas);

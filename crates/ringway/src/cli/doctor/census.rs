@@ -3,14 +3,14 @@
 use ringway_engine::nacos::{self, Inspection};
 
 use super::finding::{Finding, What};
-use crate::census;
 use crate::config::Config;
+use crate::engine;
 
 /// The version that the project's own tests ran against.
 const TESTED: &str = "2.5.1";
 
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
-    match nacos::inspect(&census::settings(config)).await {
+    match nacos::inspect(&engine::nacos_settings(config)).await {
         Ok(seen) => judged(&seen, &config.nacos.service),
         Err(why) => vec![Finding::warning(
             What::Nacos,

@@ -37,7 +37,7 @@ pub(super) fn used(config: &Config) -> bool {
 
 /// Asks the servers, and the monitoring port if there is one. Nothing is made there, and nothing changed.
 pub(super) async fn look(config: &Config, monitor: Option<&str>) -> Vec<Finding> {
-    let settings = engine::settings(config);
+    let settings = engine::nats_settings(config);
     let (inspected, synced) = tokio::join!(nats::inspect(&settings), async {
         match monitor {
             Some(url) => Some(fetched(url, None, "/varz", None).await.and_then(|answer| sync_of(&answer.json))),

@@ -1,6 +1,6 @@
 //! Redis, where the registry or the log is kept there: what its server is like, against what a cluster needs of it.
 
-use ringway_engine::redis::{self, Inspection, OLDEST_SERVER, Server};
+use ringway_engine::redis::{self, OLDEST_SERVER, Server};
 
 use super::bytes;
 use super::finding::{Finding, What};
@@ -16,7 +16,7 @@ pub(super) fn used(config: &Config) -> bool {
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let settings = engine::redis_settings(config);
     match redis::inspect(&settings).await {
-        Ok(Inspection { server }) => judged(&server, settings.replicas, config.cluster.log == LogAt::Redis),
+        Ok(server) => judged(&server, settings.replicas, config.cluster.log == LogAt::Redis),
         Err(why) => {
             let advice = "Start Redis, or correct the section [redis] of the config.";
             vec![Finding::fault(What::Redis, format!("Redis cannot be asked: {why}"), advice)]
