@@ -1,6 +1,7 @@
 //! Who a client is: connection tokens, checked where they arrive, in the connection's own task.
 
 mod fault;
+mod server_sub;
 mod subscription;
 
 use std::borrow::Cow;
@@ -20,10 +21,12 @@ use serde_json::value::RawValue;
 
 pub use fault::Faults;
 use fault::TokenFault;
+use server_sub::Asked;
+pub use server_sub::{Overrides, ServerSub};
 pub use subscription::Grant;
 
 /// What a token says of its bearer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The user; `None` is the anonymous one.
     pub user: Option<UserName>,
@@ -31,6 +34,18 @@ pub struct Credentials {
     pub info: Option<Bytes>,
     /// How long the credentials are good for; `None`: for ever. Zero: they were over before they began, though the token is good.
     pub lifetime: Option<Duration>,
+    /// Subscriptions that the server makes, each channel once.
+    pub subs: Vec<ServerSub>,
+    /// JSON for the application's server alone; clients are never shown it.
+    pub meta: Option<Bytes>,
+}
+
+impl Credentials {
+    /// Roughly what they hold in memory beside themselves.
+    pub(super) fn size(&self) -> usize {
+        let documents = [&self.info, &self.meta].into_iter().flatten().map(Bytes::len).sum::<usize>();
+        documents + self.subs.iter().map(ServerSub::size).sum::<usize>()
+    }
 }
 
 /// Why a token gives no credentials.
@@ -76,6 +91,9 @@ struct Claims {
     b64info: Option<String>,
     /// Only in tokens for one channel, which open no connection.
     channel: Option<String>,
+    meta: Option<Box<RawValue>>,
+    channels: Option<Vec<String>>,
+    subs: Option<Asked>,
 }
 
 impl Verifier {
@@ -115,7 +133,8 @@ impl Verifier {
             Some(name) => Some(UserName::any(name).map_err(|_| TokenFault::User)?),
         };
         let info = document(claims.info.as_deref(), claims.b64info.as_deref(), CLIENT_INFO_BYTES)?;
-        Ok(Credentials { user, info, lifetime })
+        let meta = document(claims.meta.as_deref(), None, CLIENT_INFO_BYTES)?;
+        Ok(Credentials { user, info, lifetime, subs: server_sub::read(claims.channels, claims.subs)?, meta })
     }
 }
 

@@ -196,7 +196,8 @@ impl Command {
     pub fn size(&self) -> usize {
         let payload = match &self.ask {
             Ask::Publish(_, Some(data)) => data.len(),
-            Ask::Connect(connect) => connect.recover.iter().map(|(name, _)| name.len()).sum(),
+            Ask::Connect(connect) => connect.size(),
+            Ask::Refresh(shown) => shown.as_ref().as_ref().map_or(0, Credentials::size),
             Ask::Subscribe(subscribe) => granted_bytes(subscribe.token.as_ref()),
             Ask::SubRefresh(refresh) => granted_bytes(refresh.token.as_ref()),
             _ => 0,
@@ -212,6 +213,12 @@ impl Connect {
         let personal = request.subs.iter().filter(|(name, wish)| name.starts_with('#') && wish.recover);
         let seen = |wish: &SubscribeRequest<'_>| Seen { offset: wish.offset, epoch: wish.epoch.as_ref().into() };
         Self { credentials, recover: personal.map(|(name, wish)| (name.clone(), seen(wish))).collect() }
+    }
+
+    fn size(&self) -> usize {
+        let recover: usize = self.recover.iter().map(|(name, _)| name.len()).sum();
+        let credentials = self.credentials.as_ref().and_then(|shown| shown.as_ref().ok());
+        recover + credentials.map_or(0, Credentials::size)
     }
 }
 

@@ -65,9 +65,9 @@ impl<S: Socket> Drained<'_, S> {
 impl<S: Socket> Hub<S> {
     pub(super) fn on_connect(&mut self, now: Now, key: SessionKey, id: u32, connect: Connect) {
         let Some(session) = self.roster.get_mut(key) else { return };
-        let Credentials { user, info, lifetime } = match connect.credentials {
+        let Credentials { user, info, lifetime, .. } = match connect.credentials {
             Some(Ok(credentials)) => credentials,
-            None if self.config.allow_anonymous => Credentials { user: None, info: None, lifetime: None },
+            None if self.config.allow_anonymous => Credentials::default(),
             None => {
                 self.counts.refused.without_token += 1;
                 return self.close(key, Disconnect::BadRequest);

@@ -65,7 +65,7 @@ use ringway_core::timing::Now;
 
 use ringway_protocol::dialect::Saying;
 
-pub use auth::{Credentials, Faults, Grant, TokenError, Verifier};
+pub use auth::{Credentials, Faults, Grant, Overrides, ServerSub, TokenError, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, ReplyTo, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Seen, SubRefresh, Subscribe};
 pub use config::{Allowed, ChannelConfig, HubConfig, SessionLimits};

@@ -30,8 +30,8 @@ pub enum TokenFault {
     OfChannel,
     /// It is for a channel, and names none.
     NoChannel,
-    /// It is to change its channel for its bearer.
-    Override,
+    /// It asks for subscriptions that there cannot be.
+    ServerSubs,
     /// Nobody can sign one: there is no secret.
     NoSecret,
 }
@@ -49,7 +49,7 @@ impl TokenFault {
         Self::Document,
         Self::OfChannel,
         Self::NoChannel,
-        Self::Override,
+        Self::ServerSubs,
         Self::NoSecret,
     ];
 
@@ -75,7 +75,7 @@ impl TokenFault {
             Self::Document => "info",
             Self::OfChannel => "for_a_channel",
             Self::NoChannel => "no_channel",
-            Self::Override => "override",
+            Self::ServerSubs => "channels",
             Self::NoSecret => "no_secret",
         }
     }
@@ -89,15 +89,18 @@ impl TokenFault {
             Self::Algorithm => "it is not signed with HS256, HS384 or HS512",
             Self::Malformed => "it is no JSON Web Token, or its header cannot be read",
             Self::Claims => {
-                "its claims cannot be read: sub and channel are strings, exp, nbf and expire_at are numbers of seconds"
+                "its claims cannot be read: sub and channel are strings, exp, nbf and expire_at are numbers of seconds, \
+                 channels is a list, subs and override are objects"
             }
             Self::User => "its user's name (sub) has more than 255 bytes",
             Self::Document => {
-                "its info or data is no JSON, its b64info or b64data no JSON in Base64, or they are too long"
+                "its info, data or meta is no JSON, its b64info or b64data no JSON in Base64, or they are too long"
             }
             Self::OfChannel => "it has a channel: it is for a subscription, and not for a connection",
             Self::NoChannel => "it is for a subscription and names no channel",
-            Self::Override => "it has an override: channels are the same for all their subscribers here",
+            Self::ServerSubs => {
+                "its channels or subs name more than 128 channels, or one whose name is empty, too long, or has a control character"
+            }
             Self::NoSecret => "this gateway has no secret to check it with: set [client] token_hmac_secret",
         }
     }
@@ -131,7 +134,7 @@ impl Faults {
             | TokenFault::Document
             | TokenFault::OfChannel
             | TokenFault::NoChannel
-            | TokenFault::Override => TokenError::Unfit,
+            | TokenFault::ServerSubs => TokenError::Unfit,
         }
     }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringway_core::limits::CHANNEL_INFO_BYTES;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::fault::TokenFault;
-use super::{Times, TokenError, Verifier, document};
+use super::{Overrides, Times, TokenError, Verifier, document};
 
 /// What a subscription token grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +25,8 @@ pub struct Grant {
     pub data: Option<Bytes>,
     /// How long the subscription is good for; `None`: for ever. Zero: it was over before it began, though the token itself is good.
     pub lifetime: Option<Duration>,
+    /// What is other than the channel's rules.
+    pub overrides: Overrides,
 }
 
 #[derive(Deserialize)]
@@ -46,9 +47,8 @@ struct Claims {
     b64info: Option<String>,
     data: Option<Box<RawValue>>,
     b64data: Option<String>,
-    /// Settings of the channel for this subscriber alone, which there are none of here. A subscriber would get other than was granted.
     #[serde(rename = "override")]
-    overrides: Option<IgnoredAny>,
+    overrides: Option<Overrides>,
 }
 
 impl Verifier {
@@ -66,9 +66,6 @@ impl Verifier {
         if claims.channel.is_empty() {
             return Err(TokenFault::NoChannel);
         }
-        if claims.overrides.is_some() {
-            return Err(TokenFault::Override);
-        }
         Ok(Grant {
             user: claims.sub.into(),
             channel: claims.channel.into(),
@@ -76,6 +73,7 @@ impl Verifier {
             info: document(claims.info.as_deref(), claims.b64info.as_deref(), CHANNEL_INFO_BYTES)?,
             data: document(claims.data.as_deref(), claims.b64data.as_deref(), usize::MAX)?,
             lifetime,
+            overrides: claims.overrides.unwrap_or_default(),
         })
     }
 }
@@ -95,8 +93,8 @@ mod tests {
 
     #[test]
     fn a_good_token_says_what_it_grants() {
-        let claims =
-            json!({"sub": "ann", "channel": "$news", "client": "c1", "exp": 1060.5, "info": {"a": 1}, "data": [1]});
+        let claims = json!({"sub": "ann", "channel": "$news", "client": "c1", "exp": 1060.5, "info": {"a": 1}, "data": [1],
+                "override": {"force_recovery": {"value": true}}});
         let grant = Grant {
             user: "ann".into(),
             channel: "$news".into(),
@@ -104,6 +102,7 @@ mod tests {
             info: Some(Bytes::from_static(br#"{"a":1}"#)),
             data: Some(Bytes::from_static(b"[1]")),
             lifetime: Some(Duration::from_millis(60_500)),
+            overrides: Overrides { force_recovery: Some(true), ..Overrides::default() },
         };
         assert_eq!(verify(&claims).unwrap(), grant);
         let bare = verify(&json!({"channel": "news"})).unwrap();
@@ -139,7 +138,7 @@ mod tests {
             (json!({"channel": "news", "b64info": "%"}), TokenError::Unfit),
             (json!({"channel": "news", "b64data": "eA=="}), TokenError::Unfit),
             (json!({"channel": "news", "info": "x".repeat(CHANNEL_INFO_BYTES)}), TokenError::Unfit),
-            (json!({"channel": "news", "override": {"presence": {"value": true}}}), TokenError::Unfit),
+            (json!({"channel": "news", "override": {"presence": true}}), TokenError::Unfit),
         ] {
             assert_eq!(verify(&claims), Err(error), "{claims}");
         }

@@ -20,10 +20,22 @@ fn a_good_token_names_its_user() {
     assert_eq!(found.user, Some(UserName::new("ann").unwrap()));
     assert_eq!(found.lifetime, Some(Duration::from_secs(60)));
     assert_eq!(found.info.as_deref(), Some(&br#"{"name":"Ann"}"#[..]));
-    assert_eq!(verify(&json!({})).unwrap(), Credentials { user: None, info: None, lifetime: None });
+    assert_eq!(verify(&json!({})).unwrap(), Credentials::default());
     assert_eq!(verify(&json!({"sub": null, "channel": ""})).unwrap().user, None);
     let encoded = verify(&json!({"sub": "ann", "b64info": "eyJhIjogMX0="})).unwrap();
     assert_eq!(encoded.info.as_deref(), Some(&br#"{"a":1}"#[..]));
+}
+
+#[test]
+fn a_token_makes_subscriptions_and_says_what_is_for_servers_alone() {
+    let found = verify(&json!({"sub": "ann", "channels": ["news"], "meta": {"plan": 2}, "exp": 1060})).unwrap();
+    assert_eq!(found.subs.iter().map(|sub| sub.channel.as_str()).collect::<Vec<_>>(), ["news"]);
+    let shown = verify(&json!({"sub": "ann", "subs": {"news": {"info": [1]}}})).unwrap();
+    assert_eq!(shown.subs[0].info.as_deref(), Some(&b"[1]"[..]));
+    assert_eq!(found.meta.as_deref(), Some(&br#"{"plan":2}"#[..]));
+    for bad in [json!({"channels": [""]}), json!({"meta": "x".repeat(CLIENT_INFO_BYTES)}), json!({"subs": 1})] {
+        assert_eq!(verify(&bad), Err(TokenError::Unfit), "{bad}");
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl World {
         self.processes[at].clients.connections.insert(number, connection);
         self.bring(at, ClientInput::Opened { ticket, socket, protocol, client });
         if !is_plain {
-            let credentials = user.map(|user| Credentials { user: Some(user), info: None, lifetime: None });
+            let credentials = user.map(|user| Credentials { user: Some(user), ..Credentials::default() });
             let (connect, brought) = self.connect_of(who, credentials);
             self.ask(at, number, Asked::Connect(brought), Ask::Connect(Box::new(connect)));
             if self.rng.chance(500) {
