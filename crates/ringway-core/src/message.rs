@@ -22,7 +22,7 @@ use crate::registry::store::{StoreAnswer, StoreRequest};
 use crate::ring::SlotSet;
 use crate::view::View;
 
-pub use entry::{Entry, MalformedEntry, Publisher};
+pub use entry::{Entry, Happening, MalformedEntry, Publisher};
 pub use listing::{Census, ChannelsPage, ChannelsQuery, PresencePage, PresenceQuery};
 
 /// A message as it travels: every one carries the epoch of the sender's view.

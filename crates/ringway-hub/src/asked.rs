@@ -28,6 +28,8 @@ pub(super) enum Waiting {
     Call(ReplyTo),
     /// An API call for a page of channels.
     Channels(ReplyTo, ChannelsPlace),
+    /// What others are told of somebody who came or went.
+    Coming,
     /// One of several that answer an API call together: which gathering, and which part of it.
     Part(usize, usize),
 }
@@ -98,7 +100,7 @@ impl<S: Socket> Hub<S> {
             Waiting::Channels(reply, place) => self.on_channels(reply, &place, result),
             Waiting::Call(reply) => self.answer_query(reply, result),
             Waiting::Part(gathering, part) => self.on_part_answered(gathering, part, result),
-            Waiting::Publish { .. } | Waiting::Said(_) => {}
+            Waiting::Publish { .. } | Waiting::Said(_) | Waiting::Coming => {}
         }
     }
 }

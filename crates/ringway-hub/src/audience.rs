@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ringway_core::ChannelName;
 use ringway_core::gateway::ChannelKey;
+use ringway_core::message::Entry;
 use ringway_core::timing::Now;
 
 use super::channel::{Channel, Channels, Newcomer};
@@ -23,6 +24,8 @@ pub(super) struct Audience {
     pub(super) crowds: Crowds,
     /// What tokens say of subscriptions.
     pub(super) grants: Grants,
+    /// Who came and went in this turn, and where.
+    pub(super) comings: Vec<(ChannelName, Entry)>,
     /// Who leaves its inbox only with the owner's word.
     pub(super) partings: Partings,
 }
@@ -35,6 +38,7 @@ impl Audience {
             listed: Vec::new(),
             crowds: Crowds::default(),
             grants: Grants::new(now),
+            comings: Vec::new(),
             partings: Partings::default(),
         }
     }
@@ -114,6 +118,8 @@ impl Audience {
     /// The session waits to be let in.
     pub(super) fn is_awaited(&self, session: SessionKey, channel: ChannelKey) -> bool {
         let transit = self.get(channel).and_then(|channel| channel.transit.as_ref());
-        transit.is_some_and(|transit| transit.newcomers.iter().any(|newcomer| newcomer.session == session))
+        transit.is_some_and(|transit| {
+            transit.ready.contains(&session) || transit.newcomers.iter().any(|newcomer| newcomer.session == session)
+        })
     }
 }

@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 
 use super::command::Command;
 use super::keys::SessionKey;
+use super::special::Specials;
 use super::wish::Wish;
 
 /// Pages that a newcomer asks for before it gives up with a temporary error. One is the rule; another is needed only
@@ -45,10 +46,10 @@ pub(super) struct Channel {
     pub(super) attach_top: u64,
     /// The owner has answered.
     pub(super) is_attached: bool,
-    /// Subscribers are told positions, and when one is lost.
-    pub(super) is_positioned: bool,
     /// Attached in this turn: the frame that goes out says everything.
     pub(super) is_fresh: bool,
+    /// What is special about some of its sessions.
+    pub(super) specials: Specials,
     /// In the hub's list of channels to look at when the turn ends.
     pub(super) is_listed: bool,
 }
@@ -60,6 +61,8 @@ pub(super) struct Transit {
     pub(super) behind: Vec<Behind>,
     /// They are handed nothing more, and have a pong to send before they go.
     pub(super) parting: Vec<SessionKey>,
+    /// They begin with the answer to their connect, which waits for other channels.
+    pub(super) ready: Vec<SessionKey>,
 }
 
 #[derive(Debug)]
@@ -102,7 +105,7 @@ impl Transit {
     }
 
     fn len(&self) -> usize {
-        self.newcomers.len() + self.ahead.len() + self.behind.len() + self.parting.len()
+        self.newcomers.len() + self.ahead.len() + self.behind.len() + self.parting.len() + self.ready.len()
     }
 }
 
@@ -131,7 +134,8 @@ impl Channel {
         let ahead = self.transit.iter().flat_map(|transit| transit.ahead.iter().map(|one| one.session));
         let behind = self.transit.iter().flat_map(|transit| transit.behind.iter().map(|one| one.session));
         let parting = self.transit.iter().flat_map(|transit| transit.parting.iter().copied());
-        self.listeners.iter().copied().chain(newcomers).chain(ahead).chain(behind).chain(parting)
+        let ready = self.transit.iter().flat_map(|transit| transit.ready.iter().copied());
+        self.listeners.iter().copied().chain(newcomers).chain(ahead).chain(behind).chain(parting).chain(ready)
     }
 
     pub(super) fn transit_mut(&mut self) -> &mut Transit {

@@ -7,6 +7,8 @@ use ringway_core::id::NameError;
 use ringway_protocol::centrifuge::{self, ConnectRequest, Request, Since, SubscribeRequest};
 
 use super::auth::{Credentials, Grant, TokenError, Verifier};
+use super::filter::{Filter, NoFilter};
+use super::wish::Extras;
 
 /// One thing a client asks.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ pub enum Ask {
 pub struct Connect {
     /// Who; `None` if the client showed no token.
     pub credentials: Option<Result<Credentials, TokenError>>,
-    /// Where the client stands in its personal channel.
+    /// Where the client stands in what the server has subscribed it to before.
     pub recover: Vec<(String, Seen)>,
 }
 
@@ -73,10 +75,12 @@ pub struct Subscribe {
     pub token: Option<Result<Grant, TokenError>>,
     /// Asks for another kind of subscription.
     pub is_foreign: bool,
-    /// Asks for publications of some tags alone.
-    pub is_filtered: bool,
+    /// Asks for publications with some tags alone, if that makes sense.
+    pub filter: Option<Result<Box<Filter>, NoFilter>>,
     /// Names a delta format that does not exist.
     pub is_malformed: bool,
+    /// What is asked for beside the publications.
+    pub extras: Extras,
 }
 
 /// A new token for a channel.
@@ -198,7 +202,10 @@ impl Command {
             Ask::Publish(_, Some(data)) => data.len(),
             Ask::Connect(connect) => connect.size(),
             Ask::Refresh(shown) => shown.as_ref().as_ref().map_or(0, Credentials::size),
-            Ask::Subscribe(subscribe) => granted_bytes(subscribe.token.as_ref()),
+            Ask::Subscribe(subscribe) => {
+                let filter = subscribe.filter.as_ref().and_then(|filter| filter.as_ref().ok());
+                granted_bytes(subscribe.token.as_ref()) + filter.map_or(0, |filter| filter.size())
+            }
             Ask::SubRefresh(refresh) => granted_bytes(refresh.token.as_ref()),
             _ => 0,
         };
@@ -209,10 +216,9 @@ impl Command {
 impl Connect {
     fn of(request: &ConnectRequest<'_>, verifier: &Verifier) -> Self {
         let credentials = (!request.token.is_empty()).then(|| verifier.verify(&request.token));
-        // A server makes only personal subscriptions; positions in other channels are of no use to it.
-        let personal = request.subs.iter().filter(|(name, wish)| name.starts_with('#') && wish.recover);
         let seen = |wish: &SubscribeRequest<'_>| Seen { offset: wish.offset, epoch: wish.epoch.as_ref().into() };
-        Self { credentials, recover: personal.map(|(name, wish)| (name.clone(), seen(wish))).collect() }
+        let known = request.subs.iter().filter(|(_, wish)| wish.recover);
+        Self { credentials, recover: known.map(|(name, wish)| (name.clone(), seen(wish))).collect() }
     }
 
     fn size(&self) -> usize {
@@ -231,8 +237,13 @@ impl Subscribe {
             rejects_unrecovered: request.rejects_unrecovered(),
             token: shown(&request.token, verifier),
             is_foreign: request.kind != 0,
-            is_filtered: request.filter.is_some(),
+            filter: request.filter.as_ref().map(|filter| Filter::read(filter).map(Box::new)),
             is_malformed: !matches!(request.delta.as_ref(), "" | "fossil"),
+            extras: Extras {
+                positioned: request.positioned,
+                recoverable: request.recoverable,
+                join_leave: request.join_leave,
+            },
         }
     }
 }

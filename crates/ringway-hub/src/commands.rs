@@ -8,12 +8,14 @@ use smallvec::SmallVec;
 
 use super::auth::{Grant, TokenError};
 use super::command::{Ask, Command, Named, Subscribe};
-use super::config::{Allowed, ChannelConfig};
+use super::config::{Access, ChannelConfig};
 use super::drained::Drained;
+use super::filter::{Filter, NoFilter};
 use super::keys::SessionKey;
-use super::session::{HELD_COMMANDS, Session, State};
+use super::session::{HELD_COMMANDS, Maker, Session, State};
+use super::special::Special;
 use super::tokens::Denied;
-use super::wish::Wish;
+use super::wish::{Extras, Joining, Readers, Wish};
 use super::{Hub, Socket};
 
 impl<S: Socket> Drained<'_, S> {
@@ -74,12 +76,15 @@ impl<S: Socket> Hub<S> {
             return self.close(key, Disconnect::BadRequest);
         }
         let Some(channel) = self.named(key, id, subscribe.channel) else { return };
-        let Subscribe { recover, rejects_unrecovered, token, is_foreign, is_filtered, .. } = subscribe;
-        match self.may_subscribe(key, &channel, token, is_foreign) {
-            Ok(_) if is_filtered => self.refuse(key, id, ErrorCode::BadRequest),
-            Ok(grant) => {
-                let grant = grant.map(Box::new);
-                self.join(now, key, channel, Wish::Subscribe { id, recover, rejects_unrecovered, grant });
+        let Subscribe { recover, rejects_unrecovered, token, is_foreign, filter, extras, .. } = subscribe;
+        let grant = self.may_subscribe(key, &channel, token, is_foreign);
+        let filter = grant.and_then(|grant| Ok((grant, self.filter_of(&channel, filter)?)));
+        match filter {
+            Ok((grant, filter)) => {
+                let joining = Joining { recover, ..self.joining_of(key, &channel, extras, grant.map(Box::new)) };
+                let special = Special { filter, ..joining.special };
+                let joining = Joining { special, ..joining };
+                self.join(now, key, channel, Wish::Subscribe { id, rejects_unrecovered, joining });
             }
             Err(why) => self.deny(key, id, why),
         }
@@ -102,14 +107,42 @@ impl<S: Socket> Hub<S> {
         let config = self.config.channel(channel)?;
         // An inbox is its user's, whatever a token says.
         let is_granted = grant.is_some() && !channel.as_str().starts_with('#');
-        let is_allowed = !needs_token(channel) && is_for(channel, session) && config.subscribe.permits(session, false);
+        let is_named = session.user.is_some();
+        let is_reserved = config.user_limited && is_limited(channel);
+        let is_open = is_reserved || config.subscribe.permits(is_named, false) || self.config.insecure;
+        let is_allowed = !needs_token(channel) && is_for(channel, session) && is_open;
         if is_granted || is_allowed { Ok(grant) } else { Err(ErrorCode::PermissionDenied.into()) }
+    }
+
+    /// The filter that a subscriber asks for, where its channel lets it.
+    fn filter_of(
+        &self,
+        channel: &ChannelName,
+        filter: Option<Result<Box<Filter>, NoFilter>>,
+    ) -> Result<Option<Box<Filter>>, ErrorCode> {
+        let Some(filter) = filter else { return Ok(None) };
+        if !self.config.channel(channel)?.tags_filter {
+            return Err(ErrorCode::BadRequest);
+        }
+        filter.map(Some).map_err(|_| ErrorCode::BadRequest)
+    }
+
+    /// What a subscriber of a channel gets that asks for this.
+    fn joining_of(&self, key: SessionKey, channel: &ChannelName, extras: Extras, grant: Option<Box<Grant>>) -> Joining {
+        let (Some(session), Ok(config)) = (self.roster.get(key), self.config.channel(channel)) else {
+            return Joining::default();
+        };
+        let may = |access: Access| self.config.insecure || access.permits(session.user.is_some(), true);
+        let readers = Readers { of_history: may(config.read_history), of_presence: may(config.read_presence) };
+        Joining::asked(config, extras, readers, grant)
     }
 
     /// Whether there is such a channel, and the session is not in it and may be in one more.
     fn has_room_for(&self, key: SessionKey, channel: &ChannelName) -> Result<(), ErrorCode> {
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
-        self.config.channel(channel)?;
+        if !self.config.channel(channel)?.has_name(channel.as_str()) {
+            return Err(ErrorCode::BadRequest);
+        }
         if self.audience.key_of(channel).is_some_and(|channel| session.sub(channel).is_some()) {
             return Err(ErrorCode::AlreadySubscribed);
         }
@@ -124,8 +157,8 @@ impl<S: Socket> Hub<S> {
         let session = self.roster.get(key);
         let sub = self.audience.key_of(&channel).and_then(|channel| session?.sub(channel));
         match sub {
-            // What the server made, the client cannot end: by its inbox a user is found, to be told or disconnected.
-            Some(sub) if sub.by_server => return self.refuse(key, id, ErrorCode::PermissionDenied),
+            // The client cannot leave its inbox: by that a user is found, to be told or disconnected.
+            Some(sub) if sub.maker == Maker::Inbox => return self.refuse(key, id, ErrorCode::PermissionDenied),
             Some(sub) => self.leave(key, sub.channel),
             None => {}
         }
@@ -142,23 +175,36 @@ impl<S: Socket> Hub<S> {
         None
     }
 
-    /// The channel is configured and has what is to be read, and the session is in it: what reading it takes.
+    /// The channel is configured and has what is to be read, and the session may read it.
     ///
     /// # Errors
     /// The code for the client.
-    pub(super) fn config_for_member(
+    pub(super) fn config_for_reader(
         &self,
         key: SessionKey,
         name: &ChannelName,
         has: impl Fn(&ChannelConfig) -> bool,
+        access: impl Fn(&ChannelConfig) -> Access,
     ) -> Result<&ChannelConfig, ErrorCode> {
         let config = self.config.channel(name)?;
+        if !config.has_name(name.as_str()) {
+            return Err(ErrorCode::BadRequest);
+        }
         if !has(config) {
             return Err(ErrorCode::NotAvailable);
         }
+        if self.has_access(key, name, access(config))? { Ok(config) } else { Err(ErrorCode::PermissionDenied) }
+    }
+
+    /// Whether a session may do what is open to these. An inbox is its user's, however open all else is.
+    ///
+    /// # Errors
+    /// The code for the client.
+    pub(super) fn has_access(&self, key: SessionKey, name: &ChannelName, access: Access) -> Result<bool, ErrorCode> {
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         let is_member = self.audience.key_of(name).is_some_and(|channel| session.sub(channel).is_some());
-        if is_member { Ok(config) } else { Err(ErrorCode::PermissionDenied) }
+        let is_open = self.config.insecure && !name.as_str().starts_with('#');
+        Ok(is_open || access.permits(session.user.is_some(), is_member))
     }
 
     pub(super) fn refuse(&mut self, key: SessionKey, id: u32, error: ErrorCode) {
@@ -166,21 +212,14 @@ impl<S: Socket> Hub<S> {
     }
 }
 
-impl Allowed {
-    /// Whether this session, being in the channel or not, may.
-    pub(super) fn permits<S>(self, session: &Session<S>, is_member: bool) -> bool {
-        match self {
-            Self::Nobody => false,
-            Self::Subscribers => is_member,
-            Self::Named => session.user.is_some(),
-            Self::Anyone => true,
-        }
-    }
-}
-
 /// Channels for bearers of a token for them: `$…`.
 fn needs_token(channel: &ChannelName) -> bool {
     channel.as_str().starts_with('$')
+}
+
+/// Channels whose names list users.
+fn is_limited(channel: &ChannelName) -> bool {
+    channel.as_str().contains('#')
 }
 
 /// Channels that a name reserves for some users: `…#ann,bob`, of which a personal channel is the simplest case.

@@ -1,5 +1,7 @@
 //! What a gateway's sessions may do, and how the channels they use are kept.
 
+mod channel;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,11 +10,17 @@ use ringway_core::keeping::Keeping;
 use ringway_core::message::{ChannelOptions, Durability};
 use ringway_protocol::centrifuge::ErrorCode;
 
+pub use channel::{Access, ChannelConfig, NamePattern, Offer, RecoveryMode};
+
 /// What the hub decides by. The default is closed: no anonymous clients, no channels but the personal ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubConfig {
     /// Clients without a token are welcome, under the empty user name.
     pub allow_anonymous: bool,
+    /// Clients may do in channels whatever there is to do, but listen to the inboxes of others.
+    pub insecure: bool,
+    /// A Centrifuge client with a user name is subscribed to its personal channel.
+    pub personal_channels: bool,
     /// How channels are kept, by namespace: the part of a channel's name before its first `:`, without a `$` in front. Other namespaces are error 102.
     pub namespaces: BTreeMap<String, ChannelConfig>,
     /// The same for channels without a namespace; without them such channels are error 102.
@@ -37,6 +45,8 @@ impl Default for HubConfig {
     fn default() -> Self {
         Self {
             allow_anonymous: false,
+            insecure: false,
+            personal_channels: true,
             namespaces: BTreeMap::new(),
             without_namespace: None,
             inbox: ChannelConfig::inbox(),
@@ -57,7 +67,7 @@ impl HubConfig {
         Self {
             allow_anonymous: true,
             without_namespace: Some(ChannelConfig::open()),
-            inbox: ChannelConfig { publish: Allowed::Anyone, ..ChannelConfig::inbox() },
+            inbox: ChannelConfig { publish: Access::ANYONE, ..ChannelConfig::inbox() },
             ..Self::default()
         }
     }
@@ -109,105 +119,6 @@ impl HubConfig {
     /// What its owner is told of how a channel is kept. Of one that is not configured nothing is.
     pub(crate) fn options(&self, channel: &ChannelName) -> ChannelOptions {
         self.channel(channel).map(ChannelConfig::options).unwrap_or_default()
-    }
-}
-
-/// How a kind of channel is kept, and who may do what in it. The server API may do everything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelConfig {
-    /// Most publications kept; 0: no history, delivered at most once.
-    pub history_size: u32,
-    /// How long a publication is kept.
-    pub history_ttl: Duration,
-    /// Most bytes of the publications kept, the newest one aside: the oldest go first. 0: no limit but the node's.
-    pub history_bytes: usize,
-    /// Where a publication is before it is acknowledged. The log needs history.
-    pub durability: Durability,
-    /// Subscribers get a position and come back to it without missing anything. Needs history.
-    pub recovery: bool,
-    /// Who is subscribed is kept and can be asked for by subscribers.
-    pub presence: bool,
-    /// Who may subscribe without a token for the channel. `Subscribers` means nobody.
-    pub subscribe: Allowed,
-    /// Who may publish.
-    pub publish: Allowed,
-}
-
-/// Which clients may do something in a channel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Allowed {
-    /// No client.
-    #[default]
-    Nobody,
-    /// Clients that are subscribed to the channel.
-    Subscribers,
-    /// Clients with a user name.
-    Named,
-    /// Every client.
-    Anyone,
-}
-
-impl ChannelConfig {
-    /// What the demo gives to channels without a namespace: 1,000 publications for 10 minutes, open to all.
-    pub fn open() -> Self {
-        Self {
-            history_size: 1000,
-            history_ttl: Duration::from_secs(600),
-            history_bytes: 0,
-            durability: Durability::Memory,
-            recovery: true,
-            presence: true,
-            subscribe: Allowed::Anyone,
-            publish: Allowed::Subscribers,
-        }
-    }
-
-    /// A personal channel: 1,000 publications for a day; only the user listens, only servers and plain clients write.
-    pub fn inbox() -> Self {
-        Self {
-            history_size: 1000,
-            history_ttl: Duration::from_secs(24 * 3600),
-            history_bytes: 0,
-            durability: Durability::Memory,
-            recovery: true,
-            presence: false,
-            subscribe: Allowed::Named,
-            publish: Allowed::Nobody,
-        }
-    }
-
-    /// What the owner is told of such channels.
-    pub fn options(&self) -> ChannelOptions {
-        let Self { history_size, history_ttl, history_bytes, presence, durability, .. } = *self;
-        ChannelOptions { history_size, history_ttl, presence, history_bytes: history_bytes as u64, durability }
-    }
-
-    /// The same, kept like this.
-    fn kept(&self, options: ChannelOptions) -> Self {
-        let ChannelOptions { history_size, history_ttl, presence, history_bytes, durability } = options;
-        let history_bytes = usize::try_from(history_bytes).unwrap_or(usize::MAX);
-        Self { history_size, history_ttl, presence, history_bytes, durability, ..self.clone() }
-    }
-
-    /// Subscribers get a position.
-    pub fn is_positioned(&self) -> bool {
-        self.recovery && self.options().has_history()
-    }
-}
-
-impl Default for ChannelConfig {
-    /// No history, no presence, open to subscribe; only servers publish.
-    fn default() -> Self {
-        Self {
-            history_size: 0,
-            history_ttl: Duration::ZERO,
-            history_bytes: 0,
-            durability: Durability::Memory,
-            recovery: false,
-            presence: false,
-            subscribe: Allowed::Anyone,
-            publish: Allowed::Nobody,
-        }
     }
 }
 

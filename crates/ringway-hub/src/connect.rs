@@ -65,7 +65,7 @@ impl<S: Socket> Drained<'_, S> {
 impl<S: Socket> Hub<S> {
     pub(super) fn on_connect(&mut self, now: Now, key: SessionKey, id: u32, connect: Connect) {
         let Some(session) = self.roster.get_mut(key) else { return };
-        let Credentials { user, info, lifetime, .. } = match connect.credentials {
+        let Credentials { user, info, lifetime, subs, .. } = match connect.credentials {
             Some(Ok(credentials)) => credentials,
             None if self.config.allow_anonymous => Credentials::default(),
             None => {
@@ -78,41 +78,55 @@ impl<S: Socket> Hub<S> {
             }
             Some(Err(TokenError::Expired)) => {
                 self.counts.refused.expired += 1;
-                session.state = State::Refused;
-                return self.reply(key, id, &Reply::Error(ErrorCode::TokenExpired.into()));
+                return self.refuse_connect(key, id, ErrorCode::TokenExpired);
             }
         };
         if lifetime == Some(Duration::ZERO) {
             self.counts.refused.expired += 1;
-            session.state = State::Refused;
-            return self.reply(key, id, &Reply::Error(ErrorCode::Expired.into()));
+            return self.refuse_connect(key, id, ErrorCode::Expired);
         }
         session.user = user;
         session.info = info.map(Box::new);
-        session.state = State::Connecting(Box::new(Connecting { id, lifetime, held: Vec::new() }));
-        match session.user.as_ref().and_then(UserName::inbox) {
-            Some(personal) => {
-                let seen = connect.recover.into_iter().find(|(name, _)| name == personal.as_str());
-                self.join(now, key, personal, Wish::Personal { recover: seen.map(|(_, seen)| seen) });
+        let wishes = match self.wishes_of(key, subs, connect.recover) {
+            Ok(wishes) => wishes,
+            Err(error) => return self.refuse_connect(key, id, error),
+        };
+        let Some(session) = self.roster.get_mut(key) else { return };
+        let connecting = Connecting { id, lifetime, held: Vec::new(), awaited: wishes.len(), ready: Vec::new() };
+        session.state = State::Connecting(Box::new(connecting));
+        if wishes.is_empty() {
+            return self.begin(now, key);
+        }
+        for (channel, wish) in wishes {
+            // The one before it may have closed the session.
+            if self.roster.get(key).is_none_or(Session::is_gone) {
+                return;
             }
-            None => drop(self.connected(now, key, None)),
+            self.join(now, key, channel, wish);
         }
     }
 
-    /// Answers the connect, with the personal subscription if there is one. Returns what the client has sent since,
-    /// which is due when the session listens.
+    fn refuse_connect(&mut self, key: SessionKey, id: u32, error: ErrorCode) {
+        if let Some(session) = self.roster.get_mut(key) {
+            session.state = State::Refused;
+        }
+        self.reply(key, id, &Reply::Error(error.into()));
+    }
+
+    /// Answers the connect, with what the server has subscribed the session to. Returns what the client has sent since, which is due
+    /// when the session listens.
     #[must_use]
     pub(super) fn connected(
         &mut self,
         now: Now,
         key: SessionKey,
-        personal: Option<(&str, SubscribeResult<'_>)>,
+        subs: Vec<(&str, SubscribeResult<'_>)>,
     ) -> Vec<Command> {
         let Some(session) = self.roster.get_mut(key) else { return Vec::new() };
         let State::Connecting(connecting) = std::mem::replace(&mut session.state, State::Silent) else {
             return Vec::new();
         };
-        let Connecting { id, lifetime, held } = *connecting;
+        let Connecting { id, lifetime, held, .. } = *connecting;
         session.state = State::Centrifuge(Heartbeat::Quiet);
         let client = session.client;
         let mut buffer = Uuid::encode_buffer();
@@ -120,7 +134,7 @@ impl<S: Socket> Hub<S> {
             client: client.hyphenated().encode_lower(&mut buffer),
             version: VERSION,
             expiry: expiry(lifetime),
-            subs: personal.into_iter().collect(),
+            subs,
             ping: self.config.ping_interval.as_secs() as u32,
             pong: true,
             ..ConnectResult::default()
@@ -136,10 +150,15 @@ impl<S: Socket> Hub<S> {
     }
 
     pub(super) fn on_refresh(&mut self, now: Now, key: SessionKey, id: u32, token: Result<Credentials, TokenError>) {
+        let lacks_one = token.as_ref().is_ok_and(|credentials| self.lacks_one_of(key, &credentials.subs));
         let Some(session) = self.roster.get_mut(key) else { return };
         match token {
             Ok(Credentials { user, lifetime, .. }) if user == session.user && lifetime == Some(Duration::ZERO) => {
                 self.close(key, Disconnect::ConnectionExpired);
+            }
+            Ok(credentials) if credentials.user == session.user && lacks_one => {
+                // SDKs come again, and are then given what the new token says.
+                self.close(key, Disconnect::InsufficientState);
             }
             Ok(credentials) if credentials.user == session.user => {
                 session.info = credentials.info.map(Box::new);

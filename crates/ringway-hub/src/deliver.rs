@@ -7,7 +7,7 @@ use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed};
 use ringway_protocol::dialect::{Placed, Saying};
 
 use super::keys::SessionKey;
-use super::session::Sub;
+use super::session::{Maker, Sub};
 use super::speaker::Shared;
 use super::{Hub, Socket};
 
@@ -18,6 +18,9 @@ impl<S: Socket> Hub<S> {
         if let Some(position) = channel.position.as_mut().filter(|_| offset > 0) {
             position.offset = offset;
         }
+        if let Some(what) = entry.happened().filter(|_| offset == 0) {
+            return self.on_happening(key, entry, what);
+        }
         if channel.transit.is_some() {
             self.catch_up(key, offset);
         }
@@ -25,8 +28,12 @@ impl<S: Socket> Hub<S> {
         let (is_inbox, epoch) = (name.personal_user().is_some(), channel.epoch());
         let saying = Saying::Publication(Placed { channel: name.as_str(), epoch, offset, entry });
         let mut shared = Shared::default();
+        let all = channel.specials.is_empty();
         for &listener in &channel.listeners {
             let Some(session) = self.roster.get_mut(listener) else { continue };
+            if !all && !channel.specials.lets(listener, entry.tags()) {
+                continue;
+            }
             if session.is_plain() && session.must_wait(offset, channel.attach_top, self.outgoing.limit) {
                 if session.hold(entry) {
                     self.outgoing.stall(listener);
@@ -63,7 +70,6 @@ impl<S: Socket> Hub<S> {
         let is_other = channel.position.is_some_and(|position| position.epoch != at.epoch);
         (channel.position, channel.attach_top) = (Some(at), 0);
         let (ahead, behind) = channel.transit.as_mut().map(|transit| transit.take_told()).unwrap_or_default();
-        let is_positioned = channel.is_positioned;
         channel.tidy();
         // Who was told as much as what is lost, or more, has lost nothing, and is not told it again.
         let (kept, ahead): (Vec<_>, Vec<_>) =
@@ -77,10 +83,8 @@ impl<S: Socket> Hub<S> {
             let told = if is_other { at.offset } else { one.told };
             self.let_follow(key, one.session, told, true);
         }
-        if is_positioned {
-            let listeners = self.audience.get(key).map(|channel| channel.listeners.clone()).unwrap_or_default();
-            listeners.into_iter().for_each(|listener| self.tell_lost(listener, key));
-        }
+        let listeners = self.audience.get(key).map(|channel| channel.listeners.clone()).unwrap_or_default();
+        listeners.into_iter().for_each(|listener| self.tell_lost(listener, key));
         for one in kept {
             self.let_listen(key, one.session, Some(Position { offset: one.after, ..at }));
         }
@@ -90,8 +94,10 @@ impl<S: Socket> Hub<S> {
     pub(super) fn tell_lost(&mut self, listener: SessionKey, key: ChannelKey) {
         let Some(session) = self.roster.get(listener).filter(|session| !session.is_plain()) else { return };
         match session.sub(key) {
-            Some(Sub { by_server: true, .. }) => self.close(listener, Disconnect::InsufficientState),
-            _ => self.end_sub(listener, key, Unsubscribed::InsufficientState),
+            Some(Sub { is_positioned: false, .. }) | None => {}
+            Some(Sub { maker: Maker::Client, .. }) => self.end_sub(listener, key, Unsubscribed::InsufficientState),
+            // What the server has made, the client does not ask for again: it comes back and is given it.
+            Some(_) => self.close(listener, Disconnect::InsufficientState),
         }
     }
 

@@ -50,6 +50,7 @@ impl<'a, S: Socket> Drained<'a, S> {
                 hub.tell_changes(key, *changes);
             }
         }
+        hub.tell_comings(now);
         hub.part_from_others();
         hub.end_broken();
         hub

@@ -8,7 +8,7 @@ use ringway_protocol::dialect::{Placed, Saying};
 
 use super::channel::Channel;
 use super::keys::SessionKey;
-use super::session::Session;
+use super::session::{Maker, Session};
 use super::{Hub, Room, Socket};
 
 impl<S: Socket> Session<S> {
@@ -65,8 +65,8 @@ impl<S: Socket> Hub<S> {
                 continue;
             }
             let has_room = session.socket.ask_room(room) == Room::Now;
-            let inbox =
-                session.subs.iter().find(|sub| sub.by_server).and_then(|sub| self.rules.channel_name(sub.channel));
+            let inbox = session.subs.iter().find(|sub| sub.maker == Maker::Inbox);
+            let inbox = inbox.and_then(|sub| self.rules.channel_name(sub.channel));
             let channel = inbox.map_or("", ChannelName::as_str);
             while has_room && session.socket.queued() <= room {
                 let Some(entry) = backlog.pop() else { break };

@@ -4,50 +4,56 @@
 //! position it was answered. A channel has one position here, that of the last delivery; whoever joins begins there, or
 //! later if it was told more than has been delivered.
 
+use std::borrow::Cow;
+
 use ringway_core::gateway::{ChannelKey, QueryError};
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, Entry, HistoryPage, Presence};
+use ringway_core::message::{Answer, Entry, Happening, HistoryPage, Presence};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
-use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Publication, Reply, Stored, SubscribeResult};
+use ringway_protocol::centrifuge::{
+    Disconnect, ErrorCode, Publication, Push, Reply, Stored, SubscribePush, SubscribeResult,
+};
+use ringway_protocol::dialect::{Placed, Saying};
 
 use super::asked::query_fault;
 use super::channel::{Ahead, Channel, Newcomer, PAGES};
 use super::command::Seen;
-use super::config::ChannelConfig;
 use super::connect::expiry;
 use super::keys::SessionKey;
 use super::session::{Session, Sub};
-use super::wish::Wish;
+use super::wish::{Terms, Wish};
 use super::{Hub, Socket};
 
 /// How a session begins.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Start<'a> {
     /// The stream's epoch and the offset after which the session listens; `None` without history.
     pub(super) at: Option<Position>,
     /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
-    pub(super) recovered: Option<&'a [(u64, Entry)]>,
+    pub(super) recovered: Option<Cow<'a, [(u64, Entry)]>>,
     /// Of an inbox: what nobody has confirmed up to there, and after which offset that begins.
-    pub(super) unread: Option<(u64, &'a [(u64, Entry)])>,
+    pub(super) unread: Option<(u64, Cow<'a, [(u64, Entry)]>)>,
     /// What follows is not live yet: the session is told further pages first.
     pub(super) is_behind: bool,
 }
 
 impl<S: Socket> Hub<S> {
     /// Takes a session into a channel. It is told as its wish says, perhaps only when the owner has answered.
-    pub(super) fn join(&mut self, now: Now, key: SessionKey, name: ChannelName, wish: Wish) {
-        let by_server = !matches!(wish, Wish::Subscribe { .. });
+    pub(super) fn join(&mut self, now: Now, key: SessionKey, name: ChannelName, mut wish: Wish) {
+        let (maker, is_positioned) = (wish.maker(), wish.terms().positioned);
+        let special = wish.take_special();
         let channel = self.channel_of(now, name);
         self.audience.list(channel);
         let Some(session) = self.roster.get_mut(key) else { return };
-        session.subs.push(Sub { channel, place: Sub::ON_THE_WAY, by_server, is_granted: false });
+        session.subs.push(Sub { channel, place: Sub::ON_THE_WAY, maker, is_granted: false, is_positioned });
         self.counts.subscriptions += 1;
         if let Some(grant) = wish.grant() {
             self.keep_grant(now, key, channel, grant);
         }
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
         let Some(entry) = self.audience.get_mut(channel) else { return };
+        entry.specials.set(key, special);
         if !entry.is_fresh {
             entry.changes.get_or_insert_default().joined.extend(has_presence.then_some(key));
         }
@@ -63,11 +69,9 @@ impl<S: Socket> Hub<S> {
         if let Some(key) = self.audience.key_of(&name) {
             return key;
         }
-        let config = self.config.channel(&name).ok();
-        let options = config.map(ChannelConfig::options).unwrap_or_default();
-        let is_positioned = config.is_some_and(ChannelConfig::is_positioned);
+        let options = self.config.options(&name);
         let key = self.rules.attach(now, name.clone(), options);
-        self.audience.insert(name, key, Channel { is_fresh: true, is_positioned, ..Channel::default() });
+        self.audience.insert(name, key, Channel { is_fresh: true, ..Channel::default() });
         key
     }
 
@@ -102,13 +106,15 @@ impl<S: Socket> Hub<S> {
     fn admit(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, users: Option<u64>) {
         let Some(channel) = self.audience.get(key) else { return };
         let Some(position) = channel.position else {
-            let start = Start { at: None, recovered: None, unread: None, is_behind: false };
-            return self.welcome(now, key, newcomer, &start, users);
+            return self.welcome(now, key, newcomer, Start::default(), users);
         };
-        match newcomer.wish.recover().filter(|seen| channel.is_positioned && seen.is_in(position.epoch)) {
-            Some(seen) if seen.offset == position.offset => {
-                let start = Start { at: Some(position), recovered: Some(&[]), unread: None, is_behind: false };
-                self.welcome(now, key, newcomer, &start, users);
+        let terms = newcomer.wish.terms();
+        let seen = newcomer.wish.recover().filter(|_| terms.recoverable);
+        match seen.filter(|seen| terms.is_cache || seen.is_in(position.epoch)) {
+            Some(seen) if seen.offset == position.offset && seen.is_in(position.epoch) => {
+                let recovered = Some(Cow::Borrowed(&[][..]));
+                let start = Start { at: Some(position), recovered, ..Start::default() };
+                self.welcome(now, key, newcomer, start, users);
             }
             Some(_) => self.await_page(key, newcomer),
             None => self.start_anew(now, key, newcomer, users),
@@ -122,8 +128,8 @@ impl<S: Socket> Hub<S> {
         let confirmed = self.rules.confirmed(key);
         let after = confirmed.filter(|after| after.epoch == position.epoch && after.offset < position.offset);
         let Some(after) = after else {
-            let start = Start { at: Some(position), recovered: None, unread: None, is_behind: false };
-            return self.welcome(now, key, newcomer, &start, users);
+            let start = Start { at: Some(position), ..Start::default() };
+            return self.welcome(now, key, newcomer, start, users);
         };
         self.await_page(key, Newcomer { unread: Some(after), ..newcomer });
     }
@@ -158,8 +164,8 @@ impl<S: Socket> Hub<S> {
         // Above the page's top, a later owner has what this one lacked.
         let is_behind = told < position.offset.max(page.top.offset);
         let at = Some(Position { offset: told, ..page.top });
-        let start = Start { at, recovered: None, unread: Some((after.offset, unread)), is_behind };
-        self.welcome(now, key, newcomer, &start, None);
+        let unread = Some((after.offset, Cow::Borrowed(unread)));
+        self.welcome(now, key, newcomer, Start { at, unread, is_behind, recovered: None }, None);
     }
 
     /// Tells a newcomer where it begins, and lets it listen from there.
@@ -168,14 +174,14 @@ impl<S: Socket> Hub<S> {
         now: Now,
         key: ChannelKey,
         mut newcomer: Newcomer,
-        start: &Start<'_>,
+        start: Start<'_>,
         users: Option<u64>,
     ) {
         let session = newcomer.session;
-        let mut held = std::mem::take(&mut newcomer.held);
-        let Some(channel) = self.audience.get_mut(key) else { return };
-        channel.tidy();
-        let is_positioned = channel.is_positioned;
+        if let Some(channel) = self.audience.get_mut(key) {
+            channel.tidy();
+        }
+        let start = self.filtered(key, session, start);
         let was_recovering = newcomer.wish.recover().is_some();
         match (was_recovering, start.recovered.is_some()) {
             (true, true) => self.counts.recovered += 1,
@@ -183,43 +189,74 @@ impl<S: Socket> Hub<S> {
             (false, _) => {}
         }
         // Where nothing is promised, nothing can fail to be recovered: the client gets its subscription, or it would ask for ever.
-        let is_lost = is_positioned && was_recovering && start.recovered.is_none();
+        let is_lost = newcomer.wish.terms().recoverable && was_recovering && start.recovered.is_none();
         match &newcomer.wish {
             Wish::Subscribe { rejects_unrecovered: true, .. } if is_lost => {
-                newcomer.held = held;
                 return self.turn_away(now, key, newcomer, ErrorCode::UnrecoverablePosition);
             }
-            Wish::Subscribe { id, recover, grant, .. } => {
-                let kept = start.kept();
-                let publications = start.told(&kept);
-                let result = SubscribeResult {
-                    expiry: expiry(grant.as_ref().and_then(|grant| grant.lifetime)),
-                    data: grant.as_ref().and_then(|grant| grant.data.as_deref()).unwrap_or_default(),
-                    ..start.result(is_positioned, recover.as_ref(), &publications)
-                };
-                self.reply(session, *id, &Reply::Subscribe(&result));
-            }
-            Wish::Personal { recover } => {
-                let kept = start.kept();
-                let publications = start.told(&kept);
-                let result = start.result(is_positioned, recover.as_ref(), &publications);
-                let Some(name) = self.rules.channel_name(key).cloned() else { return };
-                held = self.connected(now, session, Some((name.as_str(), result)));
-            }
+            Wish::Subscribe { id, .. } => self.answer_subscribe(*id, &newcomer, &start),
+            Wish::Connect { .. } => return self.make_ready(now, key, newcomer, start),
+            Wish::Order { .. } => self.tell_subscribed(key, &newcomer, &start),
             Wish::Greeting => self.greet(session, key, users),
         }
-        if let Some((_, unread)) = start.unread {
+        let held = std::mem::take(&mut newcomer.held);
+        self.enter(key, session, &start);
+        self.go_on(now, session, held);
+    }
+
+    /// The same, without what the session does not want to be told.
+    fn filtered<'a>(&self, key: ChannelKey, session: SessionKey, mut start: Start<'a>) -> Start<'a> {
+        let Some(channel) = self.audience.get(key).filter(|channel| !channel.specials.is_empty()) else { return start };
+        let wants = |(_, entry): &&(u64, Entry)| channel.specials.lets(session, entry.tags());
+        let recovered = start.recovered.take();
+        start.recovered = recovered.map(|recovered| Cow::Owned(recovered.iter().filter(wants).cloned().collect()));
+        start
+    }
+
+    fn answer_subscribe(&mut self, id: u32, newcomer: &Newcomer, start: &Start<'_>) {
+        let wish = &newcomer.wish;
+        let kept = start.kept();
+        let publications = start.told(&kept);
+        let result = SubscribeResult {
+            expiry: expiry(wish.grant().and_then(|grant| grant.lifetime)),
+            data: wish.data().map(|data| &data[..]).unwrap_or_default(),
+            ..start.result(wish.terms(), wish.recover(), &publications)
+        };
+        self.reply(newcomer.session, id, &Reply::Subscribe(&result));
+    }
+
+    /// Tells a client what the server has subscribed it to; what it has missed of that follows as publications.
+    fn tell_subscribed(&mut self, key: ChannelKey, newcomer: &Newcomer, start: &Start<'_>) {
+        let Some(name) = self.rules.channel_name(key).cloned() else { return };
+        let wish = &newcomer.wish;
+        let data = wish.data().map(|data| &data[..]).unwrap_or_default();
+        let result = start.result(wish.terms(), wish.recover(), &[]);
+        let SubscribeResult { recoverable, positioned, epoch, offset, .. } = result;
+        let subscription = SubscribePush { recoverable, epoch, offset, positioned, data };
+        self.say(newcomer.session, &Saying::Push(Push::Subscribe { channel: name.as_str(), subscription }));
+        let epoch = start.at.map(|at| at.epoch);
+        let recovered = start.recovered.as_deref().unwrap_or_default();
+        for (offset, entry) in recovered {
+            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry };
+            self.say(newcomer.session, &Saying::Publication(placed));
+        }
+        self.counts.deliveries += recovered.len() as u64;
+    }
+
+    /// A session that was told where it begins begins.
+    pub(super) fn enter(&mut self, key: ChannelKey, session: SessionKey, start: &Start<'_>) {
+        if let Some((_, unread)) = &start.unread {
             self.hand_on(key, session, unread);
         }
         match start.at {
             Some(at) if start.is_behind => self.let_follow(key, session, at.offset, start.unread.is_some()),
             at => self.let_listen(key, session, at),
         }
-        let was_told = start.recovered.is_some_and(|recovered| !recovered.is_empty());
+        self.announce(session, key, Happening::Join);
+        let was_told = start.recovered.as_ref().is_some_and(|recovered| !recovered.is_empty());
         if was_told && self.rules.confirmed(key).is_some() {
             self.must_prove(session);
         }
-        self.go_on(now, session, held);
     }
 
     pub(super) fn let_listen(&mut self, key: ChannelKey, session: SessionKey, at: Option<Position>) {
@@ -239,40 +276,42 @@ impl<S: Socket> Hub<S> {
         self.forget_sub(session, key);
         match newcomer.wish {
             Wish::Subscribe { id, .. } => self.refuse(session, id, error),
-            Wish::Personal { .. } | Wish::Greeting => self.close(session, Disconnect::InternalServerError),
+            Wish::Connect { .. } | Wish::Greeting => self.close(session, Disconnect::InternalServerError),
+            // Nobody waits for it but the backend, which was told that the order is carried out.
+            Wish::Order { .. } => self.close(session, Disconnect::InsufficientState),
         }
         self.go_on(now, session, newcomer.held);
     }
 }
 
 impl Start<'_> {
-    fn kept(&self) -> Vec<Stored<'_>> {
-        let recovered = self.recovered.unwrap_or_default();
+    pub(super) fn kept(&self) -> Vec<Stored<'_>> {
+        let recovered = self.recovered.as_deref().unwrap_or_default();
         recovered.iter().map(|(offset, entry)| Stored::of(*offset, entry)).collect()
     }
 
-    fn told<'b>(&'b self, kept: &'b [Stored<'_>]) -> Vec<Publication<'b>> {
+    pub(super) fn told<'b>(&'b self, kept: &'b [Stored<'_>]) -> Vec<Publication<'b>> {
         let epoch = self.at.as_ref().map(|at| &at.epoch);
         kept.iter().map(|stored| stored.told(epoch)).collect()
     }
 
     /// What a subscriber is answered. With everything recovered, the offset is the one it came with: the publications
     /// carry it forward.
-    fn result<'b>(
+    pub(super) fn result<'b>(
         &'b self,
-        is_positioned: bool,
+        terms: Terms,
         recover: Option<&Seen>,
         publications: &'b [Publication<'b>],
     ) -> SubscribeResult<'b> {
         let was_recovering = recover.is_some();
-        let Some(at) = self.at.as_ref().filter(|_| is_positioned) else {
+        let Some(at) = self.at.as_ref().filter(|_| terms.positioned) else {
             return SubscribeResult { was_recovering, ..SubscribeResult::default() };
         };
         let recovered = self.recovered.is_some();
-        let start = self.unread.map_or(at.offset, |(after, _)| after);
+        let start = self.unread.as_ref().map_or(at.offset, |(after, _)| *after);
         let offset = recover.filter(|_| recovered).map_or(start, |seen| seen.offset);
         SubscribeResult {
-            recoverable: true,
+            recoverable: terms.recoverable,
             positioned: true,
             epoch: at.epoch.as_str(),
             offset,

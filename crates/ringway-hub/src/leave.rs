@@ -1,6 +1,7 @@
 //! A session leaves a channel.
 
 use ringway_core::gateway::ChannelKey;
+use ringway_core::message::Happening;
 
 use super::keys::SessionKey;
 use super::session::Sub;
@@ -9,6 +10,9 @@ use super::{Hub, Socket};
 impl<S: Socket> Hub<S> {
     /// Takes a session out of a channel. The channel itself is let go when the turn ends, if nobody is left.
     pub(super) fn leave(&mut self, key: SessionKey, channel: ChannelKey) {
+        if !self.audience.is_awaited(key, channel) {
+            self.announce(key, channel, Happening::Leave);
+        }
         let Some(sub) = self.forget_sub(key, channel) else { return };
         let Some(entry) = self.audience.get_mut(channel) else { return };
         if sub.place != Sub::ON_THE_WAY {
@@ -18,6 +22,7 @@ impl<S: Socket> Hub<S> {
         transit.ahead.retain(|ahead| ahead.session != key);
         transit.behind.retain(|behind| behind.session != key);
         transit.parting.retain(|parting| *parting != key);
+        transit.ready.retain(|ready| *ready != key);
         transit.newcomers.retain(|newcomer| newcomer.session != key);
         entry.tidy();
     }
@@ -64,6 +69,7 @@ impl<S: Socket> Hub<S> {
         let has_presence = self.rules.channel_options(channel).is_some_and(|options| options.presence);
         if let Some(entry) = self.audience.get_mut(channel) {
             entry.changes.get_or_insert_default().left.extend(has_presence.then_some(client));
+            entry.specials.remove(key);
         }
         self.audience.list(channel);
         Some(sub)

@@ -220,11 +220,6 @@ impl<S> Session<S> {
     /// No probe.
     pub(super) const NO_PROBE: ProbeKey = ProbeKey::MAX;
 
-    /// The user's own channel, which the server has taken it into.
-    pub(super) fn inbox(&self) -> Option<ChannelKey> {
-        self.subs.iter().find(|sub| sub.by_server).map(|sub| sub.channel)
-    }
-
     /// It waits to be let go.
     pub(super) fn is_parting(&self) -> bool {
         matches!(self.state, State::Parting(_))

@@ -57,11 +57,14 @@ impl<S: Socket> Hub<S> {
         if !channel.as_str().starts_with('#') && !is_for(channel, session) {
             return Err(ErrorCode::PermissionDenied);
         }
-        let is_member = self.audience.key_of(channel).is_some_and(|channel| session.sub(channel).is_some());
-        if config.publish.permits(session, is_member) { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
+        if !config.has_name(channel.as_str()) {
+            return Err(ErrorCode::BadRequest);
+        }
+        let may = self.config.insecure || self.has_access(key, channel, config.publish)?;
+        if may { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
     }
 
-    fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: &[u8]) -> Entry {
+    pub(super) fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: &[u8]) -> Entry {
         let channel =
             channel.filter(|_| !self.audience.grants.is_empty()).and_then(|channel| self.audience.key_of(channel));
         let granted = channel.and_then(|channel| self.granted_info(key, channel));
@@ -108,6 +111,9 @@ impl<S: Socket> Hub<S> {
 
     pub(super) fn on_published(&mut self, token: u64, result: Result<(Option<Position>, u8), PublishError>) {
         let Some(waiting) = self.asked.take(token) else { return };
+        if matches!(waiting, Waiting::Coming) {
+            return;
+        }
         self.counts.publishes_failed += u64::from(result.is_err());
         let result = result.map(|(position, _)| position);
         match waiting {

@@ -29,7 +29,12 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let History { channel, limit, since, reverse } = history;
         let Some(channel) = self.named(key, id, channel) else { return self.answered(session) };
-        let config = self.config_for_member(key, &channel, |config| config.options().has_history());
+        let config = self.config_for_reader(
+            key,
+            &channel,
+            |config| config.options().has_history(),
+            |config| config.read_history,
+        );
         let history = History { channel: Ok(channel), limit, since, reverse };
         match config.and_then(|config| history_query(history, config, self.config.limits.page)) {
             Ok(query) => self.enqueue(key, Job::History { id, query }),
@@ -137,7 +142,7 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_presence_asked(&mut self, key: SessionKey, id: u32, name: Named, kind: PresenceKind) {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
-        match self.config_for_member(key, &channel, |config| config.presence) {
+        match self.config_for_reader(key, &channel, |config| config.presence, |config| config.read_presence) {
             Ok(_) if kind == PresenceKind::Stats => self.enqueue(key, Job::PresenceStats { id, channel }),
             Ok(_) => self.enqueue(key, Job::Presence { id, query: PresenceQuery::of(channel) }),
             Err(error) => self.refuse_read(session, id, error),

@@ -4,21 +4,27 @@
 //! publications, and no deliveries, until a page ends where the stream does. Then it listens from there. Its pages are jobs
 //! of its [feed](super::feed), so they wait for the socket, and for one another.
 
+use std::borrow::Cow;
+
 use ringway_core::Position;
 use ringway_core::gateway::{ChannelKey, QueryError};
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, HistoryPage, HistoryQuery, Query, Refusal};
+use ringway_core::message::{Answer, Entry, HistoryPage, HistoryQuery, Query, Refusal};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode};
 use ringway_protocol::dialect::{Placed, Saying};
 
 use super::asked::{Waiting, query_fault};
 use super::channel::{Behind, Newcomer, PAGES};
+use super::command::Seen;
 use super::feed::Job;
 use super::join::{Start, told_by, unread_of};
 use super::keys::{SessionId, SessionKey};
 use super::session::Session;
 use super::{Hub, Socket};
+
+/// An offset, and the stream it counts in, if that is known.
+type Place = (u64, Option<StreamEpoch>);
 
 impl<S: Socket> Hub<S> {
     /// The newcomer waits for what it has missed.
@@ -44,12 +50,12 @@ impl<S: Socket> Hub<S> {
 
     /// Asks the owner for the next page of a session in a channel, if it still wants one.
     pub(super) fn ask_page(&mut self, now: Now, session: SessionId, key: ChannelKey) {
-        let Some((offset, epoch)) = self.place_of(session.key, key) else { return self.fed(session) };
+        let Some((since, is_latest)) = self.place_of(session.key, key) else { return self.fed(session) };
         let (Some(name), Some(options)) = (self.rules.channel_name(key), self.rules.channel_options(key)) else {
             return self.fed(session);
         };
-        let (channel, limit, since) = (name.clone(), self.config.limits.page, Some((offset, epoch)));
-        let query = HistoryQuery { channel, options, since, limit, reverse: false };
+        let (channel, limit) = (name.clone(), if is_latest { 1 } else { self.config.limits.page });
+        let query = HistoryQuery { channel, options, since, limit, reverse: is_latest };
         let token = self.asked.wait(Waiting::Page(key, session));
         self.mark_asked(session.key, key, token);
         if let Err(error) = self.rules.query(now, token, Query::History(Box::new(query))) {
@@ -57,17 +63,22 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    /// Up to where a session that recovers was told, and in which stream, if it was told something.
-    fn place_of(&self, session: SessionKey, key: ChannelKey) -> Option<(u64, Option<StreamEpoch>)> {
+    /// Up to where a session that recovers was told, and in which stream, if it was told something; and whether it wants the latest
+    /// publication alone, wherever it was.
+    fn place_of(&self, session: SessionKey, key: ChannelKey) -> Option<(Option<Place>, bool)> {
         let channel = self.audience.get(key)?;
         let transit = channel.transit.as_ref()?;
         let waits = |newcomer: &&Newcomer| newcomer.session == session && newcomer.page.is_none();
         if let Some(newcomer) = transit.newcomers.iter().find(waits) {
+            if newcomer.unread.is_none() && newcomer.wish.terms().is_cache {
+                return Some((None, true));
+            }
             let unread = newcomer.unread.map(|after| after.offset);
-            return Some((unread.or(newcomer.wish.recover().map(|seen| seen.offset))?, None));
+            let offset = unread.or(newcomer.wish.recover().map(|seen| seen.offset))?;
+            return Some((Some((offset, None)), false));
         }
         let behind = transit.behind.iter().find(|behind| behind.session == session)?;
-        Some((behind.told, channel.position.map(|position| position.epoch)))
+        Some((Some((behind.told, channel.position.map(|position| position.epoch))), false))
     }
 
     fn mark_asked(&mut self, session: SessionKey, key: ChannelKey, token: u64) {
@@ -118,7 +129,9 @@ impl<S: Socket> Hub<S> {
             Ok(_) => return self.turn_away(now, key, newcomer, ErrorCode::Internal),
             Err(error) => return self.turn_away(now, key, newcomer, query_fault(error)),
         };
-        if !seen.is_in(position.epoch) {
+        if newcomer.wish.terms().is_cache {
+            self.on_latest(now, key, newcomer, position, &page);
+        } else if !seen.is_in(position.epoch) {
             // The stream was lost while we asked.
             self.start_anew(now, key, newcomer, None);
         } else if page.top.epoch != position.epoch || page.top.offset < position.offset {
@@ -130,11 +143,32 @@ impl<S: Socket> Hub<S> {
         } else if let Some(told) = end_of(&page, seen.offset) {
             let at = Some(Position { offset: told, ..page.top });
             let is_behind = told < page.top.offset;
-            let start = Start { at, recovered: Some(&page.publications), unread: None, is_behind };
-            self.welcome(now, key, newcomer, &start, None);
+            let recovered = Some(Cow::Borrowed(&page.publications[..]));
+            self.welcome(now, key, newcomer, Start { at, recovered, is_behind, unread: None }, None);
         } else {
             self.start_anew(now, key, newcomer, None);
         }
+    }
+
+    /// What is published last came, for a client that wants no more than that.
+    fn on_latest(&mut self, now: Now, key: ChannelKey, newcomer: Newcomer, position: Position, page: &HistoryPage) {
+        if page.top.epoch != position.epoch || page.top.offset < position.offset {
+            return match newcomer.pages < PAGES {
+                true => self.await_page(key, newcomer),
+                false => self.turn_away(now, key, newcomer, ErrorCode::Internal),
+            };
+        }
+        let is_top = |(offset, _): &&(u64, Entry)| *offset == page.top.offset;
+        let Some(latest) = page.publications.first().filter(is_top) else {
+            return self.start_anew(now, key, newcomer, None);
+        };
+        let has_seen = |seen: &Seen| seen.offset == page.top.offset && *seen.epoch == *page.top.epoch.as_str();
+        let latest = match newcomer.wish.recover().is_some_and(has_seen) {
+            true => &[][..],
+            false => std::slice::from_ref(latest),
+        };
+        let start = Start { at: Some(page.top), recovered: Some(Cow::Borrowed(latest)), ..Start::default() };
+        self.welcome(now, key, newcomer, start, None);
     }
 
     fn on_next_page(
@@ -185,6 +219,9 @@ impl<S: Socket> Hub<S> {
         for (offset, entry) in &page.publications {
             let Some(name) = self.rules.channel_name(key) else { return };
             let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry };
+            if !self.audience.get(key).is_some_and(|channel| channel.specials.lets(session, entry.tags())) {
+                continue;
+            }
             let Some(reader) = self.roster.get_mut(session).filter(|session| !session.is_gone()) else { return };
             self.outgoing.say(session, reader, &Saying::Publication(placed));
         }

@@ -16,6 +16,7 @@ use super::command::Command;
 use super::feed::Feed;
 use super::input::Ticket;
 use super::keys::{ProbeKey, SessionId, SessionKey};
+use super::ready::Ready;
 use super::wheel::Tick;
 
 /// Most commands that wait for the reply to a connect. SDKs send their connect and every subscribe in one frame, of at
@@ -101,6 +102,10 @@ pub(super) struct Connecting {
     pub(super) lifetime: Option<Now>,
     /// What the client sent after its connect.
     pub(super) held: Vec<Command>,
+    /// Subscriptions that the server makes for it and that have not begun.
+    pub(super) awaited: usize,
+    /// Those that may begin: with the answer to the connect, all at once.
+    pub(super) ready: Vec<Ready>,
 }
 
 /// A session's part in a channel.
@@ -109,10 +114,22 @@ pub(super) struct Sub {
     pub(super) channel: ChannelKey,
     /// Place among the channel's listeners; [`Sub::ON_THE_WAY`] before it is one.
     pub(super) place: u32,
-    /// The server made it.
-    pub(super) by_server: bool,
+    pub(super) maker: Maker,
     /// A token says something of it, or when it ends.
     pub(super) is_granted: bool,
+    /// Its client was promised that it would be told if it missed something.
+    pub(super) is_positioned: bool,
+}
+
+/// Who has made a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// The client asked for it.
+    Client,
+    /// The server did, on somebody's word: of a token, or of a backend.
+    Server,
+    /// The server did, because it is the session's own inbox.
+    Inbox,
 }
 
 impl Sub {
@@ -130,6 +147,11 @@ impl<S> Session<S> {
 
     pub(super) fn sub_mut(&mut self, channel: ChannelKey) -> Option<&mut Sub> {
         self.subs.iter_mut().find(|sub| sub.channel == channel)
+    }
+
+    /// The user's own channel, which the server has taken it into.
+    pub(super) fn inbox(&self) -> Option<ChannelKey> {
+        self.subs.iter().find(|sub| sub.maker == Maker::Inbox).map(|sub| sub.channel)
     }
 
     /// It was let in, and is not closed.

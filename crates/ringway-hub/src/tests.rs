@@ -1,6 +1,7 @@
 //! The hub against an owner played by hand: each test decides what the owner says, and when.
 
 mod calls;
+mod comings;
 mod confirming;
 mod crowd;
 mod dialects;
@@ -12,6 +13,7 @@ mod inbox;
 mod joins;
 mod kept;
 mod lost;
+mod made;
 mod order;
 mod parting;
 mod permissions;
@@ -19,5 +21,6 @@ mod publishing;
 mod recovery;
 mod resets;
 mod sessions;
+mod terms;
 mod tokens;
 mod turns;

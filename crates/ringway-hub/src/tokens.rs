@@ -15,7 +15,7 @@ use super::command::SubRefresh;
 use super::connect::expiry;
 use super::join::presence_of;
 use super::keys::SessionKey;
-use super::session::{Session, Sub};
+use super::session::{Maker, Session, Sub};
 use super::timers::{LATE_LIMIT, UNREAD_GRACE};
 use super::{Hub, Socket};
 
@@ -122,7 +122,7 @@ impl<S: Socket> Hub<S> {
         let session = self.roster.get(key).ok_or(ErrorCode::Internal)?;
         let sub = self.audience.key_of(channel).and_then(|channel| session.sub(channel));
         let sub = sub.ok_or(ErrorCode::PermissionDenied)?;
-        if sub.by_server {
+        if sub.maker != Maker::Client {
             return Err(Denied::Close(Disconnect::BadRequest));
         }
         let token = token.ok_or(ErrorCode::BadRequest)?;
@@ -145,6 +145,9 @@ impl<S: Socket> Hub<S> {
 
     /// How others see a session in a channel.
     pub(super) fn present_in(&self, key: SessionKey, channel: ChannelKey) -> Option<Presence> {
+        if self.audience.get(channel)?.specials.get(key).is_some_and(|special| special.is_hidden) {
+            return None;
+        }
         let presence = presence_of(self.roster.get(key)?);
         Some(Presence { chan_info: self.granted_info(key, channel).cloned(), ..presence })
     }
@@ -160,7 +163,11 @@ impl<S: Socket> Hub<S> {
             // What the client has sent for it may not have been read; or the subscription has not begun, for its owner is away.
             let waits = session.unread_excuse(UNREAD_GRACE).is_some() || self.audience.is_awaited(key, channel);
             if !(waits && self.audience.grants.put_off((key, channel), now.saturating_add(LATE_LIMIT))) {
-                self.end_sub(key, channel, Unsubscribed::Expired);
+                let maker = self.roster.get(key).and_then(|session| session.sub(channel)).map(|sub| sub.maker);
+                match maker {
+                    Some(Maker::Client) | None => self.end_sub(key, channel, Unsubscribed::Expired),
+                    Some(_) => self.close(key, Disconnect::SubscriptionExpired),
+                }
             }
         }
     }

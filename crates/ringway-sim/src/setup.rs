@@ -10,7 +10,7 @@ use ringway_core::registry::Seat;
 use ringway_core::ring::{HashKey, SlotCount, slot_of};
 use ringway_core::timing::Timing;
 use ringway_core::{ChannelName, Slot, UserName};
-use ringway_hub::{Allowed, ChannelConfig, HubConfig, SessionLimits};
+use ringway_hub::{Access, ChannelConfig, HubConfig, Offer, SessionLimits};
 
 use crate::large::Large;
 use crate::rng::Rng;
@@ -53,10 +53,10 @@ impl ChannelSetup {
     /// What gateways are configured to do with such channels.
     fn config(&self) -> ChannelConfig {
         let ChannelOptions { history_size, history_ttl, presence, durability, .. } = self.options;
-        let anyone = Allowed::Anyone;
         let config = ChannelConfig { history_size, history_ttl, presence, durability, ..ChannelConfig::default() };
-        let config = ChannelConfig { recovery: true, ..config };
-        ChannelConfig { subscribe: anyone, publish: anyone, ..config }
+        let config = ChannelConfig { recovery: Offer::Always, ..config };
+        let config = ChannelConfig { subscribe: Access::ANYONE, publish: Access::ANYONE, ..config };
+        ChannelConfig { read_presence: Access::SUBSCRIBERS, read_history: Access::SUBSCRIBERS, ..config }
     }
 }
 
@@ -286,7 +286,7 @@ impl Setup {
         HubConfig {
             allow_anonymous: true,
             namespaces,
-            inbox: ChannelConfig { subscribe: Allowed::Named, ..inbox.unwrap_or_else(ChannelConfig::inbox) },
+            inbox: ChannelConfig { subscribe: Access::NAMED, ..inbox.unwrap_or_else(ChannelConfig::inbox) },
             ping_interval: Duration::from_millis(ping_interval),
             pong_timeout: Duration::from_millis(pong_timeout),
             limits,

@@ -19,6 +19,8 @@ mod kind {
     pub(super) const CHAN_INFO: u8 = 4;
     /// Length of the key, key, value. There may be many.
     pub(super) const TAG: u8 = 5;
+    /// Nothing was published: something happened to the publisher. One byte.
+    pub(super) const HAPPENING: u8 = 7;
 }
 
 /// Bits of a length that one byte carries.
@@ -31,6 +33,15 @@ const HEAD: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     packed: Bytes,
+}
+
+/// What happened to a subscriber, of which others in the channel are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happening {
+    /// It has come.
+    Join,
+    /// It has left.
+    Leave,
 }
 
 /// The client that published something, as others see it.
@@ -138,8 +149,26 @@ impl Entry {
     }
 
     /// Key-value pairs that the publisher added.
-    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.fields().filter(|(kind, _)| *kind == kind::TAG).filter_map(|(_, field)| tag(field))
+    }
+
+    /// The same, but that nothing was published: this has happened to the publisher.
+    #[must_use]
+    pub fn happening(self, what: Happening) -> Self {
+        let mut packed = self.packed.to_vec();
+        put_field(&mut packed, kind::HAPPENING, &[what as u8]);
+        Self { packed: packed.into() }
+    }
+
+    /// What has happened to the publisher; `None` for a publication.
+    pub fn happened(&self) -> Option<Happening> {
+        let (_, field) = self.fields().find(|(kind, _)| *kind == kind::HAPPENING)?;
+        match field {
+            [0] => Some(Happening::Join),
+            [1] => Some(Happening::Leave),
+            _ => None,
+        }
     }
 
     /// Bytes that it takes, for limits.
@@ -153,7 +182,7 @@ impl Entry {
 }
 
 /// The fields that are left to read. Ends before what cannot be read, and leaves that.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -225,6 +254,17 @@ mod tests {
                 assert_eq!(Entry::from_packed(entry.packed()), Ok(entry.clone()));
                 assert_eq!(entry.size(), entry.packed().len());
             }
+        }
+    }
+
+    #[test]
+    fn something_may_have_happened_to_the_publisher() {
+        let entry = Entry::by(b"", &ANN);
+        assert_eq!(entry.happened(), None);
+        for what in [Happening::Join, Happening::Leave] {
+            let told = entry.clone().happening(what);
+            assert_eq!((told.happened(), told.publisher()), (Some(what), Some(ANN)));
+            assert_eq!(Entry::from_packed(told.packed()), Ok(told));
         }
     }
 

@@ -8,7 +8,7 @@ use ringway_core::{ChannelName, Incarnation};
 
 use super::crowd::{ONE, Owner, UNDER_WAY};
 use super::harness::{Peer, World, at};
-use crate::{Allowed, ChannelConfig, HubConfig};
+use crate::{Access, ChannelConfig, HubConfig};
 
 /// Bytes of a part.
 const PART: usize = UNDER_WAY / 2;
@@ -20,7 +20,7 @@ impl World {
     /// "news" is attached, with one who stays; and so many others who may come.
     fn with_news(count: usize) -> (Self, Owner, Vec<Peer>) {
         let mut config = HubConfig::open();
-        let bare = ChannelConfig { subscribe: Allowed::Anyone, ..ChannelConfig::default() };
+        let bare = ChannelConfig { subscribe: Access::ANYONE, ..ChannelConfig::default() };
         config.namespaces.insert("bare".into(), bare);
         let mut world = Self::new(config);
         let peers = world.described(count + 1);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::{ChannelConfig, ClientInput, Command, HubConfig, Protocol};
+use crate::{Access, ChannelConfig, ClientInput, Command, HubConfig, Offer, Protocol};
 
 const SUBSCRIBE: &str = r#"{"id":2,"subscribe":{"channel":"news"}}"#;
 const UNSUBSCRIBE: &str = r#"{"id":3,"unsubscribe":{"channel":"news"}}"#;
@@ -198,8 +198,11 @@ fn what_a_channel_does_not_have_is_not_available_to_anybody() {
 #[test]
 fn a_wish_to_recover_is_no_fault_where_nothing_is_recovered() {
     let mut config = HubConfig::open();
-    let kept = ChannelConfig { recovery: false, ..ChannelConfig::open() };
-    config.namespaces.extend([("bare".to_owned(), ChannelConfig::default()), ("kept".to_owned(), kept)]);
+    let kept = ChannelConfig { recovery: Offer::Never, ..ChannelConfig::open() };
+    config.namespaces.extend([
+        ("bare".to_owned(), ChannelConfig { subscribe: Access::ANYONE, ..ChannelConfig::default() }),
+        ("kept".to_owned(), kept),
+    ]);
     let mut world = World::new(config);
     let peer = world.anonymous();
     for (channel, stream) in [("bare:x", None), ("kept:x", Some(at(3)))] {

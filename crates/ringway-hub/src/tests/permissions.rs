@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::harness::*;
-use crate::{Allowed, ChannelConfig, HubConfig, Protocol};
+use crate::{Access, ChannelConfig, HubConfig, Protocol};
 
 #[track_caller]
 fn error(world: &mut World, peer: &Peer, frame: &str) -> u64 {
@@ -115,10 +115,10 @@ fn tokens_are_needed_where_nobody_is_anonymous() {
 fn publishing_follows_the_rules_of_the_channel() {
     let mut config = HubConfig::open();
     for (name, publish) in [
-        ("nobody", Allowed::Nobody),
-        ("subscribers", Allowed::Subscribers),
-        ("named", Allowed::Named),
-        ("anyone", Allowed::Anyone),
+        ("nobody", Access::NOBODY),
+        ("subscribers", Access::SUBSCRIBERS),
+        ("named", Access::NAMED),
+        ("anyone", Access::ANYONE),
     ] {
         config.namespaces.insert(name.into(), ChannelConfig { publish, ..ChannelConfig::open() });
     }

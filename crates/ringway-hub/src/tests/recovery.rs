@@ -266,7 +266,8 @@ fn a_page_that_comes_after_its_asker_has_gone_harms_nobody() {
 #[test]
 fn channels_without_history_have_no_positions() {
     let mut config = crate::HubConfig::open();
-    config.without_namespace = Some(crate::ChannelConfig::default());
+    let subscribe = crate::Access::ANYONE;
+    config.without_namespace = Some(crate::ChannelConfig { subscribe, ..crate::ChannelConfig::default() });
     let mut world = World::new(config);
     let peer = world.anonymous();
     world.send(&peer, SUBSCRIBE);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::{Allowed, ChannelConfig, HubConfig, Protocol};
+use crate::{Access, ChannelConfig, HubConfig, Protocol};
 
 fn closed_world() -> World {
     let mut config = HubConfig::open();
-    config.namespaces.insert("closed".into(), ChannelConfig { subscribe: Allowed::Nobody, ..ChannelConfig::open() });
+    config.namespaces.insert("closed".into(), ChannelConfig { subscribe: Access::NOBODY, ..ChannelConfig::open() });
     World::new(config)
 }
 

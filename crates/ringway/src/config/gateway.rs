@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringway_core::keeping::{MAX_KIND_BYTES, MAX_KINDS};
 use ringway_core::message::Durability;
-use ringway_hub::{Allowed, ChannelConfig, HubConfig};
+use ringway_hub::{Access, ChannelConfig, HubConfig, NamePattern, Offer, RecoveryMode};
 
 use super::reader::Section;
 use super::sections::{ONE_HOUR, ONE_MS, SENSIBLE};
@@ -22,12 +22,20 @@ const NAMESPACES: usize = MAX_KINDS - 2;
 /// The words that stand for [`Durability`].
 const LEVELS: &[(&str, Durability)] = &[("memory", Durability::Memory), ("log", Durability::Log)];
 
-/// The words that stand for [`Allowed`].
-const WHO: &[(&str, Allowed)] = &[
-    ("nobody", Allowed::Nobody),
-    ("subscribers", Allowed::Subscribers),
-    ("named", Allowed::Named),
-    ("anyone", Allowed::Anyone),
+/// The words that stand for [`RecoveryMode`].
+const RECOVERY_MODES: &[(&str, RecoveryMode)] = &[("stream", RecoveryMode::Stream), ("cache", RecoveryMode::Cache)];
+
+/// Settings that are spelled otherwise by now, and what to write instead.
+const REPLACED: &[(&str, &str)] = &[
+    ("recovery", "write `force_recovery`, which is for all subscribers, or `allow_recovery`, for those who ask for it"),
+    (
+        "subscribe",
+        "write `allow_subscribe_for_client = true`, and `allow_subscribe_for_anonymous = true` where clients without a user name may too",
+    ),
+    (
+        "publish",
+        "write `allow_publish_for_client` or `allow_publish_for_subscriber`, and `allow_publish_for_anonymous` where clients without a user name may too",
+    ),
 ];
 
 /// Reads everything that a gateway's sessions need from the file's sections.
@@ -44,6 +52,7 @@ fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
     section.read("anonymous", &mut config.hub.allow_anonymous);
     section.read("token_hmac_secret", &mut config.token_hmac_secret);
     section.read("allowed_origins", &mut config.allowed_origins);
+    section.read("subscribe_to_user_personal_channel", &mut config.hub.personal_channels);
     let hub = &mut config.hub;
     section.read_within("ping_interval", &mut hub.ping_interval, second..=ONE_HOUR, "it must lie between 1s and 1h");
     section.read_within("pong_timeout", &mut hub.pong_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);
@@ -109,24 +118,78 @@ fn kept(config: &mut ChannelConfig, section: &mut Section<'_>) {
     section.read("history_bytes", &mut bytes);
     config.history_bytes = bytes.0;
     section.read_word("durability", &mut config.durability, LEVELS);
-    section.read("recovery", &mut config.recovery);
+    offer(&mut config.positioning, section, ["force_positioning", "allow_positioning"]);
+    offer(&mut config.recovery, section, ["force_recovery", "allow_recovery"]);
+    section.read_word("force_recovery_mode", &mut config.recovery_mode, RECOVERY_MODES);
     section.read("presence", &mut config.presence);
-    section.read_word("subscribe", &mut config.subscribe, WHO);
-    section.read_word("publish", &mut config.publish, WHO);
+    section.read("join_leave", &mut config.join_leave);
+    section.read("force_push_join_leave", &mut config.force_push_join_leave);
+    section.read("allow_subscribe_for_client", &mut config.subscribe.client);
+    section.read("allow_subscribe_for_anonymous", &mut config.subscribe.anonymous);
+    access(&mut config.publish, section, "publish");
+    access(&mut config.read_presence, section, "presence");
+    access(&mut config.read_history, section, "history");
+    section.read("allow_user_limited_channels", &mut config.user_limited);
+    section.read("allow_tags_filter", &mut config.tags_filter);
+    pattern(&mut config.names, section);
+    for (old, instead) in REPLACED {
+        section.replaced(old, instead);
+    }
+    faults_of(config, section);
+}
+
+/// Two settings for what subscribers may get: all of them, or those who ask for it.
+fn offer(offer: &mut Offer, section: &mut Section<'_>, [force, allow]: [&str; 2]) {
+    let (mut is_forced, mut is_allowed) = (*offer == Offer::Always, *offer == Offer::IfAsked);
+    section.read(force, &mut is_forced);
+    section.read(allow, &mut is_allowed);
+    *offer = match (is_forced, is_allowed) {
+        (true, _) => Offer::Always,
+        (false, true) => Offer::IfAsked,
+        (false, false) => Offer::Never,
+    };
+}
+
+/// Three settings for who may do something.
+fn access(access: &mut Access, section: &mut Section<'_>, what: &str) {
+    section.read(&format!("allow_{what}_for_client"), &mut access.client);
+    section.read(&format!("allow_{what}_for_subscriber"), &mut access.subscriber);
+    section.read(&format!("allow_{what}_for_anonymous"), &mut access.anonymous);
+}
+
+fn pattern(names: &mut Option<NamePattern>, section: &mut Section<'_>) {
+    let mut pattern = String::new();
+    section.read("channel_regex", &mut pattern);
+    match NamePattern::new(&pattern) {
+        _ if pattern.is_empty() => {}
+        Ok(pattern) => *names = Some(pattern),
+        Err(why) => section.fault("channel_regex", &format!("is no regular expression: {why}")),
+    }
+}
+
+/// Settings that do not go together.
+fn faults_of(config: &ChannelConfig, section: &Section<'_>) {
+    let has_history = config.options().has_history();
     if (config.history_size == 0) != config.history_ttl.is_zero() {
         section.fault("history_size", "and `history_ttl` belong together: set both for a history, or neither");
     }
-    if config.durability == Durability::Log && !config.options().has_history() {
+    if config.durability == Durability::Log && !has_history {
         section.fault(
             "durability",
             "\"log\" keeps a history: set `history_size` and `history_ttl`, or `durability = \"memory\"`",
         );
     }
-    if config.recovery && !config.options().has_history() {
-        section.fault(
-            "recovery",
-            "needs a history to recover from: set `history_size` and `history_ttl`, or `recovery = false`",
-        );
+    let needs_history = [
+        ("force_recovery", config.recovery == Offer::Always),
+        ("allow_recovery", config.recovery == Offer::IfAsked),
+        ("force_positioning", config.positioning == Offer::Always),
+        ("allow_positioning", config.positioning == Offer::IfAsked),
+    ];
+    for (name, _) in needs_history.iter().filter(|(_, is_set)| *is_set && !has_history) {
+        section.fault(name, &format!("needs a history: set `history_size` and `history_ttl`, or `{name} = false`"));
+    }
+    if config.force_push_join_leave && !config.join_leave {
+        section.fault("force_push_join_leave", "has nothing to push: set `join_leave = true` too");
     }
 }
 

@@ -148,6 +148,13 @@ impl Section<'_> {
         }
     }
 
+    /// A setting that was spelled otherwise once: a fault, where it is there, that says what to write instead.
+    pub(super) fn replaced(&mut self, key: &str, instead: &str) {
+        if self.table.remove(key).is_some() {
+            self.fault(key, &format!("is spelled otherwise: {instead}"));
+        }
+    }
+
     /// Adds a fault that concerns a setting of this section: "`key` …".
     pub(super) fn fault(&self, key: &str, why: &str) {
         self.reading.fault(format!("`{}` {why}.", self.path_of(key)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringway_core::ring::{SlotCount, Weight};
-use ringway_hub::Allowed;
+use ringway_hub::{Access, Offer};
 
 use super::*;
 use crate::rebalance::Mode;
@@ -79,7 +79,8 @@ fn values_are_read_in_their_own_units() {
         [channels.namespaces.news]
         history_size = 5
         history_ttl = "10m"
-        publish = "subscribers"
+        allow_publish_for_subscriber = true
+allow_publish_for_anonymous = true
         [limits.session]
         message_bytes = "16MiB"
         [rebalance]
@@ -98,10 +99,7 @@ fn values_are_read_in_their_own_units() {
         (Duration::from_millis(250), Duration::from_secs(7 * 86_400))
     );
     let news = &config.gateway.hub.namespaces["news"];
-    assert_eq!(
-        (news.history_size, news.history_ttl, news.publish),
-        (5, Duration::from_secs(600), Allowed::Subscribers)
-    );
+    assert_eq!((news.history_size, news.history_ttl, news.publish), (5, Duration::from_secs(600), Access::SUBSCRIBERS));
     assert_eq!(config.gateway.limits.message_bytes, 16 << 20);
     assert_eq!(config.rebalance, Rebalance { mode: Mode::ResetAll, window: Duration::ZERO });
 }
@@ -148,10 +146,8 @@ fn each_kind_of_value_says_what_it_wants() {
     assert_fault("[admin]\norchestrator = \"gateway-1:0\"", &["`admin.orchestrator`", "65535"]);
     assert_fault("[cluster]\nweight = -1", &["`cluster.weight`", "-1"]);
     assert_fault("[cluster]\nweight = 0", &["`cluster.weight`", "own nothing"]);
-    assert_fault(
-        "[channels.without_namespace]\npublish = \"everybody\"",
-        &["`channels.without_namespace.publish`", "\"anyone\""],
-    );
+    assert_fault("[inbox]\nforce_recovery_mode = \"all\"", &["`inbox.force_recovery_mode`", "\"cache\""]);
+    assert_fault("[inbox]\nchannel_regex = \"(\"", &["`inbox.channel_regex`", "unclosed group"]);
     assert_fault("server = 1", &["`server`", "[server]"]);
 }
 
@@ -188,15 +184,29 @@ fn proxies_and_names_are_written_as_they_are_known() {
 
 #[test]
 fn settings_that_contradict_each_other_are_faults() {
-    assert_fault("[inbox]\nhistory_size = 0\nrecovery = false", &["`inbox.history_size`", "`history_ttl`"]);
-    assert_fault(
-        "[channels.without_namespace]\nrecovery = true",
-        &["`channels.without_namespace.recovery`", "history"],
-    );
+    assert_fault("[inbox]\nhistory_size = 0\nforce_recovery = false", &["`inbox.history_size`", "`history_ttl`"]);
+    for key in ["force_recovery", "allow_recovery", "force_positioning", "allow_positioning"] {
+        let text = format!("[channels.without_namespace]\n{key} = true");
+        assert_fault(&text, &[&format!("`channels.without_namespace.{key}`"), "history"]);
+    }
+    assert_fault("[inbox]\nforce_push_join_leave = true", &["`inbox.force_push_join_leave`", "join_leave = true"]);
     assert_fault("[client]\npong_timeout = \"25s\"", &["`client.pong_timeout`", "`ping_interval`"]);
     assert_fault("[cluster.timing]\nsuspect = \"2s\"", &["`cluster.timing.suspect`", "`cluster.timing.ttl`"]);
     assert_fault("[cluster.timing]\nping = \"1s\"", &["`cluster.timing.ping`", "quarter"]);
     assert_fault("[channels.namespaces.\"a:b\"]", &["a:b", "namespace"]);
+}
+
+#[test]
+fn a_setting_that_is_spelled_otherwise_by_now_names_the_new_one() {
+    let table = [
+        ("recovery = true", "`force_recovery`"),
+        ("subscribe = \"anyone\"", "`allow_subscribe_for_client = true`"),
+        ("publish = \"nobody\"", "`allow_publish_for_client`"),
+    ];
+    for (old, new) in table {
+        let key = old.split(' ').next().unwrap();
+        assert_fault(&format!("[channels.namespaces.a]\n{old}"), &[&format!("`channels.namespaces.a.{key}`"), new]);
+    }
 }
 
 #[test]
@@ -226,7 +236,7 @@ fn the_open_config_is_what_the_demo_promises() {
     let channels = config.gateway.hub.without_namespace.unwrap();
     assert!(config.gateway.hub.allow_anonymous && config.gateway.plain.is_some() && config.server.echo);
     assert_eq!((channels.history_size, channels.history_ttl), (1000, Duration::from_secs(600)));
-    assert!(channels.recovery && channels.presence && channels.publish == Allowed::Subscribers);
+    assert!(channels.recovery == Offer::Always && channels.presence && channels.publish == Access::SUBSCRIBERS);
 }
 
 #[test]

@@ -63,7 +63,7 @@ async fn the_reference_server_answers_so() {
 
 #[tokio::test]
 async fn a_subscription_ends_with_its_token_unless_it_is_renewed() {
-    let server = dev("expiry_grace = \"1s\"\n[channels.namespaces.closed]\nsubscribe = \"nobody\"\n").await;
+    let server = dev("expiry_grace = \"1s\"\n[channels.namespaces.closed]\nallow_subscribe_for_client = false\n").await;
     let names = Names(String::new());
     let soon = || names.token(&json!({"channel": "closed:x", "exp": unix() + 3}));
     let mut lazy = CentrifugeClient::connect(server.addr()).await.unwrap();

@@ -21,7 +21,9 @@ token_hmac_secret = "a signing key for tests alone"
 enabled = true
 history_size = 1000
 history_ttl = "300s"
-recovery = true
+force_recovery = true
+allow_history_for_subscriber = true
+allow_history_for_anonymous = true
 presence = true
 [channels.namespaces.live]
 [cluster]

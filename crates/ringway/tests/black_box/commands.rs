@@ -175,7 +175,10 @@ async fn a_config_is_checked_without_starting_anything() {
     assert_eq!((code, told["faults"].as_array().unwrap().len()), (Some(64), 1), "{told}");
     assert!(why.contains("/nowhere/ringway.toml"), "{why}");
     // Over the open config a line can be right that is wrong over the closed one.
-    let open = file("open.toml", "[channels.without_namespace]\nenabled = true\nrecovery = true\n");
+    let open = file(
+        "open.toml",
+        "[channels.without_namespace]\nenabled = true\nforce_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\n",
+    );
     assert_eq!((check(&[&open]).await.0, check(&[&open, "--dev"]).await.0), (Some(64), Some(0)));
 }
 

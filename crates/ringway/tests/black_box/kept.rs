@@ -14,7 +14,7 @@ const SECRET: &str = "known between members";
 fn config(history_size: u32, more: &str) -> String {
     format!(
         "[cluster]\nslots = 256\n[client]\nanonymous = true\n[channels.namespaces.kept]\nhistory_size = {history_size}\n\
-         history_ttl = \"10m\"\nrecovery = true\nsubscribe = \"anyone\"\npublish = \"anyone\"\n{more}"
+         history_ttl = \"10m\"\nforce_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nallow_publish_for_client = true\nallow_publish_for_anonymous = true\n{more}"
     )
 }
 

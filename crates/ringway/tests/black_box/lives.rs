@@ -63,8 +63,7 @@ async fn a_second_process_with_one_id_waits_until_the_first_is_gone() {
 
 #[tokio::test]
 async fn planned_changes_lose_nothing_without_history_either() {
-    let config =
-        "[cluster]\nslots = 256\n[channels.namespaces.live]\nsubscribe = \"anyone\"\npublish = \"subscribers\"\n";
+    let config = "[cluster]\nslots = 256\n[channels.namespaces.live]\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nallow_publish_for_subscriber = true\nallow_publish_for_anonymous = true\n";
     let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "2", "--gateways", "2"]);
     let server = Server::start(configured(builder, config), CHANGE).await;
     server.settled(2).await;

@@ -144,7 +144,7 @@ async fn a_log_without_a_place_is_a_fault_of_the_config() {
         (
             vec!["gateway", "--port", "0"],
             format!(
-                "{CONFIG}[inbox]\ndurability = \"log\"\nhistory_size = 0\nhistory_ttl = \"0s\"\nrecovery = false\n"
+                "{CONFIG}[inbox]\ndurability = \"log\"\nhistory_size = 0\nhistory_ttl = \"0s\"\nforce_recovery = false\n"
             ),
             "keeps a history",
         ),

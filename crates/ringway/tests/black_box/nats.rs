@@ -16,7 +16,7 @@ pub(crate) const ANY: &str = "127.0.0.1:0";
 fn config(servers: &NatsServers, more: &str) -> String {
     format!(
         "[cluster]\nregistry = \"nats\"\nslots = 256\n{more}[nats]\nurls = {:?}\n[client]\nanonymous = true\n[channels.namespaces.kept]\n\
-         history_size = 1000\nhistory_ttl = \"10m\"\nrecovery = true\nsubscribe = \"anyone\"\npublish = \"anyone\"\n",
+         history_size = 1000\nhistory_ttl = \"10m\"\nforce_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nallow_publish_for_client = true\nallow_publish_for_anonymous = true\n",
         servers.urls()
     )
 }
@@ -139,7 +139,7 @@ async fn nats_has_the_registry_of_a_demo_whose_members_are_killed_started_and_ad
     // Whoever was removed without a proof may act for that long (R10).
     let config = config(&servers, "log = \"nats\"\n[cluster.timing]\npair = \"10s\"\n")
         .replace("[nats]\n", &format!("[nats]\nuser = \"me\"\npassword = \"{PASSWORD}\"\n"))
-        .replace("recovery = true\n", "recovery = true\ndurability = \"log\"\n");
+        .replace("force_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\n", "force_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\ndurability = \"log\"\n");
     let demo = || configured(Process::builder(&*BINARY, &["demo", "--port", "0", "--gateways", "2"]), &config);
     let all = ["gateway-0", "gateway-1", "node-1", "node-2", "node-3"];
     let server = Server::start(demo(), CHANGE).await;

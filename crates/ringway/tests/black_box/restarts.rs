@@ -34,9 +34,13 @@ rate = 10000
 [channels.namespaces.kept]
 history_size = 10000
 history_ttl = \"1h\"
-recovery = true
-subscribe = \"anyone\"
-publish = \"anyone\"
+force_recovery = true
+allow_history_for_subscriber = true
+allow_history_for_anonymous = true
+allow_subscribe_for_client = true
+allow_subscribe_for_anonymous = true
+allow_publish_for_client = true
+allow_publish_for_anonymous = true
 ";
 
 /// What nodes say of themselves is no older than this.

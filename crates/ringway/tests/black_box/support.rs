@@ -36,16 +36,24 @@ anonymous = true
 [channels.namespaces.log]
 history_size = 10000
 history_ttl = \"1h\"
-recovery = true
+force_recovery = true
+allow_history_for_subscriber = true
+allow_history_for_anonymous = true
 durability = \"log\"
-subscribe = \"anyone\"
-publish = \"anyone\"
+allow_subscribe_for_client = true
+allow_subscribe_for_anonymous = true
+allow_publish_for_client = true
+allow_publish_for_anonymous = true
 [channels.namespaces.memory]
 history_size = 10000
 history_ttl = \"1h\"
-recovery = true
-subscribe = \"anyone\"
-publish = \"anyone\"
+force_recovery = true
+allow_history_for_subscriber = true
+allow_history_for_anonymous = true
+allow_subscribe_for_client = true
+allow_subscribe_for_anonymous = true
+allow_publish_for_client = true
+allow_publish_for_anonymous = true
 ";
 /// What the tests' servers sign tokens with.
 const SIGNING_KEY: &str = "a signing key for tests alone";

@@ -1,7 +1,7 @@
 //! Channels that clients are in: asked for with the position that they come back with, and what follows from the answers.
 
 use ringway_core::Position;
-use ringway_hub::{Ask, Subscribe};
+use ringway_hub::{Ask, Extras, Subscribe};
 
 use super::connect::seen;
 use super::{Asked, CROWD, Pace, Sub, Subscribed};
@@ -36,8 +36,9 @@ impl World {
             rejects_unrecovered: false,
             token: None,
             is_foreign: false,
-            is_filtered: false,
+            filter: None,
             is_malformed: false,
+            extras: Extras::default(),
         };
         note!(self, "{}: connection {number} subscribes to channel {channel} from {from:?}", self.processes[at].id);
         self.ask(at, number, Asked::Subscribe(channel, from), Ask::Subscribe(Box::new(subscribe)));
