@@ -1,11 +1,12 @@
 //! The Centrifuge client protocol, version 2: what clients ask, what they are answered, what is pushed to them.
 //!
-//! The types here belong to no wire format; [`json`] is the first that reads and writes them. A request borrows from
+//! The types here belong to no wire format; [`json`] and [`protobuf`] read and write them. A request borrows from
 //! the frame it came in, a reply or push borrows from whoever sends it, so that neither costs more than the bytes.
 
 mod code;
 pub mod json;
 mod present;
+pub mod protobuf;
 mod publication;
 mod push;
 mod reply;

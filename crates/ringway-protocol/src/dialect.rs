@@ -13,7 +13,7 @@ use bytes::Bytes;
 use ringway_core::id::StreamEpoch;
 use ringway_core::message::Entry;
 
-use crate::centrifuge::{Push, Reply, json};
+use crate::centrifuge::{Push, Reply, json, protobuf};
 use crate::framing::{Framing, Part};
 use crate::plain::{self, Body};
 
@@ -31,6 +31,8 @@ pub struct Dialect {
 pub enum Codec {
     /// The Centrifuge protocol as JSON.
     CentrifugeJson,
+    /// The Centrifuge protocol as Protobuf.
+    CentrifugeProtobuf,
     /// The plain protocol, which is JSON.
     Plain,
     /// Publications as their payloads, and nothing else; for tests of what is to be the same for every client.
@@ -76,6 +78,8 @@ impl Saying<'_> {
 impl Dialect {
     /// Centrifuge clients with JSON over a WebSocket.
     pub const CENTRIFUGE: Self = Self { codec: Codec::CentrifugeJson, framing: Framing::WebSocketText };
+    /// Centrifuge clients with Protobuf over a WebSocket.
+    pub const CENTRIFUGE_PROTOBUF: Self = Self { codec: Codec::CentrifugeProtobuf, framing: Framing::WebSocketBinary };
     /// Plain clients.
     pub const PLAIN: Self = Self { codec: Codec::Plain, framing: Framing::WebSocketText };
 
@@ -105,6 +109,7 @@ impl Codec {
     fn write<'c>(self, out: &mut Vec<u8>, saying: &Saying<'_>, date_time: impl FnOnce() -> &'c str) -> bool {
         match self {
             Self::CentrifugeJson => json::say(out, saying),
+            Self::CentrifugeProtobuf => protobuf::say(out, saying),
             Self::Plain => plain::say(out, saying, date_time),
             #[cfg(any(test, feature = "testing"))]
             Self::Bare => match saying {

@@ -12,6 +12,9 @@ use crate::ws::{self, Kind, Opcode};
 pub enum Framing {
     /// A text message of a WebSocket.
     WebSocketText,
+    /// A binary message of a WebSocket, in which the message stands behind its length as a varint. There are no parts of it: the length of
+    /// the whole would have to be known with the first.
+    WebSocketBinary,
     /// A line of a body that is streamed; for tests of what is to be the same on every way.
     #[cfg(any(test, feature = "testing"))]
     Lines,
@@ -37,9 +40,15 @@ impl Framing {
     pub fn whole(self, message: &[u8]) -> Bytes {
         match self {
             Self::WebSocketText => ws::frame(Kind::Text, message),
+            Self::WebSocketBinary => delimited(message),
             #[cfg(any(test, feature = "testing"))]
             Self::Lines => Bytes::from([message, b"\n"].concat()),
         }
+    }
+
+    /// Messages may go out in parts; if not, each is to be whole.
+    pub fn has_parts(self) -> bool {
+        self != Self::WebSocketBinary
     }
 
     /// A part of a message, which `write` appends to what it is given: parts are large, and this one stays where it is written.
@@ -49,6 +58,11 @@ impl Framing {
             Self::WebSocketText => {
                 let opcode = if part.is_first { Opcode::Text } else { Opcode::Continuation };
                 ws::fragment_with(opcode, part.is_last, write)
+            }
+            Self::WebSocketBinary => {
+                let mut message = Vec::new();
+                write(&mut message);
+                self.whole(&message)
             }
             #[cfg(any(test, feature = "testing"))]
             Self::Lines => {
@@ -65,11 +79,19 @@ impl Framing {
     #[must_use]
     pub fn probe(self, number: u32) -> Option<Bytes> {
         match self {
-            Self::WebSocketText => Some(ws::ping_frame(&number.to_be_bytes())),
+            Self::WebSocketText | Self::WebSocketBinary => Some(ws::ping_frame(&number.to_be_bytes())),
             #[cfg(any(test, feature = "testing"))]
             Self::Lines => None,
         }
     }
+}
+
+/// A message behind its length.
+fn delimited(message: &[u8]) -> Bytes {
+    let mut delimiter = [0; 10];
+    let size = prost::length_delimiter_len(message.len());
+    prost::encode_length_delimiter(message.len(), &mut &mut delimiter[..]).expect("a varint has ten bytes at most");
+    ws::frame_of(Kind::Binary, &[&delimiter[..size], message])
 }
 
 #[cfg(test)]
@@ -87,7 +109,24 @@ mod tests {
             })
             .collect();
         assert_eq!(line, Framing::Lines.whole(b"abc"));
+        assert!(Framing::WebSocketText.has_parts() && Framing::Lines.has_parts());
         let whole = Framing::WebSocketText.part(Part::WHOLE, |out| out.extend_from_slice(b"abc"));
         assert_eq!(whole, Framing::WebSocketText.whole(b"abc"));
+    }
+
+    #[test]
+    fn a_binary_message_stands_behind_its_length() {
+        let binary = Framing::WebSocketBinary;
+        assert!(!binary.has_parts());
+        for (length, delimiter) in
+            [(0, &[0][..]), (3, &[3]), (127, &[127]), (128, &[0x80, 1]), (70_000, &[0xf0, 0xa2, 4])]
+        {
+            let message = vec![7; length];
+            let frame = binary.whole(&message);
+            let (opcode, is_last, payload) = ws::server_frame(&frame).unwrap();
+            assert_eq!((opcode, is_last), (Opcode::Binary, true));
+            assert_eq!(payload, [delimiter, &message].concat(), "{length}");
+            assert_eq!(binary.part(Part::WHOLE, |out| out.extend_from_slice(&message)), frame);
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 pub(crate) mod fields;
@@ -40,6 +42,17 @@ pub enum InvalidJson {
 pub fn payload(bytes: &[u8]) -> Result<Cow<'_, [u8]>, InvalidJson> {
     let document: &RawValue = serde_json::from_str(std::str::from_utf8(bytes)?)?;
     compact(document.get().as_bytes())
+}
+
+/// Whether bytes are one JSON document of bearable depth without white space around or between its tokens: [`payload`] leaves them as they are.
+pub fn is_compact(bytes: &[u8]) -> bool {
+    matches!(payload(bytes), Ok(Cow::Borrowed(document)) if document.len() == bytes.len())
+}
+
+/// Any bytes as a document, for readers of JSON: what is one is told compact, as far as it is of bearable depth, and everything else as
+/// a string with its Base64 (the standard alphabet, padded).
+pub fn told(bytes: &[u8]) -> Cow<'_, [u8]> {
+    payload(bytes).unwrap_or_else(|_| Cow::Owned(format!("\"{}\"", STANDARD.encode(bytes)).into_bytes()))
 }
 
 /// Strips the white space between the tokens of a document that is known to be valid JSON.

@@ -20,8 +20,8 @@ use std::borrow::Cow;
 pub use close::{CloseReason, MAX_REASON, close_code};
 pub use decode::{DecodeError, Decoder, MAX_FRAGMENTS};
 pub use encode::{
-    append_masked, close_frame, empty_close_frame, fragment_with, frame, masked_close_frame, masked_frame, ping_frame,
-    pong_frame, write_fragment,
+    append_masked, close_frame, empty_close_frame, fragment_with, frame, frame_of, masked_close_frame, masked_frame,
+    ping_frame, pong_frame, write_fragment,
 };
 pub use handshake::{ClientRequest, HandshakeError, MAX_RESPONSE_HEAD, accept_key, check_response, is_valid_key};
 pub use head::{Opcode, server_frame};

@@ -19,6 +19,8 @@ mod kind {
     pub(super) const CHAN_INFO: u8 = 4;
     /// Length of the key, key, value. There may be many.
     pub(super) const TAG: u8 = 5;
+    /// Without content: the payload is any bytes, and not compact JSON.
+    pub(super) const OPAQUE: u8 = 6;
     /// Nothing was published: something happened to the publisher. One byte.
     pub(super) const HAPPENING: u8 = 7;
 }
@@ -100,6 +102,15 @@ impl Entry {
         Self { packed: packed.into() }
     }
 
+    /// Says of the payload that it is any bytes, and not compact JSON: whoever tells it to a reader of JSON has to make JSON of it.
+    #[must_use]
+    pub fn opaque(self) -> Self {
+        let mut packed = Vec::with_capacity(self.packed.len() + 2);
+        packed.extend_from_slice(&self.packed);
+        put_field(&mut packed, kind::OPAQUE, b"");
+        Self { packed: packed.into() }
+    }
+
     /// Copies an entry out of what somebody sent.
     ///
     /// # Errors
@@ -125,9 +136,14 @@ impl Entry {
         &self.packed
     }
 
-    /// What was published: any bytes. A client protocol that is JSON has checked on the way in that they are.
+    /// What was published: compact JSON, as it was checked on the way in, or any bytes if it [is opaque](Self::is_opaque).
     pub fn data(&self) -> &[u8] {
         self.fields().find(|(kind, _)| *kind == kind::DATA).map(|(_, field)| field).unwrap_or_default()
+    }
+
+    /// The payload is any bytes, and not compact JSON.
+    pub fn is_opaque(&self) -> bool {
+        self.fields().any(|(kind, _)| kind == kind::OPAQUE)
     }
 
     /// Whose client published it; `None` for what backends publish.
@@ -265,6 +281,17 @@ mod tests {
             let told = entry.clone().happening(what);
             assert_eq!((told.happened(), told.publisher()), (Some(what), Some(ANN)));
             assert_eq!(Entry::from_packed(told.packed()), Ok(told));
+        }
+    }
+
+    #[test]
+    fn an_opaque_payload_is_told_from_one_that_only_looks_so() {
+        for entry in [Entry::of(&[6, 0]), Entry::by(&[6, 0], &ANN), Entry::with_tags(b"1", [("k", "\u{6}\0")])] {
+            assert!(!entry.is_opaque());
+            let opaque = entry.clone().opaque();
+            assert!(opaque.is_opaque() && Entry::from_packed(opaque.packed()).unwrap().is_opaque());
+            assert_eq!((opaque.data(), opaque.publisher()), (entry.data(), entry.publisher()));
+            assert!(opaque.tags().eq(entry.tags()));
         }
     }
 

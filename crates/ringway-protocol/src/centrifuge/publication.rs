@@ -1,6 +1,6 @@
 //! A publication, as subscribers see it.
 
-/// One publication, as subscribers see it. What a wire of JSON writes is compact JSON: it was checked where it came in
+/// One publication, as subscribers see it. A payload that is not opaque was checked where it came in to be compact JSON
 /// (see [`crate::json::payload`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Publication<'a> {
@@ -8,6 +8,8 @@ pub struct Publication<'a> {
     pub offset: u64,
     /// The payload.
     pub data: &'a [u8],
+    /// The payload is any bytes, and not compact JSON.
+    pub is_opaque: bool,
     /// Who published; `None` if the server API did.
     pub info: Option<ClientInfo<'a>>,
     /// Key-value pairs that the publisher added.

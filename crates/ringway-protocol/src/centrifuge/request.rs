@@ -97,7 +97,7 @@ pub struct SubscribeRequest<'a> {
     pub join_leave: bool,
     /// Delta format that the client understands, `fossil`; empty for none.
     pub delta: Cow<'a, str>,
-    /// A filter by tags, raw; a server that does not filter must refuse it.
+    /// A filter by tags, as JSON on every wire; a server that does not filter must refuse it.
     pub filter: Option<Cow<'a, [u8]>>,
     /// Bits: [`SubscribeRequest::REJECT_UNRECOVERED`] and offers that may be ignored.
     pub flag: i64,
@@ -138,6 +138,8 @@ pub struct PublishRequest<'a> {
     pub channel: Cow<'a, str>,
     /// What to publish; a publication needs some.
     pub data: Option<Cow<'a, [u8]>>,
+    /// The data are any bytes, and not compact JSON. Of no wire that is JSON.
+    pub is_opaque: bool,
     /// Kind of channel: 0 is a stream, the others are experimental.
     pub kind: i32,
 }

@@ -37,7 +37,8 @@ impl<'a> Stored<'a> {
             chan_info: publisher.chan_info,
         });
         let tags = self.entry.tags().collect();
-        Publication { offset: self.offset, data: self.entry.data(), info, tags, epoch: "" }
+        let (data, is_opaque) = (self.entry.data(), self.entry.is_opaque());
+        Publication { offset: self.offset, data, is_opaque, info, tags, epoch: "" }
     }
 
     /// As it is told to clients: the first one of a stream says which stream it is.
@@ -62,6 +63,7 @@ mod tests {
         assert_eq!((info.user, info.client), ("a\"nn", "00000000-0000-0000-0000-000000001234"));
         assert_eq!((info.conn_info, info.chan_info), (&b"{\"name\":\"Ann\"}"[..], &b"[2]"[..]));
         assert_eq!((publication.offset, publication.data), (7, &b"[1]"[..]));
+        assert!(!publication.is_opaque && Stored::of(7, &entry.clone().opaque()).publication().is_opaque);
         let tagged = Entry::with_tags(b"1", [("k", "v")]);
         let stored = Stored::of(1, &tagged);
         assert_eq!((stored.publication().info, stored.publication().tags), (None, vec![("k", "v")]));

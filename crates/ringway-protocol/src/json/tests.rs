@@ -10,6 +10,33 @@ fn compacted(text: &str) -> String {
 }
 
 #[test]
+fn what_is_no_document_is_told_as_a_string() {
+    let deep = "[".repeat(PAYLOAD_DEPTH + 1) + &"]".repeat(PAYLOAD_DEPTH + 1);
+    for (bytes, expected, compact) in [
+        (&b"{\"a\":1}"[..], "{\"a\":1}", true),
+        (b" { \"a\" : 1 }\n", "{\"a\":1}", false),
+        (b"1\n", "1", false),
+        (b"\xff\x00\n", "\"/wAK\"", false),
+        (b"text", "\"dGV4dA==\"", false),
+        (b"\"\"\n\"\"", "\"IiIKIiI=\"", false),
+        (b"", "\"\"", false),
+        (deep.as_bytes(), &format!("\"{}\"", STANDARD.encode(&deep)), false),
+    ] {
+        assert_eq!((std::str::from_utf8(&told(bytes)).unwrap(), is_compact(bytes)), (expected, compact));
+    }
+}
+
+proptest! {
+    /// Whatever somebody publishes, a line of JSON stays a line of JSON.
+    #[test]
+    fn any_bytes_are_told_in_one_line(bytes: Vec<u8>) {
+        let told = told(&bytes);
+        prop_assert!(is_compact(&told) && !told.contains(&b'\n'));
+        serde_json::from_slice::<Value>(&told).unwrap();
+    }
+}
+
+#[test]
 fn white_space_between_tokens_goes_and_nothing_else() {
     for (before, after) in [
         (" 1 ", "1"),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::json::fields::{Strict, optional_text};
@@ -39,11 +41,15 @@ impl<'a> InboxMessage<'a> {
     }
 
     /// Reads a publication of an inbox. One that [`InboxMessage::encode`] could have written is that message; any other
-    /// payload, which a Centrifuge client or the server API published, is shown as its compact JSON text.
+    /// payload, which a Centrifuge client or the server API published, is shown as its text; what is no text, as its Base64.
     pub fn decode(data: &'a [u8]) -> Self {
         match serde_json::from_slice(data) {
             Ok(Strict(Stored { content: Some(content), from })) => Self { content, from },
-            _ => Self { content: String::from_utf8_lossy(data), from: None },
+            _ => Self { content: shown(data), from: None },
         }
     }
+}
+
+fn shown(data: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(data).map_or_else(|_| STANDARD.encode(data).into(), Cow::Borrowed)
 }

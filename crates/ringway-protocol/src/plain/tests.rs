@@ -123,6 +123,14 @@ fn anything_else_in_the_inbox_is_shown_as_json() {
     }
 }
 
+#[test]
+fn what_is_no_text_is_shown_as_base64() {
+    assert_eq!(InboxMessage::decode(b"\xff\0\n"), InboxMessage { content: "/wAK".into(), from: None });
+    assert_eq!(InboxMessage::decode(b"{ \"a\":\n1 }"), InboxMessage { content: "{ \"a\":\n1 }".into(), from: None });
+    let spaced = b"{ \"content\": \"hi\", \"from\": \"ann\" }\n";
+    assert_eq!(InboxMessage::decode(spaced), InboxMessage { content: "hi".into(), from: Some("ann".into()) });
+}
+
 proptest! {
     #[test]
     fn an_inbox_gives_back_what_was_put_in(content: String, from in proptest::option::of(".*")) {

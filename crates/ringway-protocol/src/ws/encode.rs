@@ -23,6 +23,16 @@ pub fn frame(kind: Kind, payload: &[u8]) -> Bytes {
     server_frame(kind.into(), payload)
 }
 
+/// The same of a payload in pieces.
+#[must_use]
+pub fn frame_of(kind: Kind, pieces: &[&[u8]]) -> Bytes {
+    let head = whole(kind.into(), pieces.iter().map(|piece| piece.len()).sum(), None);
+    let mut out = Vec::with_capacity(head.size() + head.len as usize);
+    head.write(&mut out);
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    out.into()
+}
+
 /// A fragment of a server message whose payload `fill` appends to the buffer it is given: no second copy. It must only append. The first one has the
 /// message's opcode, the others have [`Opcode::Continuation`].
 #[must_use]

@@ -157,7 +157,10 @@ fn push_body(o: &mut Object<'_>, push: &Push<'_>) {
 /// Appends a publication as an object.
 fn publication(out: &mut Vec<u8>, publication: &Publication<'_>) {
     whole(out, |o| {
-        o.raw("data", publication.data);
+        match publication.is_opaque {
+            true => o.raw("data", &crate::json::told(publication.data)),
+            false => o.raw("data", publication.data),
+        }
         if let Some(info) = &publication.info {
             client_info(o.key("info"), info);
         }

@@ -38,7 +38,11 @@ fn every_request_is_read() {
         (r#"{"id":1,"send":{}}"#, Request::Send(None)),
         (
             r#"{"id":3,"publish":{"channel":"test","data":{"my":"data"}}}"#,
-            Request::Publish(PublishRequest { channel: "test".into(), data: data(r#"{"my":"data"}"#), kind: 0 }),
+            Request::Publish(PublishRequest {
+                channel: "test".into(),
+                data: data(r#"{"my":"data"}"#),
+                ..PublishRequest::default()
+            }),
         ),
         (
             r#"{"id":6,"history":{"channel":"test","limit":-1}}"#,

@@ -77,7 +77,8 @@ fn subscribe_results() {
 #[test]
 fn small_replies() {
     let rich = ClientInfo { user: "", conn_info: br#"{"a":1}"#, chan_info: b"[]", ..ANN };
-    let publications = [Publication { data: b"{}", info: Some(ANN), offset: 1, tags: Vec::new(), epoch: "aBcDeFgH" }];
+    let publications =
+        [Publication { data: b"{}", info: Some(ANN), offset: 1, epoch: "aBcDeFgH", ..Publication::default() }];
     let full = HistoryResult { publications: &publications, epoch: "e", offset: 5 };
     for (id, answer, expected) in [
         (5, Reply::Unsubscribe, r#"{"id":5,"unsubscribe":{}}"#),
@@ -130,8 +131,10 @@ fn error_replies() {
 fn pushes() {
     let by_client = Publication { data: br#"{"my":"data"}"#, info: Some(ANN), offset: 1, ..Publication::default() };
     let by_api =
-        Publication { data: br#"{"a":1}"#, info: None, offset: 2, tags: vec![("k", "v"), ("q\"", "")], epoch: "" };
+        Publication { data: br#"{"a":1}"#, offset: 2, tags: vec![("k", "v"), ("q\"", "")], ..Publication::default() };
     let subscription = SubscribePush { recoverable: true, epoch: "e", offset: 3, positioned: true, data: b"{}" };
+    let opaque = Publication { data: b"\xff\n", is_opaque: true, offset: 3, ..Publication::default() };
+    let roomy = Publication { data: b"{ \"a\":\n1 }", is_opaque: true, ..Publication::default() };
     let code = Unsubscribed::Server;
     for (event, expected) in [
         (
@@ -141,6 +144,14 @@ fn pushes() {
         (
             Push::Publication { channel: "test", publication: &by_api },
             r#"{"push":{"channel":"test","pub":{"data":{"a":1},"offset":2,"tags":{"k":"v","q\"":""}}}}"#,
+        ),
+        (
+            Push::Publication { channel: "test", publication: &opaque },
+            r#"{"push":{"channel":"test","pub":{"data":"/wo=","offset":3}}}"#,
+        ),
+        (
+            Push::Publication { channel: "test", publication: &roomy },
+            r#"{"push":{"channel":"test","pub":{"data":{"a":1}}}}"#,
         ),
         (
             Push::Join { channel: "c", info: ANN },
@@ -185,7 +196,8 @@ proptest! {
     fn foreign_text_is_escaped(channel: String, user: String, key: String, value: String, offset: u64) {
         prop_assume!(!channel.is_empty());
         let info = ClientInfo { user: &user, ..ANN };
-        let publication = Publication { offset, data: b"1", info: Some(info), tags: vec![(&key, &value)], epoch: "" };
+        let tags = vec![(&*key, &*value)];
+        let publication = Publication { offset, data: b"1", info: Some(info), tags, ..Publication::default() };
         let text = pushed(&Push::Publication { channel: &channel, publication: &publication });
         prop_assert!(!text.contains('\n'));
         let mut expected = json!({ "data": 1, "info": { "user": user, "client": "7a37" }, "tags": { key: value } });
