@@ -1,10 +1,12 @@
 //! What Centrifuge clients ask, in a form that outlives the frame it came in. Made in the connection's own task, with
 //! names and tokens already checked, so that the hub only decides.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use ringway_core::ChannelName;
 use ringway_core::id::NameError;
-use ringway_protocol::centrifuge::{self, ConnectRequest, Request, Since, SubscribeRequest};
+use ringway_protocol::centrifuge::{self, ConnectRequest, Disconnect, Request, Since, SubscribeRequest};
 
 use super::auth::{Credentials, Grant, TokenError, Verifier};
 use super::filter::{Filter, NoFilter};
@@ -32,7 +34,7 @@ pub enum Ask {
     /// An end to them.
     Unsubscribe(Named),
     /// A publication; `None` without data.
-    Publish(Named, Option<Bytes>),
+    Publish(Named, Option<Payload>),
     /// Who is in a channel.
     Presence(Named),
     /// How many are in a channel.
@@ -49,8 +51,24 @@ pub enum Ask {
     SubRefresh(Box<SubRefresh>),
     /// The answer to a ping.
     Pong,
-    /// What cannot be read. Nothing follows it.
-    Broken,
+    /// What cannot be read, and how its client is closed for it. Nothing follows it.
+    Broken(Disconnect),
+}
+
+/// What is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// The bytes.
+    pub data: Bytes,
+    /// They are not compact JSON.
+    pub is_opaque: bool,
+}
+
+impl From<Bytes> for Payload {
+    /// Compact JSON.
+    fn from(data: Bytes) -> Self {
+        Self { data, is_opaque: false }
+    }
 }
 
 /// A wish for a session.
@@ -135,7 +153,7 @@ impl Ask {
             | Self::Rpc
             | Self::Send
             | Self::Pong
-            | Self::Broken => None,
+            | Self::Broken(_) => None,
         };
         fault == Some(&TokenError::Invalid)
     }
@@ -149,7 +167,7 @@ impl Ask {
             Self::Unsubscribe(named) | Self::Publish(named, _) | Self::Presence(named) | Self::PresenceStats(named) => {
                 named
             }
-            Self::Connect(_) | Self::Rpc | Self::Send | Self::Refresh(_) | Self::Pong | Self::Broken => return None,
+            Self::Connect(_) | Self::Rpc | Self::Send | Self::Refresh(_) | Self::Pong | Self::Broken(_) => return None,
         };
         named.as_ref().ok()
     }
@@ -163,7 +181,10 @@ impl Seen {
 
 impl Command {
     /// What could not be read, behind the commands before it.
-    pub const BROKEN: Self = Self { id: 0, ask: Ask::Broken };
+    pub const BROKEN: Self = Self { id: 0, ask: Ask::Broken(Disconnect::BadRequest) };
+
+    /// What is of another form of the protocol than the one that was agreed upon.
+    pub const FOREIGN: Self = Self { id: 0, ask: Ask::Broken(Disconnect::InappropriateProtocol) };
 
     /// Takes a command out of its frame.
     pub fn of(command: centrifuge::Command<'_>, verifier: &Verifier) -> Self {
@@ -174,7 +195,9 @@ impl Command {
             Request::Unsubscribe(channel) => Ask::Unsubscribe(name(&channel)),
             Request::Publish(publish) if publish.kind != 0 => Ask::Rpc,
             Request::Publish(publish) => {
-                Ask::Publish(name(&publish.channel), publish.data.map(|data| Bytes::from(data.into_owned())))
+                let is_opaque = publish.is_opaque;
+                let payload = |data: Cow<'_, [u8]>| Payload { data: Bytes::from(data.into_owned()), is_opaque };
+                Ask::Publish(name(&publish.channel), publish.data.map(payload))
             }
             Request::Presence(channel) => Ask::Presence(name(&channel)),
             Request::PresenceStats(channel) => Ask::PresenceStats(name(&channel)),
@@ -199,7 +222,7 @@ impl Command {
     /// Roughly what it holds in memory.
     pub fn size(&self) -> usize {
         let payload = match &self.ask {
-            Ask::Publish(_, Some(data)) => data.len(),
+            Ask::Publish(_, Some(payload)) => payload.data.len(),
             Ask::Connect(connect) => connect.size(),
             Ask::Refresh(shown) => shown.as_ref().as_ref().map_or(0, Credentials::size),
             Ask::Subscribe(subscribe) => {

@@ -32,7 +32,7 @@ impl<S: Socket> Hub<S> {
     fn on_command(&mut self, now: Now, key: SessionKey, command: Command) {
         let Some(session) = self.roster.get_mut(key) else { return };
         match (&mut session.state, &command.ask) {
-            (State::Gone | State::Broken, _) => return,
+            (State::Gone | State::Broken(_), _) => return,
             (State::Centrifuge(_), _) => {}
             (State::Silent, Ask::Connect(_)) => {}
             (State::Connecting(connecting), _) if connecting.held.len() < HELD_COMMANDS => {
@@ -63,7 +63,7 @@ impl<S: Socket> Hub<S> {
             Ask::Refresh(token) => self.on_refresh(now, key, id, *token),
             Ask::SubRefresh(refresh) => self.on_sub_refresh(now, key, id, *refresh),
             Ask::Pong => self.on_pong(key),
-            Ask::Broken => self.on_broken(now, key),
+            Ask::Broken(why) => self.on_broken(now, key, why),
         }
     }
 

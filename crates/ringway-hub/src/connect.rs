@@ -30,7 +30,7 @@ impl<S: Socket> Drained<'_, S> {
         let hub = self.into_hub();
         let dialect = protocol.dialect();
         let (state, user) = match protocol {
-            Protocol::Centrifuge => (State::Silent, None),
+            Protocol::Centrifuge | Protocol::CentrifugeProtobuf => (State::Silent, None),
             Protocol::Plain(user) => (State::Ungreeted { problem: None }, Some(user)),
         };
         let personal = user.as_ref().map(ChannelName::personal);

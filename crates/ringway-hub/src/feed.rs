@@ -12,8 +12,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::message::{HistoryQuery, PresenceQuery, Query};
+use ringway_core::message::{Entry, HistoryQuery, Presence, PresenceQuery, Query};
 use ringway_core::{ChannelName, Position};
+
+use super::gathered::Gathered;
 
 /// What one session has asked for.
 #[derive(Debug, Default)]
@@ -54,28 +56,28 @@ pub(super) struct Reading {
     pub(super) tries: u8,
 }
 
-/// What is read, by the next page of it.
+/// What is read, by the next page of it. `gathered`: what was read before, for an answer that goes out whole and has several pages.
 #[derive(Debug)]
 pub(super) enum Wanted {
-    /// The query's limit is what is still wanted. `top`: the stream when the first part was sent; `None` before.
-    History { query: Box<HistoryQuery>, top: Option<Position> },
-    /// From the first client before the first part is sent, and then behind the last one that was.
-    Presence(Box<PresenceQuery>),
+    /// The query's limit is what is still wanted. `top`: the stream when the first page was read; `None` before.
+    History { query: Box<HistoryQuery>, top: Option<Position>, gathered: Option<Box<Gathered<(u64, Entry)>>> },
+    /// From the first client before the first page is read, and then behind the last one that was.
+    Presence { query: Box<PresenceQuery>, gathered: Option<Box<Gathered<Presence>>> },
 }
 
 impl Reading {
     /// The first part of the reply is sent.
     pub(super) fn has_begun(&self) -> bool {
         match &self.wanted {
-            Wanted::History { top, .. } => top.is_some(),
-            Wanted::Presence(query) => query.after.is_some(),
+            Wanted::History { top, gathered, .. } => top.is_some() && gathered.is_none(),
+            Wanted::Presence { query, gathered } => query.after.is_some() && gathered.is_none(),
         }
     }
 
     pub(super) fn query(&self) -> Query {
         match &self.wanted {
             Wanted::History { query, .. } => Query::History(query.clone()),
-            Wanted::Presence(query) => Query::Presence(query.clone()),
+            Wanted::Presence { query, .. } => Query::Presence(query.clone()),
         }
     }
 }

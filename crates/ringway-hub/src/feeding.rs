@@ -125,8 +125,12 @@ impl<S: Socket> Hub<S> {
     fn begin_job(&mut self, now: Now, session: SessionId, job: Job) {
         match job {
             Job::Page(channel) => self.ask_page(now, session, channel),
-            Job::History { id, query } => self.begin_reading(now, session, id, Wanted::History { query, top: None }),
-            Job::Presence { id, query } => self.begin_reading(now, session, id, Wanted::Presence(query)),
+            Job::History { id, query } => {
+                self.begin_reading(now, session, id, Wanted::History { query, top: None, gathered: None });
+            }
+            Job::Presence { id, query } => {
+                self.begin_reading(now, session, id, Wanted::Presence { query, gathered: None });
+            }
             Job::Rest => self.read_on(now, session),
             Job::PresenceStats { id, channel } => {
                 self.ask(now, Waiting::PresenceStats { session, id }, Query::PresenceStats(channel));

@@ -47,6 +47,8 @@ pub enum ClientInput<S> {
 pub enum Protocol {
     /// Centrifuge, JSON.
     Centrifuge,
+    /// Centrifuge, Protobuf.
+    CentrifugeProtobuf,
     /// Plain; the user is known from the start.
     Plain(UserName),
 }
@@ -56,6 +58,7 @@ impl Protocol {
     pub(super) fn dialect(&self) -> Dialect {
         match self {
             Self::Centrifuge => Dialect::CENTRIFUGE,
+            Self::CentrifugeProtobuf => Dialect::CENTRIFUGE_PROTOBUF,
             Self::Plain(_) => Dialect::PLAIN,
         }
     }

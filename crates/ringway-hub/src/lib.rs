@@ -25,6 +25,7 @@ mod feed;
 mod feeding;
 mod filter;
 mod gather;
+mod gathered;
 mod gathering;
 mod grants;
 mod hand_on;
@@ -72,7 +73,7 @@ use ringway_protocol::dialect::Saying;
 
 pub use auth::{Credentials, Faults, Grant, Overrides, ServerSub, TokenError, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, ReplyTo, USERS_NAMED};
-pub use command::{Ask, Command, Connect, History, Named, Seen, SubRefresh, Subscribe};
+pub use command::{Ask, Command, Connect, History, Named, Payload, Seen, SubRefresh, Subscribe};
 pub use config::{Access, ChannelConfig, HubConfig, NamePattern, Offer, RecoveryMode, SessionLimits};
 pub use counts::{Counts, Refused};
 pub use filter::{Filter, NoFilter};

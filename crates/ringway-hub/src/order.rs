@@ -48,18 +48,18 @@ impl<S: Socket> Hub<S> {
     }
 
     /// The client sent what cannot be read. It is closed, but what it asked before that is answered first.
-    pub(super) fn on_broken(&mut self, now: Now, key: SessionKey) {
+    pub(super) fn on_broken(&mut self, now: Now, key: SessionKey, why: Disconnect) {
         let Some(id) = self.roster.id_of(key) else { return };
-        self.roster.break_off(id);
+        self.roster.break_off(id, why);
         self.roster.wake_after(now, key, LAST_ANSWERS);
     }
 
     /// Closes those who have nothing more to expect.
     pub(super) fn end_broken(&mut self) {
-        for id in self.roster.take_broken() {
+        for (id, why) in self.roster.take_broken() {
             match self.roster.find(id).is_some_and(|session| self.awaits_something(id.key, session)) {
-                true => self.roster.break_off(id),
-                false => self.close(id.key, Disconnect::BadRequest),
+                true => self.roster.break_off(id, why),
+                false => self.close(id.key, why),
             }
         }
     }

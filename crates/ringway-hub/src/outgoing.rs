@@ -6,6 +6,7 @@ use ringway_protocol::dialect::Saying;
 use ringway_protocol::framing::Part;
 
 use super::Socket;
+use super::gathered::Gathering;
 use super::keys::{SessionId, SessionKey};
 use super::probes::Probes;
 use super::session::Session;
@@ -27,6 +28,8 @@ pub(super) struct Outgoing {
     pub(super) probes: Probes,
     /// What makes bytes of what is said.
     pub(super) speaker: Speaker,
+    /// Answers that go out whole, and of which some is read.
+    pub(super) gathering: Gathering,
 }
 
 impl Outgoing {
@@ -39,6 +42,7 @@ impl Outgoing {
             crowded: Vec::new(),
             probes: Probes::default(),
             speaker,
+            gathering: Gathering::default(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Publishes of clients.
 
-use bytes::Bytes;
 use ringway_core::gateway::{NewPublish, PublishError};
 use ringway_core::message::{ChannelOptions, Entry, Publisher};
 use ringway_core::timing::Now;
@@ -10,7 +9,7 @@ use ringway_protocol::plain::{HELP, NOT_ACKNOWLEDGED};
 
 use super::asked::Waiting;
 use super::call::ApiPublish;
-use super::command::Named;
+use super::command::{Named, Payload};
 use super::commands::is_for;
 use super::drained::Drained;
 use super::keys::{SessionId, SessionKey};
@@ -34,11 +33,11 @@ impl<S: Socket> Drained<'_, S> {
 }
 
 impl<S: Socket> Hub<S> {
-    pub(super) fn on_publish(&mut self, now: Now, key: SessionKey, id: u32, name: Named, data: Option<Bytes>) {
+    pub(super) fn on_publish(&mut self, now: Now, key: SessionKey, id: u32, name: Named, payload: Option<Payload>) {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
         let Some(channel) = self.named(key, id, name) else { return self.answered(session) };
         let entry = match self.may_publish(key, &channel) {
-            Ok(()) => data.map(|data| self.entry_of(key, Some(&channel), &data)).ok_or(ErrorCode::BadRequest),
+            Ok(()) => payload.map(|payload| self.publication_of(key, &channel, &payload)).ok_or(ErrorCode::BadRequest),
             Err(error) => Err(error),
         };
         match entry {
@@ -62,6 +61,11 @@ impl<S: Socket> Hub<S> {
         }
         let may = self.config.insecure || self.has_access(key, channel, config.publish)?;
         if may { Ok(()) } else { Err(ErrorCode::PermissionDenied) }
+    }
+
+    fn publication_of(&self, key: SessionKey, channel: &ChannelName, payload: &Payload) -> Entry {
+        let entry = self.entry_of(key, Some(channel), &payload.data);
+        if payload.is_opaque { entry.opaque() } else { entry }
     }
 
     pub(super) fn entry_of(&self, key: SessionKey, channel: Option<&ChannelName>, data: &[u8]) -> Entry {

@@ -3,7 +3,7 @@
 use ringway_core::Position;
 use ringway_core::gateway::QueryError;
 use ringway_core::id::StreamEpoch;
-use ringway_core::message::{Answer, HistoryPage, HistoryQuery, PresencePage, PresenceQuery, Refusal};
+use ringway_core::message::{Answer, Entry, HistoryPage, HistoryQuery, Presence, PresencePage, PresenceQuery, Refusal};
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{Disconnect, ErrorCode, HistoryResult, Publication, Reply, Stored, with_infos};
 use ringway_protocol::dialect::Saying;
@@ -14,8 +14,12 @@ use super::channel::PAGES;
 use super::command::{History, Named};
 use super::config::ChannelConfig;
 use super::feed::{Job, Reading, Wanted};
+use super::gathered::{Added, Gathered};
 use super::keys::{SessionId, SessionKey};
 use super::{Hub, Socket};
+
+/// What was read of a stream for an answer that goes out whole.
+type PublicationsRead = Gathered<(u64, Entry)>;
 
 /// What is wanted of a channel's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +57,12 @@ impl<S: Socket> Hub<S> {
         let Some(reading) = self.feed_of(session).and_then(|feed| feed.reading.take()) else { return };
         let Reading { id, wanted, tries, .. } = reading;
         match (result, wanted) {
-            (Ok(Answer::History(page)), Wanted::History { query, top }) => {
-                self.on_history_page(now, session, (id, query, top), &page);
+            (Ok(Answer::History(page)), Wanted::History { query, top, gathered }) => {
+                let before = top.map(|top| (top, gathered));
+                self.on_history_page(now, session, (id, query, before), page);
             }
-            (Ok(Answer::Presence(page)), Wanted::Presence(query)) => {
-                self.on_presence_page(now, session, (id, query), &page);
+            (Ok(Answer::Presence(page)), Wanted::Presence { query, gathered }) => {
+                self.on_presence_page(now, session, (id, query, gathered), page);
             }
             (other, wanted) => self.on_no_page(session, Reading { id, wanted, tries }, other.err()),
         }
@@ -68,23 +73,38 @@ impl<S: Socket> Hub<S> {
         &mut self,
         now: Now,
         session: SessionId,
-        (id, mut query, before): (u32, Box<HistoryQuery>, Option<Position>),
-        page: &HistoryPage,
+        (id, mut query, before): (u32, Box<HistoryQuery>, Option<(Position, Option<Box<PublicationsRead>>)>),
+        mut page: HistoryPage,
     ) {
-        let top = before.unwrap_or(page.top);
         let is_first = before.is_none();
-        if !is_first && (page.top.epoch != top.epoch || !is_followed_by(&query, page, top)) {
-            return self.close(session.key, Disconnect::InsufficientState);
+        let (top, gathered) = before.unwrap_or((page.top, None));
+        if !is_first && (page.top.epoch != top.epoch || !is_followed_by(&query, &page, top)) {
+            return match gathered {
+                Some(_) => self.refuse_whole(session, id, ErrorCode::Internal),
+                None => self.close(session.key, Disconnect::InsufficientState),
+            };
         }
-        advance(&mut query, page, top);
+        advance(&mut query, &page, top);
         let is_last = !page.more || query.limit == 0 || page.publications.is_empty();
-        let kept: Vec<Stored<'_>> = stored(page);
+        let mut part = Part { is_first, is_last };
+        if part != Part::WHOLE && !self.takes_parts(session.key) {
+            let mut all = gathered.unwrap_or_else(|| Box::new(self.outgoing.gathering.begin()));
+            match all.add(&page.publications, |(offset, entry)| size_of_val(offset) + entry.size()) {
+                Added::Held if !is_last => {
+                    let wanted = Wanted::History { query, top: Some(top), gathered: Some(all) };
+                    return self.sent_part(now, session, Some(Reading { id, wanted, tries: 0 }));
+                }
+                Added::Held | Added::TooLarge => (page.publications, part) = (all.take(), Part::WHOLE),
+                Added::Crowded => return self.refuse_whole(session, id, ErrorCode::TooManyRequests),
+            }
+        }
+        let kept: Vec<Stored<'_>> = stored(&page);
         let epoch = Some(&top.epoch);
         let publications: Vec<Publication<'_>> = kept.iter().map(|stored| stored.told(epoch)).collect();
         let result = HistoryResult { publications: &publications, epoch: top.epoch.as_str(), offset: top.offset };
-        self.say(session.key, &Saying::Reply(id, &Reply::History(&result), Part { is_first, is_last }));
-        let rest = Reading { id, wanted: Wanted::History { query, top: Some(top) }, tries: 0 };
-        self.sent_part(now, session, (!is_last).then_some(rest));
+        self.say(session.key, &Saying::Reply(id, &Reply::History(&result), part));
+        let wanted = Wanted::History { query, top: Some(top), gathered: None };
+        self.sent_part(now, session, (!part.is_last).then_some(Reading { id, wanted, tries: 0 }));
     }
 
     /// The same of who is present.
@@ -92,16 +112,39 @@ impl<S: Socket> Hub<S> {
         &mut self,
         now: Now,
         session: SessionId,
-        (id, mut query): (u32, Box<PresenceQuery>),
-        page: &PresencePage,
+        (id, mut query, gathered): (u32, Box<PresenceQuery>, Option<Box<Gathered<Presence>>>),
+        mut page: PresencePage,
     ) {
         let is_first = query.after.is_none();
-        let is_last = !query.advance(page);
+        let is_last = !query.advance(&page);
+        let mut part = Part { is_first, is_last };
+        if part != Part::WHOLE && !self.takes_parts(session.key) {
+            let mut all = gathered.unwrap_or_else(|| Box::new(self.outgoing.gathering.begin()));
+            match all.add(&page.clients, Presence::size) {
+                Added::Held if !is_last => {
+                    let wanted = Wanted::Presence { query, gathered: Some(all) };
+                    return self.sent_part(now, session, Some(Reading { id, wanted, tries: 0 }));
+                }
+                Added::Held => (page.clients, part) = (all.take(), Part::WHOLE),
+                Added::TooLarge => return self.refuse_whole(session, id, ErrorCode::LimitExceeded),
+                Added::Crowded => return self.refuse_whole(session, id, ErrorCode::TooManyRequests),
+            }
+        }
         with_infos(&page.clients, |infos| {
-            self.say(session.key, &Saying::Reply(id, &Reply::Presence(infos), Part { is_first, is_last }));
+            self.say(session.key, &Saying::Reply(id, &Reply::Presence(infos), part));
         });
-        let rest = Reading { id, wanted: Wanted::Presence(query), tries: 0 };
-        self.sent_part(now, session, (!is_last).then_some(rest));
+        let wanted = Wanted::Presence { query, gathered: None };
+        self.sent_part(now, session, (!part.is_last).then_some(Reading { id, wanted, tries: 0 }));
+    }
+
+    fn takes_parts(&self, key: SessionKey) -> bool {
+        self.roster.get(key).is_some_and(|session| session.dialect.framing.has_parts())
+    }
+
+    /// A reply that was to go out whole does not come to that.
+    fn refuse_whole(&mut self, session: SessionId, id: u32, error: ErrorCode) {
+        self.refuse_read(session, id, error);
+        self.fed(session);
     }
 
     /// A part of a reply is sent; the rest follows, or that was the last.
@@ -127,8 +170,7 @@ impl<S: Socket> Hub<S> {
     fn on_no_page(&mut self, session: SessionId, reading: Reading, why: Option<QueryError>) {
         match why {
             _ if !reading.has_begun() => {
-                self.refuse_read(session, reading.id, why.map_or(ErrorCode::Internal, query_fault));
-                self.fed(session);
+                self.refuse_whole(session, reading.id, why.map_or(ErrorCode::Internal, query_fault));
             }
             Some(QueryError::Refused(Refusal::Unrecoverable)) => self.close(session.key, Disconnect::InsufficientState),
             Some(QueryError::Busy | QueryError::TimedOut | QueryError::Unreachable) if reading.tries < PAGES => {

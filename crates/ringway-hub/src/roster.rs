@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringway_core::UserName;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
+use ringway_protocol::centrifuge::Disconnect;
 use ringway_protocol::dialect::Dialect;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -145,18 +146,21 @@ impl<S> Roster<S> {
     }
 
     /// The session is closed as soon as it has nothing more to expect.
-    pub(super) fn break_off(&mut self, id: SessionId) {
+    pub(super) fn break_off(&mut self, id: SessionId, why: Disconnect) {
         if let Some(session) = self.find_mut(id) {
-            session.state = State::Broken;
+            session.state = State::Broken(why);
             self.broken.push(id);
         }
     }
 
     /// Those, if they are not closed for another reason. Who is to wait longer is put in again.
-    pub(super) fn take_broken(&mut self) -> Vec<SessionId> {
-        let mut broken = std::mem::take(&mut self.broken);
-        broken.retain(|id| self.find(*id).is_some_and(|session| matches!(session.state, State::Broken)));
-        broken
+    pub(super) fn take_broken(&mut self) -> Vec<(SessionId, Disconnect)> {
+        let broken = std::mem::take(&mut self.broken);
+        let why = |id| match self.find(id)?.state {
+            State::Broken(why) => Some((id, why)),
+            _ => None,
+        };
+        broken.into_iter().filter_map(why).collect()
     }
 
     pub(super) fn set_place(&mut self, session: SessionKey, channel: ChannelKey, place: u32) {

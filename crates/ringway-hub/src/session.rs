@@ -65,7 +65,7 @@ pub(super) enum State {
     /// A Centrifuge session.
     Centrifuge(Heartbeat),
     /// A Centrifuge session whose client has sent what cannot be read: what it asked for before is answered, then it is closed.
-    Broken,
+    Broken(Disconnect),
     /// A plain client that was not greeted yet, and what it must be told then.
     #[allow(clippy::redundant_allocation, reason = "one word here instead of two, for every session")]
     Ungreeted { problem: Option<Box<&'static str>> },
@@ -156,7 +156,7 @@ impl<S> Session<S> {
 
     /// It was let in, and is not closed.
     pub(super) fn is_online(&self) -> bool {
-        matches!(self.state, State::Centrifuge(_) | State::Broken | State::Plain | State::Parting(_))
+        matches!(self.state, State::Centrifuge(_) | State::Broken(_) | State::Plain | State::Parting(_))
     }
 
     pub(super) fn is_plain(&self) -> bool {

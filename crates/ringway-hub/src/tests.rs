@@ -17,6 +17,7 @@ mod made;
 mod order;
 mod parting;
 mod permissions;
+mod protobuf;
 mod publishing;
 mod recovery;
 mod resets;

@@ -85,7 +85,10 @@ impl<S: Socket> Hub<S> {
                 self.close(key, Disconnect::InternalServerError);
             }
             State::Centrifuge(Heartbeat::Pinged) => self.close(key, Disconnect::NoPong),
-            State::Broken => self.close(key, Disconnect::BadRequest),
+            State::Broken(why) => {
+                let why = *why;
+                self.close(key, why);
+            }
             State::Centrifuge(heartbeat @ Heartbeat::Quiet) => {
                 *heartbeat = Heartbeat::Pinged;
                 if let Some(ping) = self.outgoing.speaker.ping(session.dialect) {

@@ -75,6 +75,10 @@ impl Socket for FakeSocket {
                 record.pings.push(frame.slice_ref(payload));
                 continue;
             }
+            if opcode == Opcode::Binary {
+                record.frames.push(frame);
+                continue;
+            }
             assert_eq!(opcode == Opcode::Text, record.partial.is_empty(), "fragments follow one another");
             record.partial.extend_from_slice(payload);
             if is_last {

@@ -220,7 +220,7 @@ impl EdgeRouter for Door<ClientRoutes> {
         let Some(ClientRoutes { sockets, http }) = self.routes.get() else {
             return answer(&self.before, request).await;
         };
-        match sockets.route(request.uri().path(), request.headers(), client.ip()) {
+        match sockets.route(request.uri().path(), request.uri().query(), request.headers(), client.ip()) {
             Some(route) => route,
             None => answer(http, request).await,
         }

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use ringway_core::UserName;
 use ringway_edge::{Closed, Conn, Flow, Handler};
-use ringway_hub::{Ask, ClientInput, Command, Protocol, Ticket};
-use ringway_protocol::centrifuge::json;
+use ringway_hub::{Ask, ClientInput, Command, Protocol, Ticket, Verifier};
+use ringway_protocol::centrifuge::{self, json, protobuf};
 use ringway_protocol::plain::{Inbound, InboxMessage, parse};
 use ringway_protocol::ws::Message;
 
@@ -18,41 +18,50 @@ use super::desk::{Commands, Desk};
 use super::wrong_tokens;
 use crate::guesses::{Network, Reply};
 
+/// In which form a client speaks the Centrifuge protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Protobuf,
+}
+
 /// Serves `/connection/websocket`.
 #[derive(Debug)]
 pub struct CentrifugeHandler {
     desk: Arc<Desk>,
     ticket: Arc<Ticket>,
-    /// Up to when its commands are paid for.
-    paid: u32,
     /// Where it comes from: its wrong tokens are counted by that.
     from: Network,
+    /// Up to when its commands are paid for.
+    paid: u32,
+    form: Form,
 }
 
 impl CentrifugeHandler {
-    pub(super) fn new(desk: Arc<Desk>, from: IpAddr) -> Self {
-        Self { desk, ticket: Ticket::new(), paid: 0, from: Network::of(from) }
+    pub(super) fn new(desk: Arc<Desk>, from: IpAddr, form: Form) -> Self {
+        Self { desk, ticket: Ticket::new(), from: Network::of(from), paid: 0, form }
     }
 
     /// What a message asks, in order. JSON is JSON, in whichever kind of message it comes.
     fn commands(&self, message: &Message<'_>) -> Commands {
-        let bytes = match message {
-            Message::Text(text) => text.as_bytes(),
-            Message::Binary(bytes) => bytes,
-        };
-        let mut commands = Commands::new();
-        let frame = json::decode_frame(bytes).ok();
-        let mut is_broken = frame.is_none();
-        for command in frame.into_iter().flatten() {
-            match command {
-                Ok(command) => commands.push(Command::of(command, &self.desk.verifier)),
-                Err(_) => is_broken = true,
+        let (mut commands, verifier) = (Commands::new(), &self.desk.verifier);
+        let (is_whole, fault) = match (self.form, message) {
+            (Form::Json, Message::Text(text)) => {
+                (read(&mut commands, verifier, json_commands(text.as_bytes())), Command::BROKEN)
             }
-        }
-        if is_broken {
+            // What is none in a binary one is most likely the other form.
+            (Form::Json, Message::Binary(bytes)) => {
+                (read(&mut commands, verifier, json_commands(bytes)), Command::FOREIGN)
+            }
+            (Form::Protobuf, Message::Binary(bytes)) => {
+                (read(&mut commands, verifier, protobuf::decode_frame(bytes)), Command::BROKEN)
+            }
+            (Form::Protobuf, Message::Text(_)) => (false, Command::FOREIGN),
+        };
+        if !is_whole {
             self.ticket.set_broken();
             // The hub closes: it knows when what came before is answered.
-            commands.push(Command::BROKEN);
+            commands.push(fault);
         }
         commands
     }
@@ -70,6 +79,28 @@ impl CentrifugeHandler {
     }
 }
 
+/// Takes commands up to the first fault; whether there was none.
+fn read<'a, E>(
+    to: &mut Commands,
+    verifier: &Verifier,
+    commands: impl Iterator<Item = Result<centrifuge::Command<'a>, E>>,
+) -> bool {
+    for command in commands {
+        let Ok(command) = command else { return false };
+        to.push(Command::of(command, verifier));
+    }
+    true
+}
+
+/// The commands of a frame of JSON. That it is no text is a fault like others.
+fn json_commands(frame: &[u8]) -> impl Iterator<Item = Result<centrifuge::Command<'_>, json::BadFrame>> {
+    let (commands, fault) = match json::decode_frame(frame) {
+        Ok(commands) => (Some(commands), None),
+        Err(fault) => (None, Some(Err(fault))),
+    };
+    commands.into_iter().flatten().chain(fault)
+}
+
 /// How many of them count for the pace.
 fn paced(commands: &Commands) -> u32 {
     let is_paced = |command: &&Command| !matches!(command.ask, Ask::Publish(..) | Ask::Pong);
@@ -78,7 +109,11 @@ fn paced(commands: &Commands) -> u32 {
 
 impl Handler for CentrifugeHandler {
     fn on_open(&mut self, conn: &Arc<Conn>) {
-        self.desk.open(conn, &self.ticket, Protocol::Centrifuge);
+        let protocol = match self.form {
+            Form::Json => Protocol::Centrifuge,
+            Form::Protobuf => Protocol::CentrifugeProtobuf,
+        };
+        self.desk.open(conn, &self.ticket, protocol);
     }
 
     fn on_message(&mut self, conn: &Arc<Conn>, message: Message<'_>) -> Flow {

@@ -2,7 +2,7 @@
 //!
 //! | path | protocol | if |
 //! |---|---|---|
-//! | `/connection/websocket` | Centrifuge, JSON | always |
+//! | `/connection/websocket` | Centrifuge, JSON or Protobuf | always |
 //! | `/socket/{user}`, `{prefix}/socket/{user}` | plain | plain is on |
 //! | `/echo` | every message comes back | `with_echo` |
 
@@ -17,10 +17,9 @@ use ringway_edge::hyper::StatusCode;
 use ringway_edge::hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
 use ringway_hub::Verifier;
-use smallvec::SmallVec;
 
 use super::desk::{Desk, Desks, Refusals};
-use super::handler::{CentrifugeHandler, PlainHandler};
+use super::handler::{CentrifugeHandler, Form, PlainHandler};
 use super::intake::Intake;
 use super::pace::Pace;
 use super::wall_clock::since_1970;
@@ -68,16 +67,17 @@ impl SocketRoutes {
     }
 
     /// What a request from this address gets, if its path is one of these.
-    pub fn route(&self, path: &str, headers: &HeaderMap, from: IpAddr) -> Option<Route> {
+    pub fn route(&self, path: &str, query: Option<&str>, headers: &HeaderMap, from: IpAddr) -> Option<Route> {
         let plain = self.config.plain.as_ref();
         if path == "/connection/websocket" {
             return Some(self.guarded(headers, || {
-                let upgrade = Upgrade::new(CentrifugeHandler::new(self.desks.deal().clone(), from), self.options());
-                match spoken(headers) {
-                    Spoken::Named => Route::Upgrade(upgrade.with_subprotocol(JSON)),
-                    Spoken::Usual => Route::Upgrade(upgrade),
-                    Spoken::Protobuf => Route::Http(plain_response(StatusCode::BAD_REQUEST, NO_PROTOBUF)),
-                }
+                let (form, named) = form_of(query, headers);
+                let handler = CentrifugeHandler::new(self.desks.deal().clone(), from, form);
+                let upgrade = Upgrade::new(handler, self.options());
+                Route::Upgrade(match named {
+                    Some(name) => upgrade.with_subprotocol(name),
+                    None => upgrade,
+                })
             }));
         }
         if path == "/echo" && self.has_echo {
@@ -111,31 +111,22 @@ impl SocketRoutes {
     }
 }
 
-/// The protocol's name among subprotocols. A browser that offers it and is not answered with it closes the socket.
-const JSON: &str = "centrifuge-json";
-const PROTOBUF: &str = "centrifuge-protobuf";
-const NO_PROTOBUF: &str =
-    "only the JSON form of the Centrifuge protocol is spoken here: offer centrifuge-json, or no subprotocol\n";
+/// The forms of the protocol by their names among subprotocols. A browser that offers one and is not answered with it closes the socket.
+const SUBPROTOCOLS: [(&str, Form); 2] = [("centrifuge-json", Form::Json), ("centrifuge-protobuf", Form::Protobuf)];
 
-/// What a client offers to speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spoken {
-    /// JSON, by its name.
-    Named,
-    /// JSON, for it names nothing that we know.
-    Usual,
-    /// Nothing that we know but Protobuf.
-    Protobuf,
-}
-
-fn spoken(headers: &HeaderMap) -> Spoken {
+/// In which form a client speaks, and by which name it is answered: the first that it offers of those that we know. Who names none
+/// speaks JSON, unless the query says otherwise.
+fn form_of(query: Option<&str>, headers: &HeaderMap) -> (Form, Option<&'static str>) {
     let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
-    let offered: SmallVec<[&str; 4]> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
-    match (offered.contains(&JSON), offered.contains(&PROTOBUF)) {
-        (true, _) => Spoken::Named,
-        (false, true) => Spoken::Protobuf,
-        (false, false) => Spoken::Usual,
-    }
+    let known = |offered: &str| SUBPROTOCOLS.into_iter().find(|(name, _)| *name == offered.trim());
+    let offered = lines.flat_map(|line| line.split(',')).find_map(known);
+    let asks = |pair: &str| matches!(pair, "format=protobuf" | "cf_protocol=protobuf");
+    let form = match offered {
+        _ if query.is_some_and(|query| query.split('&').any(asks)) => Form::Protobuf,
+        Some((_, form)) => form,
+        None => Form::Json,
+    };
+    (form, offered.map(|(name, _)| name))
 }
 
 /// The path without the prefix, where it has it.
@@ -198,10 +189,10 @@ mod tests {
             ("/api/publish", None, None),
         ];
         for (path, when_open, when_closed) in table {
-            assert_eq!(status(open.route(path, &HeaderMap::new(), HERE)), when_open, "{path}");
-            assert_eq!(status(closed.route(path, &HeaderMap::new(), HERE)), when_closed, "{path}");
+            assert_eq!(status(open.route(path, None, &HeaderMap::new(), HERE)), when_open, "{path}");
+            assert_eq!(status(closed.route(path, None, &HeaderMap::new(), HERE)), when_closed, "{path}");
         }
-        assert_eq!(status(open.with_echo().route("/echo", &HeaderMap::new(), HERE)), Some(101));
+        assert_eq!(status(open.with_echo().route("/echo", None, &HeaderMap::new(), HERE)), Some(101));
     }
 
     #[test]
@@ -227,27 +218,32 @@ mod tests {
     }
 
     #[test]
-    fn the_protocol_is_named_where_it_is_offered() {
-        for (offered, expected) in [
-            (&[][..], Spoken::Usual),
-            (&["chat, superchat"], Spoken::Usual),
-            (&["centrifuge-json"], Spoken::Named),
-            (&["centrifuge-protobuf,  centrifuge-json"], Spoken::Named),
-            (&["chat", "centrifuge-json"], Spoken::Named),
-            (&["centrifuge-protobuf"], Spoken::Protobuf),
+    fn the_form_is_the_first_that_is_offered_or_what_the_query_says() {
+        let (json, protobuf) = (Some("centrifuge-json"), Some("centrifuge-protobuf"));
+        for (query, offered, expected) in [
+            (None, &[][..], (Form::Json, None)),
+            (None, &["chat, superchat"], (Form::Json, None)),
+            (None, &["centrifuge-json"], (Form::Json, json)),
+            (None, &["centrifuge-protobuf"], (Form::Protobuf, protobuf)),
+            (None, &["centrifuge-protobuf,  centrifuge-json"], (Form::Protobuf, protobuf)),
+            (None, &["chat", "centrifuge-json,centrifuge-protobuf"], (Form::Json, json)),
+            (Some("format=protobuf"), &[], (Form::Protobuf, None)),
+            (Some("a=b&cf_protocol=protobuf"), &["chat"], (Form::Protobuf, None)),
+            (Some("format=protobuf"), &["centrifuge-json"], (Form::Protobuf, json)),
+            (Some("format=json&cf_protocol_version=v2&xformat=protobuf"), &[], (Form::Json, None)),
         ] {
             let mut headers = HeaderMap::new();
             for line in offered {
                 headers.append("sec-websocket-protocol", line.parse().unwrap());
             }
-            assert_eq!(spoken(&headers), expected, "{offered:?}");
+            assert_eq!(form_of(query, &headers), expected, "{query:?} {offered:?}");
         }
     }
 
     #[test]
     fn an_overlong_name_is_refused() {
         let path = format!("/socket/{}", "a".repeat(129));
-        assert_eq!(status(routes(GatewayConfig::open()).route(&path, &HeaderMap::new(), HERE)), Some(400));
+        assert_eq!(status(routes(GatewayConfig::open()).route(&path, None, &HeaderMap::new(), HERE)), Some(400));
     }
 
     #[test]
@@ -256,7 +252,7 @@ mod tests {
         headers.insert("origin", "https://evil.example".parse().unwrap());
         headers.insert("host", "chat.example".parse().unwrap());
         let routes = routes(GatewayConfig::default());
-        assert_eq!(status(routes.route("/connection/websocket", &headers, HERE)), Some(403));
+        assert_eq!(status(routes.route("/connection/websocket", None, &headers, HERE)), Some(403));
         assert_eq!(routes.refusals().origin.load(Ordering::Relaxed), 1);
     }
 }

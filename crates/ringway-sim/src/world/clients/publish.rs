@@ -111,7 +111,7 @@ impl World {
         }
         let publication = self.new_publication(sender, channel, None);
         note!(self, "{}: connection {number} publishes {publication} to channel {channel}", self.processes[at].id);
-        let ask = Ask::Publish(Ok(self.setup.channels[channel].name.clone()), Some(payload(publication, 0)));
+        let ask = Ask::Publish(Ok(self.setup.channels[channel].name.clone()), Some(payload(publication, 0).into()));
         self.ask(at, number, Asked::Publish(publication), ask);
     }
 
