@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::client::Form;
 pub use crate::siege::SiegeArgs;
 
 /// Which load.
@@ -107,9 +108,16 @@ pub struct Traffic {
     /// Bytes of text or data in a message; about 50 at least
     #[arg(long, value_name = "BYTES", default_value_t = 128)]
     pub payload: usize,
+    /// Centrifuge clients speak Protobuf in place of JSON
+    #[arg(long)]
+    pub protobuf: bool,
 }
 
 impl Traffic {
+    pub(crate) fn form(&self) -> Form {
+        if self.protobuf { Form::Protobuf } else { Form::Json }
+    }
+
     pub(crate) fn warmup(&self) -> Duration {
         Duration::from_secs(self.warmup)
     }

@@ -14,6 +14,7 @@ mod stop;
 
 use std::path::Path;
 
+use crate::client::Form;
 use crate::progress::Progress;
 use crate::swarm::{Channels, Namespace, Swarm, SwarmConfig};
 use ringway_http::Target;
@@ -62,6 +63,7 @@ async fn disturb(
         targets,
         plain: args.plain,
         centrifuge: args.clients,
+        form: Form::default(),
         user_prefix: format!("chaos-{:x}-", rand::random::<u32>()),
         peers: PEERS,
         channels: Channels::Mixed {

@@ -14,6 +14,26 @@ use crate::stamp::Stamp;
 /// A server that does not let a connected client in within this time does not serve.
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
+/// In which form a Centrifuge client speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Lines of JSON.
+    #[default]
+    Json,
+    /// Length-delimited Protobuf.
+    Protobuf,
+}
+
+impl Form {
+    /// Where a client of this form connects.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Json => "/connection/websocket",
+            Self::Protobuf => "/connection/websocket?format=protobuf",
+        }
+    }
+}
+
 /// Hears what happens to the clients; called in their tasks, so it must not block. `client` is the number the client was connected with.
 pub trait Observer: Send + Sync + 'static {
     /// Something came from the server, whatever it is.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::args::{IdleArgs, Protocol};
+use crate::client::Form;
 use crate::interrupt::Interrupt;
 use crate::latency::Percentiles;
 use crate::procstat::{self, Usage};
@@ -118,6 +119,7 @@ fn config(args: &IdleArgs, targets: Vec<Target>) -> SwarmConfig {
         targets,
         plain,
         centrifuge,
+        form: Form::default(),
         user_prefix: crate::USER_PREFIX.to_owned(),
         peers: 1,
         channels,

@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::chaos::cluster::{Cluster, Logs, Own, directory};
+use crate::client::Form;
 use crate::interrupt::Interrupt;
 use crate::procstat;
 use crate::progress::Progress;
@@ -122,6 +123,7 @@ fn good_users(args: &SiegeArgs, target: Target) -> SwarmConfig {
         targets: vec![target],
         plain: args.users - listeners,
         centrifuge: listeners,
+        form: Form::default(),
         user_prefix: "good-".to_owned(),
         peers: 1,
         channels: Channels::One("good".to_owned()),

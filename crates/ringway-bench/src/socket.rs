@@ -38,6 +38,10 @@ thread_local! {
 pub trait Handler: Send + 'static {
     /// A whole text message came.
     fn text(&mut self, text: &str, socket: &Socket);
+    /// A whole binary message came. False if that is not what this client speaks: the connection is over.
+    fn binary(&mut self, _bytes: &[u8], _socket: &Socket) -> bool {
+        false
+    }
     /// A ping came, and was answered: the server knows that what came before it is here.
     fn pinged(&mut self) {}
     /// The socket ended; nothing more will come.
@@ -133,6 +137,14 @@ impl Socket {
     /// The socket has ended or is too far behind; the message is dropped.
     pub fn send_text(&self, text: &str) -> Result<(), SendError> {
         self.send(Opcode::Text, text.as_bytes())
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    /// As [`Socket::send_text`].
+    pub fn send_binary(&self, bytes: &[u8]) -> Result<(), SendError> {
+        self.send(Opcode::Binary, bytes)
     }
 
     /// Asks the server to close; the handler hears of the end.
@@ -301,7 +313,11 @@ impl<H: Handler> Task<H> {
         loop {
             match self.decoder.decode(&mut input) {
                 Ok(Some(Event::Message(Message::Text(text)))) => self.handler.text(&text, &self.socket),
-                Ok(Some(Event::Message(Message::Binary(_)))) => return Some(broken("a binary message came".into())),
+                Ok(Some(Event::Message(Message::Binary(bytes)))) => {
+                    if !self.handler.binary(&bytes, &self.socket) {
+                        return Some(broken("a binary message came".into()));
+                    }
+                }
                 Ok(Some(Event::Ping(payload))) => {
                     self.answer(Opcode::Pong, &payload);
                     self.handler.pinged();

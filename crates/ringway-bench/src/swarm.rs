@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::checker::{CheckReport, Checker};
-use crate::client::{Position, centrifuge, plain};
+use crate::client::{Form, Position, centrifuge, plain};
 use crate::latency::{Latencies, Percentiles};
 use crate::progress::Progress;
 use crate::socket::Socket;
@@ -55,6 +55,8 @@ pub struct SwarmConfig {
     pub plain: usize,
     /// How many clients of the Centrifuge protocol.
     pub centrifuge: usize,
+    /// In which form they speak it.
+    pub form: Form,
     /// Plain user number i is called this and i.
     pub user_prefix: String,
     /// To how many others each plain user writes, all of them if there are not so many; every user is written to by as many.
@@ -114,6 +116,7 @@ impl SwarmConfig {
             targets: vec![target],
             plain,
             centrifuge,
+            form: Form::default(),
             user_prefix: format!("u{:x}-", rand::random::<u32>()),
             peers: 4,
             channels: Channels::Groups { prefix: format!("c{:x}-", rand::random::<u32>()), members: 4 },
@@ -369,7 +372,7 @@ async fn open(state: &Arc<State>, client: u32, target: usize, position: Option<P
         Role::Plain { .. } => plain::connect(target, &member.name, client, state.clone()).await,
         Role::Centrifuge { channel, .. } => {
             let channel = &state.channels[*channel as usize];
-            centrifuge::connect(target, channel, position, client, state.clone()).await
+            centrifuge::connect(target, state.form, channel, position, client, state.clone()).await
         }
     }
 }

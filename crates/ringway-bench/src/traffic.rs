@@ -98,6 +98,7 @@ pub(crate) async fn fanout(
         targets: targets.clone(),
         plain: 0,
         centrifuge: *subscribers,
+        form: traffic.form(),
         user_prefix: String::new(),
         peers: 0,
         channels: match channels {
@@ -128,6 +129,10 @@ pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progre
         namespace.is_none() || *protocol == Protocol::Centrifuge,
         "plain users write to inboxes, which are in no namespace: add --protocol centrifuge, or leave --namespace out"
     );
+    ensure!(
+        !traffic.protobuf || *protocol == Protocol::Centrifuge,
+        "plain users speak no Protobuf: add --protocol centrifuge, or leave --protobuf out"
+    );
     let (plain, centrifuge) = match protocol {
         Protocol::Plain => (*users, 0),
         Protocol::Centrifuge => (0, *users),
@@ -136,6 +141,7 @@ pub(crate) async fn p2p(args: &P2pArgs, interrupt: &Interrupt, progress: &Progre
         targets: crate::targets(common).await?,
         plain,
         centrifuge,
+        form: traffic.form(),
         user_prefix: crate::USER_PREFIX.to_owned(),
         peers: *peers,
         channels: Channels::Groups { prefix: in_namespace(namespace.as_deref(), "pair-"), members: 2 },

@@ -1,13 +1,16 @@
-//! A small client of the Centrifuge protocol in JSON, for tests that look at each message.
+//! A small client of the Centrifuge protocol, for tests that look at each message. Tests see JSON, whichever form travels.
 //!
 //! Like the SDKs it answers pings, keeps its position in every channel, and subscribes again from there when the server's unsubscribe push asks for it.
+
+mod protobuf;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use ringway_bench::socket::{Closed, Handler, Socket};
+use ringway_bench::client::Form;
+use ringway_bench::socket::{Closed, Handler, SendError, Socket};
 use ringway_http::Target;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -27,6 +30,7 @@ pub struct CentrifugeClient {
     /// What the server calls it.
     id: String,
     socket: Socket,
+    form: Form,
     mailbox: Mailbox<Inner>,
     last_command: u64,
 }
@@ -99,9 +103,19 @@ impl CentrifugeClient {
     /// # Errors
     /// As [`CentrifugeClient::connect`].
     pub async fn connect_with(target: &Target, request: Value) -> anyhow::Result<Self> {
+        Self::connect_in(Form::Json, target, request).await
+    }
+
+    /// The same in either form. In Protobuf, a payload that is a string of the form `base64:…` is sent as those bytes, and one that is no
+    /// JSON is shown so.
+    ///
+    /// # Errors
+    /// As [`CentrifugeClient::connect`].
+    pub async fn connect_in(form: Form, target: &Target, request: Value) -> anyhow::Result<Self> {
         let mailbox = Mailbox::new();
-        let socket = Socket::connect(target, "/connection/websocket", CentrifugeHandler(mailbox.clone())).await?;
-        let mut client = Self { id: String::new(), socket, mailbox, last_command: 0 };
+        let handler = CentrifugeHandler { form, mailbox: mailbox.clone() };
+        let socket = Socket::connect(target, form.path(), handler).await?;
+        let mut client = Self { id: String::new(), socket, form, mailbox, last_command: 0 };
         let result = client.call("connect", request).await?;
         client.id = result["client"].as_str().context("the connect result names no client")?.to_owned();
         Ok(client)
@@ -124,7 +138,7 @@ impl CentrifugeClient {
             self.mailbox.lock().subscribing.insert(id, channel);
         }
         // What cannot be sent gets no reply, which is told below.
-        let _ = self.socket.send_text(&json!({"id": id, method: params}).to_string());
+        let _ = send(self.form, &self.socket, &json!({"id": id, method: params}));
         let reply = self.mailbox.wait(REPLY_LIMIT, |inner| match inner.replies.remove(&id) {
             None => inner.publications.closed.is_some().then_some(None),
             reply => Some(reply),
@@ -297,22 +311,43 @@ fn next<T: Clone>(letters: &mut Letters<T>) -> Option<Option<T>> {
     }
 }
 
-struct CentrifugeHandler(Mailbox<Inner>);
+/// Sends a command.
+fn send(form: Form, socket: &Socket, command: &Value) -> Result<(), SendError> {
+    match form {
+        Form::Json => socket.send_text(&command.to_string()),
+        Form::Protobuf => socket.send_binary(&protobuf::frame(command)),
+    }
+}
+
+struct CentrifugeHandler {
+    form: Form,
+    mailbox: Mailbox<Inner>,
+}
+
+impl CentrifugeHandler {
+    fn take(&self, message: Value, socket: &Socket) {
+        let answer = self.mailbox.change(|inner| inner.take(message));
+        if let Some(answer) = answer {
+            // What cannot be sent is followed by the socket's end.
+            let _ = send(self.form, socket, &answer);
+        }
+    }
+}
 
 impl Handler for CentrifugeHandler {
     fn text(&mut self, text: &str, socket: &Socket) {
         for line in text.split('\n').filter(|line| !line.is_empty()) {
-            let message = serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned()));
-            let answer = self.0.change(|inner| inner.take(message));
-            if let Some(answer) = answer {
-                // What cannot be sent is followed by the socket's end.
-                let _ = socket.send_text(&answer.to_string());
-            }
+            self.take(serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned())), socket);
         }
     }
 
+    fn binary(&mut self, frame: &[u8], socket: &Socket) -> bool {
+        protobuf::messages(frame).into_iter().for_each(|message| self.take(message, socket));
+        self.form == Form::Protobuf
+    }
+
     fn closed(&mut self, closed: &Closed) {
-        self.0.change(|inner| {
+        self.mailbox.change(|inner| {
             inner.publications.closed = Some(closed.clone());
             inner.pushes.closed = Some(closed.clone());
         });

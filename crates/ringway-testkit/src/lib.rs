@@ -57,6 +57,7 @@ pub use server::Server;
 pub use wait::{eventually, eventually_ok};
 
 pub use ringway_bench::checker::{CheckReport, Checker, Delivery, Promise};
+pub use ringway_bench::client::Form;
 pub use ringway_bench::progress::Progress;
 pub use ringway_bench::socket::Closed;
 pub use ringway_bench::swarm::{Break, Channels, Ended, Pace, Reach, Swarm, SwarmConfig, SwarmReport};

@@ -1,15 +1,18 @@
-//! A client of the Centrifuge protocol in JSON with one channel: connects, subscribes, publishes, answers pings, and takes its subscription anew
+//! A client of the Centrifuge protocol, in JSON or Protobuf, with one channel: connects, subscribes, publishes, answers pings, and takes its subscription anew
 //! from its position when the server says that it must. Of a channel that began anew it asks for all of the new life, from its beginning.
+
+mod message;
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use memchr::memmem;
-use serde::Deserialize;
+use prost::Message as _;
 
-use super::{Entry, Observer, Position, Resumed, online};
-use crate::socket::{Closed, Handler, Socket};
+use super::{Entry, Form, Observer, Position, Resumed, online};
+use crate::socket::{Closed, Handler, SendError, Socket};
 use crate::stamp::{Stamp, stamps};
+use message::{Failure, Push, Reply, Sent, Subscribed, Unsubscribe, messages, send};
 use ringway_http::Target;
 
 /// Command ids: the connect command, ...
@@ -30,6 +33,7 @@ const UNSUBSCRIBED_FOR_NOW: u32 = 2500;
 /// The connection, the upgrade, the connect or the subscribe command failed.
 pub async fn connect<O: Observer>(
     target: &Target,
+    form: Form,
     channel: &str,
     from: Option<Position>,
     client: u32,
@@ -38,9 +42,10 @@ pub async fn connect<O: Observer>(
     let (entry, ready) = Entry::new();
     let returns = from.is_some();
     let Position { epoch, offset } = from.unwrap_or_else(|| Position { epoch: "".into(), offset: 0 });
-    let subscribe = subscribe(SUBSCRIBE, channel, returns.then_some((&epoch, offset)))?;
+    let at = epoch.clone();
     let handler = CentrifugeHandler {
         client,
+        form,
         observer,
         entry,
         channel: channel.into(),
@@ -50,20 +55,10 @@ pub async fn connect<O: Observer>(
         resubscribes: 0,
         rereads: None,
     };
-    let socket = Socket::connect(target, "/connection/websocket", handler).await?;
-    socket.send_text(&format!("{{\"id\":{CONNECT},\"connect\":{{}}}}\n{subscribe}"))?;
+    let socket = Socket::connect(target, form.path(), handler).await?;
+    let from = returns.then_some((&*at, offset));
+    send(form, &socket, &[Sent::Connect(CONNECT), Sent::Subscribe(SUBSCRIBE, channel, from)])?;
     online(ready, socket).await
-}
-
-/// The command that subscribes, from a position if there is one.
-fn subscribe(id: u32, channel: &str, from: Option<(&str, u64)>) -> serde_json::Result<String> {
-    let mut request = serde_json::json!({"channel": channel, "flag": 1});
-    if let Some((epoch, offset)) = from {
-        request["recover"] = true.into();
-        request["epoch"] = epoch.into();
-        request["offset"] = offset.into();
-    }
-    Ok(format!(r#"{{"id":{id},"subscribe":{}}}"#, serde_json::to_string(&request)?))
 }
 
 /// The command id of a client's publish number `seq`. It comes round after 2^31 publishes, far more than are ever unanswered.
@@ -77,17 +72,38 @@ pub fn publish_seq(id: u32) -> u64 {
     u64::from(id - PUBLISH)
 }
 
-/// Writes the command that publishes `stamp`, padded to `payload` bytes, as a JSON string.
-pub fn write_publish(text: &mut String, channel: &str, stamp: &Stamp, payload: usize) {
+/// Sends the command that publishes `stamp`, padded to `payload` bytes, as a JSON string. `text` is for writing in.
+///
+/// # Errors
+/// The socket has ended or is too far behind.
+pub fn publish(
+    socket: &Socket,
+    form: Form,
+    text: &mut String,
+    channel: &str,
+    stamp: &Stamp,
+    payload: usize,
+) -> Result<(), SendError> {
     let id = publish_id(stamp.seq);
-    // Writing to a String cannot fail. Channel names that need escaping are not for load tests.
-    let _ = write!(text, r#"{{"id":{id},"publish":{{"channel":"{channel}","data":""#);
+    if form == Form::Json {
+        // Writing to a String cannot fail. Channel names that need escaping are not for load tests.
+        let _ = write!(text, r#"{{"id":{id},"publish":{{"channel":"{channel}","data":"#);
+    }
+    text.push('"');
     stamp.write(text, payload.saturating_sub(2));
-    text.push_str("\"}}");
+    text.push('"');
+    match form {
+        Form::Json => {
+            text.push_str("}}");
+            socket.send_text(text)
+        }
+        Form::Protobuf => socket.send_binary(&message::publish(id, channel, text)),
+    }
 }
 
 struct CentrifugeHandler<O> {
     client: u32,
+    form: Form,
     observer: Arc<O>,
     entry: Entry,
     channel: Box<str>,
@@ -101,64 +117,32 @@ struct CentrifugeHandler<O> {
     rereads: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Reply {
-    #[serde(default)]
-    id: u32,
-    error: Option<Failure>,
-    subscribe: Option<Subscribed>,
-    push: Option<Push>,
-}
-
-#[derive(Deserialize)]
-struct Failure {
-    code: u32,
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct Subscribed {
-    #[serde(default)]
-    offset: u64,
-    #[serde(default)]
-    epoch: Box<str>,
-    #[serde(default)]
-    recovered: bool,
-    #[serde(default)]
-    publications: Vec<Publication>,
-}
-
-#[derive(Deserialize)]
-struct Publication {
-    #[serde(default)]
-    offset: u64,
-}
-
-#[derive(Deserialize)]
-struct Push {
-    unsubscribe: Option<Unsubscribe>,
-}
-
-#[derive(Deserialize)]
-struct Unsubscribe {
-    code: u32,
-    #[serde(default)]
-    reason: String,
-}
-
 impl<O: Observer> Handler for CentrifugeHandler<O> {
     fn text(&mut self, text: &str, socket: &Socket) {
         self.observer.heard(self.client);
         for line in text.split('\n').filter(|line| !line.is_empty()) {
             if line == "{}" {
-                // A pong that cannot be sent is followed by the socket's end, which is reported.
-                let _ = socket.send_text("{}");
+                self.pong(socket);
             } else if is_publication(line) {
-                self.publication(line);
+                self.publication(line.as_bytes(), offset_in(line));
             } else {
-                self.reply(line, socket);
+                self.reply(serde_json::from_str(line).ok(), line.as_bytes(), socket);
             }
         }
+    }
+
+    fn binary(&mut self, frame: &[u8], socket: &Socket) -> bool {
+        self.observer.heard(self.client);
+        for message in messages(frame) {
+            match Reply::decode(message) {
+                _ if message.is_empty() => self.pong(socket),
+                Ok(Reply { push: Some(Push { r#pub: Some(publication), .. }), .. }) => {
+                    self.publication(message, Some(publication.offset).filter(|offset| *offset > 0));
+                }
+                reply => self.reply(reply.ok(), message, socket),
+            }
+        }
+        self.form == Form::Protobuf
     }
 
     fn closed(&mut self, closed: &Closed) {
@@ -172,25 +156,26 @@ impl<O: Observer> Handler for CentrifugeHandler<O> {
 }
 
 impl<O: Observer> CentrifugeHandler<O> {
-    /// The frequent case, without parsing: our data holds neither quotes nor the words that are looked for.
-    fn publication(&mut self, line: &str) {
-        let bytes = line.as_bytes();
-        if let Some(at) = memmem::rfind(bytes, br#""offset":"#) {
-            let digits = bytes[at + 9..].iter().take_while(|byte| byte.is_ascii_digit());
-            self.offset = digits.fold(0, |offset, digit| offset * 10 + u64::from(digit - b'0'));
-        }
+    fn pong(&self, socket: &Socket) {
+        // A pong that cannot be sent is followed by the socket's end, which is reported.
+        let _ = send(self.form, socket, &[Sent::Pong]);
+    }
+
+    fn publication(&mut self, message: &[u8], offset: Option<u64>) {
+        self.offset = offset.unwrap_or(self.offset);
         if self.rereads.is_none() {
-            stamps(bytes).for_each(|stamp| self.observer.delivered(self.client, stamp));
+            stamps(message).for_each(|stamp| self.observer.delivered(self.client, stamp));
         }
     }
 
-    fn reply(&mut self, line: &str, socket: &Socket) {
-        let Ok(reply) = serde_json::from_str::<Reply>(line) else {
-            self.observer.refused(self.client, None, &format!("a frame that is none of the protocol: {line}"));
+    fn reply(&mut self, reply: Option<Reply>, message: &[u8], socket: &Socket) {
+        let Some(reply) = reply else {
+            let text = String::from_utf8_lossy(message);
+            self.observer.refused(self.client, None, &format!("a frame that is none of the protocol: {text}"));
             return;
         };
         match reply {
-            Reply { push: Some(Push { unsubscribe: Some(unsubscribe) }), .. } => {
+            Reply { push: Some(Push { unsubscribe: Some(unsubscribe), .. }), .. } => {
                 self.unsubscribed(unsubscribe, socket);
             }
             Reply { push: Some(_), .. } => {}
@@ -201,21 +186,21 @@ impl<O: Observer> CentrifugeHandler<O> {
                     self.entry.tell(Err(format!("the server answered with error {code}: {message}")));
                 }
             }
-            Reply { id, subscribe: Some(subscribed), .. } => self.subscribed(id, line, subscribed, socket),
+            Reply { id, subscribe: Some(subscribed), .. } => self.subscribed(id, message, subscribed, socket),
             Reply { id, .. } if (PUBLISH..RESUBSCRIBE).contains(&id) => self.observer.acknowledged(self.client, id),
             Reply { .. } => {}
         }
     }
 
-    fn subscribed(&mut self, id: u32, line: &str, subscribed: Subscribed, socket: &Socket) {
+    fn subscribed(&mut self, id: u32, message: &[u8], subscribed: Subscribed, socket: &Socket) {
         let Subscribed { offset, epoch, recovered, publications } = subscribed;
         self.offset = publications.last().map_or(offset, |last| last.offset);
-        let before = std::mem::replace(&mut self.epoch, epoch);
+        let before = std::mem::replace(&mut self.epoch, epoch.into());
         let is_first = id == SUBSCRIBE && !self.returns;
         let resumed = resumed(&before, &self.epoch, recovered);
         let begins_anew = resumed == Resumed::BeganAnew && !is_first;
         if !begins_anew {
-            stamps(line.as_bytes()).for_each(|stamp| self.observer.delivered(self.client, stamp));
+            stamps(message).for_each(|stamp| self.observer.delivered(self.client, stamp));
         }
         match self.rereads.take_if(|reread| *reread == id) {
             // That the stream is a new one was told before.
@@ -234,13 +219,10 @@ impl<O: Observer> CentrifugeHandler<O> {
     /// Others may have published in the new life before this client came: it asks for that life from its beginning.
     fn reread(&mut self, socket: &Socket) {
         let [leave, again] = [self.next_id(), self.next_id()];
-        let channel = &self.channel;
-        let unsubscribe = format!(r#"{{"id":{leave},"unsubscribe":{{"channel":"{channel}"}}}}"#);
-        if let Ok(subscribe) = subscribe(again, channel, Some((&self.epoch, 0))) {
-            self.rereads = Some(again);
-            // If it cannot be sent, the socket has ended, which is reported.
-            let _ = socket.send_text(&format!("{unsubscribe}\n{subscribe}"));
-        }
+        let subscribe = Sent::Subscribe(again, &self.channel, Some((&self.epoch, 0)));
+        self.rereads = Some(again);
+        // If it cannot be sent, the socket has ended, which is reported.
+        let _ = send(self.form, socket, &[Sent::Unsubscribe(leave, &self.channel), subscribe]);
     }
 
     /// What came while the beginning of a new life was asked for was not taken.
@@ -263,10 +245,8 @@ impl<O: Observer> CentrifugeHandler<O> {
         let id = self.next_id();
         let offset = self.has_all_up_to();
         self.rereads = None;
-        if let Ok(again) = subscribe(id, &self.channel, Some((&self.epoch, offset))) {
-            // If it cannot be sent, the socket has ended, which is reported.
-            let _ = socket.send_text(&again);
-        }
+        // If it cannot be sent, the socket has ended, which is reported.
+        let _ = send(self.form, socket, &[Sent::Subscribe(id, &self.channel, Some((&self.epoch, offset)))]);
     }
 }
 
@@ -277,6 +257,14 @@ fn resumed(before: &str, now: &str, recovered: bool) -> Resumed {
         (false, false) => Resumed::BeganAnew,
         _ => Resumed::Lost,
     }
+}
+
+/// The offset of the publication in a line, without parsing: our data holds neither quotes nor the words that are looked for.
+fn offset_in(line: &str) -> Option<u64> {
+    let bytes = line.as_bytes();
+    let at = memmem::rfind(bytes, br#""offset":"#)?;
+    let digits = bytes[at + 9..].iter().take_while(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |offset, digit| offset * 10 + u64::from(digit - b'0')))
 }
 
 /// Whether a line is a publication push, by where the protocol's writers put the words.

@@ -13,7 +13,7 @@ use super::journal::{Journal, Leaving};
 use super::returns::Returns;
 use super::{Channels, Count, Namespace, SwarmConfig};
 use crate::checker::{Checker, Delivery, Promise, ReceiverLog, SenderLog};
-use crate::client::{Observer, Position, Resumed, centrifuge, plain};
+use crate::client::{Form, Observer, Position, Resumed, centrifuge, plain};
 use crate::latency::Latencies;
 use crate::socket::{Closed, Socket};
 use crate::stamp::{Stamp, now_nanos};
@@ -88,6 +88,7 @@ pub(super) struct State {
     pub(super) deadline: Duration,
     /// Where clients come back.
     pub(super) returns: Option<Returns>,
+    pub(super) form: Form,
     pub(super) payload: usize,
     pub(super) sent: Count,
     pub(super) members: Vec<Member>,
@@ -149,6 +150,7 @@ impl State {
             deadline: config.deadline,
             returns,
             payload: config.payload,
+            form: config.form,
             sent: Count::new(0),
             senders: writers.chain(publishers).map(number).collect(),
             members,
@@ -201,12 +203,13 @@ impl State {
             match &member.role {
                 Role::Plain { .. } => {
                     plain::write_message(text, &self.members[dest as usize].name, &stamp, self.payload);
+                    socket.send_text(text)
                 }
                 Role::Centrifuge { channel, .. } => {
-                    centrifuge::write_publish(text, &self.channels[*channel as usize], &stamp, self.payload);
+                    let channel = &self.channels[*channel as usize];
+                    centrifuge::publish(socket, self.form, text, channel, &stamp, self.payload)
                 }
             }
-            socket.send_text(text)
         });
         if sent.is_err() {
             member.sender.refuse(dest, seq);
