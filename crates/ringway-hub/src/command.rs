@@ -6,10 +6,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use ringway_core::ChannelName;
 use ringway_core::id::NameError;
-use ringway_protocol::centrifuge::{self, ConnectRequest, Disconnect, Request, Since, SubscribeRequest};
+use ringway_protocol::centrifuge::{
+    self, ConnectRequest, Disconnect, Filter, NoFilter, Request, Since, SubscribeRequest,
+};
 
 use super::auth::{Credentials, Grant, TokenError, Verifier};
-use super::filter::{Filter, NoFilter};
 use super::wish::Extras;
 
 /// One thing a client asks.

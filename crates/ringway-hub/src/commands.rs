@@ -3,14 +3,13 @@
 use ringway_core::id::NameError;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, UserName};
-use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Reply};
+use ringway_protocol::centrifuge::{Disconnect, ErrorCode, Filter, NoFilter, Reply};
 use smallvec::SmallVec;
 
 use super::auth::{Grant, TokenError};
 use super::command::{Ask, Command, Named, Subscribe};
 use super::config::{Access, ChannelConfig};
 use super::drained::Drained;
-use super::filter::{Filter, NoFilter};
 use super::keys::SessionKey;
 use super::session::{HELD_COMMANDS, Maker, Session, State};
 use super::special::Special;

@@ -23,7 +23,6 @@ mod deliver;
 mod drained;
 mod feed;
 mod feeding;
-mod filter;
 mod gather;
 mod gathered;
 mod gathering;
@@ -76,7 +75,6 @@ pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInf
 pub use command::{Ask, Command, Connect, History, Named, Payload, Seen, SubRefresh, Subscribe};
 pub use config::{Access, ChannelConfig, HubConfig, NamePattern, Offer, RecoveryMode, SessionLimits};
 pub use counts::{Counts, Refused};
-pub use filter::{Filter, NoFilter};
 pub use input::{Batch, ClientInput, Protocol, Ticket};
 pub use kept::{How, Overruled};
 pub use plain::WallClock;

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use ringway_protocol::centrifuge::Filter;
+
 use super::auth::Overrides;
 use super::config::ChannelConfig;
-use super::filter::Filter;
 use super::keys::SessionKey;
 use super::wish::Extras;
 

@@ -4,6 +4,7 @@
 //! the frame it came in, a reply or push borrows from whoever sends it, so that neither costs more than the bytes.
 
 mod code;
+mod filter;
 pub mod json;
 mod present;
 pub mod protobuf;
@@ -14,6 +15,7 @@ mod request;
 mod stored;
 
 pub use code::{Disconnect, ErrorCode, Unsubscribed};
+pub use filter::{Filter, NoFilter};
 pub use present::with_infos;
 pub use publication::{ClientInfo, Publication};
 pub use push::{Push, SubscribePush};

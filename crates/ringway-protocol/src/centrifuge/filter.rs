@@ -91,12 +91,12 @@ impl Filter {
     }
 
     /// Whether a publication with these tags is let through.
-    pub(super) fn lets<'a>(&self, tags: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> bool {
+    pub fn lets<'a>(&self, tags: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> bool {
         self.0.lets(tags)
     }
 
     /// Roughly what it holds in memory.
-    pub(super) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.0.size()
     }
 }
