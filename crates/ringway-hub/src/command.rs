@@ -267,6 +267,7 @@ impl Subscribe {
                 positioned: request.positioned,
                 recoverable: request.recoverable,
                 join_leave: request.join_leave,
+                deltas: request.delta == "fossil",
             },
         }
     }

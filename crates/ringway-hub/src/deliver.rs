@@ -3,7 +3,7 @@
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
-use ringway_protocol::centrifuge::{Disconnect, Push, Unsubscribed};
+use ringway_protocol::centrifuge::{Disconnect, Push, Shape, Unsubscribed};
 use ringway_protocol::dialect::{Placed, Saying};
 
 use super::keys::SessionKey;
@@ -26,14 +26,14 @@ impl<S: Socket> Hub<S> {
         }
         let (Some(channel), Some(name)) = (self.audience.get(key), self.rules.channel_name(key)) else { return };
         let (is_inbox, epoch) = (name.personal_user().is_some(), channel.epoch());
-        let saying = Saying::Publication(Placed { channel: name.as_str(), epoch, offset, entry });
+        if !channel.specials.is_empty() {
+            return self.deliver_specially(key, offset, entry);
+        }
+        let placed = Placed { channel: name.as_str(), epoch, offset, entry, shape: Shape::Plain };
+        let saying = Saying::Publication(placed);
         let mut shared = Shared::default();
-        let all = channel.specials.is_empty();
         for &listener in &channel.listeners {
             let Some(session) = self.roster.get_mut(listener) else { continue };
-            if !all && !channel.specials.lets(listener, entry.tags()) {
-                continue;
-            }
             if session.is_plain() && session.must_wait(offset, channel.attach_top, self.outgoing.limit) {
                 if session.hold(entry) {
                     self.outgoing.stall(listener);
@@ -44,6 +44,34 @@ impl<S: Socket> Hub<S> {
             self.outgoing.say_too(listener, session, &saying, &mut shared);
         }
         self.counts.deliveries += channel.listeners.len() as u64;
+    }
+
+    /// The same where some are told it otherwise, or not at all.
+    fn deliver_specially(&mut self, key: ChannelKey, offset: u64, entry: &Entry) {
+        let (Some(channel), Some(name)) = (self.audience.get_mut(key), self.rules.channel_name(key)) else { return };
+        let (is_inbox, epoch, attach_top) = (name.personal_user().is_some(), channel.epoch(), channel.attach_top);
+        let has_deltas = self.config.channel(name).is_ok_and(|config| config.delta_publish);
+        let difference = channel.specials.next_difference(entry, has_deltas);
+        let (mut plain, mut whole, mut changed) = (Shared::default(), Shared::default(), Shared::default());
+        for &listener in &channel.listeners {
+            let Some(session) = self.roster.get_mut(listener) else { continue };
+            let Some(shape) = channel.specials.next_shape(listener, entry, difference.as_deref()) else { continue };
+            if session.is_plain() && session.must_wait(offset, attach_top, self.outgoing.limit) {
+                if session.hold(entry) {
+                    self.outgoing.stall(listener);
+                }
+                continue;
+            }
+            session.unproven |= is_inbox;
+            let shared = match shape {
+                Shape::Plain => &mut plain,
+                Shape::Whole => &mut whole,
+                Shape::Difference(_) => &mut changed,
+            };
+            let saying = Saying::Publication(Placed { channel: name.as_str(), epoch, offset, entry, shape });
+            self.outgoing.say_too(listener, session, &saying, shared);
+            self.counts.deliveries += 1;
+        }
     }
 
     /// Those who were ahead listen from this offset on, if it is news to them.

@@ -3,7 +3,7 @@
 use ringway_core::ChannelName;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::message::Entry;
-use ringway_protocol::centrifuge::Disconnect;
+use ringway_protocol::centrifuge::{Disconnect, Shape};
 use ringway_protocol::dialect::{Placed, Saying};
 
 use super::channel::Channel;
@@ -40,7 +40,7 @@ impl<S: Socket> Hub<S> {
                 }
                 continue;
             }
-            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry };
+            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry, shape: Shape::Plain };
             self.outgoing.say(key, session, &Saying::Publication(placed));
         }
         self.counts.deliveries += unread.len() as u64;
@@ -71,7 +71,7 @@ impl<S: Socket> Hub<S> {
             while has_room && session.socket.queued() <= room {
                 let Some(entry) = backlog.pop() else { break };
                 // Whoever is told places is not held back, so none is kept.
-                let placed = Placed { channel, epoch: None, offset: 0, entry: &entry };
+                let placed = Placed { channel, epoch: None, offset: 0, entry: &entry, shape: Shape::Plain };
                 if let Some(frame) = self.outgoing.speaker.say(session.dialect, &Saying::Publication(placed)) {
                     session.socket.send(frame);
                 }

@@ -12,7 +12,7 @@ use ringway_core::message::{Answer, Entry, Happening, HistoryPage, Presence};
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position};
 use ringway_protocol::centrifuge::{
-    Disconnect, ErrorCode, Publication, Push, Reply, Stored, SubscribePush, SubscribeResult,
+    Disconnect, ErrorCode, Publication, Push, Reply, Shape, Stored, SubscribePush, SubscribeResult,
 };
 use ringway_protocol::dialect::{Placed, Saying};
 
@@ -194,7 +194,7 @@ impl<S: Socket> Hub<S> {
             Wish::Subscribe { rejects_unrecovered: true, .. } if is_lost => {
                 return self.turn_away(now, key, newcomer, ErrorCode::UnrecoverablePosition);
             }
-            Wish::Subscribe { id, .. } => self.answer_subscribe(*id, &newcomer, &start),
+            Wish::Subscribe { id, .. } => self.answer_subscribe(key, *id, &newcomer, &start),
             Wish::Connect { .. } => return self.make_ready(now, key, newcomer, start),
             Wish::Order { .. } => self.tell_subscribed(key, &newcomer, &start),
             Wish::Greeting => self.greet(session, key, users),
@@ -213,11 +213,15 @@ impl<S: Socket> Hub<S> {
         start
     }
 
-    fn answer_subscribe(&mut self, id: u32, newcomer: &Newcomer, start: &Start<'_>) {
+    fn answer_subscribe(&mut self, key: ChannelKey, id: u32, newcomer: &Newcomer, start: &Start<'_>) {
         let wish = &newcomer.wish;
+        let shape =
+            self.audience.get(key).map(|channel| channel.specials.shape_of(newcomer.session)).unwrap_or_default();
         let kept = start.kept();
-        let publications = start.told(&kept);
+        let mut publications = start.told(&kept);
+        publications.iter_mut().for_each(|publication| publication.shape = shape);
         let result = SubscribeResult {
+            delta: shape == Shape::Whole,
             expiry: expiry(wish.grant().and_then(|grant| grant.lifetime)),
             data: wish.data().map(|data| &data[..]).unwrap_or_default(),
             ..start.result(wish.terms(), wish.recover(), &publications)
@@ -237,7 +241,7 @@ impl<S: Socket> Hub<S> {
         let epoch = start.at.map(|at| at.epoch);
         let recovered = start.recovered.as_deref().unwrap_or_default();
         for (offset, entry) in recovered {
-            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry };
+            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry, shape: Shape::Plain };
             self.say(newcomer.session, &Saying::Publication(placed));
         }
         self.counts.deliveries += recovered.len() as u64;

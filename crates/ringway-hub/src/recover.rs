@@ -218,10 +218,12 @@ impl<S: Socket> Hub<S> {
         let epoch = Some(page.top.epoch);
         for (offset, entry) in &page.publications {
             let Some(name) = self.rules.channel_name(key) else { return };
-            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry };
-            if !self.audience.get(key).is_some_and(|channel| channel.specials.lets(session, entry.tags())) {
+            let Some(specials) = self.audience.get(key).map(|channel| &channel.specials) else { return };
+            if !specials.lets(session, entry.tags()) {
                 continue;
             }
+            let shape = specials.shape_of(session);
+            let placed = Placed { channel: name.as_str(), epoch, offset: *offset, entry, shape };
             let Some(reader) = self.roster.get_mut(session).filter(|session| !session.is_gone()) else { return };
             self.outgoing.say(session, reader, &Saying::Publication(placed));
         }

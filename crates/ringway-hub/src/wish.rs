@@ -52,6 +52,8 @@ pub struct Extras {
     pub recoverable: bool,
     /// To be told who comes and goes.
     pub join_leave: bool,
+    /// To be told of publications what is other in them than in the one before.
+    pub deltas: bool,
 }
 
 impl Terms {
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn what_a_subscriber_gets_is_what_its_channel_offers() {
         let terms = |positioned, recoverable| Terms { positioned, recoverable, is_cache: false };
-        let asked = |positioned, recoverable| Extras { positioned, recoverable, join_leave: false };
+        let asked = |positioned, recoverable| Extras { positioned, recoverable, ..Extras::default() };
         let of = |positioning, recovery, extras, may_read| {
             let config = ChannelConfig { positioning, recovery, ..ChannelConfig::open() };
             Terms::of(&config, extras, may_read, Overrides::default())

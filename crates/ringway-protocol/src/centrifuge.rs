@@ -4,6 +4,7 @@
 //! the frame it came in, a reply or push borrows from whoever sends it, so that neither costs more than the bytes.
 
 mod code;
+pub mod delta;
 mod filter;
 pub mod json;
 mod present;
@@ -17,7 +18,7 @@ mod stored;
 pub use code::{Disconnect, ErrorCode, Unsubscribed};
 pub use filter::{Filter, NoFilter};
 pub use present::with_infos;
-pub use publication::{ClientInfo, Publication};
+pub use publication::{ClientInfo, Publication, Shape};
 pub use push::{Push, SubscribePush};
 pub use reply::{ConnectResult, ErrorReply, Expiry, HistoryResult, Reply, SubscribeResult};
 pub use request::{

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use ringway_core::id::StreamEpoch;
 use ringway_core::message::Entry;
 
-use crate::centrifuge::{Push, Reply, json, protobuf};
+use crate::centrifuge::{Push, Reply, Shape, json, protobuf};
 use crate::framing::{Framing, Part};
 use crate::plain::{self, Body};
 
@@ -66,6 +66,8 @@ pub struct Placed<'a> {
     pub offset: u64,
     /// What was published.
     pub entry: &'a Entry,
+    /// How its payload is told.
+    pub shape: Shape<'a>,
 }
 
 impl Saying<'_> {
@@ -137,7 +139,8 @@ mod tests {
     #[test]
     fn a_codec_and_a_framing_know_nothing_of_each_other() {
         let entry = Entry::of(b"[1]");
-        let saying = Saying::Publication(Placed { channel: "news", epoch: None, offset: 7, entry: &entry });
+        let saying =
+            Saying::Publication(Placed { channel: "news", epoch: None, offset: 7, entry: &entry, shape: Shape::Plain });
         let said = |codec, framing| encoded(Dialect { codec, framing }, &saying).unwrap();
         let json = br#"{"push":{"channel":"news","pub":{"data":[1],"offset":7}}}"#;
         assert_eq!(said(Codec::CentrifugeJson, Framing::Lines), [&json[..], b"\n"].concat());

@@ -43,6 +43,10 @@ pub struct ChannelConfig {
     pub names: Option<NamePattern>,
     /// A subscriber may ask for publications with some tags alone.
     pub tags_filter: bool,
+    /// A subscriber may ask for differences between publications.
+    pub allows_deltas: bool,
+    /// Publications are told as differences to those who ask for them.
+    pub delta_publish: bool,
 }
 
 /// Whether subscribers get something.
@@ -134,6 +138,8 @@ impl ChannelConfig {
             read_history: Access::SUBSCRIBERS,
             user_limited: true,
             tags_filter: true,
+            allows_deltas: true,
+            delta_publish: true,
             ..Self::default()
         }
     }

@@ -104,6 +104,59 @@ fn a_filter_that_is_none_or_not_allowed_is_refused() {
 }
 
 #[test]
+fn differences_are_told_to_those_who_take_them_and_were_told_the_one_before() {
+    let mut world = world(ChannelConfig::open());
+    let document = |price: u64| format!(r#"{{"name":"{}","price":{price}}}"#, "n".repeat(80));
+    let takes = subscribe(&mut world, json!({"delta": "fossil"}));
+    world.attached("news", Some(at(3)), 3);
+    assert_eq!(takes.one()["subscribe"]["delta"], true);
+    let plain = subscribe(&mut world, json!({}));
+    assert_eq!(plain.one()["subscribe"]["delta"], Value::Null);
+    world.deliver("news", 4, &document(10));
+    world.deliver("news", 5, &document(11));
+    world.turn();
+    let later = subscribe(&mut world, json!({"delta": "fossil", "recover": true, "offset": 4, "epoch": "abcdefgh"}));
+    let publications = vec![(5, entry(&document(11)))];
+    world.answer(Answer::History(HistoryPage { top: at(5), publications, more: false }));
+    let recovered = later.one()["subscribe"]["publications"][0].clone();
+    assert_eq!((recovered["data"].clone(), recovered["delta"].clone()), (json!(document(11)), Value::Null));
+    world.deliver("news", 6, &document(12));
+    world.turn();
+    let told = |peer: &Peer| -> Vec<(Value, bool)> {
+        let seen = peer.seen().into_iter();
+        seen.map(|seen| (seen["push"]["pub"]["data"].clone(), seen["push"]["pub"]["delta"] == true)).collect()
+    };
+    let [first, second, third] = told(&takes).try_into().unwrap();
+    assert_eq!(first, (json!(document(10)), false));
+    for (told, price) in [(second, 11), (third, 12)] {
+        let text = told.0.as_str().unwrap();
+        assert!(told.1 && text.len() < 40 && text.ends_with(';'), "{price}: {text}");
+    }
+    let whole: Vec<(Value, bool)> =
+        [10, 11, 12].map(|price| (serde_json::from_str(&document(price)).unwrap(), false)).into();
+    assert_eq!(told(&plain), whole);
+    assert_eq!(told(&later), [(json!(document(12)), false)]);
+}
+
+#[test]
+fn a_difference_is_never_from_what_a_filter_kept_back() {
+    let mut world = world(ChannelConfig::open());
+    let odd = json!({"key": "odd", "cmp": "eq", "val": "yes"});
+    let peer = subscribe(&mut world, json!({"tf": odd, "delta": "fossil"}));
+    world.attached("news", Some(at(0)), 0);
+    let _ = peer.seen();
+    let attach = world.attach_of("news").attach;
+    for (offset, tag) in [(1, "yes"), (2, "yes"), (3, "no"), (4, "yes"), (5, "yes")] {
+        let data = format!("\"{}{offset}\"", "x".repeat(100));
+        let entry = Entry::with_tags(data.as_bytes(), [("odd", tag)]);
+        world.hear(Message::Deliver(Deliver { attach, offset, entry }));
+    }
+    world.turn();
+    let told: Vec<bool> = peer.seen().iter().map(|seen| seen["push"]["pub"]["delta"] == true).collect();
+    assert_eq!(told, [false, true, false, true]);
+}
+
+#[test]
 fn names_must_match_where_a_pattern_says_how() {
     let names = NamePattern::new("^[a-z]+$").ok();
     let mut world = world(ChannelConfig { names, ..ChannelConfig::open() });

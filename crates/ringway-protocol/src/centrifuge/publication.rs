@@ -16,6 +16,20 @@ pub struct Publication<'a> {
     pub tags: Vec<(&'a str, &'a str)>,
     /// The stream's epoch, told with its first publication; empty otherwise.
     pub epoch: &'a str,
+    /// How the payload is told.
+    pub shape: Shape<'a>,
+}
+
+/// How a payload is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape<'a> {
+    /// As it is.
+    #[default]
+    Plain,
+    /// Whole, to a subscriber that takes differences: JSON spells it as a text of JSON then.
+    Whole,
+    /// As what is other in it than in the publication before it; see [`super::delta`].
+    Difference(&'a [u8]),
 }
 
 /// Who a client is, as others see it.

@@ -105,6 +105,8 @@ pub struct SubscribeResult<'a> {
     pub positioned: bool,
     /// A payload of the application; empty for none.
     pub data: &'a [u8],
+    /// Payloads may be told as what is other in them than in the one before.
+    pub delta: bool,
 }
 
 /// A part of a stream.

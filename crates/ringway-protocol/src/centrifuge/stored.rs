@@ -5,7 +5,7 @@ use ringway_core::message::{Entry, Publisher};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::{ClientInfo, Publication};
+use super::{ClientInfo, Publication, Shape};
 
 /// A kept publication that is about to be told.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl<'a> Stored<'a> {
         });
         let tags = self.entry.tags().collect();
         let (data, is_opaque) = (self.entry.data(), self.entry.is_opaque());
-        Publication { offset: self.offset, data, is_opaque, info, tags, epoch: "" }
+        Publication { offset: self.offset, data, is_opaque, info, tags, epoch: "", shape: Shape::Plain }
     }
 
     /// As it is told to clients: the first one of a stream says which stream it is.

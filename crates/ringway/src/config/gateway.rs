@@ -25,6 +25,9 @@ const LEVELS: &[(&str, Durability)] = &[("memory", Durability::Memory), ("log", 
 /// The words that stand for [`RecoveryMode`].
 const RECOVERY_MODES: &[(&str, RecoveryMode)] = &[("stream", RecoveryMode::Stream), ("cache", RecoveryMode::Cache)];
 
+/// The format of differences.
+const FOSSIL: &str = "fossil";
+
 /// Settings that are spelled otherwise by now, and what to write instead.
 const REPLACED: &[(&str, &str)] = &[
     ("recovery", "write `force_recovery`, which is for all subscribers, or `allow_recovery`, for those who ask for it"),
@@ -131,6 +134,8 @@ fn kept(config: &mut ChannelConfig, section: &mut Section<'_>) {
     access(&mut config.read_history, section, "history");
     section.read("allow_user_limited_channels", &mut config.user_limited);
     section.read("allow_tags_filter", &mut config.tags_filter);
+    deltas(&mut config.allows_deltas, section);
+    section.read("delta_publish", &mut config.delta_publish);
     pattern(&mut config.names, section);
     for (old, instead) in REPLACED {
         section.replaced(old, instead);
@@ -148,6 +153,16 @@ fn offer(offer: &mut Offer, section: &mut Section<'_>, [force, allow]: [&str; 2]
         (false, true) => Offer::IfAsked,
         (false, false) => Offer::Never,
     };
+}
+
+/// The formats of differences that subscribers may ask for: there is one.
+fn deltas(allows: &mut bool, section: &mut Section<'_>) {
+    let mut types: Vec<String> = if *allows { vec![FOSSIL.to_owned()] } else { Vec::new() };
+    section.read("allowed_delta_types", &mut types);
+    for unknown in types.iter().filter(|one| *one != FOSSIL) {
+        section.fault("allowed_delta_types", &format!("has {unknown:?}, but the one type that there is is {FOSSIL:?}"));
+    }
+    *allows = types.iter().any(|one| one == FOSSIL);
 }
 
 /// Three settings for who may do something.

@@ -1,9 +1,11 @@
 //! From replies and pushes to bytes, appended to the caller's buffer. What is empty is left out, except where the
 //! protocol says otherwise; fields stand in the order of its schema.
 
+use std::borrow::Cow;
+
 use crate::centrifuge::{
-    ClientInfo, ConnectResult, ErrorReply, Expiry, HistoryResult, Publication, Push, Reply, Stored, SubscribePush,
-    SubscribeResult,
+    ClientInfo, ConnectResult, ErrorReply, Expiry, HistoryResult, Publication, Push, Reply, Shape, Stored,
+    SubscribePush, SubscribeResult,
 };
 use crate::dialect::Saying;
 use crate::framing::Part;
@@ -14,7 +16,7 @@ pub fn say(out: &mut Vec<u8>, saying: &Saying<'_>) -> bool {
     match saying {
         Saying::Publication(told) => {
             let stored = Stored::of(told.offset, told.entry);
-            let publication = &stored.told(told.epoch.as_ref());
+            let publication = &Publication { shape: told.shape, ..stored.told(told.epoch.as_ref()) };
             push(out, &Push::Publication { channel: told.channel, publication });
         }
         Saying::Reply(id, said, part) => return reply_part(out, *id, said, *part),
@@ -157,9 +159,14 @@ fn push_body(o: &mut Object<'_>, push: &Push<'_>) {
 /// Appends a publication as an object.
 fn publication(out: &mut Vec<u8>, publication: &Publication<'_>) {
     whole(out, |o| {
-        match publication.is_opaque {
-            true => o.raw("data", &crate::json::told(publication.data)),
-            false => o.raw("data", publication.data),
+        let data = match publication.is_opaque {
+            true => crate::json::told(publication.data),
+            false => Cow::Borrowed(publication.data),
+        };
+        match publication.shape {
+            Shape::Plain => o.raw("data", &data),
+            Shape::Whole => o.always_text("data", std::str::from_utf8(&data).unwrap_or_default()),
+            Shape::Difference(told) => o.always_text("data", std::str::from_utf8(told).unwrap_or_default()),
         }
         if let Some(info) = &publication.info {
             client_info(o.key("info"), info);
@@ -172,6 +179,7 @@ fn publication(out: &mut Vec<u8>, publication: &Publication<'_>) {
                 }
             });
         }
+        o.flag("delta", matches!(publication.shape, Shape::Difference(_)));
         o.text("epoch", publication.epoch);
     });
 }
@@ -251,6 +259,7 @@ fn subscribe(o: &mut Object<'_>, result: &SubscribeResult<'_>) {
     o.flag("positioned", result.positioned);
     o.raw("data", result.data);
     o.flag("was_recovering", result.was_recovering);
+    o.flag("delta", result.delta);
 }
 
 fn subscribe_push(o: &mut Object<'_>, subscription: &SubscribePush<'_>) {

@@ -3,8 +3,8 @@
 
 use super::fields::Fields;
 use crate::centrifuge::{
-    ClientInfo, ConnectResult, ErrorReply, Expiry, HistoryResult, Publication, Push, Reply, Stored, SubscribePush,
-    SubscribeResult,
+    ClientInfo, ConnectResult, ErrorReply, Expiry, HistoryResult, Publication, Push, Reply, Shape, Stored,
+    SubscribePush, SubscribeResult,
 };
 use crate::dialect::Saying;
 use crate::framing::Part;
@@ -14,7 +14,7 @@ pub fn say(out: &mut Vec<u8>, saying: &Saying<'_>) -> bool {
     match saying {
         Saying::Publication(told) => {
             let stored = Stored::of(told.offset, told.entry);
-            let publication = &stored.told(told.epoch.as_ref());
+            let publication = &Publication { shape: told.shape, ..stored.told(told.epoch.as_ref()) };
             out.reserve(told.entry.size() + told.channel.len() + FIELDS);
             push(out, &Push::Publication { channel: told.channel, publication });
         }
@@ -93,7 +93,8 @@ fn push_body(m: &mut Fields<'_>, push: &Push<'_>) {
 }
 
 fn publication(m: &mut Fields<'_>, publication: &Publication<'_>) {
-    m.raw(4, publication.data);
+    let difference = if let Shape::Difference(told) = publication.shape { Some(told) } else { None };
+    m.raw(4, difference.unwrap_or(publication.data));
     if let Some(info) = &publication.info {
         m.message(5, |m| client_info(m, info));
     }
@@ -104,6 +105,7 @@ fn publication(m: &mut Fields<'_>, publication: &Publication<'_>) {
             m.text(2, value);
         });
     }
+    m.flag(8, difference.is_some());
     m.text(14, publication.epoch);
 }
 
@@ -174,6 +176,7 @@ fn subscribe(m: &mut Fields<'_>, result: &SubscribeResult<'_>) {
     m.flag(10, result.positioned);
     m.raw(11, result.data);
     m.flag(12, result.was_recovering);
+    m.flag(13, result.delta);
 }
 
 fn subscribe_push(m: &mut Fields<'_>, subscription: &SubscribePush<'_>) {

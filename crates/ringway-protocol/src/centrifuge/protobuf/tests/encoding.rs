@@ -28,7 +28,7 @@ fn replied(id: u32, answer: &Reply<'_>) -> Vec<u8> {
 fn what_sdks_read() {
     let connected = ConnectResult { client: "abc", version: "1.0", ping: 25, pong: true, ..ConnectResult::default() };
     let entry = Entry::of(b"{}");
-    let published = Placed { channel: "test", epoch: None, offset: 1, entry: &entry };
+    let published = Placed { channel: "test", epoch: None, offset: 1, entry: &entry, shape: Shape::Plain };
     for (bytes, expected) in [
         (replied(1, &Reply::Connect(&connected)), "12 08 01 2a 0e 0a 03 61 62 63 12 03 31 2e 30 38 19 40 01"),
         (replied(2, &Reply::Subscribe(&SubscribeResult::default())), "04 08 02 32 00"),
@@ -55,7 +55,8 @@ fn a_reply_has_no_parts() {
 fn the_first_of_a_stream_says_which_one() {
     let (entry, epoch) = (Entry::of(b"1"), StreamEpoch::parse("aBcDeFgH"));
     for (offset, told) in [(1, "aBcDeFgH"), (2, "")] {
-        let bytes = said(&Saying::Publication(Placed { channel: "c", epoch, offset, entry: &entry }));
+        let bytes =
+            said(&Saying::Publication(Placed { channel: "c", epoch, offset, entry: &entry, shape: Shape::Plain }));
         let told_of = schema::Reply::decode_length_delimited(&bytes[..]).unwrap().push.unwrap();
         assert_eq!(told_of.r#pub.unwrap().epoch, told);
     }
@@ -122,11 +123,11 @@ proptest! {
         let infos: Vec<ClientInfo<'_>> = presence.values().map(info).collect();
         let subscribed = SubscribeResult {
             expiry: expiry(ttl), recoverable, epoch: &epoch, offset, publications: &kept, recovered, was_recovering, positioned,
-            data: &data,
+            data: &data, delta: recovered,
         };
         let as_subscribed = schema::SubscribeResult {
             expires: ttl > 0, ttl, recoverable, epoch: epoch.clone(), publications: publications.clone(), recovered, offset, positioned,
-            data: data.clone(), was_recovering, delta: false,
+            data: data.clone(), was_recovering, delta: recovered,
         };
         let connected = ConnectResult {
             client: &text, version: &epoch, expiry: expiry(ttl), data: &data, subs: vec![(&text, subscribed.clone())], ping: ttl,
