@@ -17,7 +17,10 @@ pub use channel::{Access, ChannelConfig, NamePattern, Offer, RecoveryMode};
 pub struct HubConfig {
     /// Clients without a token are welcome, under the empty user name.
     pub allow_anonymous: bool,
-    /// Clients may do in channels whatever there is to do, but listen to the inboxes of others.
+    /// Tokens without a user open no connection.
+    pub disallow_anonymous_tokens: bool,
+    /// Everybody may connect without a token, and clients may do in channels whatever there is to do, but listen to the inboxes of others. For
+    /// trying things out.
     pub insecure: bool,
     /// A Centrifuge client with a user name is subscribed to its personal channel.
     pub personal_channels: bool,
@@ -45,6 +48,7 @@ impl Default for HubConfig {
     fn default() -> Self {
         Self {
             allow_anonymous: false,
+            disallow_anonymous_tokens: false,
             insecure: false,
             personal_channels: true,
             namespaces: BTreeMap::new(),

@@ -66,8 +66,13 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_connect(&mut self, now: Now, key: SessionKey, id: u32, connect: Connect) {
         let Some(session) = self.roster.get_mut(key) else { return };
         let Credentials { user, info, lifetime, subs, .. } = match connect.credentials {
+            Some(Ok(Credentials { user: None, .. })) if self.config.disallow_anonymous_tokens => {
+                self.counts.refused.invalid += 1;
+                return self.close(key, Disconnect::PermissionDenied);
+            }
+            Some(Ok(credentials)) if self.config.insecure => Credentials { lifetime: None, ..credentials },
             Some(Ok(credentials)) => credentials,
-            None if self.config.allow_anonymous => Credentials::default(),
+            None if self.config.allow_anonymous || self.config.insecure => Credentials::default(),
             None => {
                 self.counts.refused.without_token += 1;
                 return self.close(key, Disconnect::BadRequest);

@@ -181,8 +181,8 @@ impl Config {
     /// The open config of `demo` and `serve --dev`: anybody may connect and talk. For trying things out on one machine.
     #[must_use]
     pub fn open(mut self) -> Self {
-        let (api_key, token_hmac_secret) = (self.gateway.api_key.take(), self.gateway.token_hmac_secret.take());
-        self.gateway = GatewayConfig { api_key, token_hmac_secret, ..GatewayConfig::open() };
+        let (api_key, token) = (self.gateway.api_key.take(), std::mem::take(&mut self.gateway.token));
+        self.gateway = GatewayConfig { api_key, token, ..GatewayConfig::open() };
         self.server.echo = true;
         self
     }

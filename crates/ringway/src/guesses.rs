@@ -75,7 +75,7 @@ impl Kind {
                 warn!(%from, "wrong API keys {REST}: look at who is there, and whether a back end has an old key");
             }
             Self::ClientToken => {
-                warn!(%from, "wrong client tokens {REST}: look at who is there, and whether whoever issues tokens signs them with [client] token_hmac_secret");
+                warn!(%from, "wrong client tokens {REST}: look at who is there, and whether whoever issues tokens signs them with a key of [client.token]");
             }
             Self::JoinSecret => {
                 warn!(%from, "wrong join secrets {REST}: look at who is there, and let nobody but members reach the link port");

@@ -13,7 +13,7 @@ use ringway_http::Target;
 
 /// Settings of the cluster. Channels have a limit that a load can reach within its time, tokens have a key that nobody knows,
 /// and HTTP connections have the default number.
-pub(super) const CONFIG: &str = "[client]\ntoken_hmac_secret = \"known to nobody but this very cluster\"\n\n\
+pub(super) const CONFIG: &str = "[client.token]\nhmac_secret_key = \"known to nobody but this very cluster\"\n\n\
                                  [limits.node]\nchannels = 20000\n\n\
                                  [server]\nmax_http = 2048\n";
 /// As [`CONFIG`] says.

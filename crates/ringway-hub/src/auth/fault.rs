@@ -85,7 +85,7 @@ impl TokenFault {
         match self {
             Self::Expired => "its time (exp) is over; clients fetch a new one",
             Self::NotYet => "its time (nbf) has not come: set the clocks of this machine and of the one that signs",
-            Self::Signature => "its signature is wrong: whoever signs it needs the token_hmac_secret of this gateway",
+            Self::Signature => "its signature is wrong: whoever signs it needs the hmac_secret_key of this gateway",
             Self::Algorithm => "it is not signed with HS256, HS384 or HS512",
             Self::Malformed => "it is no JSON Web Token, or its header cannot be read",
             Self::Claims => {
@@ -101,7 +101,7 @@ impl TokenFault {
             Self::ServerSubs => {
                 "its channels or subs name more than 128 channels, or one whose name is empty, too long, or has a control character"
             }
-            Self::NoSecret => "this gateway has no secret to check it with: set [client] token_hmac_secret",
+            Self::NoSecret => "this gateway has no secret to check it with: set [client.token] hmac_secret_key",
         }
     }
 }

@@ -305,6 +305,29 @@ fn who_is_not_let_in_is_counted_by_the_reason() {
     assert_eq!(world.hub.counts().refused, expected);
 }
 
+#[test]
+fn who_may_come_without_a_user_is_as_the_config_says() {
+    let closed = || HubConfig { allow_anonymous: false, ..HubConfig::open() };
+    let nobody = token("", None);
+    for (config, connect, expected) in [
+        (closed(), json!({}), Some(3501)),
+        (closed(), json!({"token": nobody}), None),
+        (HubConfig { disallow_anonymous_tokens: true, ..closed() }, json!({"token": nobody}), Some(3507)),
+        (HubConfig { insecure: true, ..closed() }, json!({}), None),
+        (HubConfig { insecure: true, ..closed() }, json!({"token": "garbage"}), Some(3500)),
+    ] {
+        let mut world = World::new(config.clone());
+        let peer = world.connect(Protocol::Centrifuge);
+        world.send(&peer, &json!({"id": 1, "connect": connect}).to_string());
+        assert_eq!(peer.closed(), expected, "{connect} with {config:?}");
+    }
+    let mut world = World::new(HubConfig { insecure: true, ..closed() });
+    let peer = world.connect(Protocol::Centrifuge);
+    world.send(&peer, &json!({"id": 1, "connect": {"token": token("ann", Some(unix() + 60))}}).to_string());
+    world.attached("#ann", None, 0);
+    assert_eq!(peer.one()["connect"]["ttl"], serde_json::Value::Null, "tokens end there, connections do not");
+}
+
 /// Lets time pass until the client is pinged.
 fn await_ping(world: &mut World, peer: &Peer) {
     while peer.seen().is_empty() {

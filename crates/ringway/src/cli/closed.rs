@@ -4,7 +4,8 @@ use crate::config::{Config, RegistryAt, Roles};
 
 const NO_MEMBER: &str = "nobody can join this cluster, for it has no secret: no node can own anything here, so nobody can be sent anything. \
     Set RINGWAY_SECRET, or [cluster] secret, to the same text on every member, and start again";
-const NO_CLIENT: &str = "no client can connect here: set [client] token_hmac_secret for those with a token, [client] anonymous = true for \
+const NO_CLIENT: &str = "no client can connect here: set [client.token] hmac_secret_key for those with a token, [client] \
+    allow_anonymous_connect_without_token = true for \
     those without, or [plain] enabled = true";
 const NO_BACKEND: &str = "; back ends need [api] key, or RINGWAY_API_KEY";
 
@@ -13,7 +14,7 @@ pub(super) fn waits_in_vain(config: &Config, roles: Roles) -> Vec<String> {
     let gateway = &config.gateway;
     let is_first = config.cluster.join.is_none() && config.cluster.registry == RegistryAt::Local;
     let no_member = roles == Roles::GATEWAY && is_first && config.cluster.secret.is_none();
-    let no_client = !gateway.hub.allow_anonymous && gateway.token_hmac_secret.is_none() && gateway.plain.is_none();
+    let no_client = !gateway.hub.allow_anonymous && gateway.token.hmac_secret_key.is_none() && gateway.plain.is_none();
     let no_backend = if gateway.api_key.is_none() { NO_BACKEND } else { "" };
     let mut told = Vec::new();
     if no_member {
@@ -38,13 +39,15 @@ mod tests {
     #[test]
     fn a_server_that_no_client_can_connect_to_names_the_settings() {
         let closed = told("", Roles::BOTH);
-        for setting in ["token_hmac_secret", "anonymous", "[plain] enabled", "[api] key"] {
+        for setting in
+            ["[client.token] hmac_secret_key", "allow_anonymous_connect_without_token", "[plain] enabled", "[api] key"]
+        {
             assert!(closed.contains(setting), "{setting}: {closed}");
         }
         assert!(!told("[api]\nkey = \"sixteen bytes...\"", Roles::BOTH).contains("[api]"));
         for open in [
-            "[client]\nanonymous = true",
-            "[client]\ntoken_hmac_secret = \"sixteen bytes...\"",
+            "[client]\nallow_anonymous_connect_without_token = true",
+            "[client.token]\nhmac_secret_key = \"sixteen bytes...\"",
             "[plain]\nenabled = true",
         ] {
             assert_eq!(told(open, Roles::BOTH), "", "{open}");
@@ -54,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_first_gateway_without_a_secret_says_that_nobody_can_join() {
-        let open = "[client]\nanonymous = true\n[cluster]\n";
+        let open = "[client]\nallow_anonymous_connect_without_token = true\n[cluster]\n";
         assert!(told(open, Roles::GATEWAY).contains("RINGWAY_SECRET"));
         assert_eq!(told(&format!("{open}secret = \"sixteen bytes...\""), Roles::GATEWAY), "");
         assert_eq!(told(open, Roles::BOTH), "", "one process needs nobody else");

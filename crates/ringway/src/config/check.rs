@@ -17,7 +17,7 @@ pub(super) fn short_secrets(config: &Config) -> Vec<String> {
     let all = [
         ("admin.token", secret(&config.admin.token)),
         ("api.key", text(&config.gateway.api_key)),
-        ("client.token_hmac_secret", text(&config.gateway.token_hmac_secret)),
+        ("client.token.hmac_secret_key", text(&config.gateway.token.hmac_secret_key)),
         ("cluster.secret", secret(&config.cluster.secret)),
     ];
     let is_short = |length: usize| (1..SHORTEST_SECRET).contains(&length) && !config.gateway.is_open;

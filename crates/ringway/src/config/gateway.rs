@@ -52,8 +52,12 @@ pub(super) fn read(config: &mut GatewayConfig, root: &mut Section<'_>) {
 
 fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
     let second = Duration::from_secs(1);
-    section.read("anonymous", &mut config.hub.allow_anonymous);
-    section.read("token_hmac_secret", &mut config.token_hmac_secret);
+    section.read("insecure", &mut config.hub.insecure);
+    section.read("allow_anonymous_connect_without_token", &mut config.hub.allow_anonymous);
+    section.read("disallow_anonymous_connection_tokens", &mut config.hub.disallow_anonymous_tokens);
+    section.was("anonymous", "allow_anonymous_connect_without_token");
+    section.was("token_hmac_secret", "token.hmac_secret_key");
+    section.section("token", |section| section.read("hmac_secret_key", &mut config.token.hmac_secret_key));
     section.read("allowed_origins", &mut config.allowed_origins);
     section.read("subscribe_to_user_personal_channel", &mut config.hub.personal_channels);
     let hub = &mut config.hub;

@@ -82,6 +82,13 @@ impl Section<'_> {
         }
     }
 
+    /// A setting that has another name now, or stands elsewhere in this section.
+    pub(super) fn was(&mut self, old: &str, new: &str) {
+        if self.table.remove(old).is_some() {
+            self.fault(old, &format!("has another name: write `{}`", self.path_of(new)));
+        }
+    }
+
     /// The same for a setting with bounds; `reason` says why they are there.
     pub(super) fn read_within<T>(&mut self, key: &str, into: &mut T, bounds: impl RangeBounds<T>, reason: &str)
     where

@@ -133,7 +133,7 @@ fn every_fault_is_told_at_once() {
 fn each_kind_of_value_says_what_it_wants() {
     assert_fault("[server]\nport = \"9888\"", &["`server.port`", "string", "whole number"]);
     assert_fault("[server]\nport = 65536", &["`server.port`", "65536", "65535"]);
-    assert_fault("[client]\nanonymous = 1", &["`client.anonymous`", "true or false"]);
+    assert_fault("[client]\ninsecure = 1", &["`client.insecure`", "true or false"]);
     assert_fault("[client]\npong_timeout = \"5 parsecs\"", &["`client.pong_timeout`", "5 parsecs", "5s"]);
     assert_fault("[client]\nallowed_origins = \"*\"", &["`client.allowed_origins`", "list"]);
     assert_fault("[client]\nallowed_origins = [\"https://a/b\"]", &["`client.allowed_origins`", "https://a/b"]);
@@ -161,7 +161,9 @@ fn a_secret_of_the_wrong_kind_is_not_quoted() {
 
 #[test]
 fn a_secret_that_can_be_guessed_is_a_fault_and_the_open_config_takes_it() {
-    for (section, key) in [("admin", "token"), ("api", "key"), ("client", "token_hmac_secret"), ("cluster", "secret")] {
+    for (section, key) in
+        [("admin", "token"), ("api", "key"), ("client.token", "hmac_secret_key"), ("cluster", "secret")]
+    {
         let text = |secret: &str| format!("[{section}]\n{key} = \"{secret}\"");
         assert_fault(&text("fifteen bytes.."), &[&format!("`{section}.{key}`"), "15 bytes", "16 or more"]);
         assert!(!faults(&text("fifteen bytes.."))[0].contains("fifteen"), "it is not quoted");

@@ -10,8 +10,8 @@ use ringway_hub::HubConfig;
 pub struct GatewayConfig {
     /// What sessions may do, and how the channels that they use are kept.
     pub hub: HubConfig,
-    /// Key of the connection tokens (HS256, HS384, HS512). Without it every token is invalid.
-    pub token_hmac_secret: Option<String>,
+    /// What makes tokens good.
+    pub token: TokenConfig,
     /// The plain protocol at `/socket/{user}`; off without it.
     pub plain: Option<PlainConfig>,
     /// A client that takes nothing for this long while something waits for it is closed with 3008.
@@ -34,7 +34,7 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             hub: HubConfig::default(),
-            token_hmac_secret: None,
+            token: TokenConfig::default(),
             plain: None,
             slow_timeout: Duration::from_secs(10),
             allowed_origins: Vec::new(),
@@ -57,6 +57,13 @@ impl GatewayConfig {
             ..Self::default()
         }
     }
+}
+
+/// What makes tokens good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// The secret that they are signed with by HS256, HS384 or HS512. Without it every token is invalid.
+    pub hmac_secret_key: Option<String>,
 }
 
 /// Settings of the plain protocol's routes.

@@ -42,7 +42,7 @@ pub struct SocketRoutes {
 impl SocketRoutes {
     /// The routes of the gateways whose hubs take from these intakes, of which there is one at least. Wrong tokens are counted with other guesses.
     pub fn new(config: Arc<GatewayConfig>, intakes: Vec<Arc<Intake<Client>>>, guesses: &Guesses) -> Self {
-        let verifier = Verifier::new(config.token_hmac_secret.as_deref(), since_1970);
+        let verifier = Verifier::new(config.token.hmac_secret_key.as_deref(), since_1970);
         let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
         let pace = Arc::new(Pace::new(config.limits.commands_per_second, config.limits.command_burst));
         let (verifier, limits) = (Arc::new(verifier), config.hub.limits);

@@ -15,8 +15,8 @@ use crate::support::{BINARY, CHANGE, SOON, configured};
 
 /// Channels without a namespace keep everything, those of `live` nothing.
 const CONFIG: &str = r#"
-[client]
-token_hmac_secret = "a signing key for tests alone"
+[client.token]
+hmac_secret_key = "a signing key for tests alone"
 [channels.without_namespace]
 enabled = true
 history_size = 1000

@@ -239,7 +239,7 @@ async fn no_content_type_matters() {
 
 #[tokio::test]
 async fn serve_is_closed_by_default() {
-    let server = serve("[client]\ntoken_hmac_secret = \"a signing key for tests alone\"\n").await;
+    let server = serve("[client.token]\nhmac_secret_key = \"a signing key for tests alone\"\n").await;
     let addr = server.addr();
     for path in ["/socket/ann", "/ufire-websocket/socket/ann", "/echo"] {
         assert_eq!(refused_upgrade(addr, path, &[]).await.unwrap().status, 404, "{path}");

@@ -185,8 +185,22 @@ async fn a_config_is_checked_without_starting_anything() {
 #[tokio::test]
 async fn who_waits_in_vain_says_so_at_the_start() {
     for (args, config, words) in [
-        (&["gateway"][..], "[client]\nanonymous = true\n", &["nobody can join", "RINGWAY_SECRET"][..]),
-        (&["serve"], "", &["no client can connect", "token_hmac_secret", "anonymous", "[plain] enabled", "[api] key"]),
+        (
+            &["gateway"][..],
+            "[client]\nallow_anonymous_connect_without_token = true\n",
+            &["nobody can join", "RINGWAY_SECRET"][..],
+        ),
+        (
+            &["serve"],
+            "",
+            &[
+                "no client can connect",
+                "hmac_secret_key",
+                "allow_anonymous_connect_without_token",
+                "[plain] enabled",
+                "[api] key",
+            ],
+        ),
     ] {
         let builder = Process::builder(&*BINARY, args).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
         let mut process = configured(builder, config).arg("--port").arg("0").start();

@@ -142,7 +142,8 @@ async fn doctor_tells_a_port_in_use_from_a_member_that_runs() {
     assert_eq!((found.code, found.faults()), (Some(1), vec!["port_clients"]), "{:#?}", found.findings);
 
     let builder = Process::builder(&*BINARY, &["serve", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
-    let server = Server::start(configured(builder, "[client]\nanonymous = true\n"), SOON).await;
+    let server =
+        Server::start(configured(builder, "[client]\nallow_anonymous_connect_without_token = true\n"), SOON).await;
     server.settled(1).await;
     let found = looked_at(home.path(), &config(server.addr().port()), &[]).await;
     assert_eq!(found.code, Some(0), "{:#?}", found.findings);
@@ -167,8 +168,11 @@ async fn doctor_looks_at_the_data_folder() {
 
     let builder = Process::builder(&*BINARY, &["serve", "--port", "0"]).env("RINGWAY_LINK_LISTEN", "127.0.0.1:0");
     let builder = builder.arg("--data-dir").arg(&folder);
-    let server =
-        Server::start(configured(builder, "[client]\nanonymous = true\n[inbox]\ndurability = \"log\"\n"), SOON).await;
+    let server = Server::start(
+        configured(builder, "[client]\nallow_anonymous_connect_without_token = true\n[inbox]\ndurability = \"log\"\n"),
+        SOON,
+    )
+    .await;
     server.settled(1).await;
     let found = at(&folder).await;
     found.has("data_folder", "ok");
@@ -208,7 +212,7 @@ async fn nats_is_inspected_by_the_doctor() {
     let home = tempfile::tempdir().unwrap();
     let config = |password: &str| {
         format!(
-            "[cluster]\nengine = \"nats\"\nlink_listen = \"127.0.0.1:0\"\n[server]\nport = 0\n[client]\nanonymous = true\n\
+            "[cluster]\nengine = \"nats\"\nlink_listen = \"127.0.0.1:0\"\n[server]\nport = 0\n[client]\nallow_anonymous_connect_without_token = true\n\
              [nats]\nurls = {:?}\nuser = \"me\"\npassword = \"{password}\"\n",
             servers.urls()
         )

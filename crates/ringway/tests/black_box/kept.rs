@@ -13,7 +13,7 @@ const SECRET: &str = "known between members";
 /// Keeps so many publications; everybody may do everything.
 fn config(history_size: u32, more: &str) -> String {
     format!(
-        "[cluster]\nslots = 256\n[client]\nanonymous = true\n[channels.namespaces.kept]\nhistory_size = {history_size}\n\
+        "[cluster]\nslots = 256\n[client]\nallow_anonymous_connect_without_token = true\n[channels.namespaces.kept]\nhistory_size = {history_size}\n\
          history_ttl = \"10m\"\nforce_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nallow_publish_for_client = true\nallow_publish_for_anonymous = true\n{more}"
     )
 }

@@ -15,7 +15,7 @@ pub(crate) const ANY: &str = "127.0.0.1:0";
 
 fn config(servers: &NatsServers, more: &str) -> String {
     format!(
-        "[cluster]\nregistry = \"nats\"\nslots = 256\n{more}[nats]\nurls = {:?}\n[client]\nanonymous = true\n[channels.namespaces.kept]\n\
+        "[cluster]\nregistry = \"nats\"\nslots = 256\n{more}[nats]\nurls = {:?}\n[client]\nallow_anonymous_connect_without_token = true\n[channels.namespaces.kept]\n\
          history_size = 1000\nhistory_ttl = \"10m\"\nforce_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nallow_publish_for_client = true\nallow_publish_for_anonymous = true\n",
         servers.urls()
     )

@@ -207,7 +207,7 @@ async fn who_reads_slowly_stays_and_who_does_not_read_goes() {
 async fn a_pong_behind_publishes_that_wait_is_in_time() {
     // Both sections have what the demos of these tests have besides.
     let client =
-        "token_hmac_secret = \"a signing key for tests alone\"\nping_interval = \"1s\"\npong_timeout = \"300ms\"";
+        "token.hmac_secret_key = \"a signing key for tests alone\"\nping_interval = \"1s\"\npong_timeout = \"300ms\"";
     let builder = Process::builder(&*BINARY, &["demo", "--port", "0", "--nodes", "1"]);
     let builder = configured(
         builder,

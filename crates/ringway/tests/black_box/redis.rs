@@ -15,7 +15,7 @@ use crate::support::{CHANGE, SOON};
 /// `more` begins in the section `[redis]`.
 fn config(urls: &[String], more: &str) -> String {
     format!(
-        "[cluster]\nregistry = \"redis\"\nlog = \"redis\"\nmirror = \"redis\"\nslots = 256\n[cluster.timing]\npair = \"10s\"\n[client]\nanonymous = true\n\
+        "[cluster]\nregistry = \"redis\"\nlog = \"redis\"\nmirror = \"redis\"\nslots = 256\n[cluster.timing]\npair = \"10s\"\n[client]\nallow_anonymous_connect_without_token = true\n\
          [channels.namespaces.kept]\nhistory_size = 1000\nhistory_ttl = \"10m\"\nforce_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nallow_publish_for_client = true\nallow_publish_for_anonymous = true\n\
          [channels.namespaces.log]\nhistory_size = 1000\nhistory_ttl = \"10m\"\nforce_recovery = true\nallow_history_for_subscriber = true\nallow_history_for_anonymous = true\ndurability = \"log\"\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nallow_publish_for_client = true\nallow_publish_for_anonymous = true\n\
          [redis]\nurls = {urls:?}\n{more}"

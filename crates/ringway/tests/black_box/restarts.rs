@@ -28,7 +28,7 @@ slots = 256
 [cluster.timing]
 pair = \"3s\"
 [client]
-anonymous = true
+allow_anonymous_connect_without_token = true
 [drain]
 rate = 10000
 [channels.namespaces.kept]

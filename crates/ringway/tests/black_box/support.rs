@@ -32,7 +32,7 @@ pub(crate) const LOG_AND_MEMORY: &str = "\
 [cluster]
 slots = 256
 [client]
-anonymous = true
+allow_anonymous_connect_without_token = true
 [channels.namespaces.log]
 history_size = 10000
 history_ttl = \"1h\"
@@ -58,7 +58,7 @@ allow_publish_for_anonymous = true
 /// What the tests' servers sign tokens with.
 const SIGNING_KEY: &str = "a signing key for tests alone";
 /// Named users need a token; the rest of the open config stays.
-const NAMED_USERS: &str = "[client]\ntoken_hmac_secret = \"a signing key for tests alone\"\n";
+const NAMED_USERS: &str = "[client.token]\nhmac_secret_key = \"a signing key for tests alone\"\n";
 
 /// `serve --dev` with named users and what `config` says besides.
 pub(crate) async fn dev(config: &str) -> Server {
