@@ -1,5 +1,5 @@
 //! A small HTTP/1.1 client for the server API, the admin API and the pages beside them: one connection, one request after the other.
-//! The command line, the load generator and the tests use it.
+//! The command line, the load generator and the tests use it, and whoever fetches the keys that issuers of tokens publish.
 
 mod site;
 mod target;
@@ -73,6 +73,7 @@ impl Answer {
 pub struct Connection {
     host: String,
     sender: SendRequest<Full<Bytes>>,
+    largest: usize,
 }
 
 impl Connection {
@@ -89,7 +90,13 @@ impl Connection {
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the sender, or with the socket; what failed is seen by the request.
         tokio::spawn(connection);
-        Ok(Self { host, sender })
+        Ok(Self { host, sender, largest: LARGEST_BODY })
+    }
+
+    /// Takes no answer with a body of more bytes than these.
+    #[must_use]
+    pub fn taking(self, largest: usize) -> Self {
+        Self { largest, ..self }
     }
 
     /// Sends one request and reads the whole answer.
@@ -111,8 +118,8 @@ impl Connection {
             self.sender.ready().await?;
             let answer = self.sender.send_request(request.body(Full::new(body))?).await.map_err(told)?;
             let (head, body) = answer.into_parts();
-            let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
-                bail!("the answer's body broke off, or is larger than {LARGEST_BODY} bytes");
+            let Ok(body) = Limited::new(body, self.largest).collect().await else {
+                bail!("the answer's body broke off, or is larger than {} bytes", self.largest);
             };
             Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
         };

@@ -1,7 +1,11 @@
 //! Who a client is: connection tokens, checked where they arrive, in the connection's own task.
 
 mod fault;
+mod jws;
+mod key;
+mod key_set;
 mod server_sub;
+mod source;
 mod subscription;
 
 use std::borrow::Cow;
@@ -12,17 +16,20 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use ringway_core::UserName;
 use ringway_core::limits::CLIENT_INFO_BYTES;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 pub use fault::Faults;
-use fault::TokenFault;
+pub use fault::TokenFault;
+use jws::Jws;
+pub use key::{Key, KeyError};
+pub use key_set::{KeySet, SetError};
 use server_sub::Asked;
 pub use server_sub::{Overrides, ServerSub};
+use source::Checked;
+pub use source::{Keys, Rule, Source};
 pub use subscription::Grant;
 
 /// What a token says of its bearer.
@@ -60,12 +67,32 @@ pub enum TokenError {
     /// Ours, but without proper claims. Clients are told the same.
     #[error("the token's claims are of no use")]
     Unfit,
+    /// Nobody can tell now: its key is not here yet. Its client is asked to come again.
+    #[error("the token's key is not known yet")]
+    Unknown,
 }
 
-/// Checks tokens under one key.
+/// What makes tokens good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Where those of connections come from. A token is checked by the first source whose issuer is its own.
+    pub connections: Vec<Source>,
+    /// The same for those of channels, where that is otherwise.
+    pub subscriptions: Option<Vec<Source>>,
+}
+
+impl Tokens {
+    /// Whether a token can be good at all.
+    pub fn has_keys(&self) -> bool {
+        self.connections.iter().any(|source| !matches!(&source.keys, Keys::Fixed(keys) if keys.is_empty()))
+    }
+}
+
+/// Checks tokens.
 pub struct Verifier {
-    key: Option<DecodingKey>,
-    validation: Validation,
+    connections: Vec<Checked>,
+    subscriptions: Option<Vec<Checked>>,
+    sets: Vec<Arc<KeySet>>,
     faults: Arc<Faults>,
     /// The time since 1970.
     clock: fn() -> Duration,
@@ -73,7 +100,10 @@ pub struct Verifier {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("has_key", &self.key.is_some()).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("connections", &self.connections)
+            .field("sets", &self.sets)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,13 +129,29 @@ struct Claims {
 impl Verifier {
     /// Checks against this secret (without one, every token is invalid) and a clock that tells the time since 1970.
     pub fn new(secret: Option<&str>, clock: fn() -> Duration) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.algorithms = vec![Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
-        // Times are checked here, because an expired token is answered otherwise than an invalid one.
-        (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
-        validation.required_spec_claims.clear();
-        let key = secret.map(|secret| DecodingKey::from_secret(secret.as_bytes()));
-        Self { key, validation, faults: Arc::default(), clock }
+        let source = Source { keys: Keys::Fixed(secret.map(Key::hmac).into_iter().collect()), ..Source::default() };
+        Self::of(&Tokens { connections: vec![source], subscriptions: None }, clock)
+    }
+
+    /// Checks by these rules, and a clock that tells the time since 1970. Somebody has to fetch the [key sets](Self::key_sets).
+    pub fn of(tokens: &Tokens, clock: fn() -> Duration) -> Self {
+        let mut sets: Vec<Arc<KeySet>> = Vec::new();
+        let mut checked = |sources: &[Source]| -> Vec<Checked> {
+            let set = |source: &Source| match &source.keys {
+                Keys::Fixed(_) => None,
+                Keys::Published(url) => Some(set_at(&mut sets, url)),
+            };
+            let sets: Vec<_> = sources.iter().map(set).collect();
+            sources.iter().cloned().zip(sets).map(|(source, set)| Checked::new(source, set)).collect()
+        };
+        let connections = checked(&tokens.connections);
+        let subscriptions = tokens.subscriptions.as_deref().map(checked);
+        Self { connections, subscriptions, sets, faults: Arc::default(), clock }
+    }
+
+    /// The sets of keys that somebody has to fetch, each address once.
+    pub fn key_sets(&self) -> &[Arc<KeySet>] {
+        &self.sets
     }
 
     /// Counters of the tokens that were refused.
@@ -118,17 +164,28 @@ impl Verifier {
     /// # Errors
     /// [`TokenError`] if it is not good now.
     pub fn verify(&self, token: &str) -> Result<Credentials, TokenError> {
-        self.read(token, (self.clock)()).map_err(|fault| self.faults.tell(fault))
+        self.explain(token).map_err(|fault| self.faults.tell(fault))
+    }
+
+    /// The same for people: why it is not good. Nothing is counted or logged.
+    ///
+    /// # Errors
+    /// [`TokenFault`]: what is wrong with it.
+    pub fn explain(&self, token: &str) -> Result<Credentials, TokenFault> {
+        self.read(token, (self.clock)())
     }
 
     fn read(&self, token: &str, now: Duration) -> Result<Credentials, TokenFault> {
-        let claims: Claims = self.claims(token)?;
+        let token = Jws::of(token)?;
+        let source = Checked::of(&self.connections, &token)?;
+        source.check(&token, now)?;
+        let claims: Claims = token.claims()?;
         if claims.channel.is_some_and(|channel| !channel.is_empty()) {
             return Err(TokenFault::OfChannel);
         }
         let times = Times { nbf: claims.nbf, exp: claims.exp, expire_at: claims.expire_at };
         let lifetime = times.lifetime(now)?;
-        let user = match claims.sub.as_deref() {
+        let user = match source.user(&token)?.or(claims.sub).as_deref() {
             None | Some("") => None,
             Some(name) => Some(UserName::any(name).map_err(|_| TokenFault::User)?),
         };
@@ -138,17 +195,14 @@ impl Verifier {
     }
 }
 
-impl Verifier {
-    /// What a token says, if it is ours.
-    fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, TokenFault> {
-        let key = self.key.as_ref().ok_or(TokenFault::NoSecret)?;
-        let decoded = jsonwebtoken::decode(token, key, &self.validation);
-        decoded.map(|decoded| decoded.claims).map_err(|error| match TokenFault::of(&error) {
-            // Claims are read when the signature is right, but the header before that.
-            TokenFault::Claims if jsonwebtoken::decode_header(token).is_err() => TokenFault::Malformed,
-            fault => fault,
-        })
+/// The set that is published at an address: one for all who ask for it.
+fn set_at(sets: &mut Vec<Arc<KeySet>>, url: &str) -> Arc<KeySet> {
+    if let Some(set) = sets.iter().find(|set| set.url() == url) {
+        return set.clone();
     }
+    let set = Arc::new(KeySet::new(url));
+    sets.push(set.clone());
+    set
 }
 
 /// When a token is good, and for how long what it grants.
@@ -195,5 +249,9 @@ fn document(json: Option<&RawValue>, base64: Option<&str>, most: usize) -> Resul
     Ok(Some(Bytes::from(compact.into_owned())))
 }
 
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod signing;
 #[cfg(test)]
 mod tests;

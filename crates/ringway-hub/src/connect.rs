@@ -81,6 +81,11 @@ impl<S: Socket> Hub<S> {
                 self.counts.refused.invalid += 1;
                 return self.close(key, Disconnect::InvalidToken);
             }
+            Some(Err(TokenError::Unknown)) => {
+                self.counts.refused.unknown += 1;
+                session.state = State::Refused;
+                return self.reply(key, id, &Reply::Error(ErrorCode::Internal.into()));
+            }
             Some(Err(TokenError::Expired)) => {
                 self.counts.refused.expired += 1;
                 return self.refuse_connect(key, id, ErrorCode::TokenExpired);
@@ -170,6 +175,8 @@ impl<S: Socket> Hub<S> {
                 self.reply(key, id, &Reply::Refresh(expiry(credentials.lifetime)));
                 self.expire_after(now, key, credentials.lifetime);
             }
+            // SDKs try again by themselves.
+            Err(TokenError::Unknown) => self.refuse(key, id, ErrorCode::Internal),
             Err(TokenError::Expired) => self.close(key, Disconnect::ConnectionExpired),
             Err(TokenError::Invalid | TokenError::Unfit) => self.close(key, Disconnect::InvalidToken),
             Ok(_) => {

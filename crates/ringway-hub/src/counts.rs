@@ -69,6 +69,8 @@ pub struct Refused {
     pub expired: u64,
     /// ... or was invalid, ...
     pub invalid: u64,
+    /// ... or could not be told from either, for its key was not known yet, ...
+    pub unknown: u64,
     /// ... or they brought none, where one is needed.
     pub without_token: u64,
     /// They wanted a channel for which its owner had no room: subscribes as well as connects.
@@ -88,6 +90,7 @@ impl Refused {
         Self {
             expired: self.expired + other.expired,
             invalid: self.invalid + other.invalid,
+            unknown: self.unknown + other.unknown,
             without_token: self.without_token + other.without_token,
             full: self.full + other.full,
             silent: self.silent + other.silent,

@@ -70,7 +70,8 @@ use ringway_core::timing::Now;
 
 use ringway_protocol::dialect::Saying;
 
-pub use auth::{Credentials, Faults, Grant, Overrides, ServerSub, TokenError, Verifier};
+pub use auth::{Credentials, Faults, Grant, Key, KeyError, KeySet, Keys, Overrides, Rule, ServerSub, SetError, Source};
+pub use auth::{TokenError, TokenFault, Tokens, Verifier};
 pub use call::{ApiAnswer, ApiPublish, ApiRequest, Call, ChannelsPlace, MemberInfo, ReplyTo, USERS_NAMED};
 pub use command::{Ask, Command, Connect, History, Named, Payload, Seen, SubRefresh, Subscribe};
 pub use config::{Access, ChannelConfig, HubConfig, NamePattern, Offer, RecoveryMode, SessionLimits};

@@ -78,6 +78,7 @@ impl<S: Socket> Hub<S> {
             }
             Ok(grant) => Ok(grant),
             Err(TokenError::Expired) => Err(Denied::Error(ErrorCode::TokenExpired)),
+            Err(TokenError::Unknown) => Err(Denied::Error(ErrorCode::Internal)),
             Err(TokenError::Invalid | TokenError::Unfit) => Err(Denied::Error(ErrorCode::PermissionDenied)),
         }
     }

@@ -181,8 +181,8 @@ impl Config {
     /// The open config of `demo` and `serve --dev`: anybody may connect and talk. For trying things out on one machine.
     #[must_use]
     pub fn open(mut self) -> Self {
-        let (api_key, token) = (self.gateway.api_key.take(), std::mem::take(&mut self.gateway.token));
-        self.gateway = GatewayConfig { api_key, token, ..GatewayConfig::open() };
+        let (api_key, tokens) = (self.gateway.api_key.take(), std::mem::take(&mut self.gateway.tokens));
+        self.gateway = GatewayConfig { api_key, tokens, ..GatewayConfig::open() };
         self.server.echo = true;
         self
     }

@@ -35,6 +35,7 @@ use crate::census::Said;
 use crate::clock;
 use crate::cluster::ClusterHandle;
 use crate::config::{Config, RegistryAt};
+use crate::gateway::KeyFetch;
 use crate::member::Stats;
 
 use herald::Herald;
@@ -143,6 +144,8 @@ pub struct Health {
     expected: Expected,
     /// What the census says, where there is one.
     census: Option<watch::Receiver<Said>>,
+    /// Who fetches the keys of tokens, where a gateway does.
+    keys: Option<KeyFetch>,
     seen: Arc<Mutex<Seen>>,
     /// How the further gateways of the process are: it is as well as the worst of them.
     beside: Arc<[Health]>,
@@ -151,13 +154,28 @@ pub struct Health {
 impl Health {
     /// How one member is, for whoever looks. It starts as well once all of `expected` are there.
     pub fn new(cluster: ClusterHandle, stats: watch::Receiver<Stats>, timing: Timing, expected: Expected) -> Self {
-        Self { cluster, stats, timing, expected, census: None, seen: Arc::default(), beside: Arc::default() }
+        Self {
+            cluster,
+            stats,
+            timing,
+            expected,
+            census: None,
+            keys: None,
+            seen: Arc::default(),
+            beside: Arc::default(),
+        }
     }
 
     /// The same of a member that follows a census.
     #[must_use]
     pub fn with_census(self, census: Option<watch::Receiver<Said>>) -> Self {
         Self { census, ..self }
+    }
+
+    /// The same of a gateway that fetches keys of tokens.
+    #[must_use]
+    pub fn with_keys(self, keys: Option<KeyFetch>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Begins to follow this member and those beside it in the process, and to log what becomes of them. Needs a running Tokio runtime.
@@ -201,7 +219,8 @@ impl Health {
     fn with_look<T>(&self, now: Now, then: impl FnOnce(Look<'_>) -> T) -> T {
         let (state, stats) = (self.cluster.state(), self.stats.borrow().clone());
         let census = self.census().unwrap_or_default();
-        then(Look { state: &state, stats: &stats, timing: &self.timing, census: &census, now })
+        let keys = self.keys.as_ref().and_then(KeyFetch::trouble);
+        then(Look { state: &state, stats: &stats, timing: &self.timing, census: &census, keys: keys.as_deref(), now })
     }
 
     /// What the census says; `None`: there is none.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jsonwebtoken::errors::{Error, ErrorKind};
 use tracing::{info, warn};
 
 use super::TokenError;
@@ -14,9 +13,9 @@ pub enum TokenFault {
     Expired,
     /// Its time has not come.
     NotYet,
-    /// It was signed with another secret, or changed.
+    /// It was signed with another key, or changed.
     Signature,
-    /// It says that it is signed in another way than by HS256, HS384 or HS512.
+    /// It says that it is signed in a way for which there is no key here.
     Algorithm,
     /// It is no token.
     Malformed,
@@ -32,13 +31,21 @@ pub enum TokenFault {
     NoChannel,
     /// It asks for subscriptions that there cannot be.
     ServerSubs,
-    /// Nobody can sign one: there is no secret.
+    /// Nobody can sign one: there is no key.
     NoSecret,
+    /// It is of an issuer that is not ours.
+    Issuer,
+    /// It is for others than us.
+    Audience,
+    /// It names a key that its issuer does not publish, or none of several.
+    KeyName,
+    /// Its key is published, and was not fetched yet.
+    NoKeys,
 }
 
 impl TokenFault {
     /// All of them, each at its own number.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 16] = [
         Self::Expired,
         Self::NotYet,
         Self::Signature,
@@ -51,16 +58,11 @@ impl TokenFault {
         Self::NoChannel,
         Self::ServerSubs,
         Self::NoSecret,
+        Self::Issuer,
+        Self::Audience,
+        Self::KeyName,
+        Self::NoKeys,
     ];
-
-    pub(super) fn of(error: &Error) -> Self {
-        match error.kind() {
-            ErrorKind::InvalidSignature => Self::Signature,
-            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => Self::Algorithm,
-            ErrorKind::Json(_) => Self::Claims,
-            _ => Self::Malformed,
-        }
-    }
 
     /// The reason in metrics.
     pub fn name(self) -> &'static str {
@@ -77,16 +79,22 @@ impl TokenFault {
             Self::NoChannel => "no_channel",
             Self::ServerSubs => "channels",
             Self::NoSecret => "no_secret",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::KeyName => "key_id",
+            Self::NoKeys => "no_keys_yet",
         }
     }
 
     /// What is said in the log, with what to do.
-    fn says(self) -> &'static str {
+    pub fn says(self) -> &'static str {
         match self {
             Self::Expired => "its time (exp) is over; clients fetch a new one",
             Self::NotYet => "its time (nbf) has not come: set the clocks of this machine and of the one that signs",
-            Self::Signature => "its signature is wrong: whoever signs it needs the hmac_secret_key of this gateway",
-            Self::Algorithm => "it is not signed with HS256, HS384 or HS512",
+            Self::Signature => {
+                "its signature is wrong: whoever signs it needs the key of this gateway's [client.token], or the private one that belongs to it"
+            }
+            Self::Algorithm => "its algorithm (alg) is one for which [client.token] has no key, or none at all",
             Self::Malformed => "it is no JSON Web Token, or its header cannot be read",
             Self::Claims => {
                 "its claims cannot be read: sub and channel are strings, exp, nbf and expire_at are numbers of seconds, \
@@ -101,7 +109,15 @@ impl TokenFault {
             Self::ServerSubs => {
                 "its channels or subs name more than 128 channels, or one whose name is empty, too long, or has a control character"
             }
-            Self::NoSecret => "this gateway has no secret to check it with: set [client.token] hmac_secret_key",
+            Self::NoSecret => {
+                "this gateway has no key to check it with: set [client.token] hmac_secret_key, or another one"
+            }
+            Self::Issuer => "its issuer (iss) is none of those in [client.token]",
+            Self::Audience => "it is for somebody else (aud): see audience in [client.token]",
+            Self::KeyName => "its issuer publishes no key of that name (kid), or it names none where there are several",
+            Self::NoKeys => {
+                "its key was not fetched from jwks_public_endpoint yet: clients come again. If that goes on, see the fetches in the log"
+            }
         }
     }
 }
@@ -126,10 +142,15 @@ impl Faults {
         }
         match fault {
             TokenFault::Expired | TokenFault::NotYet => TokenError::Expired,
-            TokenFault::Signature | TokenFault::Algorithm | TokenFault::Malformed | TokenFault::NoSecret => {
-                TokenError::Invalid
-            }
+            TokenFault::NoKeys => TokenError::Unknown,
+            TokenFault::Signature
+            | TokenFault::Algorithm
+            | TokenFault::Malformed
+            | TokenFault::NoSecret
+            | TokenFault::KeyName => TokenError::Invalid,
             TokenFault::Claims
+            | TokenFault::Issuer
+            | TokenFault::Audience
             | TokenFault::User
             | TokenFault::Document
             | TokenFault::OfChannel

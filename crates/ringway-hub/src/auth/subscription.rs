@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fault::TokenFault;
+use super::jws::Jws;
+use super::source::Checked;
 use super::{Overrides, Times, TokenError, Verifier, document};
 
 /// What a subscription token grants.
@@ -57,17 +59,28 @@ impl Verifier {
     /// # Errors
     /// [`TokenError`] if it is not good now.
     pub fn verify_subscription(&self, token: &str) -> Result<Grant, TokenError> {
-        self.read_subscription(token, (self.clock)()).map_err(|fault| self.faults.tell(fault))
+        self.explain_subscription(token).map_err(|fault| self.faults.tell(fault))
+    }
+
+    /// The same for people: why it is not good. Nothing is counted or logged.
+    ///
+    /// # Errors
+    /// [`TokenFault`]: what is wrong with it.
+    pub fn explain_subscription(&self, token: &str) -> Result<Grant, TokenFault> {
+        self.read_subscription(token, (self.clock)())
     }
 
     fn read_subscription(&self, token: &str, now: Duration) -> Result<Grant, TokenFault> {
-        let claims: Claims = self.claims(token)?;
+        let token = Jws::of(token)?;
+        let source = Checked::of(self.subscriptions.as_ref().unwrap_or(&self.connections), &token)?;
+        source.check(&token, now)?;
+        let claims: Claims = token.claims()?;
         let lifetime = Times { nbf: claims.nbf, exp: claims.exp, expire_at: claims.expire_at }.lifetime(now)?;
         if claims.channel.is_empty() {
             return Err(TokenFault::NoChannel);
         }
         Ok(Grant {
-            user: claims.sub.into(),
+            user: source.user(&token)?.unwrap_or(claims.sub).into(),
             channel: claims.channel.into(),
             client: claims.client.into(),
             info: document(claims.info.as_deref(), claims.b64info.as_deref(), CHANNEL_INFO_BYTES)?,

@@ -1,7 +1,7 @@
 //! Tokens, good and bad.
 
 use super::*;
-use jsonwebtoken::{EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
 const NOW: Duration = Duration::from_secs(1000);

@@ -17,7 +17,7 @@ use ringway_hub::Counts;
 use ringway_link::{LinkStats, Links, Turned};
 use tokio::sync::watch;
 
-use crate::gateway::Refusals;
+use crate::gateway::{KeyFetch, Refusals};
 use crate::guesses::Guesses;
 use crate::member::{Meter, Stats};
 use crate::telemetry;
@@ -31,6 +31,8 @@ pub(super) struct Numbers {
     edge: Option<Edge>,
     refusals: Option<Arc<Refusals>>,
     guesses: Guesses,
+    /// Who fetches the keys of tokens, where they are published.
+    keys: Option<KeyFetch>,
 }
 
 /// A member of the process, as far as it is counted.
@@ -49,7 +51,20 @@ impl Numbers {
         refusals: Option<Arc<Refusals>>,
         guesses: Guesses,
     ) -> Self {
-        Self { members, edge, refusals, guesses }
+        Self { members, edge, refusals, guesses, keys: None }
+    }
+
+    /// The same of a gateway that fetches keys of tokens.
+    #[must_use]
+    pub(super) fn with_keys(self, keys: Option<KeyFetch>) -> Self {
+        Self { keys: keys.filter(|keys| !keys.is_idle()), ..self }
+    }
+
+    fn keys(keys: &KeyFetch, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        gauge(encoder, "token_keys", "Keys of tokens that were fetched from those who publish them", keys.keys())?;
+        let (fetched, failed) = keys.fetches();
+        let results = [by_reason("fetched", fetched), by_reason("failed", failed)];
+        counters(encoder, "token_keys_fetches", "Times that keys of tokens were fetched, or could not be", results)
     }
 
     fn edge(edge: &Edge, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -122,6 +137,7 @@ impl Numbers {
         let connects = [
             by("token_expired", refused.expired),
             by("token_invalid", connects_invalid),
+            by("token_unknown", refused.unknown),
             by("no_token", refused.without_token),
             by("silent", refused.silent),
             by("no_answer", refused.unanswered),
@@ -310,6 +326,9 @@ impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         if let Some(edge) = &self.edge {
             Self::edge(edge, &mut encoder)?;
+        }
+        if let Some(keys) = &self.keys {
+            Self::keys(keys, &mut encoder)?;
         }
         self.rules(&mut encoder)?;
         self.per_member(&mut encoder)?;

@@ -12,7 +12,7 @@ use crate::census::Entrance;
 use crate::changes::Changes;
 use crate::config::Config;
 use crate::console::Clients;
-use crate::gateway::{GatewayConfig, SocketRoutes};
+use crate::gateway::{GatewayConfig, KeyFetch, SocketRoutes};
 use crate::guesses::Guesses;
 use crate::metrics::Metrics;
 use crate::orchestrator::Orchestrator;
@@ -40,6 +40,7 @@ impl Own {
         let intake = intakes.first().cloned();
         let sockets = edge.is_some().then(|| serve::sockets(config, gateway_config.clone(), intakes, &guesses));
         let refusals = sockets.as_ref().map(SocketRoutes::refusals);
+        let keys = sockets.as_ref().map(|sockets| KeyFetch::begin(sockets.key_sets()));
         let (mut healths, mut counted, mut controls) = (Vec::new(), Vec::new(), Vec::new());
         let mut clusters = Vec::new();
         for member in all {
@@ -50,9 +51,9 @@ impl Own {
         }
         let (cluster, links) = (clusters.swap_remove(0), controls[0].links.clone());
         let said = census.as_ref().map(Entrance::said);
-        let health = healths.remove(0).with_census(said).following(healths);
+        let health = healths.remove(0).with_census(said).with_keys(keys.clone()).following(healths);
         let metrics = Metrics::of_process();
-        metrics.collect(numbers::Numbers::new(counted, edge.clone(), refusals, guesses.clone()));
+        metrics.collect(numbers::Numbers::new(counted, edge.clone(), refusals, guesses.clone()).with_keys(keys));
         let routes = routes(RouteParts {
             config,
             cluster: cluster.clone(),

@@ -1,4 +1,4 @@
-//! What a member will wait for in vain. It is the operator's wish until proved otherwise, but worth a line.
+//! What a member will wait for in vain, and whom it lets in unasked. It is the operator's wish until proved otherwise, but worth a line.
 
 use crate::config::{Config, RegistryAt, Roles};
 
@@ -9,12 +9,20 @@ const NO_CLIENT: &str = "no client can connect here: set [client.token] hmac_sec
     those without, or [plain] enabled = true";
 const NO_BACKEND: &str = "; back ends need [api] key, or RINGWAY_API_KEY";
 
+/// What nobody should find in a cluster that others can reach; `None`: all is guarded.
+pub(super) fn danger(config: &Config, roles: Roles) -> Option<&'static str> {
+    let insecure = "[client] insecure is on: whoever reaches this port connects without a token and may do everything in every channel. Take it out, \
+        unless this is for trying things out";
+    (roles.gateway && config.gateway.hub.insecure).then_some(insecure)
+}
+
 /// One sentence each, with the settings that would change it.
 pub(super) fn waits_in_vain(config: &Config, roles: Roles) -> Vec<String> {
     let gateway = &config.gateway;
     let is_first = config.cluster.join.is_none() && config.cluster.registry == RegistryAt::Local;
     let no_member = roles == Roles::GATEWAY && is_first && config.cluster.secret.is_none();
-    let no_client = !gateway.hub.allow_anonymous && gateway.token.hmac_secret_key.is_none() && gateway.plain.is_none();
+    let no_client =
+        !gateway.hub.allow_anonymous && !gateway.hub.insecure && !gateway.tokens.has_keys() && gateway.plain.is_none();
     let no_backend = if gateway.api_key.is_none() { NO_BACKEND } else { "" };
     let mut told = Vec::new();
     if no_member {
@@ -53,6 +61,16 @@ mod tests {
             assert_eq!(told(open, Roles::BOTH), "", "{open}");
         }
         assert_eq!(told("", Roles::NODE), "", "a node has no clients");
+    }
+
+    #[test]
+    fn who_lets_everybody_in_says_so() {
+        let mut config = Config::default();
+        assert_eq!(danger(&config, Roles::BOTH), None);
+        config.apply("[client]\ninsecure = true").unwrap();
+        assert!(danger(&config, Roles::GATEWAY).unwrap().contains("[client] insecure"));
+        assert_eq!(danger(&config, Roles::NODE), None);
+        assert_eq!(told("[client]\ninsecure = true", Roles::BOTH), "", "nobody waits in vain");
     }
 
     #[test]

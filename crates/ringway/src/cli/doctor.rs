@@ -7,6 +7,7 @@ mod census;
 mod engine;
 mod finding;
 mod folder;
+mod keys;
 mod limits;
 mod member;
 mod ports;
@@ -65,6 +66,7 @@ async fn look(args: &DoctorArgs) -> Vec<Finding> {
         found.extend(ports);
         here = held;
         found.extend(data(config).await);
+        found.extend(told("the keys of tokens", Box::pin(keys::look(config))).await);
         if engine::used(config) {
             found.extend(told("NATS", Box::pin(engine::look(config, args.monitor.as_deref()))).await);
         }

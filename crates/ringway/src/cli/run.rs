@@ -10,7 +10,7 @@ use tracing::warn;
 use super::args::{
     ClientPortArgs, DemoArgs, GatewayArgs, InternalListen, MemberArgs, NodeRun, RegistryArgs, ServeArgs,
 };
-use super::closed::waits_in_vain;
+use super::closed::{danger, waits_in_vain};
 use super::error::CliError;
 use super::ready::{told_open, told_ready};
 use crate::app::{self, Running, StartError};
@@ -204,6 +204,9 @@ async fn run_member(
         () = signals.first() => return Ok(()),
     };
     let served = Served { clients: bound.client_addr(), internal: bound.internal_addr() };
+    if let Some(danger) = danger(&config, roles) {
+        warn!("{danger}");
+    }
     for why in waits_in_vain(&config, roles) {
         warn!("{why}");
     }

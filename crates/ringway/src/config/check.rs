@@ -17,17 +17,23 @@ pub(super) fn short_secrets(config: &Config) -> Vec<String> {
     let all = [
         ("admin.token", secret(&config.admin.token)),
         ("api.key", text(&config.gateway.api_key)),
-        ("client.token.hmac_secret_key", text(&config.gateway.token.hmac_secret_key)),
         ("cluster.secret", secret(&config.cluster.secret)),
     ];
     let is_short = |length: usize| (1..SHORTEST_SECRET).contains(&length) && !config.gateway.is_open;
     let short = all.into_iter().filter_map(|(key, length)| Some((key, length.filter(|length| is_short(*length))?)));
-    let sentence = |(key, length)| {
-        format!(
-            "`{key}` has {length} bytes, and whoever tries guesses it: give it {SHORTEST_SECRET} or more, for instance what `openssl rand -hex 16` prints."
-        )
-    };
-    short.map(sentence).collect()
+    short.map(|(key, length)| format!("`{key}` {}.", too_short(length))).collect()
+}
+
+/// What is said of a secret of so many bytes. It continues the sentence "`key` …".
+fn too_short(length: usize) -> String {
+    format!(
+        "has {length} bytes, and whoever tries guesses it: give it {SHORTEST_SECRET} or more, for instance what `openssl rand -hex 16` prints"
+    )
+}
+
+/// What is to be said of a secret that is too short for other uses than trying things out.
+pub(super) fn short_secret(secret: &str) -> Option<String> {
+    (secret.len() < SHORTEST_SECRET).then(|| too_short(secret.len()))
 }
 
 /// Without a first gateway there is none to join, and further gateways of a process join the first one's.

@@ -1,5 +1,7 @@
 //! The sections that concern clients: what they may do, how their channels are kept, which protocols are spoken.
 
+mod tokens;
+
 use std::time::Duration;
 
 use ringway_core::keeping::{MAX_KIND_BYTES, MAX_KINDS};
@@ -55,9 +57,9 @@ fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
     section.read("insecure", &mut config.hub.insecure);
     section.read("allow_anonymous_connect_without_token", &mut config.hub.allow_anonymous);
     section.read("disallow_anonymous_connection_tokens", &mut config.hub.disallow_anonymous_tokens);
-    section.was("anonymous", "allow_anonymous_connect_without_token");
-    section.was("token_hmac_secret", "token.hmac_secret_key");
-    section.section("token", |section| section.read("hmac_secret_key", &mut config.token.hmac_secret_key));
+    section.replaced("anonymous", "write `allow_anonymous_connect_without_token`");
+    section.replaced("token_hmac_secret", "write `hmac_secret_key` in [client.token]");
+    tokens::read(config, section);
     section.read("allowed_origins", &mut config.allowed_origins);
     section.read("subscribe_to_user_personal_channel", &mut config.hub.personal_channels);
     let hub = &mut config.hub;
@@ -235,3 +237,6 @@ fn is_prefix(text: &str) -> bool {
     let path = |c: char| c.is_ascii_alphanumeric() || "-_./~".contains(c);
     text.is_empty() || text.starts_with('/') && !text.ends_with('/') && text.chars().all(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,13 +82,6 @@ impl Section<'_> {
         }
     }
 
-    /// A setting that has another name now, or stands elsewhere in this section.
-    pub(super) fn was(&mut self, old: &str, new: &str) {
-        if self.table.remove(old).is_some() {
-            self.fault(old, &format!("has another name: write `{}`", self.path_of(new)));
-        }
-    }
-
     /// The same for a setting with bounds; `reason` says why they are there.
     pub(super) fn read_within<T>(&mut self, key: &str, into: &mut T, bounds: impl RangeBounds<T>, reason: &str)
     where
@@ -159,6 +152,29 @@ impl Section<'_> {
     pub(super) fn replaced(&mut self, key: &str, instead: &str) {
         if self.table.remove(key).is_some() {
             self.fault(key, &format!("is spelled otherwise: {instead}"));
+        }
+    }
+
+    /// Reads a list of tables, however many there are.
+    pub(super) fn tables(&mut self, key: &str, mut read: impl FnMut(&mut Section<'_>)) {
+        let path = self.path_of(key);
+        self.keys.push(key.to_owned());
+        let tables = match self.table.remove(key) {
+            None => return,
+            Some(Value::Array(tables)) => tables,
+            Some(other) => vec![other],
+        };
+        for (at, table) in tables.into_iter().enumerate() {
+            match table {
+                Value::Table(table) => {
+                    let path = format!("{path}[{at}]");
+                    read(&mut Section { reading: self.reading, path, table, keys: Vec::new() });
+                }
+                other => self.reading.fault(format!(
+                    "`{path}` has {}, but is a list of sections: write [[{path}]] on a line of its own before each.",
+                    other.type_str()
+                )),
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringway_hub::HubConfig;
+use ringway_hub::{HubConfig, Tokens};
 
 /// Settings of the gateway role. The default is closed: no token is valid, no page but our own may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct GatewayConfig {
     /// What sessions may do, and how the channels that they use are kept.
     pub hub: HubConfig,
     /// What makes tokens good.
-    pub token: TokenConfig,
+    pub tokens: Tokens,
     /// The plain protocol at `/socket/{user}`; off without it.
     pub plain: Option<PlainConfig>,
     /// A client that takes nothing for this long while something waits for it is closed with 3008.
@@ -34,7 +34,7 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             hub: HubConfig::default(),
-            token: TokenConfig::default(),
+            tokens: Tokens::default(),
             plain: None,
             slow_timeout: Duration::from_secs(10),
             allowed_origins: Vec::new(),
@@ -57,13 +57,6 @@ impl GatewayConfig {
             ..Self::default()
         }
     }
-}
-
-/// What makes tokens good.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TokenConfig {
-    /// The secret that they are signed with by HS256, HS384 or HS512. Without it every token is invalid.
-    pub hmac_secret_key: Option<String>,
 }
 
 /// Settings of the plain protocol's routes.

@@ -16,7 +16,7 @@ use ringway_core::UserName;
 use ringway_edge::hyper::StatusCode;
 use ringway_edge::hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use ringway_edge::{ConnOptions, ECHO_MAX_MESSAGE, Echo, Route, Upgrade, plain_response};
-use ringway_hub::Verifier;
+use ringway_hub::{KeySet, Verifier};
 
 use super::desk::{Desk, Desks, Refusals};
 use super::handler::{CentrifugeHandler, Form, PlainHandler};
@@ -37,13 +37,15 @@ pub struct SocketRoutes {
     refusals: Arc<Refusals>,
     config: Arc<GatewayConfig>,
     has_echo: bool,
+    key_sets: Vec<Arc<KeySet>>,
 }
 
 impl SocketRoutes {
     /// The routes of the gateways whose hubs take from these intakes, of which there is one at least. Wrong tokens are counted with other guesses.
     pub fn new(config: Arc<GatewayConfig>, intakes: Vec<Arc<Intake<Client>>>, guesses: &Guesses) -> Self {
-        let verifier = Verifier::new(config.token.hmac_secret_key.as_deref(), since_1970);
+        let verifier = Verifier::of(&config.tokens, since_1970);
         let refusals = Arc::new(Refusals { tokens: verifier.faults(), ..Refusals::default() });
+        let key_sets = verifier.key_sets().to_vec();
         let pace = Arc::new(Pace::new(config.limits.commands_per_second, config.limits.command_burst));
         let (verifier, limits) = (Arc::new(verifier), config.hub.limits);
         let desk = |intake| {
@@ -51,7 +53,7 @@ impl SocketRoutes {
             Arc::new(Desk { intake, verifier, limits, pace, refusals, guesses: guesses.clone() })
         };
         let desks = Desks::new(intakes.into_iter().map(desk).collect());
-        Self { refusals, desks, config, has_echo: false }
+        Self { refusals, desks, config, has_echo: false, key_sets }
     }
 
     /// With `/echo`, for load generators and conformance suites: anybody may use it.
@@ -59,6 +61,11 @@ impl SocketRoutes {
     pub fn with_echo(mut self) -> Self {
         self.has_echo = true;
         self
+    }
+
+    /// Keys that somebody has to fetch.
+    pub fn key_sets(&self) -> Vec<Arc<KeySet>> {
+        self.key_sets.clone()
     }
 
     /// Counters of those who are sent away.

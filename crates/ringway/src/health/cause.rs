@@ -25,6 +25,8 @@ pub(super) enum Cause {
     Undialed,
     /// The census is away, or wants what cannot be.
     Census,
+    /// Keys that issuers of tokens publish cannot be fetched.
+    TokenKeys,
     /// Slots that an owner has not taken over yet.
     NotLive(Incarnation),
     /// Slots in which an owner acknowledges nothing.
@@ -63,6 +65,7 @@ impl Cause {
             | Self::BusAway
             | Self::Undialed
             | Self::Census
+            | Self::TokenKeys
             | Self::Alone(_)
             | Self::HistoryNearlyFull(_)
             | Self::ChannelsFull(_)
@@ -93,7 +96,8 @@ impl Cause {
             | Self::RegistryAway
             | Self::BusAway
             | Self::Undialed
-            | Self::Census => None,
+            | Self::Census
+            | Self::TokenKeys => None,
             Self::NotLive(node)
             | Self::Blocked(node)
             | Self::HistoryFull(node)

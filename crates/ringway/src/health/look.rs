@@ -23,6 +23,8 @@ pub(super) struct Look<'a> {
     pub(super) stats: &'a Stats,
     pub(super) timing: &'a Timing,
     pub(super) census: &'a Said,
+    /// Why keys of tokens cannot be fetched, if they cannot.
+    pub(super) keys: Option<&'a str>,
     pub(super) now: Now,
 }
 
@@ -108,6 +110,7 @@ impl Look<'_> {
         note(self.stats.bus_away.is_some(), Cause::BusAway);
         note(!self.state.troubles.is_empty(), Cause::Undialed);
         note(self.census.trouble.is_some(), Cause::Census);
+        note(self.keys.is_some(), Cause::TokenKeys);
         for node in &self.state.view.nodes {
             let (name, is_reached) = (node.incarnation, self.is_reached(node));
             note(node.serves() && self.alone(node) > 0, Cause::Alone(name));

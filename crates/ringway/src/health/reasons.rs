@@ -43,6 +43,7 @@ fn sentence(kind: &[Cause], look: &Look<'_>, ownerless: Option<&str>) -> String 
         ),
         Cause::Undialed => look.state.troubles.join("; "),
         Cause::Census => look.census.trouble.as_deref().unwrap_or_default().to_owned(),
+        Cause::TokenKeys => look.keys.unwrap_or_default().to_owned(),
         Cause::NotLive(_) => {
             let (total, list) = counted(look, &nodes, |look, node| look.load(node).not_live);
             format!("{total} slots are not served: their owner is taking them over, or waits for what is left of their copies: {list}")

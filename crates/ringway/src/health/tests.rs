@@ -20,6 +20,7 @@ struct World {
     state: ClusterState,
     stats: Stats,
     census: Said,
+    keys: Option<String>,
     seen: Seen,
 }
 
@@ -53,7 +54,7 @@ impl World {
         let placement = Arc::new(Placement::of(&view, None));
         let state =
             ClusterState { placement, view: Arc::new(view), me, loads: HashMap::new(), links, troubles: Vec::new() };
-        Self { state, stats: Stats::default(), census: Said::default(), seen: Seen::default() }
+        Self { state, stats: Stats::default(), census: Said::default(), keys: None, seen: Seen::default() }
     }
 
     fn see(&mut self, view: View) {
@@ -76,8 +77,8 @@ impl World {
     }
 
     fn judged(&mut self, now: Now, expected: Expected) -> (Status, Vec<String>) {
-        let Self { state, stats, census, seen } = self;
-        let look = Look { state, stats, timing: &Timing::default(), census, now };
+        let Self { state, stats, census, keys, seen } = self;
+        let look = Look { state, stats, timing: &Timing::default(), census, keys: keys.as_deref(), now };
         let verdict = seen.verdict(&look, expected);
         (verdict.status, verdict.why.into_iter().map(|reason| reason.sentence).collect())
     }
@@ -329,10 +330,19 @@ fn a_census_that_is_away_is_told_and_holds_up_nothing() {
 }
 
 #[test]
+fn keys_that_cannot_be_fetched_are_told_and_stop_nothing() {
+    let mut world = World::of(2);
+    world.keys = Some("no keys".to_owned());
+    assert_eq!(world.first_and_later()[1], (Status::Degraded, vec!["no keys".to_owned()]));
+    world.keys = None;
+    assert_eq!(world.at(60_000, TWO), (Status::Ok, vec![]));
+}
+
+#[test]
 fn numbers_count_what_nobody_says_as_well() {
     let counted = |world: &World| {
         let World { state, stats, census, .. } = world;
-        let look = Look { state, stats, timing: &Timing::default(), census, now: BEGIN };
+        let look = Look { state, stats, timing: &Timing::default(), census, keys: None, now: BEGIN };
         (look.without_second_copy(), look.unserved())
     };
     let mut world = World::of(2);

@@ -57,6 +57,8 @@ words! {
     Secret = "secret",
     LogPlace = "log_place",
     Closed = "closed",
+    Insecure = "insecure",
+    TokenKeys = "token_keys",
     OpenFiles = "open_files",
     Somaxconn = "somaxconn",
     SynBacklog = "syn_backlog",

@@ -1,7 +1,7 @@
 //! The config: whether it can be read, and what it says that cannot be meant.
 
 use super::super::args::DoctorArgs;
-use super::super::closed::waits_in_vain;
+use super::super::closed::{danger, waits_in_vain};
 use super::finding::{Finding, What};
 use crate::config::{Config, ConfigError, Roles, Secret};
 
@@ -31,6 +31,8 @@ pub(super) fn look(args: &DoctorArgs) -> (Option<Config>, Vec<Finding>) {
         found.push(Finding::ok(What::Config, format!("{} has no faults.", file.display())));
         let in_vain = waits_in_vain(&config, Roles::BOTH);
         found.extend(in_vain.into_iter().map(|why| Finding::note(What::Closed, sentence(&why), "")));
+        let danger = danger(&config, Roles::BOTH);
+        found.extend(danger.map(|why| Finding::warning(What::Insecure, sentence(why), "")));
     }
     (is_usable.then_some(config), found)
 }
