@@ -21,6 +21,7 @@ mod ready;
 mod run;
 mod send;
 mod table;
+mod tokens;
 mod top;
 
 use std::future::Future;
@@ -75,6 +76,10 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Top(args) => client(top::run(args)),
         Command::Doctor(args) => client(doctor::run(*args)),
         Command::Config { order: ConfigOrder::Check(args) } => check::run(&args),
+        Command::Token(args) => tokens::token(&args),
+        Command::Subtoken(args) => tokens::subtoken(&args),
+        Command::Checktoken(args) => client(tokens::check(args)),
+        Command::Genkey(args) => tokens::genkey(&args),
         #[cfg(feature = "load")]
         Command::Bench { measured: bench::Measured::Server(load) } => client(bench::run(load)),
         // On as many threads as a member has.

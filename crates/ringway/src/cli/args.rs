@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use ringway_core::MemberId;
 use ringway_core::ring::Weight;
 
+use super::tokens::{CheckTokenArgs, GenkeyArgs, SubtokenArgs, TokenArgs};
 use crate::config;
 use crate::rebalance::{LONGEST_WINDOW, Mode};
 use crate::telemetry::LogFormat;
@@ -23,6 +24,7 @@ Examples:
   ringway changes                       what that came to
   ringway send bob 'hello there'        to bob, wherever he is connected
   ringway config check ringway.toml     every fault of a config; starts nothing
+  ringway token --config ringway.toml --user ann    a token to connect with
   ringway serve --config ringway.toml   one process, both roles: for real use on one machine
 
 Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 64 the config has faults (no port was opened);
@@ -121,6 +123,14 @@ pub(super) enum Command {
         #[command(subcommand)]
         order: ConfigOrder,
     },
+    /// Make a connection token, for trying things out
+    Token(Box<TokenArgs>),
+    /// Make a subscription token, for trying things out
+    Subtoken(Box<SubtokenArgs>),
+    /// Show what a token says, and whether and why it is not good
+    Checktoken(CheckTokenArgs),
+    /// Make a secret for signing tokens
+    Genkey(GenkeyArgs),
     /// Measure a running server over real sockets, or the log alone
     #[cfg(feature = "load")]
     Bench {
