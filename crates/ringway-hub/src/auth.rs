@@ -48,6 +48,11 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// The same, for ever.
+    pub(super) fn endless(self) -> Self {
+        Self { lifetime: None, ..self }
+    }
+
     /// Roughly what they hold in memory beside themselves.
     pub(super) fn size(&self) -> usize {
         let documents = [&self.info, &self.meta].into_iter().flatten().map(Bytes::len).sum::<usize>();

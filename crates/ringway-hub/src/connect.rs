@@ -70,7 +70,7 @@ impl<S: Socket> Hub<S> {
                 self.counts.refused.invalid += 1;
                 return self.close(key, Disconnect::PermissionDenied);
             }
-            Some(Ok(credentials)) if self.config.insecure => Credentials { lifetime: None, ..credentials },
+            Some(Ok(credentials)) if self.config.insecure => credentials.endless(),
             Some(Ok(credentials)) => credentials,
             None if self.config.allow_anonymous || self.config.insecure => Credentials::default(),
             None => {
@@ -83,8 +83,7 @@ impl<S: Socket> Hub<S> {
             }
             Some(Err(TokenError::Unknown)) => {
                 self.counts.refused.unknown += 1;
-                session.state = State::Refused;
-                return self.reply(key, id, &Reply::Error(ErrorCode::Internal.into()));
+                return self.refuse_connect(key, id, ErrorCode::Internal);
             }
             Some(Err(TokenError::Expired)) => {
                 self.counts.refused.expired += 1;
@@ -162,7 +161,8 @@ impl<S: Socket> Hub<S> {
     pub(super) fn on_refresh(&mut self, now: Now, key: SessionKey, id: u32, token: Result<Credentials, TokenError>) {
         let lacks_one = token.as_ref().is_ok_and(|credentials| self.lacks_one_of(key, &credentials.subs));
         let Some(session) = self.roster.get_mut(key) else { return };
-        match token {
+        let is_endless = self.config.insecure;
+        match token.map(|credentials| if is_endless { credentials.endless() } else { credentials }) {
             Ok(Credentials { user, lifetime, .. }) if user == session.user && lifetime == Some(Duration::ZERO) => {
                 self.close(key, Disconnect::ConnectionExpired);
             }

@@ -36,3 +36,4 @@ mod siege;
 mod slow;
 mod support;
 mod tables;
+mod tokens;
