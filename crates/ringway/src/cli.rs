@@ -11,6 +11,7 @@ mod check;
 mod closed;
 mod doctor;
 mod error;
+mod import;
 mod members;
 mod nodes;
 mod paint;
@@ -76,6 +77,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Top(args) => client(top::run(args)),
         Command::Doctor(args) => client(doctor::run(*args)),
         Command::Config { order: ConfigOrder::Check(args) } => check::run(&args),
+        Command::Config { order: ConfigOrder::Import(args) } => import::run(&args),
         Command::Token(args) => tokens::token(&args),
         Command::Subtoken(args) => tokens::subtoken(&args),
         Command::Checktoken(args) => client(tokens::check(args)),

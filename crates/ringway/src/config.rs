@@ -20,7 +20,7 @@ pub use limits::Limits;
 pub use outside::{BusAt, CensusAt, LogAt, MirrorAt, Nacos, Nats, Rabbit, Redis, RegistryAt};
 pub use reader::Faults;
 pub use sections::{Ack, Admin, Cluster, Drain, Durability, Secret, Server};
-pub use value::{Size, duration};
+pub use value::{Size, duration, size};
 
 use crate::gateway::GatewayConfig;
 use reader::Reading;

@@ -58,6 +58,16 @@ Examples:
 
 Exit codes: 0 there is no fault (warnings are none); 1 there is one; 64 the config has faults.";
 
+const IMPORT_EXAMPLES: &str = "\
+What is set by default there and otherwise here is written down too: the address, the port, and whether users are subscribed to their personal channels.
+
+Examples:
+  ringway config import config.json                  with `> ringway.toml` behind it, into a file
+  ringway config import --env                        of this environment's variables alone
+  ringway config import config.yaml --env --json     one document for programs
+
+Exit codes: 0 translated; 1 the file cannot be read; 64 what came out has faults, which are told: correct them.";
+
 #[cfg(feature = "load")]
 const CHAOS_EXAMPLES: &str = "\
 Starts a cluster of its own (or takes the one at --url), connects clients that come back when their socket ends, lets them
@@ -294,6 +304,22 @@ pub(super) enum PlanOrder {
 pub(super) enum ConfigOrder {
     /// Name every fault of a file. The exit code is 0 without faults, 64 with some
     Check(CheckArgs),
+    /// Translate a config of Centrifugo: ours goes to stdout, and what has no counterpart to stderr
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Its settings: .json, .yaml or .toml of version 5 or 6, or .env with its variables (CENTRIFUGO_…)
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Lay the variables CENTRIFUGO_… of this environment over it
+    #[arg(long)]
+    pub(super) env: bool,
+    /// Print JSON: {"config":"…","choices":[{"key":"…","why":"…"}],"without_counterpart":[…],"faults":["…"]}
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
