@@ -10,20 +10,29 @@
 //! | `POST /api/disconnect` | [`DisconnectRequest`] | [`Answer::Done`] |
 //! | `POST /api/info` | [`InfoRequest`] | [`Answer::Info`] |
 //! | `POST /api/channels` | [`ChannelsRequest`] | [`Answer::Channels`] |
+//! | `POST /api/rpc` | [`RpcRequest`] | an error |
+//! | `POST /api/batch` | [`BatchRequest`] | of each command its result under the method's name, or its error |
+//! | `POST /api` | [`LegacyCommand`]s | of each command a line |
 //!
 //! A body that cannot be read is answered with HTTP 400. Everything else is HTTP 200 with `{"result":{...}}` or
-//! `{"error":{"code":102,"message":"unknown channel"}}`.
+//! `{"error":{"code":102,"message":"unknown channel"}}`, unless the caller asks for errors as statuses.
 
 use serde::Deserialize;
 
 use crate::json::fields::Strict;
 
 mod answer;
+mod batch;
 mod request;
 
 pub use crate::centrifuge::HistoryRequest;
-pub use answer::{Answer, NodeInfo, PublishedAt, answer, channels_part, history_part, presence_part};
-pub use request::{ChannelRequest, ChannelsRequest, CloseRequest, DisconnectRequest, InfoRequest, PublishRequest};
+pub use answer::{
+    Answer, NodeInfo, PublishedAt, bare_failure, channels_part, failure, history_part, presence_part, result,
+};
+pub use batch::{BatchRequest, Command, LegacyCommand, LegacyMethod, decode_lines};
+pub use request::{
+    ChannelRequest, ChannelsRequest, CloseRequest, DisconnectRequest, InfoRequest, PublishRequest, RpcRequest,
+};
 
 /// Why an API call failed. The numbers are part of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +58,17 @@ impl ApiError {
     /// The number in the answer.
     pub fn code(self) -> u16 {
         self as u16
+    }
+
+    /// The HTTP status that says it, where the caller wishes for that.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Internal => 500,
+            Self::UnknownChannel | Self::NotFound => 404,
+            Self::BadRequest | Self::NotAvailable => 400,
+            Self::UnrecoverablePosition => 416,
+            Self::Conflict => 409,
+        }
     }
 
     /// The text in the answer.

@@ -61,53 +61,54 @@ pub struct NodeInfo<'a> {
     pub uptime: u64,
 }
 
-/// Appends the body of an answer.
-pub fn answer(out: &mut Vec<u8>, outcome: &Result<Answer<'_>, ApiError>) {
-    whole(out, |o| match outcome {
-        Ok(answer) => o.object("result", |o| result(o, answer)),
-        Err(fault) => error(o, *fault),
-    });
+/// Appends a result. Whoever answers puts it under a name: `result`, or that of the method in a batch.
+pub fn result(out: &mut Vec<u8>, answer: &Answer<'_>) {
+    whole(out, |o| fields(o, answer));
 }
 
-/// Appends a part of the body of an answer to `history`, as [`crate::centrifuge::json::history_part`] does for clients.
-pub fn history_part(out: &mut Vec<u8>, result: &HistoryResult<'_>, is_first: bool, is_last: bool) {
+/// Appends an error as it stands in an answer: `{"error":{"code":…,"message":…}}`.
+pub fn failure(out: &mut Vec<u8>, fault: ApiError) {
+    whole(out, |o| error(o, fault));
+}
+
+/// Appends an error alone, as it is told where the status says that it is one.
+pub fn bare_failure(out: &mut Vec<u8>, fault: ApiError) {
+    whole(out, |o| error_fields(o, fault));
+}
+
+/// Appends a part of the result of `history`, as [`crate::centrifuge::json::history_part`] does for clients.
+pub fn history_part(out: &mut Vec<u8>, page: &HistoryResult<'_>, is_first: bool, is_last: bool) {
     let write = |out: &mut Vec<u8>, publications| {
-        answer(out, &Ok(Answer::History(&HistoryResult { publications, ..*result })));
+        result(out, &Answer::History(&HistoryResult { publications, ..*page }));
     };
-    out.reserve(publications_size(result.publications));
-    json::part(
-        out,
-        json::in_first_list,
-        |out| write(out, &[]),
-        |out| write(out, result.publications),
-        is_first,
-        is_last,
-    );
+    out.reserve(publications_size(page.publications));
+    json::part(out, json::in_first_list, |out| write(out, &[]), |out| write(out, page.publications), is_first, is_last);
 }
 
-/// The same for an answer to `presence`.
+/// The same for `presence`.
 pub fn presence_part(out: &mut Vec<u8>, subscribers: &[ClientInfo<'_>], is_first: bool, is_last: bool) {
     object_part(out, &Answer::Presence(subscribers), &Answer::Presence(&[]), is_first, is_last);
 }
 
-/// The same for an answer to `channels`.
+/// The same for `channels`.
 pub fn channels_part(out: &mut Vec<u8>, channels: &[(&str, u64)], is_first: bool, is_last: bool) {
     object_part(out, &Answer::Channels(channels), &Answer::Channels(&[]), is_first, is_last);
 }
 
 fn object_part(out: &mut Vec<u8>, part: &Answer<'_>, empty: &Answer<'_>, is_first: bool, is_last: bool) {
-    let write = |out: &mut Vec<u8>, said: &Answer<'_>| answer(out, &Ok(said.clone()));
-    json::part(out, json::in_last_object, |out| write(out, empty), |out| write(out, part), is_first, is_last);
+    json::part(out, json::in_last_object, |out| result(out, empty), |out| result(out, part), is_first, is_last);
 }
 
 fn error(o: &mut Object<'_>, error: ApiError) {
-    o.object("error", |o| {
-        o.always_number("code", error.code().into());
-        o.always_text("message", error.message());
-    });
+    o.object("error", |o| error_fields(o, error));
 }
 
-fn result(o: &mut Object<'_>, answer: &Answer<'_>) {
+fn error_fields(o: &mut Object<'_>, error: ApiError) {
+    o.always_number("code", error.code().into());
+    o.always_text("message", error.message());
+}
+
+fn fields(o: &mut Object<'_>, answer: &Answer<'_>) {
     match answer {
         Answer::Publish(at) => published(o, *at),
         Answer::Broadcast(responses) => list(o.key("responses"), responses, |out, response| {

@@ -85,6 +85,15 @@ pub struct ChannelsRequest<'a> {
 #[serde(default)]
 pub struct InfoRequest {}
 
+/// Calls what a server was extended by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RpcRequest<'a> {
+    /// Its name.
+    #[serde(borrow, deserialize_with = "text")]
+    pub method: Cow<'a, str>,
+}
+
 /// Closes a user's connections.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]

@@ -5,7 +5,10 @@ use crate::centrifuge::{ClientInfo, HistoryResult, Publication, Since};
 
 fn answered(outcome: &Result<Answer<'_>, ApiError>) -> String {
     let mut out = Vec::new();
-    answer(&mut out, outcome);
+    match outcome {
+        Ok(answer) => result(&mut out, answer),
+        Err(fault) => failure(&mut out, *fault),
+    }
     String::from_utf8(out).unwrap()
 }
 
@@ -43,6 +46,35 @@ fn questions_are_read() {
     assert_eq!((history.limit, history.since), (-1, Some(Since { offset: 2, epoch: "e".into() })));
     assert_eq!(decode_optional::<InfoRequest>(b"").unwrap(), InfoRequest {});
     assert_eq!(decode_optional::<InfoRequest>(b"{\n\"x\": 1}").unwrap(), InfoRequest {});
+}
+
+#[test]
+fn a_batch_names_the_method_of_each_command() {
+    let body = br#"{"commands":[{"publish":{"channel":"a"}},null,{},{"info":null,"rpc":{}}],"parallel":true}"#;
+    let batch: BatchRequest<'_> = decode(body).unwrap();
+    assert!(batch.parallel);
+    let of =
+        |at: usize, method| batch.commands[at].as_ref().and_then(|command| command.of(method)).map(|raw| raw.get());
+    assert_eq!((batch.commands.len(), batch.commands[1].is_none()), (4, true));
+    assert_eq!((of(0, "publish"), of(0, "rpc")), (Some(r#"{"channel":"a"}"#), None));
+    assert_eq!((of(2, "rpc"), of(3, "info"), of(3, "rpc")), (None, None, Some("{}")));
+    for body in [r#"{"commands":{}}"#, r#"{"commands":[1]}"#, r#"{"commands":[[]]}"#] {
+        assert!(decode::<BatchRequest<'_>>(body.as_bytes()).is_err(), "{body}");
+    }
+    assert_eq!(decode::<BatchRequest<'_>>(b"{}").unwrap().commands.len(), 0);
+}
+
+#[test]
+fn lines_of_commands_are_read() {
+    let body = br#"{"id":2,"method":"publish","params":{"channel":"a"}} {"method":5}
+{"method":null}"#;
+    let lines = decode_lines(body).unwrap();
+    let methods: Vec<_> = lines.iter().map(|line| (line.id, line.method.clone(), line.params.is_some())).collect();
+    let (named, zero) = (LegacyMethod::Named("publish".into()), LegacyMethod::Numbered(0));
+    assert_eq!(methods, [(2, named, true), (0, LegacyMethod::Numbered(5), false), (0, zero, false)]);
+    for body in ["[]", "{", r#"{"method":{}}"#, "{}x"] {
+        assert!(decode_lines(body.as_bytes()).is_err(), "{body}");
+    }
 }
 
 #[test]
@@ -84,33 +116,36 @@ fn answers() {
     let node =
         NodeInfo { uid: "u", name: "n", version: "v", clients: 1, users: 2, channels: 3, subscriptions: 4, uptime: 5 };
     for (outcome, expected) in [
-        (Ok(Answer::Publish(at)), r#"{"result":{"offset":1,"epoch":"aBcD"}}"#),
-        (Ok(Answer::Publish(PublishedAt::default())), r#"{"result":{}}"#),
+        (Ok(Answer::Publish(at)), r#"{"offset":1,"epoch":"aBcD"}"#),
+        (Ok(Answer::Publish(PublishedAt::default())), r#"{}"#),
         (
             Ok(Answer::Broadcast(&[Ok(at), Err(ApiError::UnknownChannel), Ok(PublishedAt::default())])),
-            r#"{"result":{"responses":[{"result":{"offset":1,"epoch":"aBcD"}},{"error":{"code":102,"message":"unknown channel"}},{"result":{}}]}}"#,
+            r#"{"responses":[{"result":{"offset":1,"epoch":"aBcD"}},{"error":{"code":102,"message":"unknown channel"}},{"result":{}}]}"#,
         ),
-        (Ok(Answer::Presence(&[ann])), r#"{"result":{"presence":{"7a":{"user":"42","client":"7a"}}}}"#),
-        (Ok(Answer::PresenceStats { clients: 0, users: 0 }), r#"{"result":{"num_clients":0,"num_users":0}}"#),
+        (Ok(Answer::Presence(&[ann])), r#"{"presence":{"7a":{"user":"42","client":"7a"}}}"#),
+        (Ok(Answer::PresenceStats { clients: 0, users: 0 }), r#"{"num_clients":0,"num_users":0}"#),
         (
             Ok(Answer::History(&history)),
-            r#"{"result":{"publications":[{"data":{},"offset":1,"tags":{"k":"v"}}],"epoch":"e","offset":5}}"#,
+            r#"{"publications":[{"data":{},"offset":1,"tags":{"k":"v"}}],"epoch":"e","offset":5}"#,
         ),
-        (Ok(Answer::Done), r#"{"result":{}}"#),
+        (Ok(Answer::Done), r#"{}"#),
         (
             Ok(Answer::Info(&[node])),
-            r#"{"result":{"nodes":[{"uid":"u","name":"n","version":"v","num_clients":1,"num_users":2,"num_channels":3,"uptime":5,"num_subs":4}]}}"#,
+            r#"{"nodes":[{"uid":"u","name":"n","version":"v","num_clients":1,"num_users":2,"num_channels":3,"uptime":5,"num_subs":4}]}"#,
         ),
-        (Ok(Answer::Channels(&[])), r#"{"result":{"channels":{}}}"#),
+        (Ok(Answer::Channels(&[])), r#"{"channels":{}}"#),
         (
             Ok(Answer::Channels(&[("a", 1), ("b\"", 2)])),
-            r#"{"result":{"channels":{"a":{"num_clients":1},"b\"":{"num_clients":2}}}}"#,
+            r#"{"channels":{"a":{"num_clients":1},"b\"":{"num_clients":2}}}"#,
         ),
         (Err(ApiError::UnknownChannel), r#"{"error":{"code":102,"message":"unknown channel"}}"#),
         (Err(ApiError::NotAvailable), r#"{"error":{"code":108,"message":"not available"}}"#),
     ] {
         assert_eq!(answered(&outcome), expected);
     }
+    let mut bare = Vec::new();
+    bare_failure(&mut bare, ApiError::Conflict);
+    assert_eq!(bare, br#"{"code":113,"message":"conflict"}"#);
 }
 
 #[test]

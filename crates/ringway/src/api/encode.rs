@@ -1,31 +1,29 @@
 //! The hub's facts as the bodies of the server API.
 
 use axum::body::Bytes;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use ringway_core::message::{HistoryPage, Presence};
 use ringway_core::{ChannelName, Position};
 use ringway_hub::{ApiAnswer, MemberInfo};
 use ringway_protocol::api::{self, Answer, ApiError, NodeInfo, PublishedAt};
 use ringway_protocol::centrifuge::{HistoryResult, Publication, Stored, with_infos};
 
+use super::reply::Reply;
+
 /// The version that members of one build say they have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The response to a call.
-pub(super) fn answer(answer: &ApiAnswer) -> Response {
+/// What a call was answered.
+pub(super) fn answer(answer: &ApiAnswer) -> Reply {
     match answer {
-        ApiAnswer::Published(at) => respond(&Ok(Answer::Publish(published(at.as_ref())))),
+        ApiAnswer::Published(at) => whole(&Answer::Publish(published(at.as_ref()))),
         ApiAnswer::Broadcast(results) => {
             let responses: Vec<_> = results.iter().map(broadcast_part).collect();
-            respond(&Ok(Answer::Broadcast(&responses)))
+            whole(&Answer::Broadcast(&responses))
         }
-        ApiAnswer::PresenceStats(clients, users) => {
-            respond(&Ok(Answer::PresenceStats { clients: *clients, users: *users }))
-        }
-        ApiAnswer::Done => respond(&Ok(Answer::Done)),
+        ApiAnswer::PresenceStats(clients, users) => whole(&Answer::PresenceStats { clients: *clients, users: *users }),
+        ApiAnswer::Done => whole(&Answer::Done),
         ApiAnswer::Info(members) => info(members),
-        ApiAnswer::Failed(error) => respond(&Err(*error)),
+        ApiAnswer::Failed(error) => Reply::Failed(*error),
         // The server API asks for no sessions, and pages are told in parts.
         ApiAnswer::Overloaded
         | ApiAnswer::Users(..)
@@ -33,7 +31,7 @@ pub(super) fn answer(answer: &ApiAnswer) -> Response {
         | ApiAnswer::Online(..)
         | ApiAnswer::History(_)
         | ApiAnswer::Presence(_)
-        | ApiAnswer::Channels(..) => respond(&Err(ApiError::Internal)),
+        | ApiAnswer::Channels(..) => Reply::Failed(ApiError::Internal),
     }
 }
 
@@ -62,7 +60,7 @@ pub(super) fn channels_part(channels: &[(ChannelName, u32)], is_first: bool, is_
     part.into()
 }
 
-fn info(members: &[MemberInfo]) -> Response {
+fn info(members: &[MemberInfo]) -> Reply {
     let uids: Vec<String> = members.iter().map(|member| member.incarnation.to_string()).collect();
     let nodes: Vec<NodeInfo<'_>> = members
         .iter()
@@ -78,7 +76,7 @@ fn info(members: &[MemberInfo]) -> Response {
             uptime: member.node.uptime.as_secs(),
         })
         .collect();
-    respond(&Ok(Answer::Info(&nodes)))
+    whole(&Answer::Info(&nodes))
 }
 
 fn broadcast_part(result: &Result<Option<Position>, ApiError>) -> Result<PublishedAt<'_>, ApiError> {
@@ -89,8 +87,8 @@ fn published(at: Option<&Position>) -> PublishedAt<'_> {
     at.map_or_else(PublishedAt::default, |at| PublishedAt { offset: at.offset, epoch: at.epoch.as_str() })
 }
 
-fn respond(outcome: &Result<Answer<'_>, ApiError>) -> Response {
-    let mut body = Vec::new();
-    api::answer(&mut body, outcome);
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+fn whole(answer: &Answer<'_>) -> Reply {
+    let mut result = Vec::new();
+    api::result(&mut result, answer);
+    Reply::Whole(result.into())
 }

@@ -1,73 +1,136 @@
-//! The methods of the server API: body to request, answer to body.
+//! The methods of the server API: what each asks of the hub.
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use ringway_core::ChannelName;
 use ringway_core::limits::VERSION_EPOCH_BYTES;
 use ringway_core::message::{Disconnect, Entry, Version};
-use ringway_hub::{ApiAnswer, ApiPublish, ApiRequest, History, Seen};
+use ringway_hub::{ApiPublish, ApiRequest, History, Named, Seen};
 use ringway_protocol::api::{
-    self, ApiError, BadBody, ChannelRequest, ChannelsRequest, DisconnectRequest, HistoryRequest, InfoRequest,
-    PublishRequest,
+    ApiError, BadBody, ChannelRequest, ChannelsRequest, DisconnectRequest, HistoryRequest, InfoRequest, PublishRequest,
+    RpcRequest, decode, decode_optional,
 };
 use uuid::Uuid;
 
 use super::pattern::Pattern;
-use super::{Api, Outcome, encode, pages};
 
-pub(super) async fn publish(State(api): State<Api>, body: Bytes) -> Outcome {
-    let publish = publication(&api::decode(&body).map_err(unreadable)?).map_err(failed)?;
-    Ok(encode::answer(&api.call(ApiRequest::Publish(Box::new(publish))).await?))
+/// A method. What a batch asks first for is the first of these that it names, as with the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Publish,
+    Broadcast,
+    Disconnect,
+    History,
+    Presence,
+    PresenceStats,
+    Info,
+    Rpc,
+    Channels,
 }
 
-pub(super) async fn broadcast(State(api): State<Api>, body: Bytes) -> Outcome {
-    let request: PublishRequest<'_> = api::decode(&body).map_err(unreadable)?;
+/// A request that was read.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// The hub answers it.
+    Call(ApiRequest),
+    /// The same, page by page.
+    History(History),
+    Presence(Named),
+    Channels(Pattern),
+    /// There is nothing to ask.
+    Answered(Result<(), ApiError>),
+}
+
+impl Method {
+    pub(super) const ALL: &[Self] = &[
+        Self::Publish,
+        Self::Broadcast,
+        Self::Disconnect,
+        Self::History,
+        Self::Presence,
+        Self::PresenceStats,
+        Self::Info,
+        Self::Rpc,
+        Self::Channels,
+    ];
+
+    /// Its name, in paths and in batches.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Broadcast => "broadcast",
+            Self::Disconnect => "disconnect",
+            Self::History => "history",
+            Self::Presence => "presence",
+            Self::PresenceStats => "presence_stats",
+            Self::Info => "info",
+            Self::Rpc => "rpc",
+            Self::Channels => "channels",
+        }
+    }
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`BadBody`]
+    pub(super) fn read(self, body: &[u8]) -> Result<Asked, BadBody> {
+        let asked = match self {
+            Self::Publish => publish(&decode(body)?),
+            Self::Broadcast => broadcast(&decode(body)?),
+            Self::Disconnect => disconnect(&decode(body)?),
+            Self::History => Ok(history(decode(body)?)),
+            Self::Presence => {
+                let ChannelRequest { channel } = decode(body)?;
+                Ok(Asked::Presence(ChannelName::new(&channel)))
+            }
+            Self::PresenceStats => {
+                let ChannelRequest { channel } = decode(body)?;
+                Ok(Asked::Call(ApiRequest::PresenceStats(ChannelName::new(&channel))))
+            }
+            Self::Info => {
+                let InfoRequest {} = decode_optional(body)?;
+                Ok(Asked::Call(ApiRequest::Info))
+            }
+            Self::Rpc => Ok(rpc(&decode(body)?)),
+            Self::Channels => {
+                let ChannelsRequest { pattern } = decode_optional(body)?;
+                Pattern::new(&pattern).map(Asked::Channels)
+            }
+        };
+        Ok(asked.unwrap_or_else(|error| Asked::Answered(Err(error))))
+    }
+}
+
+fn publish(request: &PublishRequest<'_>) -> Result<Asked, ApiError> {
+    Ok(Asked::Call(ApiRequest::Publish(Box::new(publication(request)?))))
+}
+
+fn broadcast(request: &PublishRequest<'_>) -> Result<Asked, ApiError> {
     let channels = request.channels.iter().map(|name| ChannelName::new(name)).collect();
-    let publish = publication(&request).map_err(failed)?;
-    Ok(encode::answer(&api.call(ApiRequest::Broadcast(channels, Box::new(publish))).await?))
+    Ok(Asked::Call(ApiRequest::Broadcast(channels, Box::new(publication(request)?))))
 }
 
-pub(super) async fn presence(State(api): State<Api>, body: Bytes) -> Outcome {
-    let ChannelRequest { channel } = api::decode(&body).map_err(unreadable)?;
-    pages::presence(api, ChannelName::new(&channel)).await
-}
-
-pub(super) async fn presence_stats(State(api): State<Api>, body: Bytes) -> Outcome {
-    let ChannelRequest { channel } = api::decode(&body).map_err(unreadable)?;
-    Ok(encode::answer(&api.call(ApiRequest::PresenceStats(ChannelName::new(&channel))).await?))
-}
-
-pub(super) async fn history(State(api): State<Api>, body: Bytes) -> Outcome {
-    let HistoryRequest { channel, limit, since, reverse } = api::decode(&body).map_err(unreadable)?;
+fn history(request: HistoryRequest<'_>) -> Asked {
+    let HistoryRequest { channel, limit, since, reverse } = request;
     let since = since.map(|since| Seen { offset: since.offset, epoch: since.epoch.as_ref().into() });
-    let history = History { channel: ChannelName::new(&channel), limit, since, reverse };
-    pages::history(api, history).await
+    Asked::History(History { channel: ChannelName::new(&channel), limit, since, reverse })
 }
 
-pub(super) async fn disconnect(State(api): State<Api>, body: Bytes) -> Outcome {
-    let request: DisconnectRequest<'_> = api::decode(&body).map_err(unreadable)?;
-    let (code, reason) = request.close().map_err(failed)?;
+fn disconnect(request: &DisconnectRequest<'_>) -> Result<Asked, ApiError> {
+    let (code, reason) = request.close()?;
     let client = Uuid::try_parse(&request.client).ok().map(|client| client.as_u128());
     // No connection has an id that is no UUID, nor a session id: nothing to close is success.
     if (client.is_none() && !request.client.is_empty()) || !request.session.is_empty() {
-        return Ok(encode::answer(&ApiAnswer::Done));
+        return Ok(Asked::Answered(Ok(())));
     }
     let whitelist = request.whitelist.iter().filter_map(|client| Uuid::try_parse(client).ok());
     let whitelist = whitelist.map(|client| client.as_u128()).collect();
     let order = Disconnect { user: request.user.as_ref().into(), client, whitelist, code, reason: reason.into() };
-    Ok(encode::answer(&api.call(ApiRequest::Disconnect(Box::new(order))).await?))
+    Ok(Asked::Call(ApiRequest::Disconnect(Box::new(order))))
 }
 
-pub(super) async fn info(State(api): State<Api>, body: Bytes) -> Outcome {
-    let InfoRequest {} = api::decode_optional(&body).map_err(unreadable)?;
-    Ok(encode::answer(&api.call(ApiRequest::Info).await?))
-}
-
-pub(super) async fn channels(State(api): State<Api>, body: Bytes) -> Outcome {
-    let ChannelsRequest { pattern } = api::decode_optional(&body).map_err(unreadable)?;
-    pages::channels(api, Pattern::new(&pattern).map_err(failed)?).await
+/// There are no extensions.
+fn rpc(request: &RpcRequest<'_>) -> Asked {
+    let error = if request.method.is_empty() { ApiError::BadRequest } else { ApiError::NotFound };
+    Asked::Answered(Err(error))
 }
 
 fn publication(request: &PublishRequest<'_>) -> Result<ApiPublish, ApiError> {
@@ -85,13 +148,4 @@ fn publication(request: &PublishRequest<'_>) -> Result<ApiPublish, ApiError> {
         version: (request.version > 0).then(version),
         skip_history: request.skip_history,
     })
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unreadable(fault: BadBody) -> Response {
-    (StatusCode::BAD_REQUEST, format!("{fault}\n")).into_response()
-}
-
-fn failed(error: ApiError) -> Response {
-    encode::answer(&ApiAnswer::Failed(error))
 }

@@ -7,14 +7,14 @@ mod presence;
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::body::Bytes;
+use axum::response::Response;
 use futures_util::stream;
 use ringway_hub::{ApiAnswer, ApiRequest};
 use ringway_protocol::api::ApiError;
 
-use super::{Api, Outcome, encode};
+use super::reply::{BrokenOff, Reply};
+use super::{Api, encode};
 
 pub(super) use channels::channels;
 pub(super) use history::history;
@@ -25,11 +25,6 @@ const TRIES: usize = 8;
 
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// A body that has begun cannot become an error any more: the connection ends before its end, which the caller sees.
-#[derive(Debug, thiserror::Error)]
-#[error("the list could not be read to its end; ask for it again")]
-struct BrokenOff;
 
 /// What is told page by page.
 trait Pages: Send + 'static {
@@ -51,28 +46,27 @@ struct Part {
 }
 
 /// Answers with the first page, and all that follow it. What prevents the first is the answer.
-async fn tell(api: Api, mut pages: impl Pages) -> Outcome {
+///
+/// # Errors
+/// The response to give where nobody can be asked.
+async fn tell(api: Api, mut pages: impl Pages) -> Result<Reply, Response> {
     let answer = api.call(pages.request()).await?;
     Ok(match pages.take(answer) {
-        Ok(first) => respond(api, first, pages),
+        Ok(first) => begin(api, first, pages),
         Err(answer) => encode::answer(&answer),
     })
 }
 
-fn respond(api: Api, first: Part, pages: impl Pages) -> Response {
-    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+fn begin(api: Api, first: Part, pages: impl Pages) -> Reply {
     if first.is_last {
-        return (json, first.text).into_response();
+        return Reply::Whole(first.text);
     }
-    let body = stream::try_unfold((Some(first), Some((api, pages))), |(first, rest)| async move {
-        let (part, rest) = match (first, rest) {
-            (Some(first), rest) => (first, rest),
-            (None, Some((api, mut pages))) => (next_part(&api, &mut pages).await?, Some((api, pages))),
-            (None, None) => return Ok::<_, BrokenOff>(None),
-        };
-        Ok(Some((part.text, (None, rest.filter(|_| !part.is_last)))))
+    let rest = stream::try_unfold(Some((api, pages)), |rest| async move {
+        let Some((api, mut pages)) = rest else { return Ok::<_, BrokenOff>(None) };
+        let part = next_part(&api, &mut pages).await?;
+        Ok(Some((part.text, (!part.is_last).then_some((api, pages)))))
     });
-    (json, Body::from_stream(body)).into_response()
+    Reply::Parts(first.text, Box::pin(rest))
 }
 
 async fn next_part(api: &Api, pages: &mut impl Pages) -> Result<Part, BrokenOff> {

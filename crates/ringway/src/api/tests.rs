@@ -13,6 +13,8 @@ use tower::ServiceExt;
 
 use super::*;
 
+mod batches;
+
 const KEY: &str = "the key";
 
 fn config() -> GatewayConfig {
@@ -31,8 +33,18 @@ async fn paged(body: Value, answers: Vec<ApiAnswer>) -> (Vec<(Option<u64>, i32)>
 
 /// The same, with what the hub was asked.
 async fn told(path: &str, body: Value, answers: Vec<ApiAnswer>) -> (Vec<ApiRequest>, Option<Value>) {
+    let (asked, body) = exchange_all(config(), post(path, body.to_string()), answers).await;
+    (asked, body.map(|body| serde_json::from_str(&body).unwrap()))
+}
+
+/// Sends a request to a router whose hub gives these answers, and is asked for no more.
+async fn exchange_all(
+    config: GatewayConfig,
+    request: Request<Body>,
+    answers: Vec<ApiAnswer>,
+) -> (Vec<ApiRequest>, Option<String>) {
     let intake = Arc::new(Intake::new(1 << 20));
-    let router = routes(Arc::new(config()), intake.clone(), Guesses::default());
+    let router = routes(Arc::new(config), intake.clone(), Guesses::default());
     let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
     let seen = asked.clone();
     let hub = tokio::spawn(async move {
@@ -47,12 +59,12 @@ async fn told(path: &str, body: Value, answers: Vec<ApiAnswer>) -> (Vec<ApiReque
         intake.arrived().await;
         panic!("asked for more than there is");
     });
-    let response = router.oneshot(post(path, body.to_string())).await.unwrap();
+    let response = router.oneshot(request).await.unwrap();
     let body = response.into_body().collect().await.ok();
     assert!(!hub.is_finished());
     hub.abort();
     let asked = std::mem::take(&mut *asked.lock());
-    (asked, body.map(|body| serde_json::from_slice(&body.to_bytes()).unwrap()))
+    (asked, body.map(|body| String::from_utf8(body.to_bytes().to_vec()).unwrap()))
 }
 
 fn page(offsets: impl Iterator<Item = u64>, more: bool) -> ApiAnswer {
@@ -247,8 +259,18 @@ async fn without_the_key_nothing_is_done() {
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert!(text.contains("key"), "{text}");
     }
-    let keyless = GatewayConfig { api_key: None, ..config() };
-    assert_eq!(exchange(keyless, request("x-api-key", KEY), never).await.0, StatusCode::UNAUTHORIZED);
+    let in_query = |query: &str| Request::post(format!("/api/publish?{query}")).body(body.into()).unwrap();
+    for refused in ["api_key=wrong", "api_key=", "api-key=the+key", "a=1"] {
+        assert_eq!(exchange(config(), in_query(refused), never).await.0, StatusCode::UNAUTHORIZED, "{refused}");
+    }
+    for let_in in ["api_key=the%20key", "a=1&api_key=the+key"] {
+        let answer = exchange(config(), in_query(let_in), |_| ApiAnswer::Published(None)).await;
+        assert_eq!(answer.0, StatusCode::OK, "{let_in}");
+    }
+    let keyless = || GatewayConfig { api_key: None, ..config() };
+    assert_eq!(exchange(keyless(), request("x-api-key", KEY), never).await.0, StatusCode::UNAUTHORIZED);
+    let insecure = GatewayConfig { api_insecure: true, ..keyless() };
+    assert_eq!(exchange(insecure, in_query("a=1"), |_| ApiAnswer::Published(None)).await.0, StatusCode::OK);
     for let_in in [request("x-api-key", KEY), request("authorization", "apikey the key")] {
         assert_eq!(exchange(config(), let_in, |_| ApiAnswer::Published(None)).await.0, StatusCode::OK);
     }
@@ -284,6 +306,32 @@ async fn what_makes_no_sense_is_an_error_in_the_answer() {
     }
     let nobody = json!({"user": "ann", "client": "no such id"});
     assert_eq!(exchange(config(), post("/api/disconnect", nobody.to_string()), never).await.1, r#"{"result":{}}"#);
+}
+
+#[tokio::test]
+async fn errors_are_statuses_for_those_who_wish_it() {
+    let body = r#"{"channel":"news","data":1}"#;
+    let statuses = GatewayConfig { api_errors: ErrorMode::Transport, ..config() };
+    let mut wishes = post("/api/publish", body);
+    wishes.headers_mut().insert("X-Centrifugo-Error-Mode", "transport".parse().unwrap());
+    let mut other = post("/api/publish", body);
+    other.headers_mut().insert("X-Centrifugo-Error-Mode", "other".parse().unwrap());
+    let failed = |_| ApiAnswer::Failed(ApiError::UnrecoverablePosition);
+    let bare = r#"{"code":112,"message":"unrecoverable position"}"#;
+    assert_eq!(exchange(config(), wishes, failed).await, (StatusCode::RANGE_NOT_SATISFIABLE, bare.to_owned()));
+    assert_eq!(exchange(statuses, post("/api/publish", body), failed).await.1, bare);
+    assert_eq!(exchange(config(), other, failed).await.0, StatusCode::OK);
+    use ApiError::{BadRequest, Conflict, Internal, NotAvailable, NotFound, UnknownChannel, UnrecoverablePosition};
+    let all = [Internal, UnknownChannel, NotFound, BadRequest, NotAvailable, UnrecoverablePosition, Conflict];
+    assert_eq!(all.map(ApiError::status), [500, 404, 404, 400, 400, 416, 409]);
+}
+
+#[tokio::test]
+async fn there_are_no_extensions() {
+    for (body, code) in [(json!({"method": "x", "params": {}}), 104), (json!({}), 107)] {
+        let (_, text) = exchange(config(), post("/api/rpc", body.to_string()), never).await;
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["error"]["code"], json!(code));
+    }
 }
 
 #[tokio::test]

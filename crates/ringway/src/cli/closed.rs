@@ -7,7 +7,10 @@ const NO_MEMBER: &str = "nobody can join this cluster, for it has no secret: no 
 const NO_CLIENT: &str = "no client can connect here: set [client.token] hmac_secret_key for those with a token, [client] \
     allow_anonymous_connect_without_token = true for \
     those without, or [plain] enabled = true";
-const NO_BACKEND: &str = "; back ends need [api] key, or RINGWAY_API_KEY";
+const NO_BACKEND: &str = "; back ends need [http_api] key, or RINGWAY_API_KEY";
+
+const OPEN_API: &str = "anybody who reaches this port may publish to everybody and disconnect everybody, for [http_api] insecure = true: \
+    set [http_api] key instead, unless nobody but your back ends reaches it";
 
 /// What nobody should find in a cluster that others can reach; `None`: all is guarded.
 pub(super) fn danger(config: &Config, roles: Roles) -> Option<&'static str> {
@@ -23,13 +26,16 @@ pub(super) fn waits_in_vain(config: &Config, roles: Roles) -> Vec<String> {
     let no_member = roles == Roles::GATEWAY && is_first && config.cluster.secret.is_none();
     let no_client =
         !gateway.hub.allow_anonymous && !gateway.hub.insecure && !gateway.tokens.has_keys() && gateway.plain.is_none();
-    let no_backend = if gateway.api_key.is_none() { NO_BACKEND } else { "" };
+    let no_backend = if gateway.api_key.is_none() && !gateway.api_insecure { NO_BACKEND } else { "" };
     let mut told = Vec::new();
     if no_member {
         told.push(NO_MEMBER.to_owned());
     }
     if roles.gateway && no_client {
         told.push(format!("{NO_CLIENT}{no_backend}"));
+    }
+    if roles.gateway && gateway.api_insecure {
+        told.push(OPEN_API.to_owned());
     }
     told
 }
@@ -48,11 +54,12 @@ mod tests {
     fn a_server_that_no_client_can_connect_to_names_the_settings() {
         let closed = told("", Roles::BOTH);
         for setting in
-            ["[client.token] hmac_secret_key", "allow_anonymous_connect_without_token", "[plain] enabled", "[api] key"]
+            ["[client.token] hmac_secret_key", "allow_anonymous_connect_without_token", "[plain] enabled", "[http_api] key"]
         {
             assert!(closed.contains(setting), "{setting}: {closed}");
         }
-        assert!(!told("[api]\nkey = \"sixteen bytes...\"", Roles::BOTH).contains("[api]"));
+        assert!(!told("[http_api]\nkey = \"sixteen bytes...\"", Roles::BOTH).contains("[http_api]"));
+        assert!(told("[http_api]\ninsecure = true\n[client]\nallow_anonymous_connect_without_token = true", Roles::BOTH).contains("anybody"));
         for open in [
             "[client]\nallow_anonymous_connect_without_token = true",
             "[client.token]\nhmac_secret_key = \"sixteen bytes...\"",

@@ -16,7 +16,7 @@ pub(super) fn short_secrets(config: &Config) -> Vec<String> {
     let text = |text: &Option<String>| text.as_ref().map(String::len);
     let all = [
         ("admin.token", secret(&config.admin.token)),
-        ("api.key", text(&config.gateway.api_key)),
+        ("http_api.key", text(&config.gateway.api_key)),
         ("cluster.secret", secret(&config.cluster.secret)),
     ];
     let is_short = |length: usize| (1..SHORTEST_SECRET).contains(&length) && !config.gateway.is_open;

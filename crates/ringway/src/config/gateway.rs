@@ -11,6 +11,7 @@ use ringway_hub::{Access, ChannelConfig, HubConfig, NamePattern, Offer, Recovery
 use super::reader::Section;
 use super::sections::{ONE_HOUR, ONE_MS, SENSIBLE};
 use super::value::Size;
+use crate::api::ErrorMode;
 use crate::gateway::{GatewayConfig, PlainConfig};
 
 /// Most publications one channel may keep. A history is copied between nodes whole; what needs more is a database's work.
@@ -43,13 +44,23 @@ const REPLACED: &[(&str, &str)] = &[
     ),
 ];
 
+/// The words that stand for [`ErrorMode`].
+const ERROR_MODES: &[(&str, ErrorMode)] = &[("", ErrorMode::Body), ("transport", ErrorMode::Transport)];
+
 /// Reads everything that a gateway's sessions need from the file's sections.
 pub(super) fn read(config: &mut GatewayConfig, root: &mut Section<'_>) {
     root.section("client", |section| client(config, section));
     root.section("channels", |section| channels(&mut config.hub, section));
     root.section("inbox", |section| kept(&mut config.hub.inbox, section));
     root.section("plain", |section| plain(config, section));
-    root.section("api", |section| section.read("key", &mut config.api_key));
+    root.renamed("api", "http_api");
+    root.section("http_api", |section| api(config, section));
+}
+
+fn api(config: &mut GatewayConfig, section: &mut Section<'_>) {
+    section.read("key", &mut config.api_key);
+    section.read("insecure", &mut config.api_insecure);
+    section.read_word("error_mode", &mut config.api_errors, ERROR_MODES);
 }
 
 fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {

@@ -121,6 +121,13 @@ impl Section<'_> {
         }
     }
 
+    /// A key that has another name: a file that has it is told which.
+    pub(super) fn renamed(&mut self, key: &str, to: &str) {
+        if self.table.remove(key).is_some() {
+            self.fault(key, &format!("is not a setting: it is named `{}`", self.path_of(to)));
+        }
+    }
+
     /// Reads a table inside this one; an absent one is empty.
     pub(super) fn section(&mut self, key: &str, read: impl FnOnce(&mut Section<'_>)) {
         let path = self.path_of(key);

@@ -113,7 +113,9 @@ fn a_slip_of_the_pen_is_answered_with_the_right_word() {
         "[channels.namespaces.news]\nhistroy_size = 1",
         &["`channels.namespaces.news.histroy_size`", "`history_size`"],
     );
-    assert_fault("[api]\nzzz = 1", &["`api.zzz`", "Known here: key"]);
+    assert_fault("[http_api]\nkey = \"x\"", &["`api`", "`http_api`"]);
+    assert_fault("[http_api]\nerror_mode = \"http\"", &["`http_api.error_mode`", "\"transport\""]);
+    assert_fault("[http_api]\nzzz = 1", &["`http_api.zzz`", "Known here: key, insecure, error_mode"]);
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn a_secret_of_the_wrong_kind_is_not_quoted() {
 #[test]
 fn a_secret_that_can_be_guessed_is_a_fault_and_the_open_config_takes_it() {
     for (section, key) in
-        [("admin", "token"), ("api", "key"), ("client.token", "hmac_secret_key"), ("cluster", "secret")]
+        [("admin", "token"), ("http_api", "key"), ("client.token", "hmac_secret_key"), ("cluster", "secret")]
     {
         let text = |secret: &str| format!("[{section}]\n{key} = \"{secret}\"");
         assert_fault(&text("fifteen bytes.."), &[&format!("`{section}.{key}`"), "15 bytes", "16 or more"]);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ringway_hub::{HubConfig, Tokens};
 
+use crate::api::ErrorMode;
+
 /// Settings of the gateway role. The default is closed: no token is valid, no page but our own may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayConfig {
@@ -26,6 +28,10 @@ pub struct GatewayConfig {
     pub internal: Option<SocketAddr>,
     /// Key of the server API; without it every call is answered 401.
     pub api_key: Option<String>,
+    /// Everybody may call it without one.
+    pub api_insecure: bool,
+    /// How its callers are told of errors, if they do not say how.
+    pub api_errors: ErrorMode,
     /// Bounds of the door.
     pub limits: DoorLimits,
 }
@@ -42,6 +48,8 @@ impl Default for GatewayConfig {
             names: Vec::new(),
             internal: None,
             api_key: None,
+            api_insecure: false,
+            api_errors: ErrorMode::Body,
             limits: DoorLimits::default(),
         }
     }

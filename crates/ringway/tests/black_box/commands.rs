@@ -198,7 +198,7 @@ async fn who_waits_in_vain_says_so_at_the_start() {
                 "hmac_secret_key",
                 "allow_anonymous_connect_without_token",
                 "[plain] enabled",
-                "[api] key",
+                "[http_api] key",
             ],
         ),
     ] {

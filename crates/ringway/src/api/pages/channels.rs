@@ -6,8 +6,9 @@ use ringway_hub::{ApiAnswer, ApiRequest, ChannelsPlace};
 use ringway_protocol::api::ApiError;
 
 use super::super::pattern::Pattern;
-use super::super::{Api, Outcome, encode};
-use super::{PAUSE, Pages, Part, TRIES, respond};
+use super::super::reply::Reply;
+use super::super::{Api, encode};
+use super::{PAUSE, Pages, Part, TRIES, begin};
 
 /// Bytes of names that are gathered before the first part is told: a list that has fewer is told whole, or not at all.
 const GATHERED: usize = 128 << 10;
@@ -23,11 +24,11 @@ struct Rest {
 }
 
 /// Answers with the channels whose names are like this.
-pub(in crate::api) async fn channels(api: Api, pattern: Pattern) -> Outcome {
+pub(in crate::api) async fn channels(api: Api, pattern: Pattern) -> Result<Reply, Response> {
     let mut rest = Rest { pattern, place: None };
     for _ in 0..TRIES {
         match rest.gather(&api).await? {
-            Ok(first) => return Ok(respond(api, first, rest)),
+            Ok(first) => return Ok(begin(api, first, rest)),
             Err(ApiAnswer::Failed(ApiError::Internal | ApiError::UnrecoverablePosition)) => {}
             Err(answer) => return Ok(encode::answer(&answer)),
         }

@@ -1,11 +1,13 @@
 //! A part of a stream.
 
+use axum::response::Response;
 use ringway_core::Position;
 use ringway_core::message::HistoryPage;
 use ringway_hub::{ApiAnswer, ApiRequest, History, Seen, is_next_page};
 use ringway_protocol::api::ApiError;
 
-use super::super::{Api, Outcome, encode};
+use super::super::reply::Reply;
+use super::super::{Api, encode};
 use super::{Pages, Part, tell};
 
 /// What is still to be read.
@@ -18,7 +20,7 @@ struct Rest {
 }
 
 /// Answers with a part of a stream.
-pub(in crate::api) async fn history(api: Api, history: History) -> Outcome {
+pub(in crate::api) async fn history(api: Api, history: History) -> Result<Reply, Response> {
     tell(api, Rest { history, top: None }).await
 }
 

@@ -1,9 +1,11 @@
 //! Who is in a channel.
 
+use axum::response::Response;
 use ringway_core::message::PresenceQuery;
 use ringway_hub::{ApiAnswer, ApiRequest, Named};
 
-use super::super::{Api, Outcome, encode};
+use super::super::reply::Reply;
+use super::super::{Api, encode};
 use super::{Pages, Part, tell};
 
 /// Those who are still to be told.
@@ -14,7 +16,7 @@ enum Rest {
 }
 
 /// Answers with who is in a channel.
-pub(in crate::api) async fn presence(api: Api, channel: Named) -> Outcome {
+pub(in crate::api) async fn presence(api: Api, channel: Named) -> Result<Reply, Response> {
     tell(api, Rest::All(channel)).await
 }
 
