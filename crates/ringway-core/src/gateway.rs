@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
 use crate::keeping::Keeping;
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, Attach, AttachId, ChannelOptions, Disconnect, Entry, Load, Message, Toll};
+use crate::message::{Answer, Attach, AttachId, ChannelOptions, Entry, Load, Message, Order, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -82,12 +82,12 @@ pub enum Event {
         /// What was found, or why nothing was.
         result: Result<Answer, QueryError>,
     },
-    /// Close these sessions, and say so ([`Gateway::closed`]).
-    Disconnect {
+    /// Do this with sessions, and say so ([`Gateway::obeyed`]).
+    Order {
         /// The node that passes the order on, and its number there.
         from: (Incarnation, u64),
-        /// Which sessions.
-        order: Box<Disconnect>,
+        /// What, and which sessions.
+        order: Box<Order>,
     },
 }
 
@@ -332,17 +332,17 @@ impl Gateway {
             Message::AttachRefused(attach, _) => self.on_attach_refused(from, attach),
             Message::Detached(attach) => self.on_detached(attach),
             Message::Answer(id, answer) => self.on_answer(now, from, id, answer),
-            Message::Close(number, order) => {
-                self.events.push_back(Event::Disconnect { from: (from, number), order });
+            Message::Order(number, order) => {
+                self.events.push_back(Event::Order { from: (from, number), order });
             }
             _ => {}
         }
         self.pay_attaches_done(now);
     }
 
-    /// Tells the node of an order that none of its sessions is open here any more.
-    pub fn closed(&mut self, (node, number): (Incarnation, u64)) {
-        self.peers.send(node, Message::Closed(number));
+    /// Tells the node of an order that it is done here.
+    pub fn obeyed(&mut self, (node, number): (Incarnation, u64)) {
+        self.peers.send(node, Message::Obeyed(number));
     }
 
     /// Tells another gateway how channels are kept.

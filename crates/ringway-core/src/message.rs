@@ -95,10 +95,10 @@ pub enum Message {
     Query(u64, Query),
     /// Node → gateway.
     Answer(u64, Answer),
-    /// Node → every gateway: close these sessions. Answered by `Closed` with the same number.
-    Close(u64, Box<Disconnect>),
-    /// Gateway → node: none of these sessions is open here any more.
-    Closed(u64),
+    /// Node → every gateway: do this with sessions. Answered by `Obeyed` with the same number.
+    Order(u64, Box<Order>),
+    /// Gateway → node: it is done here.
+    Obeyed(u64),
 
     /// New owner → every node of its view. Answered by `Claimed`, only at the same epoch.
     Claim(Vec<Slot>),
@@ -181,7 +181,7 @@ impl Message {
                 | Self::Deliver(_)
                 | Self::Detached(_)
                 | Self::Answer(..)
-                | Self::Close(..)
+                | Self::Order(..)
                 | Self::Reset(_)
                 | Self::Taken(Lane::Attaches, _)
         )
@@ -571,8 +571,10 @@ pub enum Query {
     Info,
     /// How many are on a channel.
     PresenceStats(ChannelName),
-    /// Have these sessions closed, wherever they are. Answered when every gateway has done so, or its link has ended.
-    Disconnect(Box<Disconnect>),
+    /// Have this done with sessions, wherever they are. Answered when every gateway has done so, or its link has ended.
+    Order(Box<Order>),
+    /// Drop what is kept of a channel. Its epoch and its top stay. Answered once that is committed.
+    RemoveHistory(ChannelName, ChannelOptions),
 }
 
 /// Which publications are wanted.
@@ -601,12 +603,14 @@ pub enum Answer {
     Channels(ChannelsPage),
     /// To `Info`.
     Info(NodeInfo),
-    /// To `Disconnect`: none of these sessions is open any more.
-    Closed,
+    /// To `Order`: every gateway has done it.
+    Obeyed,
     /// To any. `Retry` is asked again by the gateway, at whoever owns the slot then.
     Refused(Refusal),
     /// To `PresenceStats`: connections, and different users with all anonymous ones together as one.
     PresenceStats(u32, u32),
+    /// To `RemoveHistory`.
+    Removed,
 }
 
 impl Answer {
@@ -616,7 +620,7 @@ impl Answer {
             Self::History(page) => page.publications.iter().map(|(_, entry)| FRAME_OVERHEAD + entry.size()).sum(),
             Self::Presence(page) => page.clients.iter().map(Presence::size).sum(),
             Self::Channels(page) => page.channels.iter().map(|(name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
-            Self::Info(_) | Self::Closed | Self::Refused(_) | Self::PresenceStats(..) => 0,
+            Self::Info(_) | Self::Obeyed | Self::Refused(_) | Self::PresenceStats(..) | Self::Removed => 0,
         }
     }
 }
@@ -645,19 +649,78 @@ pub struct NodeInfo {
     pub uptime: Duration,
 }
 
-/// An order to close sessions.
+/// An order about the sessions of a user, for every gateway. What is done twice is the same as done once.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Disconnect {
+pub struct Order {
     /// Whose; empty: of anonymous clients.
     pub user: Arc<str>,
     /// Only this client id.
     pub client: Option<u128>,
     /// All but these client ids.
     pub whitelist: Vec<u128>,
-    /// Close code.
-    pub code: u16,
-    /// Close reason, under 124 bytes.
-    pub reason: Box<str>,
+    /// What is to be done.
+    pub deed: Deed,
+}
+
+impl Order {
+    /// Bytes beside its user, for limits.
+    pub(crate) fn size(&self) -> usize {
+        let length = |document: &Option<Bytes>| document.as_ref().map_or(0, Bytes::len);
+        let deed = match &self.deed {
+            Deed::Close { reason, .. } => reason.len(),
+            Deed::Subscribe(sub) => sub.channel.as_str().len() + length(&sub.info) + length(&sub.data),
+            Deed::Unsubscribe(channel) => channel.as_ref().map_or(0, |channel| channel.as_str().len()),
+            Deed::Refresh(refresh) => length(&refresh.info),
+        };
+        size_of_val(&*self.whitelist) + deed
+    }
+}
+
+/// What is to be done with sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deed {
+    /// Close them.
+    Close {
+        /// Close code.
+        code: u16,
+        /// Close reason, under 124 bytes.
+        reason: Box<str>,
+    },
+    /// Subscribe them to a channel.
+    Subscribe(Box<NewSub>),
+    /// End their subscription to this channel, whoever has made it; `None`: all of them.
+    Unsubscribe(Option<ChannelName>),
+    /// Their credentials end at another time, or are over.
+    Refresh(Box<NewExpiry>),
+}
+
+/// A subscription that a backend has made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSub {
+    /// To what.
+    pub channel: ChannelName,
+    /// JSON that others in the channel see beside the user.
+    pub info: Option<Bytes>,
+    /// JSON for the subscriber.
+    pub data: Option<Bytes>,
+    /// It begins behind this place; `None`: with what comes.
+    pub since: Option<(u64, Box<str>)>,
+    /// It ends after this time; `None`: never.
+    pub lifetime: Option<Duration>,
+    /// What is other for these sessions than for the rest of the channel: two bits each for presence, join and leave, their push,
+    /// positioning and recovery, in this order from the lowest. The first says that it is other, the second how it is.
+    pub overrides: u64,
+}
+
+/// Until when sessions may stay.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewExpiry {
+    /// They may stay no longer.
+    pub is_over: bool,
+    /// So long; `None`: for ever.
+    pub lifetime: Option<Duration>,
+    /// JSON that others see beside the user from now on; `None`: as before.
+    pub info: Option<Bytes>,
 }
 
 /// What a node says of a slot when it is claimed.

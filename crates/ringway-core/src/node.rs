@@ -6,12 +6,12 @@
 
 mod attach;
 mod claims;
-mod closings;
 mod copies;
 mod inspect;
 mod listing;
 mod log;
 mod logbook;
+mod orders;
 mod outflow;
 mod publish;
 mod replay;
@@ -102,7 +102,7 @@ pub struct Node {
     copies: syncs::Copies,
     /// What gateways have not been told yet; those that know everything have no entry.
     outflows: BTreeMap<Incarnation, outflow::Outflow>,
-    closings: closings::Closings,
+    orders: orders::Orders,
     next_sync: u64,
     /// When a view with more removals was applied last; `None`: nobody who was removed acts any more.
     removal_seen: Option<Now>,
@@ -178,7 +178,7 @@ impl Node {
             claims: claims::ClaimRound::default(),
             copies: syncs::Copies::default(),
             outflows: BTreeMap::new(),
-            closings: closings::Closings::default(),
+            orders: orders::Orders::default(),
             next_sync: 0,
             removal_seen: None,
             haves: Vec::new(),
@@ -327,7 +327,7 @@ impl Node {
         self.parted.clear();
         self.progress.clear();
         self.outflows.clear();
-        self.closings.clear();
+        self.orders.clear();
         self.books.clear();
         self.log_errands.clear();
         self.log_requests.clear();
@@ -344,7 +344,7 @@ impl Node {
         for gateway in gone {
             self.gateways.remove(&gateway);
             self.drop_listeners(now, gateway);
-            self.closings_without(gateway);
+            self.orders_without(gateway);
         }
         for gateway in &view.gateways {
             self.gateways.entry(gateway.incarnation).or_insert(GatewaySide {
@@ -434,7 +434,7 @@ impl Node {
         }
         self.refused.retain(|(owner, _)| *owner != peer);
         self.drop_listeners(now, peer);
-        self.closings_cut_off(peer);
+        self.orders_cut_off(peer);
         self.copies_link_down(peer);
     }
 
@@ -494,7 +494,7 @@ impl Node {
             Message::Delivered(reports) => self.on_delivered(now, from, &reports),
             Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
-            Message::Closed(number) => self.on_closed(from, number),
+            Message::Obeyed(number) => self.on_obeyed(from, number),
             Message::Claim(slots) => self.on_claim(from, epoch, &slots),
             Message::Claimed(slots) => self.on_claimed(now, from, epoch, &slots),
             Message::Fetch(slots) => self.on_fetch(now, from, epoch, &slots),
@@ -540,7 +540,7 @@ impl Node {
         self.pump_copies(now);
         self.pump_outflows();
         self.count(now);
-        self.closings.expire(now);
+        self.orders.expire(now);
     }
 
     /// Says to every linked member that this node is alive, and how it is.
@@ -598,7 +598,8 @@ impl Node {
             Query::Channels(channels) => return self.answer_later(from, id, Paged::Channels(channels)),
             Query::PresenceStats(channel) => self.presence_stats(&channel),
             Query::Info => Answer::Info(self.info(now)),
-            Query::Disconnect(order) => return self.close_sessions(now, from, id, &order),
+            Query::Order(order) => return self.give_order(now, from, id, &order),
+            Query::RemoveHistory(channel, options) => return self.on_remove_history(now, from, id, &channel, options),
         };
         self.peers.send(from, Message::Answer(id, answer));
     }

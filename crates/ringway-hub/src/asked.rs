@@ -80,10 +80,15 @@ impl<S: Socket> Hub<S> {
     /// Asks the owner of a channel; the answer, or why there is none, comes to [`Hub::on_answered`].
     pub(super) fn ask(&mut self, now: Now, waiting: Waiting, mut query: Query) {
         // It may have waited for its turn while the cluster's word on its channel was another one.
-        if let Query::History(history) = &mut query
-            && let Ok(config) = self.config.channel(&history.channel)
+        let kept = match &mut query {
+            Query::History(history) => Some((&history.channel, &mut history.options)),
+            Query::RemoveHistory(channel, options) => Some((&*channel, options)),
+            _ => None,
+        };
+        if let Some((channel, options)) = kept
+            && let Ok(config) = self.config.channel(channel)
         {
-            history.options = config.options();
+            *options = config.options();
         }
         let token = self.asked.wait(waiting);
         if let Err(error) = self.rules.query(now, token, query) {

@@ -1,8 +1,7 @@
 //! Calls of backends. Every one is answered once, at the latest when the rules give its publish or query up.
 
 use ringway_core::gateway::{PublishError, QueryError};
-use ringway_core::message::Entry;
-use ringway_core::message::{Answer, Query, Refusal};
+use ringway_core::message::{Answer, Deed, Entry, Order, Query, Refusal};
 use ringway_core::ring::SlotSet;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, Position, UserName};
@@ -40,7 +39,8 @@ impl<S: Socket> Hub<S> {
             ApiRequest::MorePresence(query) => self.ask(now, Waiting::Call(reply), Query::Presence(query)),
             ApiRequest::PresenceStats(channel) => self.call_presence(now, reply, channel, Query::PresenceStats),
             ApiRequest::History(history) => self.call_history(now, reply, *history),
-            ApiRequest::Disconnect(order) => self.ask(now, Waiting::Call(reply), Query::Disconnect(order)),
+            ApiRequest::RemoveHistory(channel) => self.call_remove_history(now, reply, channel),
+            ApiRequest::Order(order) => self.call_order(now, reply, order),
             ApiRequest::Info => self.gather_info(now, reply),
             ApiRequest::Channels(place) => self.call_channels(now, reply, place),
             ApiRequest::Users(slots) => {
@@ -77,6 +77,30 @@ impl<S: Socket> Hub<S> {
         match self.known(publish.channel.clone()) {
             Ok(channel) => self.publish_call(now, Waiting::Call(reply), channel, publish),
             Err(error) => self.asked.answer(reply, ApiAnswer::Failed(error)),
+        }
+    }
+
+    fn call_remove_history(&mut self, now: Now, reply: ReplyTo, channel: Named) {
+        let kept = self.known(channel).and_then(|channel| {
+            let options = self.config.channel(&channel).map_err(api_error)?.options();
+            options.has_history().then_some((channel, options)).ok_or(ApiError::NotAvailable)
+        });
+        match kept {
+            Ok((channel, options)) => self.ask(now, Waiting::Call(reply), Query::RemoveHistory(channel, options)),
+            Err(error) => self.asked.answer(reply, ApiAnswer::Failed(error)),
+        }
+    }
+
+    /// Channels that an order names are as they are to be here, and so at every gateway.
+    fn call_order(&mut self, now: Now, reply: ReplyTo, order: Box<Order>) {
+        let channel = match &order.deed {
+            Deed::Subscribe(sub) => Some(&sub.channel),
+            Deed::Unsubscribe(channel) => channel.as_ref(),
+            Deed::Close { .. } | Deed::Refresh(_) => None,
+        };
+        match channel.map_or(Ok(()), |channel| self.config.channel(channel).map(drop)) {
+            Ok(()) => self.ask(now, Waiting::Call(reply), Query::Order(order)),
+            Err(error) => self.asked.answer(reply, ApiAnswer::Failed(api_error(error))),
         }
     }
 
@@ -118,7 +142,7 @@ impl<S: Socket> Hub<S> {
             Ok(Answer::Presence(page)) => ApiAnswer::Presence(page),
             Ok(Answer::PresenceStats(clients, users)) => ApiAnswer::PresenceStats(clients, users),
             Ok(Answer::History(page)) => ApiAnswer::History(page),
-            Ok(Answer::Closed) => ApiAnswer::Done,
+            Ok(Answer::Obeyed | Answer::Removed) => ApiAnswer::Done,
             Ok(_) => ApiAnswer::Failed(ApiError::Internal),
             Err(error) => failed(error),
         };

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use ringway_core::message::Disconnect;
-use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, PresencePage, PresenceQuery, Version};
+use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, Order, PresencePage, PresenceQuery, Version};
 use ringway_core::ring::SlotSet;
 use ringway_core::{ChannelName, Epoch, Incarnation, MemberId, Position, UserName};
 use ringway_protocol::api::ApiError;
@@ -60,8 +59,10 @@ pub enum ApiRequest {
     PresenceStats(Named),
     /// A part of a stream.
     History(Box<History>),
-    /// Close sessions.
-    Disconnect(Box<Disconnect>),
+    /// Drop what is kept of a channel.
+    RemoveHistory(Named),
+    /// Do something with sessions of a user, wherever they are.
+    Order(Box<Order>),
     /// What the members hold.
     Info,
     /// Which channels have subscribers; the next of them, if a place is given.
@@ -105,7 +106,7 @@ pub enum ApiAnswer {
     PresenceStats(u32, u32),
     /// The part asked for.
     History(HistoryPage),
-    /// The order is on its way.
+    /// It is done.
     Done,
     /// Members.
     Info(Vec<MemberInfo>),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway_core::message::Disconnect as Order;
 use ringway_core::timing::Now;
 use ringway_core::{ChannelName, UserName};
 use ringway_protocol::centrifuge::{ConnectResult, Disconnect, ErrorCode, Expiry, Reply, SubscribeResult};
@@ -13,12 +12,11 @@ use ringway_protocol::plain::Body;
 use uuid::Uuid;
 
 use super::auth::{Credentials, TokenError};
-use super::channel::Channel;
 use super::command::{Command, Connect};
 use super::drained::Drained;
 use super::input::{Protocol, Ticket};
 use super::keys::SessionKey;
-use super::session::{Connecting, Heartbeat, Session, State};
+use super::session::{Connecting, Heartbeat, State};
 use super::wish::Wish;
 use super::{Hub, Socket};
 
@@ -187,7 +185,7 @@ impl<S: Socket> Hub<S> {
     }
 
     /// Credentials that run out are enforced a grace later; `None` is for ever.
-    fn expire_after(&mut self, now: Now, key: SessionKey, lifetime: Option<Duration>) {
+    pub(super) fn expire_after(&mut self, now: Now, key: SessionKey, lifetime: Option<Duration>) {
         let end = lifetime.map(|lifetime| now.saturating_add(lifetime).saturating_add(self.config.expiry_grace));
         if let Some(session) = self.roster.get_mut(key) {
             session.is_late = false;
@@ -223,34 +221,6 @@ impl<S: Socket> Hub<S> {
             session.state = State::Gone;
             (session.user, session.info, session.backlog) = (None, None, None);
             session.feed = None;
-        }
-    }
-
-    /// Closes the sessions that an order names.
-    pub(super) fn on_order(&mut self, order: &Order) {
-        let is_meant = |session: &Session<S>| {
-            let client = session.client.as_u128();
-            // Who has not said who it is has no name, and is not anonymous either.
-            let is_known = !matches!(session.state, State::Silent | State::Refused);
-            is_known
-                && session.user_name() == &*order.user
-                && order.client.is_none_or(|only| only == client)
-                && !order.whitelist.contains(&client)
-        };
-        let inbox = UserName::new(&order.user).ok().map(|user| ChannelName::personal(&user));
-        let keys: Vec<SessionKey> = match inbox {
-            Some(inbox) => {
-                let keys = self.audience.named(&inbox).into_iter().flat_map(Channel::keys);
-                // Who waits to be let go is in its inbox no more.
-                let parting = self.audience.partings.sessions().into_iter().filter(|id| self.roster.is_open(*id));
-                let keys = keys.chain(parting.map(|id| id.key));
-                keys.filter(|key| self.roster.get(*key).is_some_and(is_meant)).collect()
-            }
-            // Who has no inbox is looked for among all: a million sessions take some 10 ms.
-            None => self.roster.open().filter(|(_, session)| is_meant(session)).map(|(key, _)| key).collect(),
-        };
-        for key in keys {
-            self.close_with(key, order.code, &order.reason);
         }
     }
 

@@ -69,9 +69,9 @@ impl<S: Socket> Hub<S> {
                 Event::Detached(attach) => self.on_detached(attach),
                 Event::Published { token, result } => self.on_published(token, result),
                 Event::Answered { token, result } => self.on_answered(now, token, result),
-                Event::Disconnect { from, order } => {
-                    self.on_order(&order);
-                    self.rules.closed(from);
+                Event::Order { from, order } => {
+                    self.on_order(now, &order);
+                    self.rules.obeyed(from);
                 }
             }
         }

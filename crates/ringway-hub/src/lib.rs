@@ -35,6 +35,7 @@ mod keys;
 mod leave;
 mod listing;
 mod made;
+mod obey;
 mod order;
 mod outgoing;
 mod parting;

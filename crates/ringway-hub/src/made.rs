@@ -60,7 +60,6 @@ impl<S: Socket> Hub<S> {
         subs.iter().any(|sub| !is_made(&sub.channel))
     }
 
-    #[expect(dead_code, reason = "orders to subscribe come next")]
     /// Subscribes a session that is connected, by the order of a backend. One that is subscribed already stays as it is.
     ///
     /// # Errors
@@ -91,7 +90,6 @@ impl<S: Socket> Hub<S> {
         Ok(())
     }
 
-    #[expect(dead_code, reason = "orders to unsubscribe come next")]
     /// Ends a session's subscription, or all but that to its inbox, by the order of a backend, whoever has made it.
     pub(super) fn end_subs(&mut self, key: SessionKey, channel: Option<&ChannelName>, why: Unsubscribed) {
         let subs = self.roster.get(key).filter(|session| !session.is_plain()).map(|session: &Session<S>| {

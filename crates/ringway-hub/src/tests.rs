@@ -15,6 +15,7 @@ mod kept;
 mod lost;
 mod made;
 mod order;
+mod orders;
 mod parting;
 mod permissions;
 mod protobuf;

@@ -8,6 +8,10 @@
 //! | `POST /api/presence_stats` | [`ChannelRequest`] | [`Answer::PresenceStats`] |
 //! | `POST /api/history` | [`HistoryRequest`] | [`Answer::History`] |
 //! | `POST /api/disconnect` | [`DisconnectRequest`] | [`Answer::Done`] |
+//! | `POST /api/subscribe` | [`SubscribeRequest`] | [`Answer::Done`] |
+//! | `POST /api/unsubscribe` | [`UnsubscribeRequest`] | [`Answer::Done`] |
+//! | `POST /api/refresh` | [`RefreshRequest`] | [`Answer::Done`] |
+//! | `POST /api/history_remove` | [`ChannelRequest`] | [`Answer::Done`] |
 //! | `POST /api/info` | [`InfoRequest`] | [`Answer::Info`] |
 //! | `POST /api/channels` | [`ChannelsRequest`] | [`Answer::Channels`] |
 //! | `POST /api/rpc` | [`RpcRequest`] | an error |
@@ -31,7 +35,8 @@ pub use answer::{
 };
 pub use batch::{BatchRequest, Command, LegacyCommand, LegacyMethod, decode_lines};
 pub use request::{
-    ChannelRequest, ChannelsRequest, CloseRequest, DisconnectRequest, InfoRequest, PublishRequest, RpcRequest,
+    ChannelRequest, ChannelsRequest, CloseRequest, DisconnectRequest, InfoRequest, Overrides, PublishRequest,
+    RefreshRequest, RpcRequest, SubscribeRequest, Switch, UnsubscribeRequest,
 };
 
 /// Why an API call failed. The numbers are part of the API.

@@ -8,7 +8,10 @@
 //! | `POST /api/presence` | key | who is in a channel |
 //! | `POST /api/presence_stats` | key | how many are |
 //! | `POST /api/history` | key | a part of a stream |
-//! | `POST /api/disconnect` | key | closes a user's sessions |
+//! | `POST /api/history_remove` | key | drops what is kept of a stream |
+//! | `POST /api/subscribe`, `/api/unsubscribe` | key | makes and ends subscriptions of a user's sessions |
+//! | `POST /api/refresh` | key | says until when they may stay |
+//! | `POST /api/disconnect` | key | closes them |
 //! | `POST /api/info` | key | what the members hold |
 //! | `POST /api/channels` | key | channels with subscribers |
 //! | `POST /api/rpc` | key | error 104: there are no extensions |
@@ -25,6 +28,7 @@ mod batch;
 mod encode;
 mod key;
 mod methods;
+mod orders;
 mod outside;
 mod pages;
 mod pattern;

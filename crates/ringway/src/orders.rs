@@ -48,7 +48,7 @@ pub struct Key {
 pub enum Kind {
     /// To ask clients to connect anew.
     Reset,
-    /// To close sessions of a user.
+    /// To do something with the sessions of a user, such as to close them.
     Close,
 }
 

@@ -49,20 +49,24 @@ impl Queries {
     /// What is asked from now on says how its channel is kept now: owners go by what they are told last.
     pub(super) fn keep_anew(&mut self, options_of: impl Fn(&ChannelName) -> Option<ChannelOptions>) {
         for Open { query, .. } in self.open.values_mut() {
-            if let Query::History(history) = query {
-                history.options = options_of(&history.channel).unwrap_or(history.options);
+            match query {
+                Query::History(history) => {
+                    history.options = options_of(&history.channel).unwrap_or(history.options);
+                }
+                Query::RemoveHistory(channel, options) => *options = options_of(channel).unwrap_or(*options),
+                _ => {}
             }
         }
     }
 }
 
-/// The name whose owner is asked. Any node can have sessions closed: the user's name spreads that work.
+/// The name whose owner is asked. Any node can pass an order on: the user's name spreads that work.
 fn name_of(query: &Query) -> Option<&str> {
     match query {
         Query::History(history) => Some(history.channel.as_str()),
         Query::Presence(presence) => Some(presence.channel.as_str()),
-        Query::PresenceStats(channel) => Some(channel.as_str()),
-        Query::Disconnect(order) => Some(&order.user),
+        Query::PresenceStats(channel) | Query::RemoveHistory(channel, _) => Some(channel.as_str()),
+        Query::Order(order) => Some(&order.user),
         Query::Channels(_) | Query::Info => None,
     }
 }

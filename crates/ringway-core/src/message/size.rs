@@ -55,7 +55,7 @@ impl Message {
             Self::KeptOut(why) => why.len(),
             Self::Keeping(keeping) => keeping.kinds.iter().map(|(kind, _)| FRAME_OVERHEAD + kind.len()).sum(),
             Self::Delivered(all) => all.iter().map(|(.., name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
-            Self::Query(_, Query::Disconnect(order)) | Self::Close(_, order) => size_of_val(&*order.whitelist),
+            Self::Query(_, Query::Order(order)) | Self::Order(_, order) => order.size(),
             Self::Claim(slots) | Self::Fetch(slots) => size_of_val(&**slots),
             Self::Claimed(slots) => size_of_val(&**slots),
             Self::Have(slots) => size_of_val(&**slots),
@@ -75,7 +75,7 @@ impl Message {
             | Self::Sessions(_)
             | Self::Query(..)
             | Self::Answer(..)
-            | Self::Closed(_)
+            | Self::Obeyed(_)
             | Self::State(_)
             | Self::Syncs(_)
             | Self::Rep(_)
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(size(Message::Ping(Load::default())), FRAME_OVERHEAD);
         let released = Message::Released(vec![(Slot(1), Epoch(1)); 1_000]);
         assert!((FRAME_OVERHEAD + 12_000..20_000).contains(&size(released)));
-        let answer = Message::Answer(1, Answer::Closed);
+        let answer = Message::Answer(1, Answer::Obeyed);
         assert_eq!(Some(size(answer.clone())), answer.weight().map(|(_, weight)| weight));
     }
 }

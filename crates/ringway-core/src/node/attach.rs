@@ -6,7 +6,8 @@ use super::Node;
 use super::slot::{Phase, Wait};
 use crate::id::{ChannelName, Epoch, Incarnation, Slot};
 use crate::message::{
-    Answer, Attach, AttachFrom, AttachId, Attached, Detach, HistoryQuery, Message, Op, Refusal, SessionChange,
+    Answer, Attach, AttachFrom, AttachId, Attached, ChannelOptions, Detach, Durability, HistoryQuery, Message, Op,
+    Refusal, SessionChange,
 };
 use crate::stream::{Listener, Stream};
 use crate::timing::Now;
@@ -369,19 +370,56 @@ impl Node {
     pub(super) fn on_history(&mut self, now: Now, from: Incarnation, id: u64, query: Box<HistoryQuery>) {
         let slot = self.slot_of(&query.channel);
         let level = self.level_of(&query.channel, query.options);
-        let refusal = if self.slots[slot.index()].reign().is_none() || !self.serves(slot, level) {
-            self.is_wanted_in_the_log(now, slot, level);
-            Some(Refusal::Retry)
-        } else if !query.options.has_history() {
-            Some(Refusal::NotAvailable)
-        } else {
-            let stream = self.stream_or_new(now, slot, &query.channel, query.options);
-            stream.is_none().then_some(Refusal::Full)
-        };
-        match refusal {
-            Some(refusal) => self.peers.send(from, Message::Answer(id, Answer::Refused(refusal))),
-            None => self.when_committed(now, slot, level, Wait::History(from, id, query)),
+        match self.stream_to_read(now, slot, level, &query.channel, query.options) {
+            Err(refusal) => self.peers.send(from, Message::Answer(id, Answer::Refused(refusal))),
+            Ok(_) => self.when_committed(now, slot, level, Wait::History(from, id, query)),
         }
+    }
+
+    /// The stream of a channel whose history is asked for.
+    ///
+    /// # Errors
+    /// What whoever asks is told.
+    fn stream_to_read(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        level: Durability,
+        channel: &ChannelName,
+        options: ChannelOptions,
+    ) -> Result<u32, Refusal> {
+        if self.slots[slot.index()].reign().is_none() || !self.serves(slot, level) {
+            self.is_wanted_in_the_log(now, slot, level);
+            Err(Refusal::Retry)
+        } else if !options.has_history() {
+            Err(Refusal::NotAvailable)
+        } else {
+            self.stream_or_new(now, slot, channel, options).ok_or(Refusal::Full)
+        }
+    }
+
+    /// Drops what is kept of a channel and is committed. What is on its way comes after the removal.
+    pub(super) fn on_remove_history(
+        &mut self,
+        now: Now,
+        from: Incarnation,
+        id: u64,
+        channel: &ChannelName,
+        options: ChannelOptions,
+    ) {
+        let slot = self.slot_of(channel);
+        let level = self.level_of(channel, options);
+        match self.stream_to_read(now, slot, level, channel, options) {
+            Err(refusal) => return self.peers.send(from, Message::Answer(id, Answer::Refused(refusal))),
+            Ok(stream) => {
+                let stream = &self.streams[stream as usize];
+                let first = stream.committed() + 1;
+                if first > stream.first() {
+                    self.record(now, slot, Op::Trim { channel: channel.clone(), first });
+                }
+            }
+        }
+        self.when_committed(now, slot, level, Wait::Removed(from, id));
     }
 
     /// Sends a page of what is committed now. Who is not the owner any more has it asked elsewhere.

@@ -5,14 +5,14 @@ use super::Node;
 use super::slot::Wait;
 use crate::id::{ChannelName, Position, Slot, StreamEpoch};
 use crate::limits::COUNT_MOST;
-use crate::message::{ChannelOptions, Durability, Message, Op, PubId, PubOk, Rep, Standing};
+use crate::message::{Answer, ChannelOptions, Durability, Message, Op, PubId, PubOk, Rep, Standing};
 use crate::stream::Stream;
 use crate::timing::Now;
 
 impl Node {
     /// Appends an operation to a live slot's log: applied here, sent to every replica that has its `Sync`.
     pub(super) fn record(&mut self, now: Now, slot: Slot, op: Op) -> u64 {
-        let for_log = self.is_for_log(slot, &op);
+        let for_log = self.is_for_log(now, slot, &op);
         let entry = &mut self.slots[slot.index()];
         entry.index += 1;
         let index = entry.index;
@@ -173,6 +173,7 @@ impl Node {
             Wait::Attach(gateway, attach) => self.attach_now(now, slot, gateway, attach),
             Wait::Detached(gateway, attach) => self.peers.send(gateway, Message::Detached(attach)),
             Wait::History(gateway, id, query) => self.answer_later(gateway, id, super::Paged::History(query)),
+            Wait::Removed(gateway, id) => self.peers.send(gateway, Message::Answer(id, Answer::Removed)),
         }
     }
 

@@ -34,6 +34,7 @@ use crate::id::{ChannelName, Epoch, Incarnation, Slot, StreamEpoch};
 use crate::limits::{LOG_RECORD_BYTES, LOG_REQUESTS};
 use crate::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Place, Record};
 use crate::message::{ChannelOptions, Durability, FRAME_OVERHEAD, Message, Op, StateKind};
+use crate::stream::Stream;
 use crate::timing::Now;
 
 /// How far a reign is with its slot's chain.
@@ -223,7 +224,7 @@ impl Node {
     }
 
     /// The operation goes into the log too. Where it is the first one of its slot, the book is opened.
-    pub(super) fn is_for_log(&mut self, slot: Slot, op: &Op) -> bool {
+    pub(super) fn is_for_log(&mut self, now: Now, slot: Slot, op: &Op) -> bool {
         let kept =
             |channel: &ChannelName| self.stream_of(channel).is_some_and(|(_, stream)| stream.options.is_logged());
         let (is_for_log, is_promoted) = match op {
@@ -233,7 +234,12 @@ impl Node {
                 (_, is_kept) => (is_kept, false),
             },
             Op::Delivered { channel, .. } | Op::Forget { channel } => (kept(channel), false),
-            Op::Trim { .. } | Op::Key { .. } => (false, false),
+            // What is too old is so for whoever reads the log, too. More than that was removed.
+            Op::Trim { channel, first } => {
+                let is_removed = |stream: &Stream| stream.options.is_logged() && *first > stream.first_fresh(now);
+                (self.stream_of(channel).is_some_and(|(_, stream)| is_removed(stream)), false)
+            }
+            Op::Key { .. } => (false, false),
         };
         if is_for_log {
             self.open_book(slot);

@@ -124,7 +124,12 @@ impl Replay {
                 }
             }
             Op::Forget { channel } => drop(self.streams.remove(channel)),
-            Op::Trim { .. } | Op::Key { .. } => {}
+            Op::Trim { channel, first } => {
+                if let Some(stream) = self.streams.get_mut(channel) {
+                    stream.trim(*first);
+                }
+            }
+            Op::Key { .. } => {}
         }
     }
 

@@ -189,6 +189,8 @@ pub(super) enum Wait {
     Detached(Incarnation, AttachId),
     /// Answer a read.
     History(Incarnation, u64, Box<HistoryQuery>),
+    /// Say that what was kept is gone.
+    Removed(Incarnation, u64),
 }
 
 /// A replica as its owner sees it.

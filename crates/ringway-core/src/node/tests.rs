@@ -7,6 +7,7 @@ mod full;
 mod inbox;
 mod listing;
 mod logged;
+mod removal;
 mod syncs;
 mod tally;
 

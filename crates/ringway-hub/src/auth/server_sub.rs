@@ -55,6 +55,29 @@ pub struct Overrides {
     pub force_recovery: Option<bool>,
 }
 
+impl Overrides {
+    /// As members tell one another: two bits each, in the order of the fields from the lowest. The first says that there is a setting, the
+    /// second which.
+    pub fn to_bits(self) -> u64 {
+        let Self { presence, join_leave, force_push_join_leave, force_positioning, force_recovery } = self;
+        let all = [presence, join_leave, force_push_join_leave, force_positioning, force_recovery];
+        let bits = |setting: Option<bool>| setting.map_or(0, |is_on| 1 | u64::from(is_on) << 1);
+        all.into_iter().rev().fold(0, |sum, setting| sum << 2 | bits(setting))
+    }
+
+    /// Reads what [`Self::to_bits`] wrote, here or in a later release.
+    pub fn from_bits(bits: u64) -> Self {
+        let setting = |at: u32| (bits >> (2 * at) & 1 == 1).then_some(bits >> (2 * at + 1) & 1 == 1);
+        Self {
+            presence: setting(0),
+            join_leave: setting(1),
+            force_push_join_leave: setting(2),
+            force_positioning: setting(3),
+            force_recovery: setting(4),
+        }
+    }
+}
+
 /// Reads `{"value":true}`; without a value it is off.
 fn switch<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     #[derive(Deserialize)]
@@ -163,5 +186,17 @@ mod tests {
         ] {
             assert_eq!(read(&claims), Err(fault), "{claims}");
         }
+    }
+
+    #[test]
+    fn overrides_are_told_in_bits() {
+        for bits in 0..1 << 10 {
+            // A setting that is not there is neither on nor off.
+            let is_whole = (0..5).all(|at| bits >> (2 * at) & 3 != 2);
+            assert_eq!(Overrides::from_bits(bits).to_bits() == bits, is_whole, "{bits:b}");
+        }
+        let one = Overrides { presence: Some(false), force_recovery: Some(true), ..Overrides::default() };
+        assert_eq!(one.to_bits(), 0b11_00_00_00_01);
+        assert_eq!(Overrides::from_bits(one.to_bits() | 1 << 40), one);
     }
 }

@@ -1,7 +1,7 @@
 //! Calls of backends.
 
 use ringway_core::UserName;
-use ringway_core::message::{Answer, ChannelsPage, Disconnect, Message, NodeInfo, Query};
+use ringway_core::message::{Answer, ChannelsPage, Deed, Message, NodeInfo, Order, Query};
 use ringway_core::ring::SlotSet;
 use ringway_protocol::api::ApiError;
 
@@ -130,14 +130,13 @@ fn users_of_slots_are_those_with_a_session_here() {
 fn an_order_to_disconnect_goes_to_the_users_owner() {
     let mut world = World::open();
     let user = "ann".into();
-    let order = Disconnect { user, client: None, whitelist: Vec::new(), code: 3503, reason: "force disconnect".into() };
-    let mut answer = world.call(ApiRequest::Disconnect(Box::new(order.clone())));
-    let Some(Message::Query(id, Query::Disconnect(sent))) = world.said.last().cloned() else {
-        panic!("{:?}", world.said)
-    };
+    let deed = Deed::Close { code: 3503, reason: "force disconnect".into() };
+    let order = Order { user, client: None, whitelist: Vec::new(), deed };
+    let mut answer = world.call(ApiRequest::Order(Box::new(order.clone())));
+    let Some(Message::Query(id, Query::Order(sent))) = world.said.last().cloned() else { panic!("{:?}", world.said) };
     assert_eq!(*sent, order);
     assert!(answer.try_recv().is_err(), "it may be lost on the way: nothing is said before the sessions are closed");
-    world.hear(Message::Answer(id, Answer::Closed));
+    world.hear(Message::Answer(id, Answer::Obeyed));
     world.turn();
     assert_eq!(answer.try_recv().unwrap(), ApiAnswer::Done);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringway_core::id::{Position, UserName};
-use ringway_core::message::{Disconnect, Message};
+use ringway_core::message::{Deed, Message, Order};
 use serde_json::json;
 
 use super::harness::*;
@@ -63,8 +63,8 @@ fn an_order_closes_those_who_wait_to_be_let_go() {
     );
     for (user, closed) in [("bob", None), ("ann", Some(3503))] {
         let (user, reason) = (user.into(), "force disconnect".into());
-        let order = Disconnect { user, client: None, whitelist: vec![], code: 3503, reason };
-        world.hear(Message::Close(1, Box::new(order)));
+        let order = Order { user, client: None, whitelist: vec![], deed: Deed::Close { code: 3503, reason } };
+        world.hear(Message::Order(1, Box::new(order)));
         world.turn();
         assert_eq!(ann.closed(), closed);
     }

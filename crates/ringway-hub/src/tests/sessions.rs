@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway_core::message::{Answer, Disconnect, Lane, Message, Presence, SessionChange};
+use ringway_core::message::{Answer, Deed, Lane, Message, Order, Presence, SessionChange};
 use serde_json::json;
 
 use super::harness::*;
@@ -139,17 +139,16 @@ fn an_order_closes_the_sessions_it_names() {
     let _ = plain.seen();
     let client = devices[1].one()["connect"]["client"].as_str().unwrap().to_owned();
     let kept = uuid::Uuid::parse_str(&client).unwrap().as_u128();
-    let order = Disconnect {
+    let order = Order {
         user: "ann".into(),
         client: None,
         whitelist: vec![kept],
-        code: 3011,
-        reason: "force reconnect".into(),
+        deed: Deed::Close { code: 3011, reason: "force reconnect".into() },
     };
-    world.hear(Message::Close(1, Box::new(order)));
+    world.hear(Message::Order(1, Box::new(order)));
     world.turn();
     assert_eq!(
-        world.said.iter().filter(|said| **said == Message::Closed(1)).count(),
+        world.said.iter().filter(|said| **said == Message::Obeyed(1)).count(),
         1,
         "whoever asked waits for that"
     );
@@ -171,7 +170,10 @@ fn an_order_closes_those_who_have_no_inbox() {
     let clients: Vec<u128> = anonymous.iter().map(client).collect();
     let order = |world: &mut World, user: &str, client| {
         let (user, reason) = (user.into(), "force disconnect".into());
-        world.hear(Message::Close(2, Box::new(Disconnect { user, client, whitelist: vec![], code: 3503, reason })));
+        world.hear(Message::Order(
+            2,
+            Box::new(Order { user, client, whitelist: vec![], deed: Deed::Close { code: 3503, reason } }),
+        ));
         world.turn();
     };
     let stranger = world.connect(Protocol::Centrifuge);

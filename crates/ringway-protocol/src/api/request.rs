@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::ApiError;
-use crate::centrifuge::Disconnect;
+use crate::centrifuge::{Disconnect, Since};
 use crate::json::fields::{nullable, object, payload, text};
 
 /// Publishes to one channel, or with `/api/broadcast` the same to several.
@@ -53,13 +53,18 @@ impl PublishRequest<'_> {
     /// # Errors
     /// [`ApiError::BadRequest`] if there is none, the Base64 is invalid, or its content is not one JSON document.
     pub fn payload(&self) -> Result<Cow<'_, [u8]>, ApiError> {
-        if self.b64data.is_empty() {
-            return self.data.as_deref().map(Cow::Borrowed).ok_or(ApiError::BadRequest);
-        }
-        let decoded = STANDARD.decode(self.b64data.as_bytes()).map_err(|_| ApiError::BadRequest)?;
-        let compact = crate::json::payload(&decoded).map_err(|_| ApiError::BadRequest)?;
-        Ok(Cow::Owned(compact.into_owned()))
+        document(self.data.as_deref(), &self.b64data)?.ok_or(ApiError::BadRequest)
     }
+}
+
+/// JSON from whichever field holds it, in Base64 first.
+fn document<'a>(plain: Option<&'a [u8]>, encoded: &str) -> Result<Option<Cow<'a, [u8]>>, ApiError> {
+    if encoded.is_empty() {
+        return Ok(plain.map(Cow::Borrowed));
+    }
+    let decoded = STANDARD.decode(encoded.as_bytes()).map_err(|_| ApiError::BadRequest)?;
+    let compact = crate::json::payload(&decoded).map_err(|_| ApiError::BadRequest)?;
+    Ok(Some(Cow::Owned(compact.into_owned())))
 }
 
 /// Asks about one channel.
@@ -113,6 +118,135 @@ pub struct DisconnectRequest<'a> {
     /// Another code and reason than the usual; see [`DisconnectRequest::close`].
     #[serde(borrow, deserialize_with = "object")]
     pub disconnect: Option<CloseRequest<'a>>,
+}
+
+/// Subscribes a user's connections to a channel.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct SubscribeRequest<'a> {
+    /// Whose; empty for anonymous clients.
+    #[serde(borrow, deserialize_with = "text")]
+    pub user: Cow<'a, str>,
+    /// To what.
+    #[serde(borrow, deserialize_with = "text")]
+    pub channel: Cow<'a, str>,
+    /// Only the connection with this id; empty for all.
+    #[serde(borrow, deserialize_with = "text")]
+    pub client: Cow<'a, str>,
+    /// Only the connection with this session; empty for all.
+    #[serde(borrow, deserialize_with = "text")]
+    pub session: Cow<'a, str>,
+    /// JSON that others in the channel see beside the user.
+    #[serde(borrow, deserialize_with = "payload")]
+    pub info: Option<Cow<'a, [u8]>>,
+    /// The same in Base64.
+    #[serde(borrow, deserialize_with = "text")]
+    pub b64info: Cow<'a, str>,
+    /// JSON for the client.
+    #[serde(borrow, deserialize_with = "payload")]
+    pub data: Option<Cow<'a, [u8]>>,
+    /// The same in Base64.
+    #[serde(borrow, deserialize_with = "text")]
+    pub b64data: Cow<'a, str>,
+    /// The place behind which it begins.
+    #[serde(borrow, deserialize_with = "object")]
+    pub recover_since: Option<Since<'a>>,
+    /// What is other for these connections than for the rest of the channel.
+    #[serde(rename = "override", deserialize_with = "object")]
+    pub overrides: Option<Overrides>,
+    /// When it ends, in seconds of Unix time; 0 for never.
+    #[serde(deserialize_with = "nullable")]
+    pub expire_at: i64,
+}
+
+/// Settings of a channel; what is absent is as for others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Overrides {
+    /// They are listed among those present.
+    #[serde(deserialize_with = "object")]
+    pub presence: Option<Switch>,
+    /// Others are told that they come and go.
+    #[serde(deserialize_with = "object")]
+    pub join_leave: Option<Switch>,
+    /// They are told who comes and goes.
+    #[serde(deserialize_with = "object")]
+    pub force_push_join_leave: Option<Switch>,
+    /// They have a position.
+    #[serde(deserialize_with = "object")]
+    pub force_positioning: Option<Switch>,
+    /// They get what they have missed.
+    #[serde(deserialize_with = "object")]
+    pub force_recovery: Option<Switch>,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Switch {
+    /// On.
+    #[serde(deserialize_with = "nullable")]
+    pub value: bool,
+}
+
+impl SubscribeRequest<'_> {
+    /// What others see, compact.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] if it is not JSON in Base64.
+    pub fn info(&self) -> Result<Option<Cow<'_, [u8]>>, ApiError> {
+        document(self.info.as_deref(), &self.b64info)
+    }
+
+    /// What the client gets, compact.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn data(&self) -> Result<Option<Cow<'_, [u8]>>, ApiError> {
+        document(self.data.as_deref(), &self.b64data)
+    }
+}
+
+/// Ends subscriptions of a user's connections.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct UnsubscribeRequest<'a> {
+    /// Whose; empty for anonymous clients.
+    #[serde(borrow, deserialize_with = "text")]
+    pub user: Cow<'a, str>,
+    /// From what; empty for all channels.
+    #[serde(borrow, deserialize_with = "text")]
+    pub channel: Cow<'a, str>,
+    /// Only the connection with this id; empty for all.
+    #[serde(borrow, deserialize_with = "text")]
+    pub client: Cow<'a, str>,
+    /// Only the connection with this session; empty for all.
+    #[serde(borrow, deserialize_with = "text")]
+    pub session: Cow<'a, str>,
+}
+
+/// Says until when a user's connections may stay.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct RefreshRequest<'a> {
+    /// Whose; empty for anonymous clients.
+    #[serde(borrow, deserialize_with = "text")]
+    pub user: Cow<'a, str>,
+    /// Only the connection with this id; empty for all.
+    #[serde(borrow, deserialize_with = "text")]
+    pub client: Cow<'a, str>,
+    /// Only the connection with this session; empty for all.
+    #[serde(borrow, deserialize_with = "text")]
+    pub session: Cow<'a, str>,
+    /// They may stay no longer.
+    #[serde(deserialize_with = "nullable")]
+    pub expired: bool,
+    /// Until when, in seconds of Unix time; 0 for ever.
+    #[serde(deserialize_with = "nullable")]
+    pub expire_at: i64,
+    /// JSON that others see beside the user from now on.
+    #[serde(borrow, deserialize_with = "payload")]
+    pub info: Option<Cow<'a, [u8]>>,
 }
 
 /// The close frame that a backend wishes for.

@@ -7,11 +7,11 @@ use ringway_core::id::Position;
 use ringway_core::keeping::Keeping;
 use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Record};
 use ringway_core::message::{
-    Answer, Attach, AttachFrom, Attached, Census, ChannelsPage, ChannelsQuery, ClaimedSlot, Deliver, Detach,
-    Disconnect, Durability, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NodeInfo, Op, Presence,
-    PresencePage, PresenceQuery, PubId, PubNo, PubOk, Publish, PublisherState, Query, Refusal, RegistryAnswer,
-    RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, Standing, StateKind,
-    StreamState, Toll, Version,
+    Answer, Attach, AttachFrom, Attached, Census, ChannelsPage, ChannelsQuery, ClaimedSlot, Deed, Deliver, Detach,
+    Durability, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NewExpiry, NewSub, NodeInfo, Op,
+    Order, Presence, PresencePage, PresenceQuery, PubId, PubNo, PubOk, Publish, PublisherState, Query, Refusal,
+    RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, Standing,
+    StateKind, StreamState, Toll, Version,
 };
 use ringway_core::pauses::Pauses;
 use ringway_core::registry::store::{Said, StoreAnswer, StoreOp, StoreRequest, Stored};
@@ -51,8 +51,8 @@ wire_enum!(last Message {
     20 => Sessions([change]),
     21 => Query(id, [query]),
     22 => Answer(id, [answer]),
-    24 => Close(number, [order]),
-    26 => Closed(number),
+    24 => Order(number, [order]),
+    26 => Obeyed(number),
     25 => AttachRefused(attach, why),
     30 => Claim(slots),
     31 => Claimed(slots),
@@ -186,7 +186,8 @@ wire_enum!(last Query {
     2 => Channels([query]),
     3 => Info,
     4 => PresenceStats(channel),
-    5 => Disconnect([order]),
+    5 => Order([order]),
+    6 => RemoveHistory(channel, options),
 });
 wire_struct!(closed Census { node, epoch, losses });
 wire_struct!(last PresenceQuery { channel, after });
@@ -199,13 +200,22 @@ wire_enum!(last Answer {
     3 => Info([info]),
     4 => Refused(why),
     5 => PresenceStats(clients, users),
-    6 => Closed,
+    6 => Obeyed,
+    7 => Removed,
 });
 wire_struct!(last PresencePage { census, clients, more });
 wire_struct!(last ChannelsPage { census, channels, more });
 wire_struct!(last HistoryPage { top, publications, more });
 wire_struct!(last NodeInfo { subscriptions, users, channels, uptime });
-wire_struct!(last Disconnect { user, client, whitelist, code, reason });
+wire_struct!(last Order { user, client, whitelist, [deed] });
+wire_enum!(last Deed {
+    0 => Close { code, reason },
+    1 => Subscribe([sub]),
+    2 => Unsubscribe(channel),
+    3 => Refresh([refresh]),
+});
+wire_struct!(last NewSub { channel, info, data, since, lifetime, overrides });
+wire_struct!(last NewExpiry { is_over, lifetime, info });
 
 // Between nodes.
 wire_struct!(closed ClaimedSlot { slot, mark, term, index });

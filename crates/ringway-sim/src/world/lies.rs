@@ -136,11 +136,11 @@ impl World {
                     *offset += 1;
                 }
             }
-            (Sabotage::ForgeClosed, Message::Close(number, _)) => {
-                self.forge(from, to, Frame { epoch, message: Message::Closed(*number) });
+            (Sabotage::ForgeClosed, Message::Order(number, _)) => {
+                self.forge(from, to, Frame { epoch, message: Message::Obeyed(*number) });
                 return Vec::new();
             }
-            (Sabotage::WidenOrder, Message::Close(_, order)) => {
+            (Sabotage::WidenOrder, Message::Order(_, order)) => {
                 (order.client, order.whitelist) = (None, Vec::new());
             }
             (Sabotage::HideSessions, Message::Sessions(_)) => return Vec::new(),

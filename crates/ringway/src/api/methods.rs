@@ -2,14 +2,14 @@
 
 use ringway_core::ChannelName;
 use ringway_core::limits::VERSION_EPOCH_BYTES;
-use ringway_core::message::{Disconnect, Entry, Version};
+use ringway_core::message::{Entry, Version};
 use ringway_hub::{ApiPublish, ApiRequest, History, Named, Seen};
 use ringway_protocol::api::{
-    ApiError, BadBody, ChannelRequest, ChannelsRequest, DisconnectRequest, HistoryRequest, InfoRequest, PublishRequest,
-    RpcRequest, decode, decode_optional,
+    ApiError, BadBody, ChannelRequest, ChannelsRequest, HistoryRequest, InfoRequest, PublishRequest, RpcRequest,
+    decode, decode_optional,
 };
-use uuid::Uuid;
 
+use super::orders;
 use super::pattern::Pattern;
 
 /// A method. What a batch asks first for is the first of these that it names, as with the reference.
@@ -17,12 +17,16 @@ use super::pattern::Pattern;
 pub(super) enum Method {
     Publish,
     Broadcast,
+    Subscribe,
+    Unsubscribe,
     Disconnect,
     History,
+    HistoryRemove,
     Presence,
     PresenceStats,
     Info,
     Rpc,
+    Refresh,
     Channels,
 }
 
@@ -43,12 +47,16 @@ impl Method {
     pub(super) const ALL: &[Self] = &[
         Self::Publish,
         Self::Broadcast,
+        Self::Subscribe,
+        Self::Unsubscribe,
         Self::Disconnect,
         Self::History,
+        Self::HistoryRemove,
         Self::Presence,
         Self::PresenceStats,
         Self::Info,
         Self::Rpc,
+        Self::Refresh,
         Self::Channels,
     ];
 
@@ -57,12 +65,16 @@ impl Method {
         match self {
             Self::Publish => "publish",
             Self::Broadcast => "broadcast",
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
             Self::Disconnect => "disconnect",
             Self::History => "history",
+            Self::HistoryRemove => "history_remove",
             Self::Presence => "presence",
             Self::PresenceStats => "presence_stats",
             Self::Info => "info",
             Self::Rpc => "rpc",
+            Self::Refresh => "refresh",
             Self::Channels => "channels",
         }
     }
@@ -75,8 +87,15 @@ impl Method {
         let asked = match self {
             Self::Publish => publish(&decode(body)?),
             Self::Broadcast => broadcast(&decode(body)?),
-            Self::Disconnect => disconnect(&decode(body)?),
+            Self::Subscribe => orders::subscribe(&decode(body)?),
+            Self::Unsubscribe => orders::unsubscribe(&decode(body)?),
+            Self::Disconnect => orders::disconnect(&decode(body)?),
+            Self::Refresh => orders::refresh(&decode(body)?),
             Self::History => Ok(history(decode(body)?)),
+            Self::HistoryRemove => {
+                let ChannelRequest { channel } = decode(body)?;
+                Ok(Asked::Call(ApiRequest::RemoveHistory(ChannelName::new(&channel))))
+            }
             Self::Presence => {
                 let ChannelRequest { channel } = decode(body)?;
                 Ok(Asked::Presence(ChannelName::new(&channel)))
@@ -112,19 +131,6 @@ fn history(request: HistoryRequest<'_>) -> Asked {
     let HistoryRequest { channel, limit, since, reverse } = request;
     let since = since.map(|since| Seen { offset: since.offset, epoch: since.epoch.as_ref().into() });
     Asked::History(History { channel: ChannelName::new(&channel), limit, since, reverse })
-}
-
-fn disconnect(request: &DisconnectRequest<'_>) -> Result<Asked, ApiError> {
-    let (code, reason) = request.close()?;
-    let client = Uuid::try_parse(&request.client).ok().map(|client| client.as_u128());
-    // No connection has an id that is no UUID, nor a session id: nothing to close is success.
-    if (client.is_none() && !request.client.is_empty()) || !request.session.is_empty() {
-        return Ok(Asked::Answered(Ok(())));
-    }
-    let whitelist = request.whitelist.iter().filter_map(|client| Uuid::try_parse(client).ok());
-    let whitelist = whitelist.map(|client| client.as_u128()).collect();
-    let order = Disconnect { user: request.user.as_ref().into(), client, whitelist, code, reason: reason.into() };
-    Ok(Asked::Call(ApiRequest::Disconnect(Box::new(order))))
 }
 
 /// There are no extensions.

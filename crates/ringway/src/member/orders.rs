@@ -97,7 +97,7 @@ impl Orders {
 impl Task {
     /// Puts a frame of the rules on its way. A disconnect goes through the bus, if there is one.
     pub(super) fn send_out(&mut self, now: Now, outgoing: Outgoing) {
-        let Message::Close(number, _) = outgoing.frame.message else { return self.put(outgoing) };
+        let Message::Order(number, _) = outgoing.frame.message else { return self.put(outgoing) };
         let (me, birth) = (self.me, self.member.view().birth());
         let key = Key { to: outgoing.to, kind: Kind::Close, number };
         let orders = &mut self.orders;
@@ -134,7 +134,7 @@ impl Task {
         }
     }
 
-    /// A gateway has closed the sessions of an order.
+    /// A gateway has done what an order says.
     pub(super) fn on_closed(&mut self, gateway: Incarnation, number: u64) {
         self.orders.closes.remove(&Key { to: gateway, kind: Kind::Close, number });
     }
@@ -190,7 +190,7 @@ impl Task {
         match &frame.message {
             Message::Reset(order) => self.on_reset_by(now, (from, By::Bus), order),
             // Where there is no link, nobody can be told that it is done, and its giver has given it up.
-            Message::Close(number, _) if self.mesh.peers.contains_key(&from) => {
+            Message::Order(number, _) if self.mesh.peers.contains_key(&from) => {
                 self.on_close(now, (from, By::Bus), *number, frame);
             }
             _ => debug!(%from, "what is no order came through the bus, or nobody waits for it any more"),
@@ -210,7 +210,7 @@ impl Task {
 
     /// A link has ended: its other end has given up the disconnects that it had given.
     pub(super) fn orders_cut_off(&mut self, peer: Incarnation) {
-        let is_given_up = |one: &Waiting| one.come.from == peer && matches!(one.come.frame.message, Message::Close(..));
+        let is_given_up = |one: &Waiting| one.come.from == peer && matches!(one.come.frame.message, Message::Order(..));
         let all = std::mem::take(&mut self.orders.waiting).into_iter();
         let (given_up, waiting): (VecDeque<_>, VecDeque<_>) = all.partition(is_given_up);
         self.orders.waiting = waiting;

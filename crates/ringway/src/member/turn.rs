@@ -425,8 +425,8 @@ impl Task {
             Message::KeptOut(why) => self.on_kept_out(from, &why),
             Message::Reset(order) => self.on_reset_by(now, (from, By::Link), &order),
             Message::ResetCount(count) => self.on_reset_count(now, from, count),
-            Message::Close(number, _) => self.on_close(now, (from, By::Link), number, frame),
-            Message::Closed(number) => {
+            Message::Order(number, _) => self.on_close(now, (from, By::Link), number, frame),
+            Message::Obeyed(number) => {
                 self.on_closed(from, number);
                 self.member.on_frame(now, from, frame);
             }

@@ -151,31 +151,36 @@ fn what_skips_the_history_stays_behind_what_came_before_it() {
 fn an_order_is_answered_when_every_gateway_has_carried_it_out_or_is_gone() {
     let mut cluster = Cluster::of(1);
     let reason = "force disconnect".into();
-    let order = crate::message::Disconnect { user: "".into(), client: Some(7), whitelist: vec![], code: 3503, reason };
-    let ask = Message::Query(4, Query::Disconnect(Box::new(order)));
+    let order = crate::message::Order {
+        user: "".into(),
+        client: Some(7),
+        whitelist: vec![],
+        deed: crate::message::Deed::Close { code: 3503, reason },
+    };
+    let ask = Message::Query(4, Query::Order(Box::new(order)));
     cluster.say(0, ask.clone());
     let told = |cluster: &mut Cluster| {
-        cluster.take(|message| if let Message::Close(number, _) = message { Some(*number) } else { None })
+        cluster.take(|message| if let Message::Order(number, _) = message { Some(*number) } else { None })
     };
     let answers = |cluster: &mut Cluster| {
         cluster.take(|message| if let Message::Answer(4, answer) = message { Some(answer.clone()) } else { None })
     };
     assert_eq!((told(&mut cluster), answers(&mut cluster)), (vec![1], vec![]), "sessions may be open still");
-    for (number, answered) in [(7, vec![]), (1, vec![Answer::Closed]), (1, vec![])] {
-        cluster.say(0, Message::Closed(number));
+    for (number, answered) in [(7, vec![]), (1, vec![Answer::Obeyed]), (1, vec![])] {
+        cluster.say(0, Message::Obeyed(number));
         assert_eq!(answers(&mut cluster), answered, "{number}");
     }
     // Nobody waits for ever, nor is anything kept for whoever has given up.
     cluster.say(0, ask.clone());
     cluster.pass(Timing::default().deadline + Duration::from_millis(50));
-    cluster.say(0, Message::Closed(2));
+    cluster.say(0, Message::Obeyed(2));
     assert_eq!((told(&mut cluster), answers(&mut cluster)), (vec![2], vec![]));
     let (now, epoch) = (cluster.now, cluster.nodes[0].view().epoch);
     cluster.nodes[0].on_link_down(now, GATEWAY);
     cluster.nodes[0].on_message(now, GATEWAY, epoch, ask);
     let said: Vec<Message> = cluster.nodes[0].drain_frames().map(|out| out.frame.message).collect();
     assert!(
-        !said.iter().any(|message| matches!(message, Message::Close(..))),
+        !said.iter().any(|message| matches!(message, Message::Order(..))),
         "it is refused while one cannot be told"
     );
 }
@@ -193,12 +198,11 @@ fn an_order_is_asked_for_again_where_a_gateway_breaks_off_and_not_where_it_is_go
     let mut cluster = Cluster::begun(view(&[1]).with_gateway(entry), NodeLimits::default());
     let now = cluster.now;
     cluster.nodes[0].on_link_up(now, asker);
-    let order = |client| crate::message::Disconnect {
+    let order = |client| crate::message::Order {
         user: "ann".into(),
         client,
         whitelist: vec![],
-        code: 3503,
-        reason: "force disconnect".into(),
+        deed: crate::message::Deed::Close { code: 3503, reason: "force disconnect".into() },
     };
     let say = |cluster: &mut Cluster, message| {
         let epoch = cluster.nodes[0].view().epoch;
@@ -206,18 +210,18 @@ fn an_order_is_asked_for_again_where_a_gateway_breaks_off_and_not_where_it_is_go
         cluster.settle();
         cluster.take(|message| if let Message::Answer(_, answer) = message { Some(answer.clone()) } else { None })
     };
-    let ask = |id| Message::Query(id, Query::Disconnect(Box::new(order(None))));
-    assert_eq!((say(&mut cluster, ask(1)), say(&mut cluster, Message::Closed(1))), (vec![], vec![]));
+    let ask = |id| Message::Query(id, Query::Order(Box::new(order(None))));
+    assert_eq!((say(&mut cluster, ask(1)), say(&mut cluster, Message::Obeyed(1))), (vec![], vec![]));
     // Its clients are still there, and it may never have heard of the order.
     cluster.nodes[0].on_link_down(now, GATEWAY);
     let retry = Answer::Refused(Refusal::Retry);
-    assert_eq!(say(&mut cluster, Message::Closed(1)), std::slice::from_ref(&retry));
+    assert_eq!(say(&mut cluster, Message::Obeyed(1)), std::slice::from_ref(&retry));
     assert_eq!(say(&mut cluster, ask(2)), [retry], "nor can it be told now");
     cluster.nodes[0].on_link_up(now, GATEWAY);
-    assert_eq!((say(&mut cluster, ask(3)), say(&mut cluster, Message::Closed(2))), (vec![], vec![]));
+    assert_eq!((say(&mut cluster, ask(3)), say(&mut cluster, Message::Obeyed(2))), (vec![], vec![]));
     let without = Arc::new(cluster.nodes[0].view().without(GATEWAY, Removal::Proven));
     cluster.nodes[0].on_view(now, &without);
-    assert_eq!(say(&mut cluster, Message::Closed(2)), [Answer::Closed]);
+    assert_eq!(say(&mut cluster, Message::Obeyed(2)), [Answer::Obeyed]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use ringway_core::Incarnation;
 use ringway_core::member::Member;
-use ringway_core::message::Disconnect;
+use ringway_core::message::{Deed, Order};
 use ringway_hub::ApiRequest;
 
 use super::{Call, Connection};
@@ -31,9 +31,9 @@ impl Closing {
             && !self.whitelist.contains(&connection.id)
     }
 
-    fn order(&self, code: u16, name: &str) -> Disconnect {
+    fn order(&self, code: u16, name: &str) -> Order {
         let (client, whitelist) = (self.client, self.whitelist.clone());
-        Disconnect { user: name.into(), client, whitelist, code, reason: "ordered".into() }
+        Order { user: name.into(), client, whitelist, deed: Deed::Close { code, reason: "ordered".into() } }
     }
 }
 
@@ -58,10 +58,11 @@ impl World {
         }
         closing.due = self.due_of(at, &closing);
         let name = user.and_then(|user| self.setup.channels[user].user.clone());
-        let order = closing.order(CODES.start + number, name.as_ref().map_or("", |name| name.as_str()));
-        note!(self, "{}: a backend has closed with {}: {closing:?}", self.processes[at].id, order.code);
+        let code = CODES.start + number;
+        let order = closing.order(code, name.as_ref().map_or("", |name| name.as_str()));
+        note!(self, "{}: a backend has closed with {code}: {closing:?}", self.processes[at].id);
         self.people.closings.push(closing);
-        self.call(at, Call::Disconnect(number), ApiRequest::Disconnect(Box::new(order)));
+        self.call(at, Call::Disconnect(number), ApiRequest::Order(Box::new(order)));
     }
 
     /// Connections that an order means, and the processes of their gateways.

@@ -257,10 +257,14 @@ fn asking() -> Named {
     let answer = |answer| Message::Answer(9, answer);
     let page = HistoryPage { top: position(9), publications: vec![(8, entry()), (9, full_entry())], more: true };
     let info = NodeInfo { subscriptions: 300, users: 2, channels: 3, uptime: Duration::new(5, 6) };
-    let order = |client, whitelist| {
-        let (user, code, reason) = ("u".into(), 3005, "gone".into());
-        Box::new(Disconnect { user, client, whitelist, code, reason })
-    };
+    let order = |client, whitelist, deed| Box::new(Order { user: "u".into(), client, whitelist, deed });
+    let close = || Deed::Close { code: 3005, reason: "gone".into() };
+    let document = || Some(Bytes::from_static(b"{}"));
+    let (since, lifetime) = (Some((300, "e".into())), Some(Duration::new(5, 6)));
+    let sub = NewSub { channel: channel("a"), info: document(), data: document(), since, lifetime, overrides: 300 };
+    let bare = NewSub { channel: channel("a"), info: None, data: None, since: None, lifetime: None, overrides: 0 };
+    let refresh = NewExpiry { is_over: true, lifetime, info: document() };
+    let told = |deed| Message::Order(300, order(None, vec![5, 6], deed));
     vec![
         ("query-history", query(None, false)),
         ("query-history-offset", query(Some((3, None)), true)),
@@ -277,10 +281,17 @@ fn asking() -> Named {
         ("answer-presence-stats", answer(Answer::PresenceStats(300, 2))),
         ("answer-info", answer(Answer::Info(info))),
         ("answer-refused", answer(Answer::Refused(Refusal::Retry))),
-        ("query-disconnect", Message::Query(9, Query::Disconnect(order(Some(5), Vec::new())))),
-        ("answer-closed", answer(Answer::Closed)),
-        ("close", Message::Close(300, order(None, vec![5, 6]))),
-        ("closed", Message::Closed(300)),
+        ("query-order", Message::Query(9, Query::Order(order(Some(5), Vec::new(), close())))),
+        ("query-remove-history", Message::Query(9, Query::RemoveHistory(channel("a"), options()))),
+        ("answer-obeyed", answer(Answer::Obeyed)),
+        ("answer-removed", answer(Answer::Removed)),
+        ("order-close", told(close())),
+        ("order-subscribe", told(Deed::Subscribe(Box::new(sub)))),
+        ("order-subscribe-bare", told(Deed::Subscribe(Box::new(bare)))),
+        ("order-unsubscribe", told(Deed::Unsubscribe(Some(channel("a"))))),
+        ("order-unsubscribe-all", told(Deed::Unsubscribe(None))),
+        ("order-refresh", told(Deed::Refresh(Box::new(refresh)))),
+        ("obeyed", Message::Obeyed(300)),
     ]
 }
 
