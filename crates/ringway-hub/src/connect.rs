@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringway_core::ChannelName;
 use ringway_core::timing::Now;
-use ringway_core::{ChannelName, UserName};
 use ringway_protocol::centrifuge::{ConnectResult, Disconnect, ErrorCode, Expiry, Reply, SubscribeResult};
 use ringway_protocol::dialect::Saying;
 use ringway_protocol::framing::Part;
@@ -16,7 +16,7 @@ use super::command::{Command, Connect};
 use super::drained::Drained;
 use super::input::{Protocol, Ticket};
 use super::keys::SessionKey;
-use super::session::{Connecting, Heartbeat, State};
+use super::session::{Connecting, Heartbeat, Session, State};
 use super::wish::Wish;
 use super::{Hub, Socket};
 

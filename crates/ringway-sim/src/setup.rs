@@ -92,6 +92,8 @@ pub(crate) struct Setup {
     pub(crate) split: bool,
     /// Somebody beside the links takes every member for gone.
     pub(crate) doubts: bool,
+    /// Backends have histories removed.
+    pub(crate) removes: bool,
     /// The last process has the id of the first node.
     pub(crate) twin: bool,
     /// Copies that an acknowledgement needs.
@@ -206,6 +208,7 @@ impl Setup {
             // Not drawn either.
             split: !planned && seed % 10 == 3,
             doubts: seed % 5 == 2,
+            removes: seed % 4 == 1,
             twin: !planned && rng.chance(80),
             ack_copies: if rng.chance(125) { 2 } else { 1 },
             large: None,
@@ -245,6 +248,7 @@ impl Setup {
             island: false,
             split: false,
             doubts: false,
+            removes: false,
             twin: false,
             ack_copies: 1,
             large: Some(large),

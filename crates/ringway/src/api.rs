@@ -17,6 +17,7 @@
 //! | `POST /api/rpc` | key | error 104: there are no extensions |
 //! | `POST /api/batch` | key | several of these, each answered in its place |
 //! | `POST /api` | key | several, a line each, as older clients send them |
+//! | `GET /openapi.json` | anyone | all of these, for programs |
 //! | `POST /websocket/to/{user}/{message}`, and `GET` where the config says so | anyone, if plain is on | sends to a user's inbox; also under the prefix |
 //!
 //! The key comes as `X-API-Key: K`, `Authorization: apikey K`, or `?api_key=K`; without the right one the answer is 401, unless the
@@ -28,6 +29,7 @@ mod batch;
 mod encode;
 mod key;
 mod methods;
+mod openapi;
 mod orders;
 mod outside;
 mod pages;
@@ -74,6 +76,8 @@ pub fn routes(config: Arc<GatewayConfig>, intake: Arc<Intake<Client>>, guesses: 
     router
         .route("/api/{*method}", any(unknown))
         .route_layer(middleware::from_fn_with_state(api.clone(), key::check))
+        // What follows needs no key: it says what the source says.
+        .route("/openapi.json", get(openapi::openapi))
         .layer(DefaultBodyLimit::max(api.config.limits.body_bytes))
         .with_state(api)
 }

@@ -15,6 +15,7 @@ mod listen;
 mod parting;
 mod publish;
 mod reading;
+mod removals;
 mod socket;
 mod sockets;
 
@@ -39,6 +40,7 @@ pub(crate) use disconnects::Closing;
 pub(crate) use frames::{Answer, Subscribed, publication_in};
 pub(crate) use inbox::User;
 pub(crate) use parting::Order;
+pub(crate) use removals::Removals;
 pub(crate) use socket::{Port, SimSocket};
 
 /// Subscriptions of one connection in a large cluster.
@@ -176,6 +178,8 @@ pub(crate) struct People {
     pub(crate) orders: u64,
     /// Orders to close sessions, by their number.
     closings: Vec<Closing>,
+    /// Histories that were removed.
+    pub(crate) removals: Removals,
 }
 
 impl People {
@@ -203,6 +207,7 @@ impl People {
             calls: 0,
             orders: 0,
             closings: Vec::new(),
+            removals: Removals::default(),
         }
     }
 

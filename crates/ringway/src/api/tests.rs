@@ -14,6 +14,7 @@ use tower::ServiceExt;
 use super::*;
 
 mod batches;
+mod openapi;
 
 const KEY: &str = "the key";
 

@@ -16,6 +16,8 @@ pub(crate) enum Call {
     Presence(usize),
     /// This order to close sessions.
     Disconnect(u16),
+    /// To remove the history of a channel, of which this was acknowledged.
+    Remove(usize, Option<Position>),
 }
 
 /// A history that is being read.
@@ -24,6 +26,8 @@ pub(crate) struct Reading {
     channel: usize,
     /// What was acknowledged when the reading began.
     known: Option<Position>,
+    /// Everything up to there was removed before.
+    gone: Option<Position>,
     /// Pages so far.
     found: Vec<(u64, Entry)>,
 }
@@ -42,7 +46,8 @@ impl World {
     pub(crate) fn read_some(&mut self, at: usize) {
         let channel = self.some_channel();
         let known = self.checker.acknowledged_top(channel);
-        self.ask_page(at, None, Reading { channel, known, found: Vec::new() });
+        let gone = self.people.removals.removed(channel);
+        self.ask_page(at, None, Reading { channel, known, gone, found: Vec::new() });
     }
 
     fn ask_page(&mut self, at: usize, since: Option<Position>, reading: Reading) {
@@ -74,6 +79,7 @@ impl World {
                 }
                 (Call::Publish(publication), _) => self.watch_unanswered(publication),
                 (Call::History(reading), ApiAnswer::History(page)) => self.read_page(at, reading, page),
+                (Call::Remove(channel, known), ApiAnswer::Done) => self.watch_history_gone(channel, known),
                 (Call::Disconnect(number), ApiAnswer::Done) => self.watch_disconnected(number),
                 (Call::Presence(channel), ApiAnswer::Presence(page)) => self.watch_presence(channel, &page),
                 // Nobody knew just then: somebody asks again.
@@ -102,7 +108,10 @@ impl World {
                 self.hand_in(at);
             }
             None => {
-                let Reading { channel, known, found: publications } = reading;
+                let Reading { channel, known, gone, found: publications } = reading;
+                if let Some((offset, _)) = publications.first() {
+                    self.watch_gone(channel, gone, Position { offset: *offset, ..top });
+                }
                 self.watch_history(channel, known, &HistoryPage { top, publications, more });
             }
         }

@@ -152,7 +152,8 @@ impl World {
             }
             return;
         }
-        let trimmed = log.top.max(at.offset) > before.offset + u64::from(options.history_size);
+        let trimmed = log.top.max(at.offset) > before.offset + u64::from(options.history_size)
+            || self.people.removals.concern(channel);
         // What was lost is too old, if the first of it is. An entry's age counts from its appending, which nobody sees
         // from outside: at the earliest it is when the publish first reached a node. Clocks are one in a hundred wrong. An
         // entry that no owner ever answered for, delivered or showed (a tail that a new owner adopted) has no time here.
@@ -214,7 +215,8 @@ impl World {
         }
         let lives = options.history_ttl.as_secs() > 60;
         let due = top.offset.min(u64::from(options.history_size));
-        if is_whole && lives && (offsets.len() as u64) < due {
+        let is_cut = self.people.removals.concern(channel);
+        if is_whole && lives && !is_cut && (offsets.len() as u64) < due {
             self.violate("history", format!("channel {channel} at {top:?} has only {offsets:?}"));
         }
         let behind = known.filter(|known| known.epoch == top.epoch && known.offset > top.offset);

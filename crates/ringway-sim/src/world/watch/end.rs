@@ -53,11 +53,15 @@ impl World {
                 .filter_map(|offset| Some((offset, publication_of(owner.inspect_entry(name, offset)?))))
                 .collect();
             let due = report.committed.min(u64::from(setup.channels[channel].options.history_size));
-            let kept = setup.channels[channel].options.history_ttl.as_secs() < 60 || held.len() as u64 >= due;
+            let is_cut =
+                setup.channels[channel].options.history_ttl.as_secs() < 60 || self.people.removals.concern(channel);
+            let kept = is_cut || held.len() as u64 >= due;
             if report.committed < top.offset || !kept {
                 self.violate("history", format!("channel {channel} was acknowledged up to {top:?} and is {report:?}"));
             }
+            let gone = self.people.removals.removed(channel);
             for (offset, publication) in held {
+                self.watch_gone(channel, gone, Position { epoch: top.epoch, offset });
                 if let Err(text) = self.checker.seen(channel, Position { epoch: top.epoch, offset }, publication) {
                     self.violate("C2", text);
                 }

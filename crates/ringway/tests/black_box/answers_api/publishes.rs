@@ -13,7 +13,56 @@ pub(super) async fn rows(asked: &mut Asked) {
     histories(asked).await;
     channels(asked).await;
     disconnects(asked).await;
+    removals(asked).await;
+    orders(asked).await;
+    batches(asked).await;
     errors(asked).await;
+}
+
+async fn removals(asked: &mut Asked) {
+    for data in [1, 2] {
+        asked.call("publish", &json!({"channel": "removed", "data": data})).await;
+    }
+    asked.row("history_remove", json!({"channel": "removed"}), json!({"result": {}})).await;
+    asked.kept("removed", json!([])).await;
+    let top = json!({"result": {"publications": [], "offset": 2}});
+    asked.row("history", json!({"channel": "removed", "limit": 0}), top).await;
+    asked.row("publish", json!({"channel": "removed", "data": 3}), at(3)).await;
+    asked.kept("removed", json!([3])).await;
+    asked.row("history_remove", json!({"channel": "live:x"}), error(108, "not available")).await;
+    asked.row("history_remove", json!({"channel": "no such:x"}), error(102, "unknown channel")).await;
+    asked.row("history_remove", json!({}), bad_request()).await;
+}
+
+async fn orders(asked: &mut Asked) {
+    let unknown = || error(102, "unknown channel");
+    let done = || json!({"result": {}});
+    for (method, body, right) in [
+        ("subscribe", json!({"user": "nobody", "channel": "news"}), done()),
+        ("subscribe", json!({"user": "nobody"}), bad_request()),
+        ("subscribe", json!({"user": "nobody", "channel": "no such:x"}), unknown()),
+        ("subscribe", json!({"user": "nobody", "channel": "news", "b64data": "%"}), bad_request()),
+        ("unsubscribe", json!({"user": "nobody"}), done()),
+        ("unsubscribe", json!({"user": "nobody", "channel": "news"}), done()),
+        ("unsubscribe", json!({"user": "nobody", "channel": "no such:x"}), unknown()),
+        ("refresh", json!({"user": "nobody", "expired": true}), done()),
+        ("refresh", json!({}), done()),
+    ] {
+        asked.row(method, body, right).await;
+    }
+}
+
+async fn batches(asked: &mut Asked) {
+    let batch = |parallel: bool| {
+        let (publish, nowhere) = (json!({"channel": "live:batch", "data": 1}), json!({"channel": "no such:x"}));
+        json!({"parallel": parallel, "commands": [{"publish": publish}, {"presence_stats": nowhere}, {}, {"rpc": {"method": "x"}}]})
+    };
+    for parallel in [false, true] {
+        let not_found = || error(104, "not found");
+        let replies = json!([{"publish": {}}, error(102, "unknown channel"), not_found(), not_found()]);
+        asked.row("batch", batch(parallel), json!({"replies": replies})).await;
+    }
+    asked.row("batch", json!({"commands": [{"publish": 1}]}), json!("400")).await;
 }
 
 fn at(offset: u64) -> Value {
