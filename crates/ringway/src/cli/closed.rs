@@ -53,13 +53,19 @@ mod tests {
     #[test]
     fn a_server_that_no_client_can_connect_to_names_the_settings() {
         let closed = told("", Roles::BOTH);
-        for setting in
-            ["[client.token] hmac_secret_key", "allow_anonymous_connect_without_token", "[plain] enabled", "[http_api] key"]
-        {
+        for setting in [
+            "[client.token] hmac_secret_key",
+            "allow_anonymous_connect_without_token",
+            "[plain] enabled",
+            "[http_api] key",
+        ] {
             assert!(closed.contains(setting), "{setting}: {closed}");
         }
         assert!(!told("[http_api]\nkey = \"sixteen bytes...\"", Roles::BOTH).contains("[http_api]"));
-        assert!(told("[http_api]\ninsecure = true\n[client]\nallow_anonymous_connect_without_token = true", Roles::BOTH).contains("anybody"));
+        assert!(
+            told("[http_api]\ninsecure = true\n[client]\nallow_anonymous_connect_without_token = true", Roles::BOTH)
+                .contains("anybody")
+        );
         for open in [
             "[client]\nallow_anonymous_connect_without_token = true",
             "[client.token]\nhmac_secret_key = \"sixteen bytes...\"",

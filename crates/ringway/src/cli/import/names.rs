@@ -21,7 +21,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("uni_sse", "uni_sse"),
     ("uni_http_stream", "uni_http_stream"),
     ("emulation", "emulation"),
-    ("http_api", "api"),
+    ("http_api", "http_api"),
 ];
 
 /// Settings with other names.
@@ -109,8 +109,7 @@ pub(super) const LEFT_OVER: &[(&str, Kind, &str)] = &[
     ),
     ("http_server.tls", Kind::Choice, "TLS is what a proxy in front speaks: docs/operating.md"),
     ("http_server.http3", Kind::Missing, "HTTP/3 is what a proxy in front speaks"),
-    ("http_api.insecure", Kind::Missing, "the server API always asks for its key: set [api] key"),
-    ("http_api", Kind::Missing, "the server API stands at /api, and has a key: docs/server-api.md"),
+    ("http_api", Kind::Missing, "the server API stands at /api: docs/server-api.md"),
     ("health", Kind::Choice, "/health is always there: docs/operating.md"),
     ("prometheus", Kind::Choice, "/metrics is always there, with names of its own: docs/operating.md"),
     (

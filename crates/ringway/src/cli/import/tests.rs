@@ -44,7 +44,7 @@ fn an_ordinary_config_comes_over_and_the_rest_is_told() {
     let imported = imported("json", JSON);
     assert_eq!(imported.faults, Vec::<String>::new(), "{}", imported.config);
     let expected: toml::Table = r#"
-        api.key = "a key of sixteen bytes"
+        http_api.key = "a key of sixteen bytes"
         limits.session.message_bytes = "131072B"
         [server]
         listen = "0.0.0.0"
@@ -124,7 +124,7 @@ fn the_layout_before_has_no_sections() {
     let table = table(&imported);
     assert_eq!(table["client"]["token"]["hmac_secret_key"].as_str(), Some("a secret of sixteen bytes"));
     assert_eq!(
-        (table["server"]["port"].as_integer(), table["api"]["key"].as_str()),
+        (table["server"]["port"].as_integer(), table["http_api"]["key"].as_str()),
         (Some(8001), Some("a key of sixteen bytes"))
     );
     let without = &table["channels"]["without_namespace"];
