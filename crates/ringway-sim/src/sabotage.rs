@@ -88,6 +88,8 @@ pub enum Sabotage {
     ForgeClosed,
     /// Orders to disconnect: what names one session, or leaves one out, means all of the user.
     WidenOrder,
+    /// Removals of histories: owners do not hear them, and somebody says that they are done.
+    ForgeRemoved,
     /// G1: the leases of those whom a view leaves out seem ended, and are not.
     ForgeEnded,
     /// No lease seems to move, and it is ended whatever its revision.
@@ -110,7 +112,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::ForgeTerm,
         Self::MarkEarly,
         Self::ForgeMark,
@@ -153,6 +155,7 @@ impl Sabotage {
         Self::HideSessions,
         Self::ForgeClosed,
         Self::WidenOrder,
+        Self::ForgeRemoved,
         Self::ForgeKeeping,
         Self::ForgeEnded,
         Self::ForgeStanding,

@@ -116,6 +116,7 @@ const FOUND: [(Sabotage, Mode, u64, &str); 51] = [
     (Sabotage::HideSessions, Mode::Planned, 100, "presence"),
     (Sabotage::ForgeClosed, Mode::Planned, 100, "disconnect"),
     (Sabotage::WidenOrder, Mode::Planned, 100, "disconnect"),
+    (Sabotage::ForgeRemoved, Mode::Planned, 100, "removed"),
     (Sabotage::ForgeKeeping, Mode::Planned, 100, "options"),
     (Sabotage::ForgeEnded, Mode::Wild, 400, "lease"),
     (Sabotage::ForgeStanding, Mode::One, 100, "lapsed"),

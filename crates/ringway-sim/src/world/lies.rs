@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ringway_core::member::Lies;
-use ringway_core::message::{AttachFrom, ClaimedSlot, Frame, Have, Message, Op, Query, SlotState, StateKind};
+use ringway_core::message::{Answer, AttachFrom, ClaimedSlot, Frame, Have, Message, Op, Query, SlotState, StateKind};
 use ringway_core::node::Lease;
 use ringway_core::peers::Outgoing;
 use ringway_core::registry::store::{Revision, Said, StoreAnswer, StoreOp, StoreRequest};
@@ -138,6 +138,10 @@ impl World {
             }
             (Sabotage::ForgeClosed, Message::Order(number, _)) => {
                 self.forge(from, to, Frame { epoch, message: Message::Obeyed(*number) });
+                return Vec::new();
+            }
+            (Sabotage::ForgeRemoved, Message::Query(id, Query::RemoveHistory(..))) => {
+                self.forge(from, to, Frame { epoch, message: Message::Answer(*id, Answer::Removed) });
                 return Vec::new();
             }
             (Sabotage::WidenOrder, Message::Order(_, order)) => {

@@ -36,8 +36,8 @@ impl World {
             // A history may take so many pages that somebody would always be reading one.
             85..=88 if publishing => self.read_some(at),
             89..=91 if publishing => self.read_as_client(at),
-            92 if publishing && self.setup.removes && self.rng.chance(300) => self.remove_some(at),
             92 if publishing => self.disconnect_some(at),
+            93..=95 if publishing && self.setup.removes => self.remove_some(at),
             _ => {}
         }
     }
