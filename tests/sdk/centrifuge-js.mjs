@@ -1,16 +1,19 @@
 // The unmodified npm client `centrifuge` against a running server that welcomes anonymous clients.
 //
-//   node centrifuge-js.mjs http://127.0.0.1:PORT
+//   node centrifuge-js.mjs http://127.0.0.1:PORT                    in JSON
+//   FORM=protobuf node centrifuge-js.mjs http://127.0.0.1:PORT      in Protobuf, beside a client in JSON
 //
 // Two clients subscribe, talk, read history and presence; then one leaves, politely and by a cut socket, and must recover all it missed.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { Centrifuge } from "centrifuge";
+import { Centrifuge as InJson } from "centrifuge";
+import { Centrifuge as InProtobuf } from "centrifuge/build/protobuf";
 import WebSocket from "ws";
 import { step, until, usage, within } from "./steps.mjs";
 
 const server = new URL(process.argv[2] ?? usage("centrifuge-js.mjs http://HOST:PORT"));
+const isProtobuf = process.env.FORM === "protobuf";
 const endpoint = `ws://${server.host}/connection/websocket`;
 const channel = `sdk-js-${randomUUID()}`;
 
@@ -22,6 +25,7 @@ await step("history gives it back", history);
 await step("presence names both clients", presence);
 await step("after disconnect and connect, nothing is missing", () => recovers(() => bob.centrifuge.disconnect(), () => bob.centrifuge.connect()));
 await step("after a cut socket, nothing is missing", () => recovers(() => bob.socket.terminate(), () => {}));
+if (isProtobuf) await step("a client in JSON hears the same, and any bytes as Base64", anyBytes);
 await step("an unsubscribed client hears nothing more", unsubscribed);
 await step("another user's inbox is refused by code", foreignInbox);
 alice.centrifuge.disconnect();
@@ -35,9 +39,10 @@ async function client() {
       self.socket = this;
     }
   };
-  self.centrifuge = new Centrifuge(endpoint, { websocket: Seen, minReconnectDelay: 50, maxReconnectDelay: 200 });
+  const Client = isProtobuf ? InProtobuf : InJson;
+  self.centrifuge = new Client(endpoint, { websocket: Seen, minReconnectDelay: 50, maxReconnectDelay: 200 });
   self.subscription = self.centrifuge.newSubscription(channel);
-  self.subscription.on("publication", ({ data, offset }) => self.heard.push({ n: data.n, offset }));
+  self.subscription.on("publication", ({ data, offset }) => self.heard.push({ n: decoded(data)?.n, offset }));
   self.subscription.on("subscribed", (context) => self.recoveries.push(context));
   self.subscription.subscribe();
   self.centrifuge.connect();
@@ -65,7 +70,7 @@ async function delivered() {
 async function history() {
   const { publications, offset } = await within(bob.subscription.history({ limit: 100 }), "history");
   assert.equal(offset, 20);
-  assert.deepEqual(publications.map((one) => ({ n: one.data.n, offset: one.offset })), numbers(1, 20));
+  assert.deepEqual(publications.map((one) => ({ n: decoded(one.data).n, offset: one.offset })), numbers(1, 20));
   const newest = await within(bob.subscription.history({ limit: 3, reverse: true }), "history in reverse");
   assert.deepEqual(newest.publications.map((one) => one.offset), [20, 19, 18]);
 }
@@ -115,9 +120,46 @@ async function foreignInbox() {
 }
 
 async function publish(from, to) {
-  for (const { n } of numbers(from, to)) await within(alice.subscription.publish({ n }), `publish ${n}`);
+  for (const { n } of numbers(from, to)) await within(alice.subscription.publish(encoded({ n })), `publish ${n}`);
 }
 
 function numbers(from, to) {
   return Array.from({ length: to - from + 1 }, (_, index) => ({ n: from + index, offset: from + index }));
+}
+
+/** Payloads of the Protobuf form are bytes. */
+function encoded(data) {
+  return isProtobuf ? new TextEncoder().encode(JSON.stringify(data)) : data;
+}
+
+function decoded(data) {
+  if (!isProtobuf) return data;
+  try {
+    return JSON.parse(new TextDecoder().decode(data));
+  } catch {
+    return undefined; // other bytes
+  }
+}
+
+/** What alice publishes that is no JSON reaches a client in JSON as a string, and what that one publishes reaches alice as JSON. */
+async function anyBytes() {
+  const carol = new InJson(endpoint, { websocket: WebSocket });
+  const room = `${channel}-bytes`;
+  const heard = { carol: [], alice: [] };
+  const [inJson, inProtobuf] = [carol, alice.centrifuge].map((one) => one.newSubscription(room));
+  inJson.on("publication", ({ data }) => heard.carol.push(data));
+  inProtobuf.on("publication", ({ data }) => heard.alice.push([...data]));
+  carol.connect();
+  for (const one of [inJson, inProtobuf]) {
+    one.subscribe();
+    await within(one.ready(), "subscribe");
+  }
+  await within(inProtobuf.publish(new Uint8Array([255, 10, 0])), "publish bytes");
+  await within(inJson.publish({ a: 1 }), "publish JSON");
+  await until("both heard both", () => heard.carol.length === 2 && heard.alice.length === 2);
+  assert.deepEqual(heard.carol, ["/woA", { a: 1 }]);
+  assert.deepEqual(heard.alice, [[255, 10, 0], [...new TextEncoder().encode('{"a":1}')]]);
+  const { publications } = await within(inJson.history({ limit: 10 }), "history");
+  assert.deepEqual(publications.map(({ data }) => data), heard.carol);
+  carol.disconnect();
 }

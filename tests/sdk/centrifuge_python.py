@@ -1,11 +1,14 @@
 """The unmodified PyPI client `centrifuge-python` against a running server that welcomes anonymous clients.
 
-    python centrifuge_python.py http://127.0.0.1:PORT
+    python centrifuge_python.py http://127.0.0.1:PORT                  in JSON
+    FORM=protobuf python centrifuge_python.py http://127.0.0.1:PORT    in Protobuf
 
 Two clients subscribe, talk, read history and presence; then one leaves and must recover all it missed.
 """
 
 import asyncio
+import json
+import os
 import sys
 import time
 import uuid
@@ -16,6 +19,18 @@ from centrifuge import Client, ReplyError, SubscriptionEventHandler
 # Any single wait.
 DEADLINE_SECONDS = 10
 
+# Which form the clients speak.
+PROTOBUF = os.environ.get("FORM") == "protobuf"
+
+
+def payload(n):
+    """Payloads of the Protobuf form are bytes."""
+    return json.dumps({"n": n}).encode() if PROTOBUF else {"n": n}
+
+
+def number(data):
+    return (json.loads(data) if PROTOBUF else data)["n"]
+
 
 class Heard(SubscriptionEventHandler):
     """What one client heard, and how each of its subscribings ended."""
@@ -25,7 +40,7 @@ class Heard(SubscriptionEventHandler):
         self.subscribings = []
 
     async def on_publication(self, ctx):
-        self.publications.append((ctx.pub.offset, ctx.pub.data["n"]))
+        self.publications.append((ctx.pub.offset, number(ctx.pub.data)))
 
     async def on_subscribed(self, ctx):
         self.subscribings.append(ctx)
@@ -35,7 +50,9 @@ class Person:
     def __init__(self, endpoint, channel):
         self.heard = Heard()
         # No proxy of the environment between this test and a server on the same machine.
-        self.client = Client(endpoint, min_reconnect_delay=0.05, max_reconnect_delay=0.2, proxy=None)
+        self.client = Client(
+            endpoint, use_protobuf=PROTOBUF, min_reconnect_delay=0.05, max_reconnect_delay=0.2, proxy=None
+        )
         self.subscription = self.client.new_subscription(channel, events=self.heard)
 
     async def arrive(self):
@@ -79,7 +96,7 @@ async def delivered(alice, bob):
 async def history(bob):
     answer = await bob.subscription.history(limit=100, timeout=DEADLINE_SECONDS)
     assert answer.offset == 20, answer.offset
-    assert [(pub.offset, pub.data["n"]) for pub in answer.publications] == numbers(1, 20)
+    assert [(pub.offset, number(pub.data)) for pub in answer.publications] == numbers(1, 20)
 
 
 async def presence(alice):
@@ -114,7 +131,7 @@ async def foreign_inbox(alice):
 
 async def publish(person, first, last):
     for _, n in numbers(first, last):
-        await person.subscription.publish({"n": n}, timeout=DEADLINE_SECONDS)
+        await person.subscription.publish(payload(n), timeout=DEADLINE_SECONDS)
 
 
 def numbers(first, last):

@@ -3,13 +3,14 @@
 //
 //   node failover.mjs 'http://127.0.0.1:PORT/#token=TOKEN'     a demo with two gateways and three nodes
 //
-// Listeners on both gateways share channels with history. One client publishes numbers to each all the while, and every number must be
+// Listeners on both gateways share channels with history; of the two of each channel one speaks JSON, the other Protobuf. One client publishes numbers to each all the while, and every number must be
 // acknowledged, and heard by everybody once and in order, at offsets without a gap.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import net from "node:net";
 import { Centrifuge } from "centrifuge";
+import { Centrifuge as InProtobuf } from "centrifuge/build/protobuf";
 import WebSocket from "ws";
 import { step, until, usage, within } from "./steps.mjs";
 
@@ -65,18 +66,20 @@ function forward(socket, [host, ...others]) {
   socket.on("error", () => onward.destroy());
 }
 
-function client(door) {
+function client(door, Client = Centrifuge) {
   const options = { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200 };
-  const centrifuge = new Centrifuge(`ws://${door}/connection/websocket`, options);
+  const centrifuge = new Client(`ws://${door}/connection/websocket`, options);
   centrifuge.connect();
   return centrifuge;
 }
 
 async function listener(channel, door, home) {
-  const self = { channel, home, heard: [], left: [], lost: 0, centrifuge: client(door) };
+  const isProtobuf = (channels.indexOf(channel) + home) % 2 === 1; // so both gateways have both
+  const self = { channel, home, heard: [], left: [], lost: 0, centrifuge: client(door, isProtobuf ? InProtobuf : Centrifuge) };
   self.centrifuge.on("connecting", ({ code }) => self.left.push(code));
   const subscription = self.centrifuge.newSubscription(channel);
-  subscription.on("publication", ({ data, offset }) => self.heard.push({ n: data.n, offset }));
+  const number = (data) => (isProtobuf ? JSON.parse(new TextDecoder().decode(data)) : data).n;
+  subscription.on("publication", ({ data, offset }) => self.heard.push({ n: number(data), offset }));
   subscription.on("subscribed", ({ wasRecovering, recovered }) => { self.lost += wasRecovering && !recovered ? 1 : 0; });
   subscription.subscribe();
   await within(subscription.ready(), "subscribe");

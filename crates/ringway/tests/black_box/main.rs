@@ -26,6 +26,7 @@ mod modes;
 mod nacos;
 mod nats;
 mod plain;
+mod protobuf;
 mod rabbitmq;
 mod readers;
 mod redis;
