@@ -43,7 +43,10 @@ async fn both_forms_share_channels_and_payloads_of_any_bytes() {
     let history = ann.history("news").await.unwrap();
     assert_eq!((&history["offset"], &history["publications"][2]["data"]), (&json!(3), &json!(ANY_BYTES)));
     let read = server.api("history", json!({"channel": "news", "limit": 10})).await.unwrap();
-    assert_eq!((&read["publications"][2]["data"], &read["publications"][1]["data"]["from"]), (&json!(AS_JSON), &json!("ben")));
+    assert_eq!(
+        (&read["publications"][2]["data"], &read["publications"][1]["data"]["from"]),
+        (&json!(AS_JSON), &json!("ben"))
+    );
     let position = ringway_testkit::centrifuge::Position { offset: 1, ..ann.position("news").unwrap() };
     for (form, last) in [(Form::Protobuf, ANY_BYTES), (Form::Json, AS_JSON)] {
         let mut late = client(&server, form).await;

@@ -158,7 +158,9 @@ fn a_filter_is_told_as_json() {
             schema::SubscribeRequest { tf: Some(node.encode_to_vec()), ..schema::SubscribeRequest::default() };
         let command = schema::Command { id: 1, subscribe: Some(subscribe.into()), ..schema::Command::default() };
         let Request::Subscribe(request) = one(&framed(&[command])).request else { panic!() };
-        assert_eq!(std::str::from_utf8(&request.filter.unwrap()).unwrap(), expected);
+        let filter = request.filter.unwrap();
+        assert_eq!(std::str::from_utf8(&filter).unwrap(), expected);
+        assert_eq!(Filter::read(&filter).is_ok(), expected.contains("and"));
     }
     let subscribe = schema::SubscribeRequest { tf: Some(vec![0x0a, 5]), ..schema::SubscribeRequest::default() };
     let command = schema::Command { id: 1, subscribe: Some(subscribe.into()), ..schema::Command::default() };
