@@ -57,7 +57,7 @@ struct Step {
 pub(super) async fn batch(State(api): State<Api>, body: Bytes) -> Outcome {
     let BatchRequest { commands, parallel } = api::decode(&body).map_err(unreadable)?;
     let mut steps = Vec::new();
-    for command in within_bounds(commands)? {
+    for command in within_bounds(commands).map_err(refused)? {
         let (name, asked) = first_of(command.as_ref()).map_err(unreadable)?;
         let before = if steps.is_empty() { "" } else { "," };
         steps.push(Step { before: before.into(), is_open: false, name, asked });
@@ -73,8 +73,9 @@ pub(super) async fn lines(State(api): State<Api>, body: Bytes) -> Outcome {
         return Err((StatusCode::BAD_REQUEST, "the body has no command\n").into_response());
     }
     let mut steps = Vec::new();
-    for LegacyCommand { id, method, params } in within_bounds(api::decode_lines(&body).map_err(unreadable)?)? {
-        let asked = match legacy(&method)? {
+    let lines = within_bounds(api::decode_lines(&body).map_err(unreadable)?).map_err(refused)?;
+    for LegacyCommand { id, method, params } in lines {
+        let asked = match legacy(&method).map_err(refused)? {
             Some(method) => method.read(params.map_or("", |params| params.get()).as_bytes()),
             None => Ok(Asked::Answered(Err(ApiError::NotFound))),
         };
@@ -97,7 +98,7 @@ fn first_of(command: Option<&Command<'_>>) -> Result<(&'static str, Asked), api:
 }
 
 /// The method of a line. `None`: it is not to be had here.
-fn legacy(method: &LegacyMethod<'_>) -> Result<Option<Method>, Response> {
+fn legacy(method: &LegacyMethod<'_>) -> Result<Option<Method>, String> {
     let by_name = |name: &str| Method::ALL.iter().copied().find(|method| method.name().eq_ignore_ascii_case(name));
     match method {
         LegacyMethod::Numbered(number) => {
@@ -105,18 +106,19 @@ fn legacy(method: &LegacyMethod<'_>) -> Result<Option<Method>, Response> {
         }
         LegacyMethod::Named(name) => match by_name(name) {
             Some(method) => Ok(Some(method)),
-            None => Err((StatusCode::BAD_REQUEST, "a command names a method that there is not\n").into_response()),
+            None => Err(format!("there is no method {name:?}\n")),
         },
     }
 }
 
-fn within_bounds<T>(commands: Vec<T>) -> Result<Vec<T>, Response> {
+fn refused(text: String) -> Response {
+    (StatusCode::BAD_REQUEST, text).into_response()
+}
+
+fn within_bounds<T>(commands: Vec<T>) -> Result<Vec<T>, String> {
     match commands.len() {
         ..=COMMANDS => Ok(commands),
-        _ => {
-            let text = format!("a body has {COMMANDS} commands at most: send them in several bodies\n");
-            Err((StatusCode::BAD_REQUEST, text).into_response())
-        }
+        _ => Err(format!("a body has {COMMANDS} commands at most: send them in several bodies\n")),
     }
 }
 
