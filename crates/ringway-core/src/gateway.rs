@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::id::{ChannelName, Epoch, Incarnation, Position, Slot};
 use crate::keeping::Keeping;
 use crate::limits::GatewayLimits;
-use crate::message::{Answer, Attach, AttachId, ChannelOptions, Entry, Load, Message, Order, Toll};
+use crate::message::{Answer, Attach, AttachId, ChannelOptions, Entry, Load, Message, Order, Post, Toll};
 use crate::peers::{Outgoing, Peers};
 use crate::timing::{Now, Timing};
 use crate::view::{Placement, View};
@@ -88,6 +88,13 @@ pub enum Event {
         from: (Incarnation, u64),
         /// What, and which sessions.
         order: Box<Order>,
+    },
+    /// Hand this to a session here, and say whether there is one ([`Gateway::posted`]).
+    Posted {
+        /// The node that passes it on, and its number there.
+        from: (Incarnation, u64),
+        /// What.
+        post: Box<Post>,
     },
 }
 
@@ -335,6 +342,7 @@ impl Gateway {
             Message::Order(number, order) => {
                 self.events.push_back(Event::Order { from: (from, number), order });
             }
+            Message::Post(number, post) => self.events.push_back(Event::Posted { from: (from, number), post }),
             _ => {}
         }
         self.pay_attaches_done(now);
@@ -343,6 +351,11 @@ impl Gateway {
     /// Tells the node of an order that it is done here.
     pub fn obeyed(&mut self, (node, number): (Incarnation, u64)) {
         self.peers.send(node, Message::Obeyed(number));
+    }
+
+    /// Tells the node of a post whether there is such a session here, and it has that.
+    pub fn posted(&mut self, (node, number): (Incarnation, u64), is_taken: bool) {
+        self.peers.send(node, Message::Posted(number, is_taken));
     }
 
     /// Tells another gateway how channels are kept.

@@ -99,6 +99,10 @@ pub enum Message {
     Order(u64, Box<Order>),
     /// Gateway → node: it is done here.
     Obeyed(u64),
+    /// Node → the gateway of a session: what its client has sent to another gateway. Answered by `Posted` with the same number.
+    Post(u64, Box<Post>),
+    /// Gateway → node: whether there is such a session, and it has that.
+    Posted(u64, bool),
 
     /// New owner → every node of its view. Answered by `Claimed`, only at the same epoch.
     Claim(Vec<Slot>),
@@ -159,6 +163,7 @@ impl Message {
         let (lane, payload) = match self {
             Self::Deliver(deliver) => (Lane::Deliveries, deliver.entry.size()),
             Self::Answer(_, answer) => (Lane::Deliveries, answer.size()),
+            Self::Post(_, post) => (Lane::Deliveries, post.data.len()),
             Self::Rep(rep) => (Lane::Copies, rep.ops.iter().map(Op::size).sum()),
             Self::State(state) => (Lane::Copies, state.streams.iter().map(StreamState::size).sum()),
             // Who is present is filled in last: no more than a few, who count with the channel.
@@ -182,6 +187,7 @@ impl Message {
                 | Self::Detached(_)
                 | Self::Answer(..)
                 | Self::Order(..)
+                | Self::Post(..)
                 | Self::Reset(_)
                 | Self::Taken(Lane::Attaches, _)
         )
@@ -575,6 +581,21 @@ pub enum Query {
     Order(Box<Order>),
     /// Drop what is kept of a channel. Its epoch and its top stay. Answered once that is committed.
     RemoveHistory(ChannelName, ChannelOptions),
+    /// Hand this to a session at another gateway.
+    Post(Box<Post>),
+}
+
+/// What the client of a session has sent to another gateway than the session's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    /// The gateway of the session.
+    pub gateway: Incarnation,
+    /// What names the session to its client. Nobody else knows it.
+    pub session: u128,
+    /// Drawn for this post: one that comes twice is taken once.
+    pub number: u64,
+    /// What would else have come over the session's connection.
+    pub data: Bytes,
 }
 
 /// Which publications are wanted.
@@ -605,6 +626,8 @@ pub enum Answer {
     Info(NodeInfo),
     /// To `Order`: every gateway has done it.
     Obeyed,
+    /// To `Post`: whether there is such a session, and it has that.
+    Posted(bool),
     /// To any. `Retry` is asked again by the gateway, at whoever owns the slot then.
     Refused(Refusal),
     /// To `PresenceStats`: connections, and different users with all anonymous ones together as one.
@@ -620,7 +643,12 @@ impl Answer {
             Self::History(page) => page.publications.iter().map(|(_, entry)| FRAME_OVERHEAD + entry.size()).sum(),
             Self::Presence(page) => page.clients.iter().map(Presence::size).sum(),
             Self::Channels(page) => page.channels.iter().map(|(name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
-            Self::Info(_) | Self::Obeyed | Self::Refused(_) | Self::PresenceStats(..) | Self::Removed => 0,
+            Self::Info(_)
+            | Self::Obeyed
+            | Self::Posted(_)
+            | Self::Refused(_)
+            | Self::PresenceStats(..)
+            | Self::Removed => 0,
         }
     }
 }

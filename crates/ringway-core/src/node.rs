@@ -13,6 +13,7 @@ mod log;
 mod logbook;
 mod orders;
 mod outflow;
+mod posts;
 mod publish;
 mod replay;
 mod replica;
@@ -103,6 +104,7 @@ pub struct Node {
     /// What gateways have not been told yet; those that know everything have no entry.
     outflows: BTreeMap<Incarnation, outflow::Outflow>,
     orders: orders::Orders,
+    posts: posts::Posts,
     next_sync: u64,
     /// When a view with more removals was applied last; `None`: nobody who was removed acts any more.
     removal_seen: Option<Now>,
@@ -179,6 +181,7 @@ impl Node {
             copies: syncs::Copies::default(),
             outflows: BTreeMap::new(),
             orders: orders::Orders::default(),
+            posts: posts::Posts::default(),
             next_sync: 0,
             removal_seen: None,
             haves: Vec::new(),
@@ -328,6 +331,7 @@ impl Node {
         self.progress.clear();
         self.outflows.clear();
         self.orders.clear();
+        self.posts.clear();
         self.books.clear();
         self.log_errands.clear();
         self.log_requests.clear();
@@ -345,6 +349,7 @@ impl Node {
             self.gateways.remove(&gateway);
             self.drop_listeners(now, gateway);
             self.orders_without(gateway);
+            self.end_posts(gateway, &Answer::Posted(false));
         }
         for gateway in &view.gateways {
             self.gateways.entry(gateway.incarnation).or_insert(GatewaySide {
@@ -435,6 +440,7 @@ impl Node {
         self.refused.retain(|(owner, _)| *owner != peer);
         self.drop_listeners(now, peer);
         self.orders_cut_off(peer);
+        self.end_posts(peer, &Answer::Refused(Refusal::Retry));
         self.copies_link_down(peer);
     }
 
@@ -495,6 +501,7 @@ impl Node {
             Message::Sessions(change) => self.on_sessions(from, &change),
             Message::Query(id, query) => self.on_query(now, from, id, query),
             Message::Obeyed(number) => self.on_obeyed(from, number),
+            Message::Posted(number, is_taken) => self.on_posted(from, number, is_taken),
             Message::Claim(slots) => self.on_claim(from, epoch, &slots),
             Message::Claimed(slots) => self.on_claimed(now, from, epoch, &slots),
             Message::Fetch(slots) => self.on_fetch(now, from, epoch, &slots),
@@ -541,6 +548,7 @@ impl Node {
         self.pump_outflows();
         self.count(now);
         self.orders.expire(now);
+        self.posts.expire(now);
     }
 
     /// Says to every linked member that this node is alive, and how it is.
@@ -600,6 +608,7 @@ impl Node {
             Query::Info => Answer::Info(self.info(now)),
             Query::Order(order) => return self.give_order(now, from, id, &order),
             Query::RemoveHistory(channel, options) => return self.on_remove_history(now, from, id, &channel, options),
+            Query::Post(post) => return self.pass_on(now, from, id, post),
         };
         self.peers.send(from, Message::Answer(id, answer));
     }

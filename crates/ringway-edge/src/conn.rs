@@ -37,12 +37,16 @@ pub const SLOW: u16 = 3008;
 
 /// An open (or closing) client socket. Held as `Arc<Conn>`; let go when its handler is told that it closed.
 pub struct Conn {
-    id: u64,
     pipe: Pipe<Socket>,
+    /// Writes the last frame.
+    farewell: Farewell,
     max_outbox: u32,
     /// Edge seconds of the last read.
     last_read: AtomicU32,
 }
+
+/// Makes the last frame of a connection that is closed from here, of a code and a reason.
+pub type Farewell = fn(u16, &str) -> Bytes;
 
 /// The TCP side of a connection, and the edge that it is of.
 struct Socket {
@@ -62,9 +66,9 @@ pub enum Room {
 }
 
 impl Conn {
-    fn new(stream: TcpStream, edge: Arc<Shared>, options: &ConnOptions) -> Self {
+    fn new(stream: TcpStream, edge: Arc<Shared>, options: &ConnOptions, farewell: Farewell) -> Self {
         Self {
-            id: edge.next_id(),
+            farewell,
             max_outbox: u32::try_from(options.max_outbox).unwrap_or(u32::MAX),
             last_read: AtomicU32::new(edge.clock.seconds()),
             pipe: Pipe::new(Socket { stream, edge }),
@@ -77,12 +81,6 @@ impl Conn {
 
     fn edge(&self) -> &Arc<Shared> {
         &self.pipe.outside.edge
-    }
-
-    /// Unique within its edge.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.id
     }
 
     /// The peer's address.
@@ -153,10 +151,15 @@ impl Conn {
         self.pipe.progressed_for().map(|ticks| TICK * ticks)
     }
 
-    /// Closes after what is queued: sends a close frame, waits a limited time for the peer's, then cuts the socket.
-    /// Only the first call counts. The reason is cut to 123 bytes.
+    /// Closes after what is queued: sends a close frame, or what a stream ends with, waits a limited time for the peer's close, then cuts the
+    /// socket. Only the first call counts. The reason in a close frame is cut to 123 bytes.
     pub fn close(&self, code: u16, reason: &str) {
-        self.pipe.close(code, ws::close_frame(code, reason));
+        self.pipe.close(code, (self.farewell)(code, reason));
+    }
+
+    /// Has the socket's task call [`crate::Handler::on_call`] until nothing is left, as soon as it may read.
+    pub fn call(&self) {
+        self.pipe.call();
     }
 
     /// Cuts the connection at once, without a closing handshake.
@@ -242,7 +245,7 @@ impl Timed for Conn {
     }
 
     fn close_slow(&self) -> bool {
-        let closed = self.pipe.close_slow(SLOW, ws::close_frame(SLOW, "slow"));
+        let closed = self.pipe.close_slow(SLOW, (self.farewell)(SLOW, "slow"));
         if closed {
             add(&self.edge().stats.slow, 1);
         }
@@ -262,6 +265,6 @@ impl Handed for Conn {
 
 impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conn").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Conn").field("peer", &self.peer_addr().ok()).finish_non_exhaustive()
     }
 }

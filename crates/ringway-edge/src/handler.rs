@@ -18,6 +18,12 @@ pub trait Handler: Send + 'static {
     /// The peer answered a ping.
     fn on_pong(&mut self, _conn: &Arc<Conn>, _payload: &[u8]) {}
 
+    /// Somebody has left something for this handler and told so with [`Conn::call`]. It takes one thing and says how to go on, as if it had
+    /// come over the connection; `None`: nothing is left.
+    fn on_call(&mut self, _conn: &Arc<Conn>) -> Option<Flow> {
+        None
+    }
+
     /// There is room again for more, which [`Conn::ask_room`] had said there is not: once for each such answer, unless the
     /// connection closes before.
     fn on_room(&mut self, _conn: &Arc<Conn>) {}

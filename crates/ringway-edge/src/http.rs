@@ -1,9 +1,10 @@
 //! The HTTP stage of a connection: plain requests, and the handshake that ends it.
 
+mod stream;
 mod upgrade;
 mod watched;
 
-use crate::conn::Driver;
+use crate::conn::{Driver, Farewell};
 use crate::door::{Class, Door, Seat};
 use crate::proxies;
 use crate::shared::{OpenSlot, Shared};
@@ -19,12 +20,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use ringway_protocol::ws;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -72,6 +75,8 @@ pub enum Route {
     Http(Response<Body>),
     /// A WebSocket, if the request turns out to ask for one properly and the connection limit has room.
     Upgrade(Upgrade),
+    /// An answer without an end, if the connection limit has room.
+    Stream(Stream),
 }
 
 impl Route {
@@ -91,12 +96,19 @@ pub struct Upgrade {
     handler: Box<dyn Handler>,
     options: ConnOptions,
     subprotocol: Option<HeaderValue>,
+    farewell: Farewell,
 }
 
 impl Upgrade {
     /// Serves the socket with `handler` within `options`.
     pub fn new(handler: impl Handler, options: ConnOptions) -> Self {
-        Self { handler: Box::new(handler), options, subprotocol: None }
+        Self { handler: Box::new(handler), options, subprotocol: None, farewell: ws::close_frame }
+    }
+
+    /// Has more than a close frame sent last when this side closes; it ends with one.
+    #[must_use]
+    pub fn with_farewell(self, farewell: Farewell) -> Self {
+        Self { farewell, ..self }
     }
 
     /// Names the chosen one of the client's subprotocols in the answer.
@@ -110,6 +122,29 @@ impl Upgrade {
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// How to serve a response that streams: its connection is as one that was upgraded, but that the peer sends nothing over it. What the
+/// [`Conn`] sends is the body as it is, which ends with the connection.
+pub struct Stream {
+    head: Response<()>,
+    handler: Box<dyn Handler>,
+    options: ConnOptions,
+    farewell: Farewell,
+}
+
+impl Stream {
+    /// Answers with `head`, which says nothing of the body's length, and goes on with `handler` within `options`. `farewell` makes what is sent
+    /// last when this side closes.
+    pub fn new(head: Response<()>, handler: impl Handler, options: ConnOptions, farewell: Farewell) -> Self {
+        Self { head, handler: Box::new(handler), options, farewell }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("head", &self.head).field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -137,10 +172,12 @@ fn last_response(status: StatusCode, text: &'static str) -> Response<Body> {
     response
 }
 
-/// An upgrade that has been promised; carried out once the 101 is written.
-struct Promise {
-    upgrade: Upgrade,
-    slot: OpenSlot,
+/// What becomes of the connection once nothing more of HTTP is to be written.
+enum Promise {
+    /// The 101 is written.
+    Upgrade(Upgrade, OpenSlot),
+    /// Nothing of the answer is written: the head is the first that the stream sends.
+    Stream(Stream, OpenSlot),
 }
 
 /// Where a connection comes from, and what it gets from.
@@ -196,25 +233,38 @@ async fn requests<R: Router>(
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(Watched::new(stream, stage.clone())), service);
+    // A stream is taken from hyper before it has written anything of the answer, and after all of the answers before it.
+    let is_streaming = || matches!(*promise.lock(), Some(Promise::Stream(..))) && stage.is_idle();
+    let or_streaming = |served: Poll<hyper::Result<()>>| match served {
+        Poll::Pending if is_streaming() => Poll::Ready((Ok(()), true)),
+        served => served.map(|served| (served, false)),
+    };
     let served = tokio::select! {
-        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(served),
+        served = poll_fn(|cx| or_streaming(connection.poll_without_shutdown(cx))) => Some(served),
         () = until_stopped(&mut stop) => None,
     };
-    let served = match served {
+    let (served, is_streaming) = match served {
         Some(served) => served,
         None => {
             Pin::new(&mut connection).graceful_shutdown();
-            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+            poll_fn(|cx| or_streaming(connection.poll_without_shutdown(cx))).await
         }
     };
     let parts = connection.into_parts();
     let stream = parts.io.into_inner().stream;
     let promise = promise.lock().take();
     match (served, promise) {
-        (Ok(()), Some(Promise { upgrade, slot })) => {
-            let driver = Driver::new(stream, &parts.read_buf, edge.clone(), slot, &upgrade.options, upgrade.handler);
+        (Ok(()), Some(Promise::Upgrade(Upgrade { options, handler, farewell, .. }, slot))) => {
+            let terms = (&options, farewell);
+            let driver = Driver::of_websocket(stream, &parts.read_buf, edge.clone(), slot, terms, handler);
             tokio::spawn(driver);
         }
+        (Ok(()), Some(Promise::Stream(Stream { head, handler, options, farewell }, slot))) if is_streaming => {
+            let head = stream::head(&head);
+            let driver = Driver::of_stream(stream, head, edge.clone(), slot, (&options, farewell), handler);
+            tokio::spawn(driver);
+        }
+        (Ok(()), Some(Promise::Stream(..))) => {}
         (Ok(()), None) => linger(stream).await,
         (Err(error), _) => {
             if error.is_timeout() {
@@ -270,6 +320,11 @@ async fn routed<R: Router>(
     let upgrade = match router.route(request, client).await {
         Route::Http(response) => return response,
         Route::Upgrade(upgrade) => upgrade,
+        Route::Stream(stream) => {
+            let Some(slot) = edge.open_slot() else { return upgrade::over_limit(edge.config.retry_after) };
+            *promise.lock() = Some(Promise::Stream(stream, slot));
+            return std::future::pending().await;
+        }
     };
     let key = match asked.check() {
         Ok(key) => key,
@@ -277,7 +332,7 @@ async fn routed<R: Router>(
     };
     let Some(slot) = edge.open_slot() else { return upgrade::over_limit(edge.config.retry_after) };
     let response = upgrade::switching_protocols(&key, upgrade.subprotocol.as_ref());
-    *promise.lock() = Some(Promise { upgrade, slot });
+    *promise.lock() = Some(Promise::Upgrade(upgrade, slot));
     response
 }
 

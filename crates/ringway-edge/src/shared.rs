@@ -6,7 +6,7 @@ use crate::stats::{add, sub};
 use crate::writers::Writers;
 use crate::{EdgeConfig, EdgeStats};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -17,7 +17,6 @@ pub(crate) struct Shared {
     pub(crate) stats: EdgeStats,
     pub(crate) clock: Clock,
     pub(crate) door: Arc<Door>,
-    next_id: AtomicU64,
     ticking: AtomicBool,
     /// The sockets hold more than they may together.
     pub(crate) crowded: Notify,
@@ -38,7 +37,6 @@ impl Shared {
             config,
             stats,
             clock: Clock::default(),
-            next_id: AtomicU64::new(1),
             ticking: AtomicBool::new(false),
             crowded: Notify::new(),
         }
@@ -47,10 +45,6 @@ impl Shared {
     /// The first to ask has to let its time pass.
     pub(crate) fn begin_ticking(&self) -> bool {
         !self.ticking.swap(true, Ordering::Relaxed)
-    }
-
-    pub(crate) fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Takes bytes that wait for a full socket into the account of all, or out of it.

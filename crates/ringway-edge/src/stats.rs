@@ -13,9 +13,9 @@ pub struct EdgeStats {
     pub http: AtomicU64,
     /// Connections closed or sent away in the HTTP stage.
     pub closed: Arc<HttpClosed>,
-    /// Upgraded sockets now.
+    /// Upgraded sockets now, and responses that stream.
     pub open: AtomicU64,
-    /// Upgrades done.
+    /// Upgrades done, and such responses begun.
     pub upgraded: AtomicU64,
     /// Upgrades refused because `max_connections` was reached.
     pub refused: AtomicU64,

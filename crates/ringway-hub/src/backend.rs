@@ -41,6 +41,7 @@ impl<S: Socket> Hub<S> {
             ApiRequest::History(history) => self.call_history(now, reply, *history),
             ApiRequest::RemoveHistory(channel) => self.call_remove_history(now, reply, channel),
             ApiRequest::Order(order) => self.call_order(now, reply, order),
+            ApiRequest::Post(post) => self.ask(now, Waiting::Call(reply), Query::Post(post)),
             ApiRequest::Info => self.gather_info(now, reply),
             ApiRequest::Channels(place) => self.call_channels(now, reply, place),
             ApiRequest::Users(slots) => {
@@ -143,6 +144,7 @@ impl<S: Socket> Hub<S> {
             Ok(Answer::PresenceStats(clients, users)) => ApiAnswer::PresenceStats(clients, users),
             Ok(Answer::History(page)) => ApiAnswer::History(page),
             Ok(Answer::Obeyed | Answer::Removed) => ApiAnswer::Done,
+            Ok(Answer::Posted(is_taken)) => ApiAnswer::Posted(is_taken),
             Ok(_) => ApiAnswer::Failed(ApiError::Internal),
             Err(error) => failed(error),
         };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, Order, PresencePage, PresenceQuery, Version};
+use ringway_core::message::{Census, Entry, HistoryPage, NodeInfo, Order, Post, PresencePage, PresenceQuery, Version};
 use ringway_core::ring::SlotSet;
 use ringway_core::{ChannelName, Epoch, Incarnation, MemberId, Position, UserName};
 use ringway_protocol::api::ApiError;
@@ -63,6 +63,8 @@ pub enum ApiRequest {
     RemoveHistory(Named),
     /// Do something with sessions of a user, wherever they are.
     Order(Box<Order>),
+    /// Hand this to a session at another gateway.
+    Post(Box<Post>),
     /// What the members hold.
     Info,
     /// Which channels have subscribers; the next of them, if a place is given.
@@ -108,6 +110,8 @@ pub enum ApiAnswer {
     History(HistoryPage),
     /// It is done.
     Done,
+    /// Whether there is such a session, and it has the post.
+    Posted(bool),
     /// Members.
     Info(Vec<MemberInfo>),
     /// Channels with their subscriptions, and where the next ones are; `None`: that was all.

@@ -33,7 +33,7 @@ impl<S: Socket> Hub<S> {
         match (&mut session.state, &command.ask) {
             (State::Gone | State::Broken(_), _) => return,
             (State::Centrifuge(_), _) => {}
-            (State::Silent, Ask::Connect(_)) => {}
+            (State::Silent(_), Ask::Connect(_)) => {}
             (State::Connecting(connecting), _) if connecting.held.len() < HELD_COMMANDS => {
                 return connecting.held.push(command);
             }
@@ -67,7 +67,7 @@ impl<S: Socket> Hub<S> {
     }
 
     fn is_silent(&self, key: SessionKey) -> bool {
-        self.roster.get(key).is_some_and(|session| matches!(session.state, State::Silent))
+        self.roster.get(key).is_some_and(|session| matches!(session.state, State::Silent(_)))
     }
 
     fn on_subscribe(&mut self, now: Now, key: SessionKey, id: u32, subscribe: Subscribe) {

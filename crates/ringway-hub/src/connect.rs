@@ -28,7 +28,8 @@ impl<S: Socket> Drained<'_, S> {
         let hub = self.into_hub();
         let dialect = protocol.dialect();
         let (state, user) = match protocol {
-            Protocol::Centrifuge | Protocol::CentrifugeProtobuf => (State::Silent, None),
+            Protocol::Centrifuge | Protocol::CentrifugeProtobuf => (State::Silent(None), None),
+            Protocol::CentrifugeBy(_, name) => (State::Silent(name.map(Box::new)), None),
             Protocol::Plain(user) => (State::Ungreeted { problem: None }, Some(user)),
         };
         let personal = user.as_ref().map(ChannelName::personal);
@@ -99,7 +100,8 @@ impl<S: Socket> Hub<S> {
             Err(error) => return self.refuse_connect(key, id, error),
         };
         let Some(session) = self.roster.get_mut(key) else { return };
-        let connecting = Connecting { id, lifetime, held: Vec::new(), awaited: wishes.len(), ready: Vec::new() };
+        let name = if let State::Silent(name) = &mut session.state { name.take() } else { None };
+        let connecting = Connecting { id, lifetime, name, held: Vec::new(), awaited: wishes.len(), ready: Vec::new() };
         session.state = State::Connecting(Box::new(connecting));
         if wishes.is_empty() {
             return self.begin(now, key);
@@ -113,11 +115,16 @@ impl<S: Socket> Hub<S> {
         }
     }
 
-    fn refuse_connect(&mut self, key: SessionKey, id: u32, error: ErrorCode) {
-        if let Some(session) = self.roster.get_mut(key) {
-            session.state = State::Refused;
+    /// Tells why there is no session. A client that is not answered is closed.
+    fn refuse_connect(&mut self, key: SessionKey, id: u32, why: ErrorCode) {
+        let Some(session) = self.roster.get_mut(key) else { return };
+        if session.dialect.is_one_way() {
+            let is_over = matches!(why, ErrorCode::TokenExpired | ErrorCode::Expired);
+            return self
+                .close(key, if is_over { Disconnect::ConnectionExpired } else { Disconnect::InternalServerError });
         }
-        self.reply(key, id, &Reply::Error(error.into()));
+        session.state = State::Refused;
+        self.reply(key, id, &Reply::Error(why.into()));
     }
 
     /// Answers the connect, with what the server has subscribed the session to. Returns what the client has sent since, which is due
@@ -130,20 +137,23 @@ impl<S: Socket> Hub<S> {
         subs: Vec<(&str, SubscribeResult<'_>)>,
     ) -> Vec<Command> {
         let Some(session) = self.roster.get_mut(key) else { return Vec::new() };
-        let State::Connecting(connecting) = std::mem::replace(&mut session.state, State::Silent) else {
+        let State::Connecting(connecting) = std::mem::replace(&mut session.state, State::Silent(None)) else {
             return Vec::new();
         };
-        let Connecting { id, lifetime, held, .. } = *connecting;
+        let Connecting { id, lifetime, name, held, .. } = *connecting;
         session.state = State::Centrifuge(Heartbeat::Quiet);
         let client = session.client;
         let mut buffer = Uuid::encode_buffer();
+        let name = name.map(|name| (format!("{:032x}", *name), format!("{:016x}", self.rules.incarnation().0)));
         let result = ConnectResult {
             client: client.hyphenated().encode_lower(&mut buffer),
             version: VERSION,
             expiry: expiry(lifetime),
             subs,
             ping: self.config.ping_interval.as_secs() as u32,
-            pong: true,
+            pong: !session.dialect.is_one_way(),
+            session: name.as_ref().map_or("", |(name, _)| name),
+            node: name.as_ref().map_or("", |(_, gateway)| gateway),
             ..ConnectResult::default()
         };
         self.reply(key, id, &Reply::Connect(&result));

@@ -5,6 +5,7 @@ use ringway_core::gateway::{ChannelKey, Event};
 use ringway_core::timing::Now;
 
 use super::input::ClientInput;
+use super::posts::Posted;
 use super::{Hub, Socket};
 
 /// A hub whose rules have nothing more to tell. Only so can it be changed from outside: whatever begins such a change is a method of this,
@@ -73,6 +74,7 @@ impl<S: Socket> Hub<S> {
                     self.on_order(now, &order);
                     self.rules.obeyed(from);
                 }
+                Event::Posted { from, post } => self.posts.push(Posted { from, post }),
             }
         }
         Drained { hub: self }

@@ -49,6 +49,8 @@ pub enum Protocol {
     Centrifuge,
     /// Centrifuge, Protobuf.
     CentrifugeProtobuf,
+    /// The same on another way. Where its client sends by requests of their own, those name its session so; drawn for it.
+    CentrifugeBy(Dialect, Option<u128>),
     /// Plain; the user is known from the start.
     Plain(UserName),
 }
@@ -59,6 +61,7 @@ impl Protocol {
         match self {
             Self::Centrifuge => Dialect::CENTRIFUGE,
             Self::CentrifugeProtobuf => Dialect::CENTRIFUGE_PROTOBUF,
+            Self::CentrifugeBy(dialect, _) => *dialect,
             Self::Plain(_) => Dialect::PLAIN,
         }
     }

@@ -40,6 +40,7 @@ mod order;
 mod outgoing;
 mod parting;
 mod plain;
+mod posts;
 mod probes;
 mod publish;
 mod read;
@@ -80,6 +81,7 @@ pub use counts::{Counts, Refused};
 pub use input::{Batch, ClientInput, Protocol, Ticket};
 pub use kept::{How, Overruled};
 pub use plain::WallClock;
+pub use posts::Posted;
 pub use read::is_next_page;
 pub use sightings::Sighting;
 pub use socket::{Room, Socket};
@@ -115,6 +117,8 @@ pub struct Hub<S> {
     counts: Counts,
     /// Whose word on how channels are kept `config` goes by.
     kept: Kept,
+    /// What has come for sessions here and was not handed to them yet.
+    posts: Vec<Posted>,
     /// Who has come and gone, if somebody wants to know.
     sightings: Option<Box<Sightings>>,
 }
@@ -166,6 +170,7 @@ impl<S: Socket> Hub<S> {
             kept: Kept::new(config.clone()),
             config,
             counts: Counts::default(),
+            posts: Vec::new(),
             sightings: None,
         }
     }

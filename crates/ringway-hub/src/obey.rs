@@ -32,7 +32,7 @@ impl<S: Socket> Hub<S> {
         let is_meant = |session: &Session<S>| {
             let client = session.client.as_u128();
             // Who has not said who it is has no name, and is not anonymous either.
-            let is_known = !matches!(session.state, State::Silent | State::Refused);
+            let is_known = !matches!(session.state, State::Silent(_) | State::Refused);
             is_known
                 && session.user_name() == &*order.user
                 && order.client.is_none_or(|only| only == client)

@@ -12,6 +12,10 @@
 //!
 //! Close frames confirm nothing: a client that closes may not have read what came before, and one that is closed from here is
 //! pinged first where there is time for that.
+//!
+//! A response that streams has no such ping ([`Proof`]). There the client protocol's own ping takes its place, where its client answers that:
+//! it went out behind what was written, and its pong says that the client has come so far. One that only listens says nothing at all: what
+//! has left its queue counts as confirmed when the connection is still open at the next look.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,6 +25,7 @@ use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
+use ringway_protocol::dialect::Proof;
 use ringway_protocol::framing::Framing;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -28,7 +33,7 @@ use smallvec::SmallVec;
 use super::channel::Channel;
 use super::drained::Drained;
 use super::keys::{ProbeKey, SessionId, SessionKey};
-use super::session::{Session, State, Sub};
+use super::session::{Heartbeat, Session, State, Sub};
 use super::wheel::{SETTLE, STALL};
 use super::{Hub, Socket};
 
@@ -105,18 +110,27 @@ impl<S: Socket> Drained<'_, S> {
     /// The client answered a ping: whatever it was written before that has reached it.
     pub(super) fn on_ponged(self, key: SessionKey, number: u32) {
         let hub = self.into_hub();
-        let Some(session) = hub.roster.get(key).filter(|session| !session.is_gone()) else { return };
-        let probe = hub.outgoing.probes.open.get_mut(session.probe as usize).filter(|probe| probe.number == number);
-        let Some((inbox, covers)) = probe.and_then(|probe| Some((probe.inbox, probe.covers.take()?))) else { return };
-        if session.sub(inbox).is_none() {
-            return;
+        let Some(session) = hub.roster.get(key) else { return };
+        let probe = hub.outgoing.probes.open.get(session.probe as usize);
+        if probe.is_some_and(|probe| probe.number == number) {
+            hub.confirm_written(key);
         }
-        hub.rules.confirm(inbox, covers);
-        hub.go_on_parting(key, inbox);
     }
 }
 
 impl<S: Socket> Hub<S> {
+    /// What a session was written before its last probe has reached it.
+    pub(super) fn confirm_written(&mut self, key: SessionKey) {
+        let Some(session) = self.roster.get(key).filter(|session| !session.is_gone()) else { return };
+        let probe = self.outgoing.probes.open.get_mut(session.probe as usize);
+        let Some((inbox, covers)) = probe.and_then(|probe| Some((probe.inbox, probe.covers.take()?))) else { return };
+        if session.sub(inbox).is_none() {
+            return;
+        }
+        self.rules.confirm(inbox, covers);
+        self.go_on_parting(key, inbox);
+    }
+
     /// A session was written something of its inbox. Queues a ping behind it, if none is under way and the last one is a while ago.
     pub(super) fn probe(&mut self, now: Now, key: SessionKey) {
         let Some(session) = self.roster.get_mut(key) else { return };
@@ -133,12 +147,25 @@ impl<S: Socket> Hub<S> {
         let Some(session) = self.roster.get(key) else { return false };
         let Some(probe) = self.outgoing.probes.open.get(session.probe as usize) else { return false };
         let Some(written) = self.unconfirmed(key, probe.inbox) else { return false };
-        let (last, framing) = (probe.number, session.dialect.framing);
-        let Some((number, frame)) = self.outgoing.probes.ping(last, framing) else { return false };
+        let (last, dialect) = (probe.number, session.dialect);
+        let number = match dialect.proof() {
+            Proof::Probe => {
+                let Some((number, frame)) = self.outgoing.probes.ping(last, dialect.framing) else { return false };
+                let Some(session) = self.roster.get_mut(key) else { return false };
+                session.ticket.await_pong(number);
+                // Behind a reply in parts it waits with what it is to confirm.
+                self.outgoing.put(key, session, frame);
+                number
+            }
+            // One ping at a time: a pong does not say which one it answers.
+            Proof::Pong if matches!(session.state, State::Centrifuge(Heartbeat::Pinged)) => return true,
+            Proof::Pong => {
+                self.ask_for_pong(now, key);
+                last
+            }
+            Proof::Written => last,
+        };
         let Some(session) = self.roster.get_mut(key) else { return false };
-        session.ticket.await_pong(number);
-        // Behind a reply in parts it waits with what it is to confirm.
-        self.outgoing.put(key, session, frame);
         if let Some(probe) = self.outgoing.probes.open.get_mut(session.probe as usize) {
             let queued = session.socket.queued();
             (probe.number, probe.covers, probe.since, probe.queued) = (number, Some(written), now, queued);
@@ -178,6 +205,10 @@ impl<S: Socket> Hub<S> {
             return self.ping(now, id.key);
         }
         let queued = session.socket.queued();
+        if queued == 0 && session.dialect.proof() == Proof::Written {
+            self.confirm_written(id.key);
+            return true;
+        }
         // It reads, and the pong may still be far behind. Or it is not read from, which is not its fault.
         if queued < probe.queued || session.ticket.awaits_answers() {
             probe.since = now;

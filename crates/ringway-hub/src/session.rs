@@ -56,8 +56,8 @@ pub(super) struct Session<S> {
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// A Centrifuge client that has not asked for a session.
-    Silent,
+    /// A Centrifuge client that has not asked for a session, and what its requests will name it by, if it sends such.
+    Silent(Option<Box<u128>>),
     /// Its token had expired: it may only go.
     Refused,
     /// A connect is being carried out.
@@ -100,6 +100,8 @@ pub(super) struct Connecting {
     pub(super) id: u32,
     /// Time until the credentials run out.
     pub(super) lifetime: Option<Now>,
+    /// What the client's requests name the session by, if it sends such.
+    pub(super) name: Option<Box<u128>>,
     /// What the client sent after its connect.
     pub(super) held: Vec<Command>,
     /// Subscriptions that the server makes for it and that have not begun.

@@ -23,6 +23,7 @@ mod publishing;
 mod recovery;
 mod resets;
 mod sessions;
+mod streams;
 mod terms;
 mod tokens;
 mod turns;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::Disconnect;
+use ringway_protocol::dialect::Proof;
 
 use super::keys::SessionKey;
 use super::session::{Heartbeat, Session, State};
@@ -66,7 +67,7 @@ impl<S: Socket> Hub<S> {
     fn on_due(&mut self, now: Now, key: SessionKey, news: &mut super::plain::News) {
         let Some(session) = self.roster.get_mut(key) else { return };
         let excuse = match session.state {
-            State::Refused | State::Silent => session.unread_excuse(self.config.stale_timeout),
+            State::Refused | State::Silent(_) => session.unread_excuse(self.config.stale_timeout),
             State::Centrifuge(Heartbeat::Pinged) => session.excuse(self.config.pong_timeout),
             _ => None,
         };
@@ -75,7 +76,7 @@ impl<S: Socket> Hub<S> {
         }
         match &mut session.state {
             State::Refused => self.close(key, Disconnect::Stale),
-            State::Silent => {
+            State::Silent(_) => {
                 self.counts.refused.silent += 1;
                 self.close(key, Disconnect::Stale);
             }
@@ -89,13 +90,7 @@ impl<S: Socket> Hub<S> {
                 let why = *why;
                 self.close(key, why);
             }
-            State::Centrifuge(heartbeat @ Heartbeat::Quiet) => {
-                *heartbeat = Heartbeat::Pinged;
-                if let Some(ping) = self.outgoing.speaker.ping(session.dialect) {
-                    self.outgoing.put(key, session, ping);
-                }
-                self.roster.wake_after(now, key, self.config.pong_timeout);
-            }
+            State::Centrifuge(Heartbeat::Quiet) => self.ask_for_pong(now, key),
             State::Centrifuge(heartbeat @ Heartbeat::Ponged) => {
                 *heartbeat = Heartbeat::Quiet;
                 self.roster.wake_after(now, key, self.config.ping_interval.saturating_sub(self.config.pong_timeout));
@@ -113,12 +108,30 @@ impl<S: Socket> Hub<S> {
         }
     }
 
+    /// Sends a ping of the client protocol, which is answered unless the client only listens.
+    pub(super) fn ask_for_pong(&mut self, now: Now, key: SessionKey) {
+        let Some(session) = self.roster.get_mut(key) else { return };
+        if let Some(ping) = self.outgoing.speaker.ping(session.dialect) {
+            self.outgoing.put(key, session, ping);
+        }
+        if session.dialect.is_one_way() {
+            return self.roster.wake_after(now, key, self.config.ping_interval);
+        }
+        if let State::Centrifuge(heartbeat) = &mut session.state {
+            *heartbeat = Heartbeat::Pinged;
+        }
+        self.roster.wake_after(now, key, self.config.pong_timeout);
+    }
+
     /// A pong that answers no ping breaks the protocol.
     pub(super) fn on_pong(&mut self, key: SessionKey) {
         let Some(session) = self.roster.get_mut(key) else { return };
         match &mut session.state {
             State::Centrifuge(heartbeat @ Heartbeat::Pinged) => *heartbeat = Heartbeat::Ponged,
-            _ => self.close(key, Disconnect::BadRequest),
+            _ => return self.close(key, Disconnect::BadRequest),
+        }
+        if session.dialect.proof() == Proof::Pong {
+            self.confirm_written(key);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod code;
 pub mod delta;
+mod emulated;
 mod filter;
 pub mod json;
 mod present;
@@ -16,6 +17,7 @@ mod request;
 mod stored;
 
 pub use code::{Disconnect, ErrorCode, Unsubscribed};
+pub use emulated::Emulated;
 pub use filter::{Filter, NoFilter};
 pub use present::with_infos;
 pub use publication::{ClientInfo, Publication, Shape};

@@ -16,6 +16,7 @@ use ringway_core::message::Entry;
 use crate::centrifuge::{Push, Reply, Shape, json, protobuf};
 use crate::framing::{Framing, Part};
 use crate::plain::{self, Body};
+use crate::ws;
 
 /// How a session is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +34,8 @@ pub enum Codec {
     CentrifugeJson,
     /// The Centrifuge protocol as Protobuf.
     CentrifugeProtobuf,
+    /// The same for clients that only listen: bare pushes, of which the first says that the session has begun. Nobody is answered.
+    CentrifugeJsonPushes,
     /// The plain protocol, which is JSON.
     Plain,
     /// Publications as their payloads, and nothing else; for tests of what is to be the same for every client.
@@ -82,6 +85,18 @@ impl Dialect {
     pub const CENTRIFUGE: Self = Self { codec: Codec::CentrifugeJson, framing: Framing::WebSocketText };
     /// Centrifuge clients with Protobuf over a WebSocket.
     pub const CENTRIFUGE_PROTOBUF: Self = Self { codec: Codec::CentrifugeProtobuf, framing: Framing::WebSocketBinary };
+    /// The same over a response that streams lines, or events.
+    pub const HTTP_STREAM: Self = Self { codec: Codec::CentrifugeJson, framing: Framing::Lines };
+    /// The same with Protobuf, in length-delimited pieces.
+    pub const HTTP_STREAM_PROTOBUF: Self = Self { codec: Codec::CentrifugeProtobuf, framing: Framing::Delimited };
+    /// As above.
+    pub const SSE: Self = Self { codec: Codec::CentrifugeJson, framing: Framing::Events };
+    /// Centrifuge clients that only listen, on each way.
+    pub const UNI_WEBSOCKET: Self = Self { codec: Codec::CentrifugeJsonPushes, framing: Framing::WebSocketText };
+    /// As above.
+    pub const UNI_HTTP_STREAM: Self = Self { codec: Codec::CentrifugeJsonPushes, framing: Framing::Lines };
+    /// As above.
+    pub const UNI_SSE: Self = Self { codec: Codec::CentrifugeJsonPushes, framing: Framing::Events };
     /// Plain clients.
     pub const PLAIN: Self = Self { codec: Codec::Plain, framing: Framing::WebSocketText };
 
@@ -106,12 +121,55 @@ impl Dialect {
     }
 }
 
+impl Dialect {
+    /// The last that a client hears: a close frame where the way out has one, a push where it has none, and both for one that only listens.
+    pub fn farewell(self, code: u16, reason: &str) -> Bytes {
+        let push = || {
+            let saying = Saying::Push(Push::Disconnect { code, reason });
+            self.encode(&mut Vec::new(), &saying, || "").unwrap_or_default()
+        };
+        match (self.framing, self.codec) {
+            (Framing::WebSocketText, Codec::CentrifugeJsonPushes) => {
+                Bytes::from([push(), ws::close_frame(code, reason)].concat())
+            }
+            (Framing::WebSocketText | Framing::WebSocketBinary, _) => ws::close_frame(code, reason),
+            (Framing::Lines | Framing::Events | Framing::Delimited, _) => push(),
+        }
+    }
+
+    /// How the client shows that it has what it was sent.
+    pub fn proof(self) -> Proof {
+        match (self.framing, self.codec) {
+            (Framing::WebSocketText | Framing::WebSocketBinary, _) => Proof::Probe,
+            (_, Codec::CentrifugeJsonPushes) => Proof::Written,
+            (Framing::Lines | Framing::Events | Framing::Delimited, _) => Proof::Pong,
+        }
+    }
+
+    /// The client only listens: it is not answered, and answers nothing.
+    pub fn is_one_way(self) -> bool {
+        self.codec == Codec::CentrifugeJsonPushes
+    }
+}
+
+/// How a client shows that it has what it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Its side answers [`Framing::probe`] by itself.
+    Probe,
+    /// It answers the protocol's ping.
+    Pong,
+    /// Not at all. What has left for it counts as there.
+    Written,
+}
+
 impl Codec {
     /// Appends a saying; whether there are words for it.
     fn write<'c>(self, out: &mut Vec<u8>, saying: &Saying<'_>, date_time: impl FnOnce() -> &'c str) -> bool {
         match self {
             Self::CentrifugeJson => json::say(out, saying),
             Self::CentrifugeProtobuf => protobuf::say(out, saying),
+            Self::CentrifugeJsonPushes => json::say_one_way(out, saying),
             Self::Plain => plain::say(out, saying, date_time),
             #[cfg(any(test, feature = "testing"))]
             Self::Bare => match saying {
@@ -128,6 +186,7 @@ impl Codec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::centrifuge::ConnectResult;
 
     fn encoded(dialect: Dialect, saying: &Saying<'_>) -> Option<Bytes> {
         let mut scratch = Vec::new();
@@ -147,6 +206,37 @@ mod tests {
         assert_eq!(said(Codec::CentrifugeJson, Framing::WebSocketText), Framing::WebSocketText.whole(json));
         assert_eq!(said(Codec::Bare, Framing::Lines), &b"[1]\n"[..]);
         assert_eq!(said(Codec::Bare, Framing::WebSocketText), Framing::WebSocketText.whole(b"[1]"));
+    }
+
+    #[test]
+    fn who_only_listens_gets_bare_pushes() {
+        let entry = Entry::of(b"[1]");
+        let placed = Placed { channel: "news", epoch: None, offset: 7, entry: &entry, shape: Shape::Plain };
+        let result = ConnectResult { client: "c", version: "v", ping: 25, ..ConnectResult::default() };
+        for (saying, expected) in [
+            (Saying::Publication(placed), r#"{"channel":"news","pub":{"data":[1],"offset":7}}"#),
+            (
+                Saying::Reply(0, &Reply::Connect(&result), Part::WHOLE),
+                r#"{"connect":{"client":"c","version":"v","ping":25}}"#,
+            ),
+            (Saying::Ping, "{}"),
+            (Saying::Push(Push::Message(b"1")), r#"{"message":{"data":1}}"#),
+        ] {
+            assert_eq!(encoded(Dialect::UNI_HTTP_STREAM, &saying).unwrap(), format!("{expected}\n"));
+        }
+        assert!(encoded(Dialect::UNI_SSE, &Saying::Reply(1, &Reply::Publish, Part::WHOLE)).is_none());
+    }
+
+    #[test]
+    fn the_last_word_is_a_push_where_there_is_no_close_frame() {
+        let push = r#"{"push":{"disconnect":{"code":3001,"reason":"shutdown"}}}"#;
+        assert_eq!(Dialect::HTTP_STREAM.farewell(3001, "shutdown"), format!("{push}\n"));
+        assert_eq!(Dialect::SSE.farewell(3001, "shutdown"), format!("data: {push}\n\n"));
+        let bare = r#"{"disconnect":{"code":3001,"reason":"shutdown"}}"#;
+        assert_eq!(Dialect::UNI_SSE.farewell(3001, "shutdown"), format!("data: {bare}\n\n"));
+        assert_eq!(Dialect::CENTRIFUGE.farewell(3001, "shutdown"), ws::close_frame(3001, "shutdown"));
+        let both = [Framing::WebSocketText.whole(bare.as_bytes()), ws::close_frame(3001, "shutdown")].concat();
+        assert_eq!(Dialect::UNI_WEBSOCKET.farewell(3001, "shutdown"), both);
     }
 
     #[test]

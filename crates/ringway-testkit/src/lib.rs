@@ -40,6 +40,7 @@ pub mod centrifuge;
 pub mod plain;
 pub mod raw;
 pub mod server;
+pub mod stream;
 
 pub mod faulty;
 pub mod registry;
@@ -54,6 +55,7 @@ pub use rabbit::RabbitServer;
 pub use raw::RawWs;
 pub use redis::{RedisServers, WATCHED};
 pub use server::Server;
+pub use stream::StreamClient;
 pub use wait::{eventually, eventually_ok};
 
 pub use ringway_bench::checker::{CheckReport, Checker, Delivery, Promise};

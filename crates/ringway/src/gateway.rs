@@ -6,10 +6,13 @@ mod desk;
 mod handler;
 mod intake;
 mod key_fetch;
+mod lines;
 mod origin;
 mod pace;
 mod routes;
 mod socket;
+mod streaming;
+mod streams;
 mod wall_clock;
 mod wrong_tokens;
 

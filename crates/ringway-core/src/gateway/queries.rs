@@ -1,5 +1,6 @@
 //! Reads of a gateway: sent to the owner of a channel, asked again when the owner changes, given up at a deadline.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::{Event, Gateway};
@@ -43,6 +44,8 @@ pub(super) struct Queries {
     next: u64,
     again: Retries<u64>,
     deadlines: VecDeque<(Now, u64)>,
+    /// Bytes of posts among them.
+    posted: usize,
 }
 
 impl Queries {
@@ -61,14 +64,21 @@ impl Queries {
 }
 
 /// The name whose owner is asked. Any node can pass an order on: the user's name spreads that work.
-fn name_of(query: &Query) -> Option<&str> {
+fn name_of(query: &Query) -> Option<Cow<'_, str>> {
     match query {
-        Query::History(history) => Some(history.channel.as_str()),
-        Query::Presence(presence) => Some(presence.channel.as_str()),
-        Query::PresenceStats(channel) | Query::RemoveHistory(channel, _) => Some(channel.as_str()),
-        Query::Order(order) => Some(&order.user),
+        Query::History(history) => Some(history.channel.as_str().into()),
+        Query::Presence(presence) => Some(presence.channel.as_str().into()),
+        Query::PresenceStats(channel) | Query::RemoveHistory(channel, _) => Some(channel.as_str().into()),
+        Query::Order(order) => Some((*order.user).into()),
+        // Any node can pass it on: the session spreads that work, and keeps its order.
+        Query::Post(post) => Some(Cow::Owned(format!("{:032x}", post.session))),
         Query::Channels(_) | Query::Info => None,
     }
+}
+
+/// Bytes that a query holds until it is answered.
+fn bytes_of(query: &Query) -> usize {
+    if let Query::Post(post) = query { post.data.len() } else { 0 }
 }
 
 impl Gateway {
@@ -92,9 +102,11 @@ impl Gateway {
     }
 
     fn open_query(&mut self, now: Now, token: u64, query: Query, node: Option<Incarnation>) -> Result<(), QueryError> {
-        if self.queries.open.len() >= self.limits.queries {
+        let posted = self.queries.posted + bytes_of(&query);
+        if self.queries.open.len() >= self.limits.queries || bytes_of(&query) > 0 && posted > self.limits.sent_bytes {
             return Err(QueryError::Busy);
         }
+        self.queries.posted = posted;
         self.queries.next += 1;
         let id = self.queries.next;
         self.queries.deadlines.push_back((now + self.timing.deadline, id));
@@ -105,7 +117,7 @@ impl Gateway {
 
     fn send_query(&mut self, id: u64) {
         let Some(open) = self.queries.open.get(&id) else { return };
-        let owner = || self.reachable_owner(self.slot_of(name_of(&open.query)?));
+        let owner = || self.reachable_owner(self.slot_of(&name_of(&open.query)?));
         let Some(to) = open.node.or_else(owner) else { return };
         let query = open.query.clone();
         if let Some(open) = self.queries.open.get_mut(&id) {
@@ -127,7 +139,7 @@ impl Gateway {
             self.queries.open.iter().filter(|(_, open)| open.node.is_none()).map(|(id, _)| *id).collect();
         for id in ids {
             let open = &self.queries.open[&id];
-            let owner = name_of(&open.query).and_then(|name| self.reachable_owner(self.slot_of(name)));
+            let owner = name_of(&open.query).and_then(|name| self.reachable_owner(self.slot_of(&name)));
             if owner.is_some() && open.sent != owner {
                 self.send_query(id);
             }
@@ -161,6 +173,7 @@ impl Gateway {
 
     fn end_query(&mut self, id: u64, result: Result<Answer, QueryError>) {
         if let Some(open) = self.queries.open.remove(&id) {
+            self.queries.posted -= bytes_of(&open.query);
             self.events.push_back(Event::Answered { token: open.token, result });
         }
     }

@@ -55,6 +55,7 @@ impl Message {
             Self::KeptOut(why) => why.len(),
             Self::Keeping(keeping) => keeping.kinds.iter().map(|(kind, _)| FRAME_OVERHEAD + kind.len()).sum(),
             Self::Delivered(all) => all.iter().map(|(.., name, _)| FRAME_OVERHEAD + name.as_str().len()).sum(),
+            Self::Query(_, Query::Post(post)) => post.data.len(),
             Self::Query(_, Query::Order(order)) | Self::Order(_, order) => order.size(),
             Self::Claim(slots) | Self::Fetch(slots) => size_of_val(&**slots),
             Self::Claimed(slots) => size_of_val(&**slots),
@@ -76,6 +77,8 @@ impl Message {
             | Self::Query(..)
             | Self::Answer(..)
             | Self::Obeyed(_)
+            | Self::Post(..)
+            | Self::Posted(..)
             | Self::State(_)
             | Self::Syncs(_)
             | Self::Rep(_)

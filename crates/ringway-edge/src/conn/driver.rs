@@ -4,16 +4,20 @@
 //!   Opening ──on_open──► Open ──close() or slow──► Closing ──peer's close──► Draining ──EOF──► done
 //!                         └──peer's close (echoed), broken rule, panic──────────▲
 //! ```
+//! What came in is taken from the socket, or, where that only sends ([`Incoming::Nothing`]), from whoever calls the handler; such a socket
+//! goes from Open to Draining at once.
+//!
 //! A lost connection, a write error and the deadline end every stage. The future is written by hand because it must be
 //! small: it waits for two readiness flags and holds no future of its own.
 
 use super::pipe::Status;
-use super::{Conn, SLOW};
+use super::{Conn, Farewell, SLOW};
 use crate::ConnOptions;
 use crate::handler::{Closed, Flow, Handler};
 use crate::shared::{OpenSlot, Shared};
 use crate::stats::add;
 use crate::strain::Timed;
+use bytes::Bytes;
 use ringway_protocol::ws::{self, CloseReason, Decoder, Event, Message, Side};
 use std::cell::RefCell;
 use std::future::Future;
@@ -42,7 +46,7 @@ thread_local! {
 /// The socket's task.
 pub(crate) struct Driver {
     conn: Arc<Conn>,
-    decoder: Decoder,
+    incoming: Incoming,
     /// Gone as soon as the application is told that the connection closed.
     handler: Option<Box<dyn Handler>>,
     /// Bytes read and not yet decoded: those that came with the handshake or behind a message that paused reading.
@@ -50,6 +54,14 @@ pub(crate) struct Driver {
     stage: Stage,
     has_deadline: bool,
     _slot: OpenSlot,
+}
+
+/// What a peer may send.
+pub(crate) enum Incoming {
+    /// WebSocket frames, with messages up to a size.
+    Frames(Decoder),
+    /// Nothing: its request is read, and what comes behind that is dropped.
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,20 +84,46 @@ enum Step {
 }
 
 impl Driver {
-    /// A task for `stream`, of which `unread` has been read already.
-    pub(crate) fn new(
+    /// A task for a WebSocket over `stream`, of which `unread` has been read already.
+    pub(crate) fn of_websocket(
         stream: TcpStream,
         unread: &[u8],
         edge: Arc<Shared>,
         slot: OpenSlot,
-        options: &ConnOptions,
+        (options, farewell): (&ConnOptions, Farewell),
+        handler: Box<dyn Handler>,
+    ) -> Self {
+        let incoming = Incoming::Frames(Decoder::new(Side::Server, options.max_message));
+        let conn = Conn::new(stream, edge, options, farewell);
+        Self::new(conn, incoming, keep(unread), slot, handler)
+    }
+
+    /// A task for a response that streams, of which `head` is the first.
+    pub(crate) fn of_stream(
+        stream: TcpStream,
+        head: Bytes,
+        edge: Arc<Shared>,
+        slot: OpenSlot,
+        (options, farewell): (&ConnOptions, Farewell),
+        handler: Box<dyn Handler>,
+    ) -> Self {
+        let conn = Conn::new(stream, edge, options, farewell);
+        conn.send(head);
+        Self::new(conn, Incoming::Nothing, None, slot, handler)
+    }
+
+    fn new(
+        conn: Conn,
+        incoming: Incoming,
+        unread: Option<Box<[u8]>>,
+        slot: OpenSlot,
         handler: Box<dyn Handler>,
     ) -> Self {
         Self {
-            conn: Arc::new(Conn::new(stream, edge, options)),
-            decoder: Decoder::new(Side::Server, options.max_message),
+            conn: Arc::new(conn),
+            incoming,
             handler: Some(handler),
-            unread: keep(unread),
+            unread,
             stage: Stage::Opening,
             has_deadline: false,
             _slot: slot,
@@ -116,13 +154,36 @@ impl Driver {
             self.stage = Stage::Draining { fin_sent: true };
             let _ = socket2::SockRef::from(self.conn.stream()).shutdown(Shutdown::Write);
         }
-        if self.must_not_read(status) { Step::Wait } else { self.read(cx) }
+        if self.must_not_read(status) {
+            return Step::Wait;
+        }
+        if status.called && self.stage == Stage::Open {
+            return self.on_call();
+        }
+        self.read(cx)
+    }
+
+    /// Has the handler take one thing that was left for it.
+    fn on_call(&mut self) -> Step {
+        self.conn.pipe.take_call();
+        let mut flow = None;
+        self.call(|handler, conn| flow = handler.on_call(conn));
+        if let Some(flow) = flow {
+            add(&self.conn.edge().stats.messages_in, 1);
+            self.conn.pipe.call();
+            self.obey(flow);
+        }
+        self.conn.flush();
+        Step::Again
     }
 
     /// Tells the application of a close from this side, and sets the peer's deadline.
     fn follow_close(&mut self) {
         if self.stage == Stage::Open {
-            self.stage = Stage::Closing;
+            self.stage = match self.incoming {
+                Incoming::Frames(_) => Stage::Closing,
+                Incoming::Nothing => Stage::Draining { fin_sent: false },
+            };
         }
         if !self.has_deadline {
             self.has_deadline = true;
@@ -190,7 +251,8 @@ impl Driver {
 
     fn handle_events(&mut self, mut input: &mut [u8]) {
         loop {
-            match self.decoder.decode(&mut input) {
+            let Incoming::Frames(decoder) = &mut self.incoming else { return };
+            match decoder.decode(&mut input) {
                 Ok(None) => return,
                 Ok(Some(Event::Message(message))) => self.on_message(message),
                 Ok(Some(Event::Ping(payload))) => self.on_ping(&payload),
@@ -211,7 +273,12 @@ impl Driver {
             return;
         }
         let Some(handler) = &mut self.handler else { return };
-        match handler.on_message(&self.conn, message) {
+        let flow = handler.on_message(&self.conn, message);
+        self.obey(flow);
+    }
+
+    fn obey(&self, flow: Flow) {
+        match flow {
             Flow::Continue => {}
             Flow::Pause => self.conn.pipe.hold(),
             Flow::Drain => self.conn.pipe.drain(),

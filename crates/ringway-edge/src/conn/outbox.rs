@@ -33,6 +33,8 @@ pub(super) struct Outbox {
     is_below: bool,
     /// A writer has been asked to write it, and has not begun. Here, where there is room for it.
     pub(super) is_handed: bool,
+    /// Something is left for the task's handler. Here for the same reason.
+    pub(super) is_called: bool,
 }
 
 /// What one round of writing did.

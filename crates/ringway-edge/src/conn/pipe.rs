@@ -71,6 +71,8 @@ pub(super) struct Status {
     /// Whoever feeds the socket is to be told that there is room.
     pub(super) has_room: bool,
     pub(super) watched: bool,
+    /// The handler is to be called.
+    pub(super) called: bool,
     closing: u16,
 }
 
@@ -183,6 +185,11 @@ impl<O: Outside> Pipe<O> {
         turn.resumed = now;
     }
 
+    /// Has the task call its handler, once reading is not held.
+    pub(super) fn call(&self) {
+        self.turn().outbox.is_called = true;
+    }
+
     /// Reading waits until everything is written.
     pub(super) fn drain(&self) {
         let mut turn = self.turn();
@@ -263,6 +270,11 @@ impl<O: Outside> Pipe<O> {
         self.turn().outbox.take_room()
     }
 
+    /// The handler is called. What is left for it from now on calls it again.
+    pub(super) fn take_call(&self) {
+        self.turn().outbox.is_called = false;
+    }
+
     /// The task's last act. Whether the end is one that the peer was not told of.
     pub(super) fn finish(&self) -> bool {
         let mut turn = self.turn();
@@ -293,6 +305,7 @@ impl State {
             dead: self.dead,
             has_room: self.outbox.has_room(),
             watched: self.watched,
+            called: self.outbox.is_called,
             closing,
         }
     }
@@ -305,6 +318,7 @@ impl Status {
         begins(self.blocked, before.blocked)
             || begins(self.dead, before.dead)
             || begins(self.has_room, before.has_room)
+            || begins(self.called, before.called)
             || begins(before.held, self.held)
             || self.closing != before.closing
     }

@@ -60,6 +60,11 @@ impl Stage {
         Produced { body, stage: self.clone() }
     }
 
+    /// All answers so far are with the kernel.
+    pub(super) fn is_idle(&self) -> bool {
+        self.answered.lock().is_none()
+    }
+
     /// All that was to be written is with the kernel.
     fn is_flushed(&self) {
         if self.is_produced.swap(false, Ordering::Relaxed) && self.answered.lock().take().is_some() {

@@ -9,5 +9,6 @@ mod faults;
 mod flow;
 mod http;
 mod sending;
+mod streaming;
 mod support;
 mod writing;

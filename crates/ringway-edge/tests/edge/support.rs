@@ -2,14 +2,15 @@
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use ringway_edge::hyper::{Request, StatusCode};
+use ringway_edge::hyper::{Request, Response, StatusCode};
 use ringway_edge::{
     Class, Closed, Conn, ConnOptions, Echo, Edge, EdgeConfig, Flow, Handler, Message, RequestBody, Route, Router,
-    Upgrade, plain_response,
+    Stream, Upgrade, plain_response,
 };
 use ringway_protocol::ws::{self, ClientRequest, Decoder, Event, Opcode, Side};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -34,16 +35,21 @@ pub(crate) enum Seen {
 /// What `/large` answers: more than the kernel takes for who does not read.
 pub(crate) const LARGE: usize = 32 << 20;
 
-/// `/echo` echoes, `/probe` reports to the test, `/hello` is plain HTTP, `/operator` the same with room of its own, `/read` reads
+/// What was left for the handlers of streams.
+pub(crate) type Left = Arc<Mutex<VecDeque<&'static str>>>;
+
+/// `/echo` echoes, `/probe` reports to the test, `/stream` the same without an end, `/hello` is plain HTTP, `/operator` the same with room of its own, `/read` reads
 /// its body and `/large` answers with much.
 pub(crate) struct TestEdge {
     pub(crate) edge: Edge,
     pub(crate) addr: SocketAddr,
+    pub(crate) left: Left,
     seen: mpsc::UnboundedReceiver<Seen>,
 }
 
 struct TestRouter {
     options: ConnOptions,
+    left: Left,
     seen: mpsc::UnboundedSender<Seen>,
 }
 
@@ -52,7 +58,14 @@ impl Router for TestRouter {
         match request.uri().path() {
             "/echo" => Route::Upgrade(Upgrade::new(Echo, self.options)),
             "/probe" => {
-                Route::Upgrade(Upgrade::new(Probe { seen: self.seen.clone() }, self.options).with_subprotocol("probe"))
+                let probe = Probe { seen: self.seen.clone(), left: self.left.clone() };
+                Route::Upgrade(Upgrade::new(probe, self.options).with_subprotocol("probe"))
+            }
+            "/stream" => {
+                let probe = Probe { seen: self.seen.clone(), left: self.left.clone() };
+                let head = Response::builder().header("content-type", "text/plain").body(()).unwrap();
+                let farewell = |code: u16, reason: &str| Bytes::from(format!("[{code} {reason}]"));
+                Route::Stream(Stream::new(head, probe, self.options, farewell))
             }
             "/hello" | "/operator" => Route::http(plain_response(StatusCode::OK, "hello")),
             "/read" => {
@@ -73,6 +86,7 @@ impl Router for TestRouter {
 /// Reports everything; obeys `pause`, `early`, `kick me` and `panic`.
 struct Probe {
     seen: mpsc::UnboundedSender<Seen>,
+    left: Left,
 }
 
 impl Handler for Probe {
@@ -95,6 +109,11 @@ impl Handler for Probe {
             b"panic" => panic!("the probe was told to panic"),
             _ => Flow::Continue,
         }
+    }
+
+    fn on_call(&mut self, conn: &Arc<Conn>) -> Option<Flow> {
+        let left = self.left.lock().unwrap().pop_front()?;
+        Some(self.on_message(conn, Message::Binary(left.as_bytes().into())))
     }
 
     fn on_pong(&mut self, _conn: &Arc<Conn>, payload: &[u8]) {
@@ -122,9 +141,9 @@ impl TestEdge {
     pub(crate) fn start_on(listener: TcpListener, config: EdgeConfig, options: ConnOptions) -> Self {
         let addr = listener.local_addr().unwrap();
         let (seen_tx, seen) = mpsc::unbounded_channel();
-        let edge = Edge::new(config);
-        edge.serve(listener, TestRouter { options, seen: seen_tx });
-        Self { edge, addr, seen }
+        let (edge, left) = (Edge::new(config), Left::default());
+        edge.serve(listener, TestRouter { options, left: left.clone(), seen: seen_tx });
+        Self { edge, addr, left, seen }
     }
 
     /// The next thing a probe saw.

@@ -70,6 +70,11 @@ impl Socket for FakeSocket {
             read => read.unwrap(),
         };
         for frame in queued {
+            // An event or a line of a stream.
+            if let Some(message) = frame.strip_prefix(b"data: ").or_else(|| frame.starts_with(b"{").then_some(&frame)) {
+                record.seen.push(read(message));
+                continue;
+            }
             let (opcode, is_last, payload) = server_frame(&frame).expect("a server's frame");
             if opcode == Opcode::Ping {
                 record.pings.push(frame.slice_ref(payload));

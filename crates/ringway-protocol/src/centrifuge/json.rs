@@ -3,9 +3,9 @@
 mod decode;
 mod encode;
 
-pub use decode::{BadFrame, COMMANDS_PER_FRAME, Commands, decode_frame};
+pub use decode::{BadFrame, COMMANDS_PER_FRAME, Commands, decode_connect, decode_emulated, decode_frame};
 pub(crate) use encode::{history, presence, presence_stats};
-pub use encode::{history_part, ping, presence_part, push, reply, say};
+pub use encode::{history_part, ping, presence_part, push, reply, say, say_one_way};
 pub(crate) use encode::{in_first_list, in_last_object, part, publications_size};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod encode;
 mod fields;
 pub mod schema;
 
-pub use decode::{BadFrame, Commands, decode_frame};
+pub use decode::{BadFrame, Commands, decode_emulated, decode_frame};
 pub use encode::{push, reply, say};
 
 #[cfg(test)]

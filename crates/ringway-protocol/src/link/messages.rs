@@ -9,7 +9,7 @@ use ringway_core::logbook::{LogAnswer, LogOp, LogRequest, LogSaid, Logged, Recor
 use ringway_core::message::{
     Answer, Attach, AttachFrom, Attached, Census, ChannelsPage, ChannelsQuery, ClaimedSlot, Deed, Deliver, Detach,
     Durability, Entry, Frame, Have, HistoryPage, HistoryQuery, Lane, Load, Message, NewExpiry, NewSub, NodeInfo, Op,
-    Order, Presence, PresencePage, PresenceQuery, PubId, PubNo, PubOk, Publish, PublisherState, Query, Refusal,
+    Order, Post, Presence, PresencePage, PresenceQuery, PubId, PubNo, PubOk, Publish, PublisherState, Query, Refusal,
     RegistryAnswer, RegistryOp, RegistryRequest, Rep, Reset, ResetCount, SessionChange, SlotState, SlotSync, Standing,
     StateKind, StreamState, Toll, Version,
 };
@@ -54,6 +54,8 @@ wire_enum!(last Message {
     24 => Order(number, [order]),
     26 => Obeyed(number),
     25 => AttachRefused(attach, why),
+    50 => Post(number, [post]),
+    51 => Posted(number, taken),
     30 => Claim(slots),
     31 => Claimed(slots),
     32 => Fetch(slots),
@@ -188,7 +190,9 @@ wire_enum!(last Query {
     4 => PresenceStats(channel),
     5 => Order([order]),
     6 => RemoveHistory(channel, options),
+    10 => Post([post]),
 });
+wire_struct!(last Post { gateway, session, number, data });
 wire_struct!(closed Census { node, epoch, losses });
 wire_struct!(last PresenceQuery { channel, after });
 wire_struct!(last ChannelsQuery { epoch, after });
@@ -202,6 +206,7 @@ wire_enum!(last Answer {
     5 => PresenceStats(clients, users),
     6 => Obeyed,
     7 => Removed,
+    10 => Posted(taken),
 });
 wire_struct!(last PresencePage { census, clients, more });
 wire_struct!(last ChannelsPage { census, channels, more });

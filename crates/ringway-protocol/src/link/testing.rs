@@ -114,7 +114,7 @@ impl Choices {
 }
 
 /// How many kinds of message there are: [`Choices::force`] takes one of them before a message is drawn.
-pub const MESSAGE_KINDS: usize = 41;
+pub const MESSAGE_KINDS: usize = 43;
 
 /// A message of each kind in turn, by its place among them.
 pub fn message_of_kind(kind: usize, choices: &mut Choices) -> Message {

@@ -27,6 +27,7 @@ pub(super) fn answer(answer: &ApiAnswer) -> Reply {
         // The server API asks for no sessions, and pages are told in parts.
         ApiAnswer::Overloaded
         | ApiAnswer::Users(..)
+        | ApiAnswer::Posted(_)
         | ApiAnswer::Sightings(..)
         | ApiAnswer::Online(..)
         | ApiAnswer::History(_)

@@ -220,6 +220,9 @@ impl EdgeRouter for Door<ClientRoutes> {
         let Some(ClientRoutes { sockets, http }) = self.routes.get() else {
             return answer(&self.before, request).await;
         };
+        if sockets.is_stream(request.uri().path()) {
+            return sockets.stream(request, client.ip()).await;
+        }
         match sockets.route(request.uri().path(), request.uri().query(), request.headers(), client.ip()) {
             Some(route) => route,
             None => answer(http, request).await,

@@ -73,6 +73,12 @@ fn client(config: &mut GatewayConfig, section: &mut Section<'_>) {
     tokens::read(config, section);
     section.read("allowed_origins", &mut config.allowed_origins);
     section.read("subscribe_to_user_personal_channel", &mut config.hub.personal_channels);
+    let transports = &mut config.transports;
+    section.read("http_stream", &mut transports.http_stream);
+    section.read("sse", &mut transports.sse);
+    section.read("uni_websocket", &mut transports.uni_websocket);
+    section.read("uni_http_stream", &mut transports.uni_http_stream);
+    section.read("uni_sse", &mut transports.uni_sse);
     let hub = &mut config.hub;
     section.read_within("ping_interval", &mut hub.ping_interval, second..=ONE_HOUR, "it must lie between 1s and 1h");
     section.read_within("pong_timeout", &mut hub.pong_timeout, ONE_MS..=ONE_HOUR, SENSIBLE);

@@ -32,8 +32,31 @@ pub struct GatewayConfig {
     pub api_insecure: bool,
     /// How its callers are told of errors, if they do not say how.
     pub api_errors: ErrorMode,
+    /// Ways to connect beside a WebSocket.
+    pub transports: Transports,
     /// Bounds of the door.
     pub limits: DoorLimits,
+}
+
+/// Which ways to connect there are beside a WebSocket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Transports {
+    /// A response that streams, with requests for what the client sends.
+    pub http_stream: bool,
+    /// The same as an event stream.
+    pub sse: bool,
+    /// WebSockets whose clients only listen.
+    pub uni_websocket: bool,
+    /// Such responses.
+    pub uni_http_stream: bool,
+    /// Such event streams.
+    pub uni_sse: bool,
+}
+
+impl Transports {
+    /// Every one.
+    pub const ALL: Self =
+        Self { http_stream: true, sse: true, uni_websocket: true, uni_http_stream: true, uni_sse: true };
 }
 
 impl Default for GatewayConfig {
@@ -50,6 +73,7 @@ impl Default for GatewayConfig {
             api_key: None,
             api_insecure: false,
             api_errors: ErrorMode::Body,
+            transports: Transports::default(),
             limits: DoorLimits::default(),
         }
     }
@@ -62,6 +86,7 @@ impl GatewayConfig {
             hub: HubConfig::open(),
             plain: Some(PlainConfig { get: true, ..PlainConfig::default() }),
             is_open: true,
+            transports: Transports::ALL,
             ..Self::default()
         }
     }

@@ -55,6 +55,11 @@ impl Desks {
         Self { desks, next: AtomicUsize::new(0) }
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[Arc<Desk>] {
+        &self.desks
+    }
+
     /// The desk of the next socket: each has its turn, but for those whose gateway takes none while another one does. A client that is
     /// asked to connect elsewhere comes to another gateway so, at the same port.
     pub(super) fn deal(&self) -> &Arc<Desk> {

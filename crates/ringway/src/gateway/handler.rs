@@ -25,10 +25,10 @@ pub(super) enum Form {
     Protobuf,
 }
 
-/// Serves `/connection/websocket`.
+/// Serves `/connection/websocket`, and is the inside of whatever serves another way of the same protocol.
 #[derive(Debug)]
 pub struct CentrifugeHandler {
-    desk: Arc<Desk>,
+    pub(super) desk: Arc<Desk>,
     ticket: Arc<Ticket>,
     /// Where it comes from: its wrong tokens are counted by that.
     from: Network,
@@ -40,6 +40,40 @@ pub struct CentrifugeHandler {
 impl CentrifugeHandler {
     pub(super) fn new(desk: Arc<Desk>, from: IpAddr, form: Form) -> Self {
         Self { desk, ticket: Ticket::new(), from: Network::of(from), paid: 0, form }
+    }
+
+    /// Has the hub know of the connection, and how it speaks.
+    pub(super) fn open(&self, conn: &Arc<Conn>, protocol: Protocol) {
+        self.desk.open(conn, &self.ticket, protocol);
+    }
+
+    /// Takes what came in one message. Nothing is read behind a fault.
+    pub(super) fn take(&mut self, conn: &Arc<Conn>, message: &Message<'_>) -> Flow {
+        if self.ticket.is_broken() {
+            return Flow::Continue;
+        }
+        let commands = self.commands(message);
+        self.hand_on(conn, commands)
+    }
+
+    /// Takes the connect request of a client that only listens.
+    pub(super) fn take_request(&mut self, conn: &Arc<Conn>, request: &[u8]) -> Flow {
+        let mut commands = Commands::new();
+        if !read(&mut commands, &self.desk.verifier, std::iter::once(json::decode_connect(request))) {
+            self.ticket.set_broken();
+            commands.push(Command::BROKEN);
+        }
+        self.hand_on(conn, commands)
+    }
+
+    fn hand_on(&mut self, conn: &Arc<Conn>, commands: Commands) -> Flow {
+        let reply = wrong_tokens::look(&self.desk.guesses, self.from, &commands);
+        if reply != Reply::AtOnce {
+            return self.put_off(conn, commands, reply);
+        }
+        let paced = paced(&commands);
+        let flow = self.desk.push_commands(conn, &self.ticket, commands);
+        self.desk.pace(conn, &mut self.paid, paced, flow)
     }
 
     /// What a message asks, in order. JSON is JSON, in whichever kind of message it comes.
@@ -113,21 +147,11 @@ impl Handler for CentrifugeHandler {
             Form::Json => Protocol::Centrifuge,
             Form::Protobuf => Protocol::CentrifugeProtobuf,
         };
-        self.desk.open(conn, &self.ticket, protocol);
+        self.open(conn, protocol);
     }
 
     fn on_message(&mut self, conn: &Arc<Conn>, message: Message<'_>) -> Flow {
-        if self.ticket.is_broken() {
-            return Flow::Continue;
-        }
-        let commands = self.commands(&message);
-        let reply = wrong_tokens::look(&self.desk.guesses, self.from, &commands);
-        if reply != Reply::AtOnce {
-            return self.put_off(conn, commands, reply);
-        }
-        let paced = paced(&commands);
-        let flow = self.desk.push_commands(conn, &self.ticket, commands);
-        self.desk.pace(conn, &mut self.paid, paced, flow)
+        self.take(conn, &message)
     }
 
     fn on_room(&mut self, _conn: &Arc<Conn>) {

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use ringway_core::UserName;
+use ringway_core::message::Post;
 use ringway_core::ring::SlotSet;
 use ringway_hub::{ApiAnswer, ApiRequest, Batch, Call, ClientInput, ReplyTo};
 use tokio::sync::{Notify, oneshot};
 
 use super::Client;
+use super::lines::Lines;
 
 /// The queue in front of the hub.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Intake<S> {
     arrived: Notify,
     /// Sockets are better given to another gateway of the process.
     is_shut: AtomicBool,
+    /// Its sessions that are spoken for by requests.
+    pub(super) lines: Lines,
     /// Of its sockets, those that the edge closed because their clients did not read. It only grows.
     slow: AtomicU64,
 }
@@ -35,6 +39,7 @@ impl<S> Intake<S> {
             queue: Mutex::default(),
             arrived: Notify::new(),
             is_shut: AtomicBool::new(false),
+            lines: Lines::default(),
             slow: AtomicU64::new(0),
         }
     }
@@ -92,6 +97,11 @@ impl<S> Intake<S> {
     /// Has the one who waits come at once: what it took is not worked off yet.
     pub fn nudge(&self) {
         self.arrived.notify_one();
+    }
+
+    /// Hands what has come for a session of this gateway to it; whether there is one. `None`: it has too much waiting, and takes no more now.
+    pub fn hand(&self, post: &Post) -> Option<bool> {
+        self.lines.relay(post)
     }
 
     /// Waits until something has arrived. To be awaited by one task alone, which then takes everything.

@@ -35,6 +35,13 @@ pub(crate) fn may_change(headers: &HeaderMap, config: &GatewayConfig) -> bool {
     }
 }
 
+/// Whether a request that opens a stream, or speaks for one, may come from where the browser says. Unlike a WebSocket's, it need not say its
+/// page: a browser names none where the page is at the very host that it asks, and none for what it only embeds.
+pub(crate) fn may_stream(headers: &HeaderMap, config: &GatewayConfig) -> bool {
+    let is_nameless_page = headers.contains_key("sec-fetch-site") && !headers.contains_key(ORIGIN);
+    is_allowed(headers, config) && may_change(headers, config) && (!is_nameless_page || is_known_host(headers, config))
+}
+
 /// The page is at the very host that was asked, and that is a name of ours.
 fn is_ours(origin: &str, headers: &HeaderMap, config: &GatewayConfig) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_known(name_of(host), config));

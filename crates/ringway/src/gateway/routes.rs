@@ -33,9 +33,9 @@ pub(crate) const USER_NAME_RULE: &str =
 /// Decides which handler serves an upgrade.
 #[derive(Debug)]
 pub struct SocketRoutes {
-    desks: Desks,
-    refusals: Arc<Refusals>,
-    config: Arc<GatewayConfig>,
+    pub(super) desks: Desks,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) config: Arc<GatewayConfig>,
     has_echo: bool,
     key_sets: Vec<Arc<KeySet>>,
 }
@@ -103,20 +103,22 @@ impl SocketRoutes {
         }))
     }
 
-    fn options(&self) -> ConnOptions {
+    pub(super) fn options(&self) -> ConnOptions {
         ConnOptions { max_message: self.config.limits.message_bytes, max_outbox: self.config.hub.limits.outbox_bytes }
     }
 
     fn guarded(&self, headers: &HeaderMap, route: impl FnOnce() -> Route) -> Route {
         if !origin::is_allowed(headers, &self.config) {
             self.refusals.origin.fetch_add(1, Ordering::Relaxed);
-            let text = "this page may not connect here: its origin is not among the gateway's allowed_origins, or it has a host name \
-                        that is not among [server] names\n";
-            return Route::Http(plain_response(StatusCode::FORBIDDEN, text));
+            return Route::Http(plain_response(StatusCode::FORBIDDEN, FOREIGN_PAGE));
         }
         route()
     }
 }
+
+/// What pages are told that may not connect.
+pub(super) const FOREIGN_PAGE: &str = "this page may not connect here: its origin is not among the gateway's allowed_origins, or it has a host name that is not among \
+     [server] names\n";
 
 /// The forms of the protocol by their names among subprotocols. A browser that offers one and is not answered with it closes the socket.
 const SUBPROTOCOLS: [(&str, Form); 2] = [("centrifuge-json", Form::Json), ("centrifuge-protobuf", Form::Protobuf)];
@@ -169,6 +171,7 @@ mod tests {
         route.map(|route| match route {
             Route::Http(response) => response.status().as_u16(),
             Route::Upgrade(_) => 101,
+            Route::Stream(_) => 200,
         })
     }
 

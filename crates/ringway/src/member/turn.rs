@@ -146,7 +146,7 @@ impl Task {
     pub(super) fn turn(&mut self, now: Now) {
         for _ in 0..ROUNDS {
             self.member.turn(now);
-            let mut goes_on = false;
+            let mut goes_on = self.hand_posts();
             while let Some(action) = self.member.next_action() {
                 goes_on |= self.carry_out(now, action);
             }
@@ -162,6 +162,19 @@ impl Task {
         if self.facts_changed {
             self.publish_facts(now);
         }
+    }
+
+    /// Hands what has come for sessions here to their connections. True if there was something: the rules have to say so.
+    fn hand_posts(&mut self) -> bool {
+        let (Some(hub), Some(gateway)) = (self.member.front_mut(), &self.parts.gateway) else { return false };
+        let posts = hub.take_posts();
+        for posted in &posts {
+            // Without an answer its asker gives it up, and its client is told to try again.
+            if let Some(is_taken) = gateway.intake.hand(&posted.post) {
+                hub.posted(posted, is_taken);
+            }
+        }
+        !posts.is_empty()
     }
 
     fn send_frames(&mut self, now: Now) {

@@ -35,6 +35,7 @@ mod restarts;
 mod several;
 mod siege;
 mod slow;
+mod streams;
 mod support;
 mod tables;
 mod tokens;

@@ -1,7 +1,7 @@
 //! What is published again: older versions, and idempotency keys of what is not kept.
 
 use super::*;
-use crate::message::Version;
+use crate::message::{Post, Version};
 
 /// Delivered, and not kept.
 const UNKEPT: ChannelOptions = ChannelOptions {
@@ -222,6 +222,41 @@ fn an_order_is_asked_for_again_where_a_gateway_breaks_off_and_not_where_it_is_go
     let without = Arc::new(cluster.nodes[0].view().without(GATEWAY, Removal::Proven));
     cluster.nodes[0].on_view(now, &without);
     assert_eq!(say(&mut cluster, Message::Obeyed(2)), [Answer::Obeyed]);
+}
+
+#[test]
+fn a_post_is_passed_on_and_answered_for_its_gateway() {
+    let mut cluster = Cluster::of(1);
+    let ask = |id, gateway| {
+        let post = Post { gateway, session: 7, number: id, data: "{}".into() };
+        Message::Query(id, Query::Post(Box::new(post)))
+    };
+    let passed = |cluster: &mut Cluster| {
+        cluster
+            .take(|message| if let Message::Post(number, post) = message { Some((*number, post.number)) } else { None })
+    };
+    let answers = |cluster: &mut Cluster| {
+        cluster
+            .take(|message| if let Message::Answer(id, answer) = message { Some((*id, answer.clone())) } else { None })
+    };
+    cluster.say(0, ask(4, GATEWAY));
+    assert_eq!((passed(&mut cluster), answers(&mut cluster)), (vec![(1, 4)], vec![]));
+    cluster.say(0, Message::Posted(7, true));
+    assert_eq!(answers(&mut cluster), [], "another one");
+    cluster.say(0, Message::Posted(1, true));
+    cluster.say(0, Message::Posted(1, true));
+    assert_eq!(answers(&mut cluster), [(4, Answer::Posted(true))], "once");
+    cluster.say(0, ask(5, Incarnation(99)));
+    assert_eq!(answers(&mut cluster), [(5, Answer::Posted(false))], "no such gateway has a session");
+    // A gateway that breaks off may have had it or not.
+    cluster.say(0, ask(6, GATEWAY));
+    let now = cluster.now;
+    cluster.nodes[0].on_link_down(now, GATEWAY);
+    cluster.nodes[0].on_link_up(now, GATEWAY);
+    cluster.settle();
+    assert_eq!(passed(&mut cluster), [(2, 6)]);
+    cluster.say(0, Message::Posted(2, true));
+    assert!(answers(&mut cluster).iter().all(|(_, answer)| *answer == Answer::Refused(Refusal::Retry)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From a text frame to commands.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::Split;
 
@@ -7,7 +8,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::centrifuge::request::{OfChannel, OfData, OfToken};
-use crate::centrifuge::{Command, Request};
+use crate::centrifuge::{Command, Emulated, Request};
 
 /// Most commands in one frame. The JavaScript SDK puts its connect and every subscribe into its first frame, and a
 /// connection has at most a few hundred channels. A frame with more is a [`BadFrame`] once the limit is reached.
@@ -42,6 +43,37 @@ pub fn decode_frame(frame: &[u8]) -> Result<Commands<'_>, BadFrame> {
     let text = std::str::from_utf8(frame)?;
     let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
     Ok(Commands { lines: Some(lines), count: 0 })
+}
+
+/// Reads the bare connect request of a client that only listens; `null` asks for nothing in particular.
+///
+/// # Errors
+/// [`BadFrame`]: there is no session for it.
+pub fn decode_connect(request: &[u8]) -> Result<Command<'_>, BadFrame> {
+    let request: Option<_> = serde_json::from_str(std::str::from_utf8(request)?)?;
+    Ok(Command { id: 1, request: Request::Connect(Box::new(request.unwrap_or_default())) })
+}
+
+/// Reads what was posted for a session.
+///
+/// # Errors
+/// [`BadFrame`].
+pub fn decode_emulated(body: &[u8]) -> Result<Emulated<'_>, BadFrame> {
+    #[derive(Deserialize)]
+    struct Posted<'a> {
+        #[serde(borrow, default)]
+        session: Cow<'a, str>,
+        #[serde(borrow, default)]
+        node: Cow<'a, str>,
+        #[serde(borrow, default)]
+        data: Cow<'a, str>,
+    }
+    let Posted { session, node, data } = serde_json::from_str(std::str::from_utf8(body)?)?;
+    let data = match data {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    };
+    Ok(Emulated { session, node, data })
 }
 
 /// The commands of one frame, in order, up to the first fault.

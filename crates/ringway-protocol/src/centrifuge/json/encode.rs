@@ -27,6 +27,25 @@ pub fn say(out: &mut Vec<u8>, saying: &Saying<'_>) -> bool {
     true
 }
 
+/// The same for a client that only listens: pushes without their wrapping, and the reply to its connect as one of them. Other replies are not
+/// for it.
+pub fn say_one_way(out: &mut Vec<u8>, saying: &Saying<'_>) -> bool {
+    match saying {
+        Saying::Publication(told) => {
+            let stored = Stored::of(told.offset, told.entry);
+            let publication = &Publication { shape: told.shape, ..stored.told(told.epoch.as_ref()) };
+            whole(out, |o| push_body(o, &Push::Publication { channel: told.channel, publication }));
+        }
+        Saying::Reply(_, Reply::Connect(result), Part::WHOLE) => {
+            whole(out, |o| o.object("connect", |o| connect(o, result)));
+        }
+        Saying::Push(said) => whole(out, |o| push_body(o, said)),
+        Saying::Ping => ping(out),
+        Saying::Reply(..) | Saying::Plain(_) => return false,
+    }
+    true
+}
+
 /// Appends a part of a reply; whether replies of this kind come in parts, if it is not the whole one.
 fn reply_part(out: &mut Vec<u8>, id: u32, said: &Reply<'_>, part: Part) -> bool {
     let Part { is_first, is_last } = part;

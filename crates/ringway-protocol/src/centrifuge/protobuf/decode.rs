@@ -7,7 +7,7 @@ use prost::{DecodeError, Message};
 use super::schema;
 use crate::centrifuge::json::COMMANDS_PER_FRAME;
 use crate::centrifuge::{
-    Command, ConnectRequest, HistoryRequest, PublishRequest, Request, RpcRequest, Since, SubRefreshRequest,
+    Command, ConnectRequest, Emulated, HistoryRequest, PublishRequest, Request, RpcRequest, Since, SubRefreshRequest,
     SubscribeRequest,
 };
 use crate::json;
@@ -33,6 +33,15 @@ pub enum BadFrame {
 /// follows it.
 pub fn decode_frame(frame: &[u8]) -> Commands<'_> {
     Commands { rest: Some(frame), count: 0 }
+}
+
+/// Reads what was posted for a session.
+///
+/// # Errors
+/// [`BadFrame`].
+pub fn decode_emulated(body: &[u8]) -> Result<Emulated<'static>, BadFrame> {
+    let schema::EmulationRequest { node, session, data } = schema::EmulationRequest::decode(body)?;
+    Ok(Emulated { session: session.into(), node: node.into(), data: data.into() })
 }
 
 /// The commands of one frame, in order, up to the first fault.

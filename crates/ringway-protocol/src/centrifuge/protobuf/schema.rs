@@ -160,6 +160,17 @@ pub struct RpcRequest {
     pub method: String,
 }
 
+/// What is posted for a session.
+#[derive(Clone, PartialEq, Message)]
+pub struct EmulationRequest {
+    #[prost(string, tag = "1")]
+    pub node: String,
+    #[prost(string, tag = "2")]
+    pub session: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub data: Vec<u8>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub struct RefreshRequest {
     #[prost(string, tag = "1")]

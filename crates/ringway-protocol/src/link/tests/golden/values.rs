@@ -265,6 +265,7 @@ fn asking() -> Named {
     let bare = NewSub { channel: channel("a"), info: None, data: None, since: None, lifetime: None, overrides: 0 };
     let refresh = NewExpiry { is_over: true, lifetime, info: document() };
     let told = |deed| Message::Order(300, order(None, vec![5, 6], deed));
+    let post = || Box::new(Post { gateway: Incarnation(7), session: 8, number: 300, data: Bytes::from_static(b"{}") });
     vec![
         ("query-history", query(None, false)),
         ("query-history-offset", query(Some((3, None)), true)),
@@ -292,6 +293,10 @@ fn asking() -> Named {
         ("order-unsubscribe-all", told(Deed::Unsubscribe(None))),
         ("order-refresh", told(Deed::Refresh(Box::new(refresh)))),
         ("obeyed", Message::Obeyed(300)),
+        ("query-post", Message::Query(9, Query::Post(post()))),
+        ("answer-posted", answer(Answer::Posted(true))),
+        ("post", Message::Post(300, post())),
+        ("posted", Message::Posted(300, false)),
     ]
 }
 
