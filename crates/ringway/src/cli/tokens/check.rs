@@ -51,28 +51,31 @@ fn token(given: &str) -> Result<String, CliError> {
 /// What it is good for here, or why it is not.
 async fn judged(args: &CheckTokenArgs, token: &str, is_of_channel: bool) -> Result<Result<String, String>, CliError> {
     let verifier = Verifier::of(&tokens(args.config.as_deref())?, since_1970);
+    let mut absent = None;
     for set in verifier.key_sets() {
         let document = fetch_keys(set.url()).await;
         let kept = document.and_then(|document| Ok(set.end(set.begin(), &document)?));
-        kept.map_err(|why| CliError::Unavailable(format!("cannot fetch the keys at {}: {why:#}", set.url())))?;
+        let why = kept.err().map(|why| format!("cannot fetch the keys at {}: {why:#}", set.url()));
+        absent = absent.or(why);
     }
     let for_how_long = |lifetime: Option<Duration>| match lifetime {
         None => "for ever".to_owned(),
         Some(left) => format!("for {} s", left.as_secs()),
     };
-    let told = |fault: TokenFault| match fault {
-        TokenFault::NoKeys => TokenFault::KeyName.says().to_owned(),
-        fault => fault.says().to_owned(),
-    };
-    Ok(match is_of_channel {
-        true => verifier.explain_subscription(token).map_err(told).map(|grant| {
+    let found = match is_of_channel {
+        true => verifier.explain_subscription(token).map(|grant| {
             format!("it opens {} to {}, {}", grant.channel, named(&grant.user), for_how_long(grant.lifetime))
         }),
-        false => verifier.explain(token).map_err(told).map(|found| {
+        false => verifier.explain(token).map(|found| {
             let user = found.user.as_ref().map_or("", |user| user.as_str());
             format!("it connects {}, {}", named(user), for_how_long(found.lifetime))
         }),
-    })
+    };
+    match (found, absent) {
+        (Err(TokenFault::NoKeys), Some(why)) => Err(CliError::Unavailable(why)),
+        (Err(TokenFault::NoKeys), None) => Ok(Err(TokenFault::KeyName.says().to_owned())),
+        (found, _) => Ok(found.map_err(|fault| fault.says().to_owned())),
+    }
 }
 
 fn named(user: &str) -> String {
