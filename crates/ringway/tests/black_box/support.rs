@@ -58,7 +58,7 @@ allow_publish_for_anonymous = true
 /// What the tests' servers sign tokens with.
 const SIGNING_KEY: &str = "a signing key for tests alone";
 /// Named users need a token; the rest of the open config stays.
-const NAMED_USERS: &str = "[client.token]\nhmac_secret_key = \"a signing key for tests alone\"\n";
+const NAMED_USERS: &str = "[client]\ntoken.hmac_secret_key = \"a signing key for tests alone\"\n";
 
 /// `serve --dev` with named users and what `config` says besides.
 pub(crate) async fn dev(config: &str) -> Server {
