@@ -38,6 +38,10 @@ impl<S: Socket> Hub<S> {
                 return connecting.held.push(command);
             }
             (State::Connecting(_), _) => return self.close(key, Disconnect::TooManyRequests),
+            (_, Ask::Broken(why)) => {
+                let why = *why;
+                return self.close(key, why);
+            }
             _ => return self.close(key, Disconnect::BadRequest),
         }
         if let Some(command) = self.hold_back(key, command) {
