@@ -25,15 +25,18 @@ use super::session::{Session, Sub};
 use super::wish::{Terms, Wish};
 use super::{Hub, Socket};
 
+/// Publications with their places.
+pub(super) type Told<'a> = Cow<'a, [(u64, Entry)]>;
+
 /// How a session begins.
 #[derive(Debug, Default)]
 pub(super) struct Start<'a> {
     /// The stream's epoch and the offset after which the session listens; `None` without history.
     pub(super) at: Option<Position>,
     /// All that was missed up to there; `None` if nothing was to be recovered, or could be.
-    pub(super) recovered: Option<Cow<'a, [(u64, Entry)]>>,
+    pub(super) recovered: Option<Told<'a>>,
     /// Of an inbox: what nobody has confirmed up to there, and after which offset that begins.
-    pub(super) unread: Option<(u64, Cow<'a, [(u64, Entry)]>)>,
+    pub(super) unread: Option<(u64, Told<'a>)>,
     /// What follows is not live yet: the session is told further pages first.
     pub(super) is_behind: bool,
 }
@@ -207,7 +210,7 @@ impl<S: Socket> Hub<S> {
     /// The same, without what the session does not want to be told.
     fn filtered<'a>(&self, key: ChannelKey, session: SessionKey, mut start: Start<'a>) -> Start<'a> {
         let Some(channel) = self.audience.get(key).filter(|channel| !channel.specials.is_empty()) else { return start };
-        let wants = |(_, entry): &&(u64, Entry)| channel.specials.lets(session, entry.tags());
+        let wants = |(_, entry): &&(u64, Entry)| channel.specials.lets(session, entry);
         let recovered = start.recovered.take();
         start.recovered = recovered.map(|recovered| Cow::Owned(recovered.iter().filter(wants).cloned().collect()));
         start

@@ -28,6 +28,9 @@ pub(super) enum PresenceKind {
     Stats,
 }
 
+/// What came of a history before: the stream's place then, and what was gathered of it.
+type Before = (Position, Option<Box<PublicationsRead>>);
+
 impl<S: Socket> Hub<S> {
     pub(super) fn on_history_asked(&mut self, key: SessionKey, id: u32, history: History) {
         let Some(session) = self.roster.get(key).map(|session| session.id(key)) else { return };
@@ -73,7 +76,7 @@ impl<S: Socket> Hub<S> {
         &mut self,
         now: Now,
         session: SessionId,
-        (id, mut query, before): (u32, Box<HistoryQuery>, Option<(Position, Option<Box<PublicationsRead>>)>),
+        (id, mut query, before): (u32, Box<HistoryQuery>, Option<Before>),
         mut page: HistoryPage,
     ) {
         let is_first = before.is_none();

@@ -3,20 +3,18 @@
 //! Each is made ready on its own, as its owner answers, and then waits for the others: until the client has its answer, it would not know
 //! what to do with a publication. What comes in a channel meanwhile is told from its history, as to anybody who is behind.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringway_core::Position;
 use ringway_core::gateway::ChannelKey;
-use ringway_core::message::Entry;
 use ringway_core::timing::Now;
 use ringway_protocol::centrifuge::{Disconnect, SubscribeResult};
 
 use super::channel::Newcomer;
 use super::command::{Command, Seen};
 use super::connect::expiry;
-use super::join::Start;
+use super::join::{Start, Told};
 use super::keys::SessionKey;
 use super::session::State;
 use super::wish::{Joining, Terms, Wish};
@@ -36,7 +34,7 @@ pub(super) struct Ready {
 impl Start<'_> {
     /// The same, on its own.
     fn into_owned(self) -> Start<'static> {
-        let owned = |entries: Cow<'_, [(u64, Entry)]>| Cow::Owned(entries.into_owned());
+        let owned = |told: Told<'_>| Told::Owned(told.into_owned());
         Start {
             at: self.at,
             recovered: self.recovered.map(owned),

@@ -219,7 +219,7 @@ impl<S: Socket> Hub<S> {
         for (offset, entry) in &page.publications {
             let Some(name) = self.rules.channel_name(key) else { return };
             let Some(specials) = self.audience.get(key).map(|channel| &channel.specials) else { return };
-            if !specials.lets(session, entry.tags()) {
+            if !specials.lets(session, entry) {
                 continue;
             }
             let shape = specials.shape_of(session);

@@ -90,10 +90,10 @@ impl Specials {
         self.0.as_ref()?.by_session.get(&session)
     }
 
-    /// The session is to be told of a publication with these tags.
-    pub(super) fn lets<'a>(&self, session: SessionKey, tags: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> bool {
+    /// The session is to be told of this publication.
+    pub(super) fn lets(&self, session: SessionKey, entry: &Entry) -> bool {
         let filter = self.get(session).and_then(|special| special.filter.as_ref());
-        filter.is_none_or(|filter| filter.lets(&tags))
+        filter.is_none_or(|filter| filter.lets(&entry.tags()))
     }
 
     /// How a session is told what is not its channel's next publication.

@@ -32,7 +32,7 @@ async fn connect(server: &Server, token: &str) -> Result<CentrifugeClient, Optio
 /// A token of ann's that this key has signed.
 fn signed(key: &KeyPair, id: Option<&str>) -> String {
     let header = Header { kid: id.map(str::to_owned), ..Header::new(Algorithm::EdDSA) };
-    encode(&header, &json!({"sub": "ann"}), &EncodingKey::from_ed_der(&key.serialize_der())).unwrap()
+    encode(&header, &json!({"sub": "ann"}), &EncodingKey::from_ed_der(&key.serialize_der())).expect("a token")
 }
 
 #[tokio::test]
@@ -80,8 +80,8 @@ async fn what_the_commands_make_and_a_key_pair_signs_opens_a_connection() {
 
 /// Publishes a key once it is told to.
 async fn publisher(key: &KeyPair) -> (String, Arc<AtomicBool>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/keys", listener.local_addr().expect("its address"));
     let x = URL_SAFE_NO_PAD.encode(key.der_bytes());
     let set = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": x}]}).to_string();
     let (is_up, says) =

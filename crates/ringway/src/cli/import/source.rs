@@ -156,7 +156,10 @@ fn namespace(settings: &mut Map<String, Value>, variable: &str, value: &Value) {
     match all.iter_mut().find(is_it) {
         Some(entry) => entry[option] = value.clone(),
         None => {
-            all.push(Value::Object(Map::from_iter([("name".to_owned(), name.into()), (option.clone(), value.clone())])))
+            all.push(Value::Object(Map::from_iter([
+                ("name".to_owned(), name.into()),
+                (option.clone(), value.clone()),
+            ])));
         }
     }
 }
@@ -176,7 +179,7 @@ fn put(settings: &mut Map<String, Value>, path: &str, value: Value) {
 fn merge(settings: &mut Map<String, Value>, name: String, value: Value) {
     match (settings.get_mut(&name), value) {
         (Some(Value::Object(inner)), Value::Object(more)) => {
-            more.into_iter().for_each(|(name, value)| merge(inner, name, value))
+            more.into_iter().for_each(|(name, value)| merge(inner, name, value));
         }
         (_, value) => drop(settings.insert(name, value)),
     }

@@ -53,7 +53,7 @@ impl Translated {
     fn one(&mut self, settings: &mut Value, theirs: &str, ours: &str) {
         let (section, name) = theirs.rsplit_once('.').unwrap_or(("", theirs));
         let Some(Value::Object(section)) = at(settings, section) else { return };
-        if section.get(name).is_some_and(|value| is_unset(value)) {
+        if section.get(name).is_some_and(is_unset) {
             section.remove(name);
         } else if let Some(value) = section.remove(name) {
             self.convert(theirs, &value, ours);

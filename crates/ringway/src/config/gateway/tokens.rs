@@ -103,6 +103,9 @@ fn rule(section: &mut Section<'_>, exact: &str, pattern: &str) -> Option<Rule> {
     text.map(|text| Rule::Is(text.into())).or(regex.map(Rule::Matches))
 }
 
+/// Reads a public key of one kind.
+type ReadKey = fn(&str) -> Result<Key, KeyError>;
+
 /// The keys that stand in the file, or in files that it names.
 fn keys(section: &mut Section<'_>, is_open: bool) -> Vec<Key> {
     let mut keys = Vec::new();
@@ -120,7 +123,7 @@ fn keys(section: &mut Section<'_>, is_open: bool) -> Vec<Key> {
         Some(former) if until > 0 => keys.push(former.until(Duration::from_secs(until as u64))),
         former => keys.extend(former),
     }
-    let kinds: [(&str, fn(&str) -> Result<Key, KeyError>); 3] =
+    let kinds: [(&str, ReadKey); 3] =
         [("rsa_public_key", Key::rsa), ("ecdsa_public_key", Key::ecdsa), ("eddsa_public_key", Key::eddsa)];
     for (name, of) in kinds {
         keys.extend(public(section, name, of));
