@@ -54,7 +54,7 @@ fn a_batch_names_the_method_of_each_command() {
     let batch: BatchRequest<'_> = decode(body).unwrap();
     assert!(batch.parallel);
     let of =
-        |at: usize, method| batch.commands[at].as_ref().and_then(|command| command.of(method)).map(|raw| raw.get());
+        |at: usize, method| batch.commands[at].as_ref().and_then(|command| command.of(method)).map(serde_json::value::RawValue::get);
     assert_eq!((batch.commands.len(), batch.commands[1].is_none()), (4, true));
     assert_eq!((of(0, "publish"), of(0, "rpc")), (Some(r#"{"channel":"a"}"#), None));
     assert_eq!((of(2, "rpc"), of(3, "info"), of(3, "rpc")), (None, None, Some("{}")));

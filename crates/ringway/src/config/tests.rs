@@ -113,7 +113,7 @@ fn a_slip_of_the_pen_is_answered_with_the_right_word() {
         "[channels.namespaces.news]\nhistroy_size = 1",
         &["`channels.namespaces.news.histroy_size`", "`history_size`"],
     );
-    assert_fault("[http_api]\nkey = \"x\"", &["`api`", "`http_api`"]);
+    assert_fault("[api]\nkey = \"x\"", &["`api`", "http_api"]);
     assert_fault("[http_api]\nerror_mode = \"http\"", &["`http_api.error_mode`", "\"transport\""]);
     assert_fault("[http_api]\nzzz = 1", &["`http_api.zzz`", "Known here: key, insecure, error_mode"]);
 }

@@ -66,6 +66,7 @@ fn an_ordinary_config_comes_over_and_the_rest_is_told() {
         allow_subscribe_for_client = true
         join_leave = true
         force_push_join_leave = true
+        delta_publish = true
         [channels.namespaces.bare]
     "#
     .parse()

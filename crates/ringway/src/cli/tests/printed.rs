@@ -163,7 +163,7 @@ fn flags() -> BTreeSet<String> {
 #[test]
 fn flags_that_are_named_are_flags() {
     /// Of cargo, of the simulation, and of scripts.
-    const OTHERS: [&str; 28] = [
+    const OTHERS: [&str; 29] = [
         "sentinel",
         "kinds",
         "rounds",
@@ -192,6 +192,7 @@ fn flags_that_are_named_are_flags() {
         "ignored",
         "nocapture",
         "features",
+        "sessions",
     ];
     let flags = flags();
     let flag = Regex::new("(?:^|[\\s`(\"])--([a-z][a-z-]+)").unwrap();
