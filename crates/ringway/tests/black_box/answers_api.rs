@@ -26,6 +26,8 @@ allow_history_for_subscriber = true
 allow_history_for_anonymous = true
 presence = true
 [channels.namespaces.live]
+allow_subscribe_for_client = true
+allow_subscribe_for_anonymous = true
 [cluster]
 slots = 1024
 "#;

@@ -140,7 +140,7 @@ async fn where_both_copies_are_lost_it_fails_until_their_slots_begin_anew() {
 #[tokio::test]
 async fn a_node_without_room_for_history_fails_and_says_which() {
     let config = "[cluster]\nreplicas = 1\n[limits.node]\nhistory_bytes = \"4KiB\"\n\
-                  [channels.namespaces.short]\nhistory_size = 1000\nhistory_ttl = \"4s\"\n";
+                  [channels.namespaces.short]\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nhistory_size = 1000\nhistory_ttl = \"4s\"\n";
     let server = dev(config).await;
     let addr = server.addr();
     wait_health(addr, 200, "ok", "").await;

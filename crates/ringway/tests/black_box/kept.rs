@@ -52,7 +52,7 @@ async fn the_first_gateways_file_says_how_channels_are_kept() {
     let data = TempDir::new().unwrap();
     let mut server = Server::start(first(&data, "127.0.0.1:0", &config(5, "")), SOON).await;
     let link = server.process.wait_for(r"members address=([0-9.]+:[0-9]+)", SOON).await[1].clone();
-    let more = "[channels.namespaces.other]\n";
+    let more = "[channels.namespaces.other]\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\n";
     let arguments = ["gateway", "--id", "g-2", "--join", &link, "--port", "0", "--link-listen", "127.0.0.1:0"];
     let mut second = Server::start(member(&arguments, &config(3, more)), SOON).await;
     let _node = member(&["node", "--id", "n-1", "--join", &link, "--link-listen", "127.0.0.1:0"], "").start();

@@ -20,7 +20,7 @@ const SLACK: Duration = Duration::from_millis(500);
 async fn first_gateway(config: &str) -> (Server, String) {
     let builder = Process::builder(&*BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
     let config = format!(
-        "[cluster]\nslots = 256\n[channels.namespaces.kept]\nhistory_size = 100\nhistory_ttl = \"10m\"\n{config}"
+        "[cluster]\nslots = 256\n[channels.namespaces.kept]\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nhistory_size = 100\nhistory_ttl = \"10m\"\n{config}"
     );
     let mut server = Server::start(configured(builder.env("RINGWAY_SECRET", SECRET), &config), SOON).await;
     let found = server.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await;

@@ -15,7 +15,7 @@ const SECRET: &str = "known between members";
 /// A gateway that nodes can join, and where.
 async fn first_gateway() -> (Server, String) {
     let builder = Process::builder(&*BINARY, &["gateway", "--port", "0", "--link-listen", "127.0.0.1:0"]);
-    let config = "[cluster]\nslots = 256\n[channels.namespaces.kept]\nhistory_size = 100\nhistory_ttl = \"10m\"\n";
+    let config = "[cluster]\nslots = 256\n[channels.namespaces.kept]\nallow_subscribe_for_client = true\nallow_subscribe_for_anonymous = true\nhistory_size = 100\nhistory_ttl = \"10m\"\n";
     let mut server = Server::start(configured(builder.env("RINGWAY_SECRET", SECRET), config), SOON).await;
     let found = server.process.wait_for(r#"members address=([0-9.]+:[0-9]+)"#, SOON).await;
     (server, found[1].clone())

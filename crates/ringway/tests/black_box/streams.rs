@@ -86,7 +86,7 @@ async fn posts_that_are_none_are_refused() {
 
 #[tokio::test]
 async fn only_pages_that_may_connect_are_let_in() {
-    let server = dev("[client]\nallowed_origins = [\"https://chat.example\"]\n").await;
+    let server = dev("allowed_origins = [\"https://chat.example\"]\n").await;
     let status = async |headers: &[(&str, &str)]| {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let body = r#"{"id":1,"connect":{}}"#;
@@ -175,7 +175,7 @@ async fn a_server_that_stops_says_so() {
 
 #[tokio::test]
 async fn who_does_not_read_is_closed_and_others_are_served() {
-    let server = dev("[client]\nslow_timeout = \"1s\"\n[limits.session]\noutbox_bytes = \"128KiB\"\n").await;
+    let server = dev("slow_timeout = \"1s\"\n[limits.session]\noutbox_bytes = \"128KiB\"\n").await;
     let slow = StreamClient::connect(server.addr(), BOTH[0], json!({})).await.expect("a session");
     slow.post(r#"{"id":2,"subscribe":{"channel":"flood"}}"#).await.expect("an answer");
     let mut good = named(server.addr(), "bob", json!({})).await.expect("a client");
@@ -266,8 +266,9 @@ async fn an_owner_that_dies_costs_a_stream_nothing() {
 }
 
 async fn kill_owner(server: &Server, channel: &str) {
-    let places = server.places(&[channel.to_owned()]).await.expect("places");
-    assert!(process::kill(server.member(&places[channel].owner).await.expect("the owner").pid));
+    let name = format!("key={channel}");
+    let places = server.places(std::slice::from_ref(&name)).await.expect("places");
+    assert!(process::kill(server.member(&places[&name].owner).await.expect("the owner").pid));
 }
 
 #[tokio::test]
