@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{Birth, Epoch, Slot};
+use crate::limits::COUNT_MOST;
 use crate::message::{FRAME_OVERHEAD, Op, SlotState, StreamState};
 use crate::ring::SlotSet;
 use crate::timing::Now;
@@ -61,6 +62,14 @@ impl Record {
         let ops: usize = self.ops.iter().map(|(_, op)| FRAME_OVERHEAD + op.size()).sum();
         let part = self.part.iter().flat_map(|part| &part.streams).map(StreamState::size).sum::<usize>();
         FRAME_OVERHEAD + ops + part
+    }
+
+    /// Nothing in it was made up so that no number is left to count on.
+    fn is_counted(&self) -> bool {
+        let own = [self.term.0, self.number, self.start, self.index, self.state];
+        let ops = self.ops.iter().map(|(index, _)| *index);
+        let part = self.part.iter().flat_map(|part| [part.term.0, part.index]);
+        own.into_iter().chain(ops).chain(part).all(|count| count <= COUNT_MOST)
     }
 }
 
@@ -144,6 +153,17 @@ pub enum LogSaid {
     Slots(SlotSet),
     /// Whoever was asked has no log, or does not reach it now.
     Absent,
+}
+
+impl LogSaid {
+    /// No record in it has a number above [`COUNT_MOST`]. What has one is not taken.
+    pub(crate) fn is_counted(&self) -> bool {
+        match self {
+            Self::Last(last) => last.iter().all(|last| last.record.is_counted()),
+            Self::Records(records, _) => records.iter().all(|logged| logged.record.is_counted()),
+            _ => true,
+        }
+    }
 }
 
 /// A log in memory: what every other one must do.
@@ -234,4 +254,46 @@ impl Chains {
 /// A record of a chain, as old as it is at this time.
 fn as_of(now: Now, (place, (at, record)): (&Place, &(Now, Arc<Record>))) -> Logged {
     Logged { place: *place, age: now.saturating_sub(*at), record: record.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ChannelName;
+
+    fn record() -> Record {
+        let (term, birth) = (Epoch(1), Birth(1));
+        Record {
+            birth,
+            term,
+            number: 1,
+            start: 1,
+            index: 1,
+            whole: true,
+            state: 1,
+            weight: 1,
+            ops: Vec::new(),
+            part: None,
+        }
+    }
+
+    #[test]
+    fn a_record_with_a_number_that_was_made_up_is_not_taken() {
+        let over = COUNT_MOST + 1;
+        let trim = || Op::Trim { channel: ChannelName::new("a").unwrap(), first: 1 };
+        let made_up = [
+            Record { term: Epoch(over), ..record() },
+            Record { number: over, ..record() },
+            Record { start: over, ..record() },
+            Record { index: over, ..record() },
+            Record { state: over, ..record() },
+            Record { ops: vec![(1, trim()), (over, trim())], ..record() },
+        ];
+        let logged = |record| Logged { place: Place(1), age: Duration::ZERO, record: Arc::new(record) };
+        assert!(LogSaid::Last(Some(logged(record()))).is_counted());
+        for record in made_up {
+            assert!(!LogSaid::Last(Some(logged(record.clone()))).is_counted());
+            assert!(!LogSaid::Records(vec![logged(self::record()), logged(record)], false).is_counted());
+        }
+    }
 }

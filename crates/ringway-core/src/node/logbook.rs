@@ -417,6 +417,9 @@ impl Node {
 
     fn take_log_answer(&mut self, now: Now, answer: LogAnswer) {
         let LogAnswer { id, said } = answer;
+        if !said.is_counted() {
+            return;
+        }
         // Asked again in a while.
         if said == LogSaid::Absent || (said == LogSaid::Full && self.log_errands.contains_key(&id)) {
             if said == LogSaid::Full {

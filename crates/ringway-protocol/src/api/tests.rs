@@ -53,8 +53,9 @@ fn a_batch_names_the_method_of_each_command() {
     let body = br#"{"commands":[{"publish":{"channel":"a"}},null,{},{"info":null,"rpc":{}}],"parallel":true}"#;
     let batch: BatchRequest<'_> = decode(body).unwrap();
     assert!(batch.parallel);
-    let of =
-        |at: usize, method| batch.commands[at].as_ref().and_then(|command| command.of(method)).map(serde_json::value::RawValue::get);
+    let of = |at: usize, method| {
+        batch.commands[at].as_ref().and_then(|command| command.of(method)).map(serde_json::value::RawValue::get)
+    };
     assert_eq!((batch.commands.len(), batch.commands[1].is_none()), (4, true));
     assert_eq!((of(0, "publish"), of(0, "rpc")), (Some(r#"{"channel":"a"}"#), None));
     assert_eq!((of(2, "rpc"), of(3, "info"), of(3, "rpc")), (None, None, Some("{}")));
