@@ -39,7 +39,7 @@ impl<S: Socket> Hub<S> {
                 && !order.whitelist.contains(&client)
         };
         let inbox = UserName::new(&order.user).ok().map(|user| ChannelName::personal(&user));
-        match inbox {
+        match inbox.filter(|_| self.config.personal_channels) {
             Some(inbox) => {
                 let keys = self.audience.named(&inbox).into_iter().flat_map(Channel::keys);
                 // Who waits to be let go is in its inbox no more.

@@ -6,7 +6,7 @@ use ringway_core::message::{Deed, Message, NewExpiry, NewSub, Order};
 use serde_json::json;
 
 use super::harness::*;
-use crate::Protocol;
+use crate::{HubConfig, Protocol};
 
 fn order(world: &mut World, user: &str, deed: Deed) {
     world.hear(Message::Order(1, Box::new(Order { user: user.into(), client: None, whitelist: vec![], deed })));
@@ -84,4 +84,16 @@ fn an_inbox_is_nobodys_to_give() {
     order(&mut world, "tenant:42", subscribe("#ann", None, None));
     world.turn();
     assert!(peer.seen().is_empty());
+}
+
+#[test]
+fn who_has_no_personal_channel_is_found_all_the_same() {
+    let mut world = World::new(HubConfig { personal_channels: false, ..HubConfig::open() });
+    let peer = world.connect(Protocol::Centrifuge);
+    world.send(&peer, &json!({"id":1,"connect":{"token": token("ann", None)}}).to_string());
+    let _ = peer.seen();
+    order(&mut world, "bob", Deed::Close { code: 3503, reason: "go".into() });
+    assert_eq!(peer.closed(), None);
+    order(&mut world, "ann", Deed::Close { code: 3503, reason: "go".into() });
+    assert_eq!(peer.closed(), Some(3503));
 }
