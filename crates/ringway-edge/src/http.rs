@@ -126,7 +126,7 @@ impl fmt::Debug for Upgrade {
 }
 
 /// How to serve a response that streams: its connection is as one that was upgraded, but that the peer sends nothing over it. What the
-/// [`Conn`] sends is the body as it is, which ends with the connection.
+/// [`Conn`](crate::Conn) sends is the body as it is, which ends with the connection.
 pub struct Stream {
     head: Response<()>,
     handler: Box<dyn Handler>,
